@@ -1,0 +1,36 @@
+"""The layers: one a file, forward beside backward. `base.py` says what a layer is."""
+
+from npgrad.layers.add import Add
+from npgrad.layers.avg_pool import AvgPool2d, GlobalAvgPool2d
+from npgrad.layers.base import Layer
+from npgrad.layers.batch_norm import BatchNorm2d
+from npgrad.layers.composite import Composite
+from npgrad.layers.concat import Concat
+from npgrad.layers.conv import Conv2d
+from npgrad.layers.dropout import Dropout
+from npgrad.layers.fire import Fire
+from npgrad.layers.flatten import Flatten
+from npgrad.layers.linear import Linear
+from npgrad.layers.max_pool import MaxPool2d
+from npgrad.layers.relu import ReLU
+from npgrad.layers.sequential import Sequential
+from npgrad.layers.softmax import Softmax
+
+__all__ = [
+    "Add",
+    "AvgPool2d",
+    "BatchNorm2d",
+    "Composite",
+    "Concat",
+    "Conv2d",
+    "Dropout",
+    "Fire",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "Layer",
+    "Linear",
+    "MaxPool2d",
+    "ReLU",
+    "Sequential",
+    "Softmax",
+]

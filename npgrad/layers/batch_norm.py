@@ -1,0 +1,100 @@
+"""Batch normalisation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.errors import InputError
+from npgrad.layers.base import Layer, expect_ndim, float_array
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm2d(Layer):
+    """Bring each channel to mean 0 and variance 1, then scale and shift it: x, y (N, C, H, W).
+
+        xhat = (x - mean) / sqrt(var + eps)
+        y    = weight * xhat + bias
+
+    In evaluation mean and var are constants (`running_mean`, `running_var`), so
+    dx = dy * weight / sqrt(var + eps).
+
+    In training they are the batch's own, over N, H and W, and x moves them, too. With dxhat = dy * weight:
+
+        dx = (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)) / sqrt(var + eps)
+
+    The second term is what x does through the mean, the third what it does through the variance
+    (Ioffe, Szegedy 2015, section 3). Both are projections: dx has no part along 1 or along xhat, the two
+    directions in which moving x leaves xhat alone.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    running_mean: np.ndarray
+    running_var: np.ndarray
+    eps: float = 1e-5
+    momentum: float = 0.1
+
+    parameter_names = ("weight", "bias")
+    buffer_names = ("running_mean", "running_var")
+    has_training_mode = True
+
+    def __post_init__(self):
+        for name in self.parameter_names + self.buffer_names:
+            array = float_array(getattr(self, name), f"BatchNorm2d {name} (C,)", 1)
+            if array.shape != np.shape(self.weight):
+                raise InputError(
+                    f"BatchNorm2d {name}: expected shape {np.shape(self.weight)}, found {array.shape}"
+                )
+            self._freeze(name, array.copy())
+
+    @classmethod
+    def init(cls, num_features, rng=None):
+        """weight 1, bias 0, running mean 0 and variance 1; nothing is drawn, `rng` is there for symmetry."""
+        zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
+        return cls(ones, zeros, zeros, ones)
+
+    def forward(self, x, training=False, rng=None):
+        """The cache is (xhat, 1/sqrt(var + eps), batch statistics or None in evaluation)."""
+        expect_ndim(self, x, 4)
+        if x.shape[1] != len(self.weight):
+            raise InputError(f"BatchNorm2d expects {len(self.weight)} channels, found shape {x.shape}")
+        if training:
+            mean = x.mean(axis=(0, 2, 3))
+            centred = x - _channels(mean)
+            var = (centred * centred).mean(axis=(0, 2, 3))
+            count = x.size // x.shape[1]
+            if count < 2:
+                raise InputError(f"BatchNorm2d in training needs two values a channel, found shape {x.shape}")
+            batch = (mean, var * (count / (count - 1)))  # what is kept is the unbiased variance
+        else:
+            mean, var, batch = self.running_mean, self.running_var, None
+            centred = x - _channels(mean)
+        scale = 1 / np.sqrt(var + self.eps)
+        xhat = centred * _channels(scale)
+        return xhat * _channels(self.weight) + _channels(self.bias), (xhat, scale, batch)
+
+    def backward(self, dy, cache):
+        xhat, scale, batch = cache
+        dxhat = dy * _channels(self.weight)
+        if batch is not None:
+            along_xhat = (dxhat * xhat).mean(axis=(0, 2, 3))
+            dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
+        return dxhat * _channels(scale)
+
+    def parameter_gradients(self, dy, cache):
+        xhat, _, _ = cache
+        return {"weight": (dy * xhat).sum(axis=(0, 2, 3)), "bias": dy.sum(axis=(0, 2, 3))}
+
+    def new_statistics(self, cache):
+        """The running statistics after a training pass, {} after any other: moved by `momentum`."""
+        _, _, batch = cache
+        if batch is None:
+            return {}
+        old = (self.running_mean, self.running_var)
+        moved = [(1 - self.momentum) * o + self.momentum * b for o, b in zip(old, batch, strict=True)]
+        return dict(zip(self.buffer_names, moved, strict=True))
+
+
+def _channels(values):
+    """(C,) -> (C, 1, 1), to go with (N, C, H, W)."""
+    return values[:, None, None]

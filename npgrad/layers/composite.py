@@ -1,0 +1,91 @@
+"""Layers made of layers.
+
+A composite's forward runs its parts through a tape, by name, and its backward goes back through them the
+same way:
+
+    y = tape.run("squeeze", self.squeeze, x)
+    dx = tape.back("squeeze", dy)
+
+so whoever holds the tape sees every part. A gradient may be None: nothing comes down here. Then no work is
+done, and where None meets a gradient it counts as zero.
+"""
+
+from npgrad.layers.base import Layer
+
+
+class Composite(Layer):
+    """A layer made of named parts; `forward(x, tape=None)` returns (y, tape), the tape being the cache."""
+
+    def __call__(self, x):
+        return self.forward(x, _Forget())[0]
+
+    def parts(self):
+        """{name: layer} in the order of running."""
+        raise TypeError(f"{type(self).__name__} names no parts")
+
+    def with_parts(self, parts):
+        """A copy made of other parts of the same names."""
+        raise TypeError(f"{type(self).__name__} cannot be put together from parts")
+
+    def parameter_gradients(self, dy, tape):
+        """{"part.parameter": gradient}, by one walk back."""
+        walk = _Collect(tape)
+        self.backward(dy, walk)
+        return walk.gradients
+
+    def arrays(self, buffers=False):
+        return {
+            f"{name}.{key}": array
+            for name, part in self.parts().items()
+            for key, array in part.arrays(buffers).items()
+        }
+
+    def map_arrays(self, function):
+        def inside(name):
+            return lambda key, array: function(f"{name}.{key}", array)
+
+        return self.with_parts({name: part.map_arrays(inside(name)) for name, part in self.parts().items()})
+
+
+class Calls(dict):
+    """The least a composite needs when it runs alone: its parts' caches by name."""
+
+    def run(self, name, layer, x):
+        """Run one part and remember what its backward needs."""
+        y, cache = layer.forward(x)
+        self[name] = (layer, cache)
+        return y
+
+    def back(self, name, dy):
+        """Back through one part."""
+        layer, cache = self[name]
+        return layer.backward(dy, cache)
+
+
+class _Forget:
+    """Runs parts and keeps nothing."""
+
+    def run(self, name, layer, x):
+        return layer(x)
+
+
+class _Collect:
+    """Goes back through a composite's parts and notes their parameters' gradients on the way."""
+
+    def __init__(self, calls):
+        self.calls, self.gradients = calls, {}
+
+    def back(self, name, dy):
+        layer, cache = self.calls[name]
+        for key, gradient in layer.parameter_gradients(dy, cache).items():
+            self.gradients[f"{name}.{key}"] = gradient
+        return layer.backward(dy, cache)
+
+
+def add(*gradients):
+    """The sum at a fork; None is "nothing comes down this branch"."""
+    total = None
+    for gradient in gradients:
+        if gradient is not None:
+            total = gradient if total is None else total + gradient
+    return total

@@ -1,0 +1,130 @@
+"""Convolution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.errors import InputError
+from npgrad.layers import windows
+from npgrad.layers.base import Layer, expect_ndim, float_array, he_normal, pair
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d(Layer):
+    """Slide F filters over a picture: y[n, f, p] = bias[f] + sum over a window at p of x * weight[f].
+
+    x (N, C, H, W) -> y (N, F, OH, OW), with weight (F, C/groups, KH, KW), bias (F,) or None, and
+    OH = floor((H + 2*padding - KH) / stride) + 1. With `groups`, the f-th part of the filters sees the
+    f-th part of the channels only.
+
+    Write every window of one picture as a row of a matrix `columns` (OH*OW, KH*KW*C), and every filter
+    as a column of a matrix W (KH*KW*C, F). Then a convolution is one matrix product, and its
+    gradients are those of a matrix product:
+
+        y        = columns(x) @ W + bias
+        dcolumns = dy @ W.T                 each window's pixels get what each filter made of them
+        dx       = scatter(dcolumns)        a pixel that stood in several windows gets the sum
+        dW       = columns(x).T @ dy        each weight met its pixel once in every window
+        dbias    = sum of dy over pictures and pixels
+
+    The products run picture by picture, so the matrix of windows stays small.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray | None = None
+    stride: int | tuple = 1
+    padding: int | tuple = 0
+    groups: int = 1
+
+    parameter_names = ("weight", "bias")
+
+    def __post_init__(self):
+        object.__setattr__(self, "stride", pair(self.stride, "Conv2d stride"))
+        object.__setattr__(self, "padding", pair(self.padding, "Conv2d padding", smallest=0))
+        weight = float_array(self.weight, "Conv2d weight (F, C, KH, KW)", 4)
+        if self.groups < 1 or weight.shape[0] % self.groups:
+            raise InputError(f"Conv2d: groups={self.groups} does not divide {weight.shape[0]} filters")
+        # Kept in memory as (KH, KW, C, F), W is a view of it: no pass has to reorder the weights.
+        self._freeze("weight", np.array(weight.transpose(2, 3, 1, 0), order="C").transpose(3, 2, 0, 1))
+        if self.bias is not None:
+            bias = float_array(self.bias, "Conv2d bias (F,)", 1)
+            if bias.shape != weight.shape[:1]:
+                raise InputError(f"Conv2d bias: expected shape {weight.shape[:1]}, found {bias.shape}")
+            self._freeze("bias", bias.copy())
+
+    @classmethod
+    def init(cls, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1, rng=0):
+        """He-normal weights, bias 0."""
+        shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
+        return cls(he_normal(shape, rng), np.zeros(out_channels, np.float32), stride, padding, groups)
+
+    @property
+    def kernel_size(self):
+        """(KH, KW)"""
+        return self.weight.shape[2:]
+
+    def forward(self, x):
+        oh, ow = self._output_shape(x)
+        W = self._matrix()
+        dtype = np.result_type(x, W)
+        y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), dtype)
+        for picture, yn in zip(self._padded(x), y, strict=True):
+            np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
+        y = y.reshape(len(x), oh, ow, -1)
+        if self.bias is not None:
+            y += self.bias
+        return windows.channels_first(y), x
+
+    def backward(self, dy, x):
+        dy, W = self._rows(dy), self._matrix()
+        n, c, h, w = x.shape
+        oh, ow = self._output_shape(x)
+        (kh, kw), (ph, pw) = self.kernel_size, self.padding
+        dx = np.empty((n, h, w, c), np.result_type(dy, W))
+        for dyn, dxn in zip(dy, dx, strict=True):
+            dcolumns = dyn @ W.transpose(0, 2, 1)  # y = columns @ W
+            dwindows = dcolumns.reshape(self.groups, oh, ow, kh, kw, -1).transpose(1, 2, 3, 4, 0, 5)
+            dwindows = dwindows.reshape(oh, ow, kh, kw, c)
+            dpadded = windows.scatter(dwindows, (kh, kw), self.stride, (h + 2 * ph, w + 2 * pw, c))
+            dxn[:] = dpadded[ph : ph + h, pw : pw + w]
+        return windows.channels_first(dx)
+
+    def parameter_gradients(self, dy, x):
+        size, rows = self._output_shape(x), self._rows(dy)
+        dW = 0
+        for picture, dyn in zip(self._padded(x), rows, strict=True):
+            dW = dW + self._columns(picture, size).transpose(0, 2, 1) @ dyn  # y = columns @ W
+        f, c, kh, kw = self.weight.shape
+        dweight = dW.reshape(self.groups, kh, kw, c, -1).transpose(0, 4, 3, 1, 2).reshape(f, c, kh, kw)
+        if self.bias is None:
+            return {"weight": dweight}
+        return {"weight": dweight, "bias": dy.sum(axis=(0, 2, 3))}
+
+    def _output_shape(self, x):
+        expect_ndim(self, x, 4)
+        channels = self.weight.shape[1] * self.groups
+        if x.shape[1] != channels:
+            hint = "; is it (N, H, W, C)? transpose(0, 3, 1, 2) it" if x.shape[3] == channels else ""
+            raise InputError(f"Conv2d expects {channels} channels, found an array of shape {x.shape}{hint}")
+        return windows.output_shape(self, x.shape, self.kernel_size, self.stride, self.padding)
+
+    def _matrix(self):
+        """The weight as W (groups, KH*KW*C/groups, F/groups)."""
+        f, c, kh, kw = self.weight.shape
+        W = self.weight.transpose(2, 3, 1, 0).reshape(kh * kw * c, self.groups, f // self.groups)
+        return W.transpose(1, 0, 2)
+
+    def _padded(self, x):
+        return windows.pad(windows.channels_last(x), self.padding, self.padding)
+
+    def _columns(self, picture, size):
+        """Every window of one padded picture (H, W, C) as a row: (groups, OH*OW, KH*KW*C/groups)."""
+        view = windows.gather(picture, self.kernel_size, self.stride, size)
+        rows = view.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
+        return rows.transpose(2, 0, 1, 3).reshape(self.groups, rows.shape[0], -1)
+
+    def _rows(self, dy):
+        """dy (N, F, OH, OW) as (N, groups, OH*OW, F/groups), the shape in which y was computed."""
+        dy = windows.channels_last(dy)
+        n, oh, ow, f = dy.shape
+        return dy.reshape(n, oh * ow, self.groups, f // self.groups).transpose(0, 2, 1, 3)

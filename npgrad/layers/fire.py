@@ -1,0 +1,72 @@
+"""SqueezeNet's building block."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.layers.composite import Calls, Composite, add
+from npgrad.layers.conv import Conv2d
+from npgrad.layers.relu import ReLU
+
+
+@dataclass(frozen=True, eq=False)
+class Fire(Composite):
+    """Squeeze the channels with 1x1 filters, then expand them with 1x1 and 3x3 filters side by side
+    (Iandola et al. 2016, figure 1). A ReLU follows each convolution. x (N, C, H, W) -> y (N, E1 + E3, H, W).
+
+        x -> squeeze -> ReLU -> s -> expand1x1 -> ReLU -> a ->
+                                s -> expand3x3 -> ReLU -> b -> y = concatenation of a and b
+
+    Going back, y's gradient falls apart into a's and b's. s was used twice, once by each expand; moving it
+    moves the loss along both ways, so the gradients that come back along them add.
+    """
+
+    squeeze: Conv2d
+    expand1x1: Conv2d
+    expand3x3: Conv2d
+
+    relu = ReLU()
+
+    @classmethod
+    def init(cls, in_channels, squeeze, expand1x1, expand3x3, rng=0):
+        """He-normal weights, biases 0; the three numbers are those of the filters."""
+        rng = np.random.default_rng(rng)
+        return cls(
+            Conv2d.init(in_channels, squeeze, 1, rng=rng),
+            Conv2d.init(squeeze, expand1x1, 1, rng=rng),
+            Conv2d.init(squeeze, expand3x3, 3, padding=1, rng=rng),
+        )
+
+    def forward(self, x, tape=None):
+        tape = Calls() if tape is None else tape
+        s = tape.run("squeeze", self.squeeze, x)
+        s = tape.run("squeeze_relu", self.relu, s)
+        a = tape.run("expand1x1", self.expand1x1, s)
+        a = tape.run("expand1x1_relu", self.relu, a)
+        b = tape.run("expand3x3", self.expand3x3, s)
+        b = tape.run("expand3x3_relu", self.relu, b)
+        return np.concatenate((a, b), axis=1), tape
+
+    def backward(self, dy, tape):
+        channels = len(self.expand1x1.weight)
+        da, db = (None, None) if dy is None else (dy[:, :channels], dy[:, channels:])
+        da = tape.back("expand1x1_relu", da)
+        db = tape.back("expand3x3_relu", db)
+        ds = add(tape.back("expand1x1", da), tape.back("expand3x3", db))  # the fork: s was used twice
+        ds = tape.back("squeeze_relu", ds)
+        return tape.back("squeeze", ds)
+
+    def parts(self):
+        return {
+            "squeeze": self.squeeze,
+            "squeeze_relu": self.relu,
+            "expand1x1": self.expand1x1,
+            "expand1x1_relu": self.relu,
+            "expand3x3": self.expand3x3,
+            "expand3x3_relu": self.relu,
+        }
+
+    def with_parts(self, parts):
+        fields = {field.name: parts[field.name] for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **fields)

@@ -1,0 +1,22 @@
+"""Rectifier."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.layers.base import Layer
+
+
+@dataclass(frozen=True)
+class ReLU(Layer):
+    """y = max(x, 0), element by element; any shape.
+
+    A positive x moves y one for one, any other does not move it: dx = dy where x > 0, else 0.
+    At exactly 0 the derivative is taken as 0, as PyTorch does.
+    """
+
+    def forward(self, x):
+        return np.maximum(x, 0), x
+
+    def backward(self, dy, x):
+        return dy * (x > 0)

@@ -1,0 +1,44 @@
+"""One layer after the other."""
+
+from dataclasses import dataclass
+
+from npgrad.errors import InputError
+from npgrad.layers.base import Layer
+from npgrad.layers.composite import Calls, Composite
+
+
+@dataclass(frozen=True, eq=False)
+class Sequential(Composite):
+    """y = last(... second(first(x))). `layers` is {name: layer} in the order of running.
+
+    The chain rule, written out: each layer's dx is the dy of the layer before it.
+    """
+
+    layers: dict
+
+    def __post_init__(self):
+        for name, layer in self.layers.items():
+            if not isinstance(name, str) or not name or name == "input" or "." in name:
+                raise InputError(f"Sequential: {name!r} is no layer name (a word without a dot, not 'input')")
+            if not isinstance(layer, Layer):
+                raise InputError(f"Sequential: {name} is a {type(layer).__name__}, not a layer")
+        if not self.layers:
+            raise InputError("Sequential: expected at least one layer, found none")
+        object.__setattr__(self, "layers", dict(self.layers))
+
+    def forward(self, x, tape=None):
+        tape = Calls() if tape is None else tape
+        for name, layer in self.layers.items():
+            x = tape.run(name, layer, x)
+        return x, tape
+
+    def backward(self, dy, tape):
+        for name in reversed(self.layers):
+            dy = tape.back(name, dy)
+        return dy
+
+    def parts(self):
+        return self.layers
+
+    def with_parts(self, parts):
+        return Sequential(parts)

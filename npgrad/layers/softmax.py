@@ -1,0 +1,24 @@
+"""Scores to probabilities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.layers.base import Layer
+
+
+@dataclass(frozen=True)
+class Softmax(Layer):
+    """y = exp(x) / sum over classes of exp(x), along axis 1. x, y (N, C) or (N, C, ...).
+
+    dy_i/dx_j = y_i * (1[i = j] - y_j), so dx = y * (dy - sum over classes of dy * y): raising all scores
+    together changes nothing, and the sum takes that part out.
+    """
+
+    def forward(self, x):
+        e = np.exp(x - x.max(axis=1, keepdims=True))  # the same quotient, and exp cannot overflow
+        y = e / e.sum(axis=1, keepdims=True)
+        return y, y
+
+    def backward(self, dy, y):
+        return y * (dy - (dy * y).sum(axis=1, keepdims=True))

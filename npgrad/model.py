@@ -1,0 +1,171 @@
+"""A network together with what belongs to it: classes, preprocessing, names."""
+
+import dataclasses
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from npgrad.classes import find_class
+from npgrad.errors import InputError, unknown
+from npgrad.images import Preprocessing
+from npgrad.layers import Composite, Layer, Sequential
+from npgrad.tape import INPUT, Tape
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network, the names of its classes, and how a picture becomes its input.
+
+    `model(x)` gives the logits (N, classes) and keeps nothing; `model.forward(x)` keeps the pass on a tape.
+    x is (N, C, H, W), in float32 for work or float64 for checks.
+
+    network: a Layer. classes: a tuple of names, or None. preprocessing: see `npgrad.images.Preprocessing`.
+    architecture: {"name", "options"} of a network that npgrad knows how to build, or None. aliases: other
+    names for layers. source: what is known of the weights (where from, SHA-256, licence).
+    """
+
+    network: Layer
+    classes: tuple | None = None
+    preprocessing: Preprocessing | None = None
+    architecture: dict | None = None
+    aliases: dict = field(default_factory=dict)
+    source: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if not isinstance(self.network, Layer):
+            raise InputError(f"Model: expected a layer, found {type(self.network).__name__}")
+        if not isinstance(self.network, Composite):
+            object.__setattr__(self, "network", Sequential({"layer": self.network}))
+        if self.classes is not None:
+            object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        if self.preprocessing is None:
+            object.__setattr__(self, "preprocessing", Preprocessing())
+
+    def __call__(self, x):
+        """Logits (N, classes). Nothing of the pass is kept."""
+        return self.network(check_input(x))
+
+    def forward(self, x, upto=None, training=False, rng=None):
+        """Run the network and keep the pass: a Tape.
+
+        upto: the last layer to run (None: all). training: dropout and BatchNorm act as in training; then
+        `rng` draws, and BatchNorm's new statistics are `tape.statistics`.
+        """
+        upto = None if upto is None else self.resolve(upto)
+        return Tape(self.network, check_input(x), upto, training, rng, self.aliases)
+
+    def preprocess(self, images, resize=True):
+        """Pictures to an input (N, 3, H, W), float32.
+
+        images: a path, a PIL image, a uint8 array (H, W, 3), or a list of them. The shorter side is brought
+        to `preprocessing.resize` px and the middle `preprocessing.crop` px are kept; with `resize=False`
+        the pictures stay as they are and must be of one size. ImageError says what cannot be used.
+        """
+        return self.preprocessing.apply(images, resize=resize)
+
+    def deprocess(self, x):
+        """The inverse of `preprocess`: (N, 3, H, W) to pictures, uint8 (N, H, W, 3)."""
+        return self.preprocessing.invert(x)
+
+    def predict(self, images, top=5):
+        """For each picture the `top` likeliest classes: a list of (index, name, probability) per picture.
+
+        images: as for `preprocess`, or an input array (N, 3, H, W) of floats.
+        """
+        if isinstance(images, np.ndarray) and images.dtype.kind == "f":
+            x = images
+        else:
+            x = self.preprocess(images)
+        logits = self(x).astype(np.float64)
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities = e / e.sum(axis=1, keepdims=True)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        return [
+            [(int(i), self.class_name(i), float(row[i])) for i in order]
+            for row, order in zip(probabilities, best, strict=True)
+        ]
+
+    def class_name(self, index):
+        """The name of a class, or "class 17" where the network has no names."""
+        return self.classes[index] if self.classes else f"class {index}"
+
+    def class_index(self, target):
+        """The index of a class given by index or name; TargetError or UnknownName says what is wrong."""
+        return find_class(target, self.classes)
+
+    def layer_names(self):
+        """Every layer's name in the order of running; a composite stands after its parts."""
+        return [name for name, _ in walk_layers(self.network)]
+
+    def layer(self, name):
+        """The layer of this name."""
+        return dict(walk_layers(self.network))[self.resolve(name)]
+
+    def resolve(self, name):
+        """The layer's own name for a name or an alias; UnknownName lists the nearest."""
+        own = self.aliases.get(name, name)
+        names = self.layer_names()
+        if own != INPUT and own not in names:
+            raise unknown("layer", name, [*names, *self.aliases])
+        return own
+
+    def parameters(self):
+        """What is trained, by name: {"conv1.weight": array, ...}, read-only."""
+        return self.network.arrays()
+
+    def with_parameters(self, arrays):
+        """A copy in which the parameters (or BatchNorm's statistics) named in `arrays` are replaced."""
+        own = self.network.arrays(buffers=True)
+        for name, array in arrays.items():
+            if name not in own:
+                raise unknown("parameter", name, own)
+            if np.shape(array) != own[name].shape:
+                raise InputError(f"{name}: expected shape {own[name].shape}, found {np.shape(array)}")
+        network = self.network.map_arrays(lambda name, array: arrays.get(name, array))
+        return dataclasses.replace(self, network=network)
+
+    def astype(self, dtype):
+        """A copy whose weights are float32 or float64."""
+        network = self.network.map_arrays(lambda name, array: array.astype(dtype))
+        return dataclasses.replace(self, network=network)
+
+    def save(self, path):
+        """Write the model to one .h5 file, whole or not at all; `npgrad.load(path)` reads it."""
+        from npgrad.formats import hdf5
+
+        hdf5.save(self, path)
+
+    def __repr__(self):
+        name = self.architecture["name"] if self.architecture else type(self.network).__name__
+        count = sum(array.size for array in self.parameters().values())
+        classes = f"{len(self.classes)} named classes" if self.classes else "unnamed classes"
+        return f"Model({name}, {count:,} parameters, {classes})"
+
+
+def walk_layers(layer, prefix=""):
+    """(name, layer) of every part of a composite, inner parts first."""
+    for name, part in layer.parts().items():
+        if isinstance(part, Composite):
+            yield from walk_layers(part, f"{prefix}{name}.")
+        yield prefix + name, part
+
+
+def check_input(x):
+    """x as an array that the layers can work on, or one clear line that says why not."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc":
+        raise InputError(
+            f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from pictures"
+        )
+    if x.ndim == 0 or len(x) == 0:
+        raise InputError(f"input: expected at least one picture, found shape {x.shape}")
+    if not np.isfinite(x).all():
+        raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
+    if x.dtype.kind == "f" and x.min() >= 0 and x.max() > 20:
+        warnings.warn(
+            f"the input goes from {x.min():.0f} to {x.max():.0f}, as pixels do; "
+            "the network expects what model.preprocess gives",
+            stacklevel=3,
+        )
+    return x.astype(x.dtype.newbyteorder("="), copy=False)
