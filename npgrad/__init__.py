@@ -19,6 +19,9 @@ from npgrad.errors import (
     UnknownName,
     WeightsError,
 )
+from npgrad.gradcheck import GradientCheck, check_layers, gradcheck
+from npgrad.images import Preprocessing
+from npgrad.loading import load
 from npgrad.model import Model
 from npgrad.tape import Record, Tape
 
@@ -26,13 +29,34 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DownloadError",
+    "GradientCheck",
     "ImageError",
     "InputError",
     "Model",
     "NpgradError",
+    "Preprocessing",
     "Record",
     "Tape",
     "TargetError",
     "UnknownName",
     "WeightsError",
+    "attribution",
+    "check_layers",
+    "gradcheck",
+    "layers",
+    "load",
+    "models",
+    "rules",
 ]
+
+_MODULES = {"attribution", "models", "rules"}  # imported when first used
+
+
+def __getattr__(name):
+    if name in _MODULES:
+        return importlib.import_module(f"npgrad.{name}")
+    raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

@@ -28,6 +28,10 @@ class InputError(NpgradError):
     """An array or an argument cannot be used as it is."""
 
 
+class TooSmall(InputError):
+    """A picture is smaller than a window that must fit into it."""
+
+
 class TargetError(NpgradError, IndexError):
     """A target names no class of the network, or more than one."""
 

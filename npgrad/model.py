@@ -2,12 +2,13 @@
 
 import dataclasses
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from npgrad.classes import find_class
-from npgrad.errors import InputError, unknown
+from npgrad.errors import InputError, TooSmall, unknown
 from npgrad.images import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
@@ -44,7 +45,9 @@ class Model:
 
     def __call__(self, x):
         """Logits (N, classes). Nothing of the pass is kept."""
-        return self.network(check_input(x))
+        x = check_input(x)
+        with self._saying_what_fits(x):
+            return self.network(x)
 
     def forward(self, x, upto=None, training=False, rng=None):
         """Run the network and keep the pass: a Tape.
@@ -53,7 +56,9 @@ class Model:
         `rng` draws, and BatchNorm's new statistics are `tape.statistics`.
         """
         upto = None if upto is None else self.resolve(upto)
-        return Tape(self.network, check_input(x), upto, training, rng, self.aliases)
+        x = check_input(x)
+        with self._saying_what_fits(x):
+            return Tape(self.network, x, upto, training, rng, self.aliases)
 
     def preprocess(self, images, resize=True):
         """Pictures to an input (N, 3, H, W), float32.
@@ -73,11 +78,8 @@ class Model:
 
         images: as for `preprocess`, or an input array (N, 3, H, W) of floats.
         """
-        if isinstance(images, np.ndarray) and images.dtype.kind == "f":
-            x = images
-        else:
-            x = self.preprocess(images)
-        logits = self(x).astype(np.float64)
+        ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
+        logits = self(images if ready else self.preprocess(images)).astype(np.float64)
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = e / e.sum(axis=1, keepdims=True)
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
@@ -92,7 +94,16 @@ class Model:
 
     def class_index(self, target):
         """The index of a class given by index or name; TargetError or UnknownName says what is wrong."""
-        return find_class(target, self.classes)
+        return find_class(target, self.classes or [f"class {i}" for i in range(self.num_classes)])
+
+    @property
+    def num_classes(self):
+        """How many classes the network tells apart."""
+        if self.classes:
+            return len(self.classes)
+        if self.architecture:
+            return self.architecture["options"]["num_classes"]
+        return len(list(self.parameters().values())[-1])
 
     def layer_names(self):
         """Every layer's name in the order of running; a composite stands after its parts."""
@@ -129,6 +140,22 @@ class Model:
         """A copy whose weights are float32 or float64."""
         network = self.network.map_arrays(lambda name, array: array.astype(dtype))
         return dataclasses.replace(self, network=network)
+
+    @contextmanager
+    def _saying_what_fits(self, x):
+        """Where a picture is too small, find out which size would do."""
+        try:
+            yield
+        except TooSmall as error:
+            side = next(side for side in range(1, 1025) if side == 1024 or self._fits(x.shape[1], side))
+            raise TooSmall(f"{error}; this network takes pictures from {side}x{side} px") from None
+
+    def _fits(self, channels, side):
+        try:
+            self.network(np.zeros((1, channels, side, side), np.float32))
+        except TooSmall:
+            return False
+        return True
 
     def save(self, path):
         """Write the model to one .h5 file, whole or not at all; `npgrad.load(path)` reads it."""

@@ -8,6 +8,7 @@ Every layer call leaves a record: the layer, its input x, its output y, and what
 is a plain value and holds all there is to know of the pass; layers and model hold nothing of it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from npgrad.errors import InputError, NpgradError, UnknownName, unknown
 from npgrad.layers import Composite, Layer
-from npgrad.layers.composite import add
+from npgrad.layers.composite import add, naming
 
 INPUT = "input"
 
@@ -50,10 +51,8 @@ class Tape:
         self._rng = None if rng is None else np.random.default_rng(rng)
         self._unfinished = {}  # composites in which the pass stopped
         self._made_by = {id(x): INPUT}  # arrays stay alive on the tape, so ids stay unique
-        try:
+        with suppress(_Stop):
             network.forward(x, self)
-        except _Stop:
-            pass
 
     def run(self, name, layer, x):
         """Run one layer and record it. Composites call this for their parts."""
@@ -68,10 +67,8 @@ class Tape:
                 raise
         else:
             options = {"training": self._training, "rng": self._rng} if layer.has_training_mode else {}
-            try:
+            with naming(name):
                 record.y, record.cache = layer.forward(x, **options)
-            except InputError as error:
-                raise InputError(f"{name}: {error}") from None
         self.records[name] = record
         self._made_by[id(record.y)] = name
         if name == self._upto:

@@ -1,4 +1,4 @@
-"""What the tests share: where the real data lies, and one network with real weights."""
+"""What the tests share: where the real data lies, and the network with real weights."""
 
 from pathlib import Path
 
@@ -14,6 +14,30 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"no folder {SHARED.name!r} beside the project: real weights and photos are not here")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def deep_compression(shared):
+    """The real weights' file as it was published."""
+    return shared / "weights" / "squeezenet1_0_deep_compression.net"
+
+
+@pytest.fixture(scope="session")
+def real_weights(deep_compression, tmp_path_factory):
+    """The real weights, converted: the path of an .h5 file."""
+    from npgrad.formats.convert import convert
+
+    path = tmp_path_factory.mktemp("weights") / "squeezenet1_0.h5"
+    convert(deep_compression).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_model(real_weights):
+    """SqueezeNet 1.0 with the real weights."""
+    import npgrad
+
+    return npgrad.load(real_weights)
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ so whoever holds the tape sees every part. A gradient may be None: nothing comes
 done, and where None meets a gradient it counts as zero.
 """
 
+from contextlib import contextmanager
+
+from npgrad.errors import InputError
 from npgrad.layers.base import Layer
 
 
@@ -65,8 +68,24 @@ class Calls(dict):
 class _Forget:
     """Runs parts and keeps nothing."""
 
+    def __init__(self, prefix=""):
+        self._prefix = prefix
+
     def run(self, name, layer, x):
-        return layer(x)
+        name = self._prefix + name
+        if isinstance(layer, Composite):
+            return layer.forward(x, _Forget(f"{name}."))[0]
+        with naming(name):
+            return layer(x)
+
+
+@contextmanager
+def naming(name):
+    """Put a layer's name before what it says of an input that does not fit."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 class _Collect:

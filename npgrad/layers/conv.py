@@ -66,8 +66,7 @@ class Conv2d(Layer):
     def forward(self, x):
         oh, ow = self._output_shape(x)
         W = self._matrix()
-        dtype = np.result_type(x, W)
-        y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), dtype)
+        y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), np.result_type(x, *self.arrays().values()))
         for picture, yn in zip(self._padded(x), y, strict=True):
             np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
         y = y.reshape(len(x), oh, ow, -1)

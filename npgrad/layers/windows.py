@@ -6,7 +6,7 @@ side by side, so that a window is a few runs of whole pixels. The layers show th
 
 import numpy as np
 
-from npgrad.errors import InputError
+from npgrad.errors import TooSmall
 
 
 def output_size(size, kernel, stride, padding=0, ceil_mode=False):
@@ -26,7 +26,7 @@ def output_shape(layer, shape, kernel, stride, padding, ceil_mode=False):
     """(OH, OW) for an input of `shape` (N, C, H, W); an InputError if not one window fits."""
     out = tuple(map(output_size, shape[2:], kernel, stride, padding, (ceil_mode, ceil_mode)))
     if min(out) < 1:
-        raise InputError(
+        raise TooSmall(
             f"{type(layer).__name__}: the input is {shape[2]}x{shape[3]} px, "
             f"smaller than the {kernel[0]}x{kernel[1]} window (padding {padding[0]}, {padding[1]})"
         )

@@ -3,7 +3,7 @@
 from npgrad.errors import WeightsError, unknown
 from npgrad.models import squeezenet
 
-BUILDERS = {name: squeezenet.build for name in squeezenet.VERSIONS}
+BUILDERS = dict.fromkeys(squeezenet.VERSIONS, squeezenet.build)
 
 
 def skeleton(architecture, room):
@@ -21,3 +21,10 @@ def skeleton(architecture, room):
     if not all(type(value) is int for value in options.values()) or options.get("num_classes", 1) > room // 512:
         raise WeightsError(f"architecture: {name} cannot have the options {str(options)[:60]!r}")
     return BUILDERS[name](name, **options)
+
+
+def fresh(name, rng=0):
+    """The network `name`, freshly initialised; UnknownName lists the nearest names."""
+    if name not in BUILDERS:
+        raise unknown("architecture", name, BUILDERS)
+    return getattr(squeezenet, name)(rng=rng)

@@ -1,0 +1,16 @@
+"""Saliency: how much the score would change with each pixel (Simonyan, Vedaldi, Zisserman 2014)."""
+
+import numpy as np
+
+from npgrad.attribution.common import score_seed
+
+
+def saliency(model, x, target=None):
+    """|d score / d x|, of the shape of x (N, C, H, W).
+
+    The score is the raw logit of each picture's target class (None: its top class), not its softmax, which
+    another class can move. Reduce over channels as you like; the paper takes the maximum.
+    """
+    tape = model.forward(x)
+    seed = score_seed(model, tape.output, target)
+    return np.abs(tape.backward(seed)["input"])

@@ -1,0 +1,78 @@
+"""The `npgrad` command. Results go to stdout, progress and complaints to stderr.
+
+Exit codes: 0 done, 1 checked and found wrong, 2 a mistake in what was asked for or handed in, 130 interrupted.
+A bug of npgrad's own keeps its traceback.
+"""
+
+import argparse
+import os
+import sys
+import warnings
+
+from npgrad import __version__
+from npgrad.cli import attribute, classify, gradcheck, layers, weights
+from npgrad.errors import NpgradError
+
+COMMANDS = {
+    "classify": classify,
+    "attribute": attribute,
+    "layers": layers,
+    "gradcheck": gradcheck,
+    "weights": weights,
+}
+
+EXAMPLES = """examples:
+  npgrad weights get squeezenet1_1
+  npgrad classify cat.jpg --weights squeezenet1_1
+  npgrad attribute cat.jpg --weights squeezenet1_1 -o cat-saliency.png
+  npgrad layers --arch squeezenet1_0
+
+`npgrad COMMAND --help` tells more about each command."""
+
+
+def main(argv=None):
+    """Run the command with these arguments (None: the shell's) and return its exit code."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help()
+        return 0
+    with warnings.catch_warnings():
+        warnings.showwarning = _one_line
+        try:
+            return COMMANDS[args.command].run(args) or 0
+        except NpgradError as error:
+            print(f"npgrad: {error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("npgrad: interrupted", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            # whoever read stdout (head, say) has enough; nothing more may be written to it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="npgrad",
+        description="Explain what a convolutional network sees, by hand-written backprop in NumPy.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.HELP,
+            description=command.__doc__.strip(),
+            epilog=command.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(sub)
+    return parser
+
+
+def _one_line(message, category, filename, lineno, file=None, line=None):
+    print(f"npgrad: warning: {message}", file=sys.stderr)

@@ -1,0 +1,40 @@
+"""Name what is on pictures: the likeliest classes of each, with their probabilities."""
+
+import sys
+
+from npgrad.cli.common import add_json, add_weights, network, print_json, table, whole_number
+from npgrad.errors import ImageError
+
+HELP = "name what is on pictures"
+EXAMPLES = """examples:
+  npgrad classify cat.jpg --weights squeezenet1_1.h5
+  npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
+  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json"""
+
+
+def add_arguments(parser):
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    add_weights(parser)
+    parser.add_argument("--top", type=whole_number(1), default=5, metavar="N", help="how many classes (default 5)")
+    add_json(parser)
+
+
+def run(args):
+    model = network(args)
+    results, failed = [], 0
+    for path in args.images:
+        try:
+            [classes] = model.predict(path, top=args.top)
+        except ImageError as error:  # one broken picture does not lose the others
+            print(f"npgrad: {error}", file=sys.stderr)
+            failed = 2
+            continue
+        if args.json:
+            names = ("index", "name", "probability")
+            results.append({"image": path, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
+        else:
+            rows = [[f"{p:8.2%}", name, f"({index})"] for index, name, p in classes]
+            print(f"{path}\n{table(rows)}", flush=True)
+    if args.json:
+        print_json(results)
+    return failed

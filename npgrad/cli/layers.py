@@ -1,0 +1,52 @@
+"""Print what a network consists of: for every layer its output shape, parameters, multiply-adds and the memory of
+its output, for one picture. A composite's numbers are those of all its parts."""
+
+from npgrad.cli.common import add_json, add_network, network, print_json, table, whole_number
+
+HELP = "print what a network consists of"
+EXAMPLES = """examples:
+  npgrad layers --arch squeezenet1_1
+  npgrad layers --weights squeezenet1_0.h5 --size 512"""
+
+
+def add_arguments(parser):
+    add_network(parser)
+    parser.add_argument("--size", type=whole_number(1), metavar="PX", help="the picture's side; default: the network's")
+    add_json(parser)
+
+
+def run(args):
+    from npgrad.summary import summarise, totals
+
+    model = network(args)
+    rows = summarise(model, args.size)
+    parameters, multiply_adds, memory = totals(model, rows)
+    if args.json:
+        layers = [
+            {
+                "name": row.name,
+                "type": row.kind,
+                "output_shape": row.shape,
+                "parameters": row.parameters,
+                "multiply_adds": row.multiply_adds,
+                "activation_bytes": row.memory,
+            }
+            for row in rows
+        ]
+        total = {"parameters": parameters, "multiply_adds": multiply_adds, "activation_bytes": memory}
+        return print_json({"layers": layers, "total": total})
+    lines = [["layer", "type", "output", "parameters", "multiply-adds", "activations"]]
+    for row in rows:
+        lines.append(
+            [
+                "  " * row.name.count(".") + row.name,
+                row.kind,
+                " x ".join(map(str, row.shape)),
+                f"{row.parameters:,}" if row.parameters else "",
+                f"{row.multiply_adds:,}" if row.multiply_adds else "",
+                f"{row.memory / 1024:,.0f} KiB",
+            ]
+        )
+    lines.append(["total", "", "", f"{parameters:,}", f"{multiply_adds:,}", f"{memory / 1024:,.0f} KiB"])
+    print(table(lines, right=(3, 4, 5)))
+    return None

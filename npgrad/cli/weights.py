@@ -1,0 +1,96 @@
+"""Get weights files, see which there are, and what is in one.
+
+list         what is known: size, licence, accuracy, and whether it is on this machine
+get NAME     download, check the SHA-256, convert, and keep in the cache folder
+             (NPGRAD_HOME, else XDG_CACHE_HOME/npgrad, else ~/.cache/npgrad)
+show FILE    what an npgrad weights file says of itself"""
+
+from npgrad.cli.common import add_json, print_json, progress_bar, table
+from npgrad.errors import InputError
+
+HELP = "get weights files, see which there are"
+EXAMPLES = """examples:
+  npgrad weights list
+  npgrad weights get squeezenet1_1
+  npgrad weights show squeezenet1_1"""
+
+
+def add_arguments(parser):
+    parser.add_argument("action", choices=("list", "get", "show"))
+    parser.add_argument("name", nargs="?", metavar="NAME|FILE")
+    parser.add_argument("--force", action="store_true", help="get: download and convert anew")
+    add_json(parser)
+
+
+def run(args):
+    if args.action == "list" and args.name:
+        raise InputError(f"weights list: expected nothing more, found {args.name!r}")
+    if args.action != "list" and not args.name:
+        raise InputError(f"weights {args.action}: expected a name or file; `npgrad weights list` shows the names")
+    {"list": _list, "get": _get, "show": _show}[args.action](args)
+
+
+def _list(args):
+    from npgrad import fetch
+
+    entries = fetch.listing()
+    if args.json:
+        return print_json([{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries])
+    lines = [["name", "what", "MB", "top-1 / top-5", "licence", "here"]]
+    for entry in entries:
+        accuracy = entry["accuracy"]
+        lines.append(
+            [
+                entry["name"],
+                entry["title"],
+                f"{entry['size'] / 1e6:.1f}" if entry["size"] else "?",
+                f"{accuracy['top1']} / {accuracy['top5']} %" if accuracy else "",
+                entry["licence"],
+                "yes" if entry["cached"] else "no",
+            ]
+        )
+    print(table(lines, right=(2,)))
+    print(f"\nkept in {fetch.cache_folder()}")
+    return None
+
+
+def _get(args):
+    from npgrad import fetch
+
+    progress = progress_bar(args.name)
+    try:
+        path = fetch.get(args.name, progress=progress, force=args.force)
+    finally:
+        progress.close()
+    if args.json:
+        print_json({"name": args.name, "path": str(path)})
+    else:
+        print(path)
+
+
+def _show(args):
+    from npgrad.loading import load
+
+    model = load(args.name)
+    parameters = model.parameters()
+    about = {
+        "architecture": model.architecture,
+        "parameters": sum(array.size for array in parameters.values()),
+        "dtype": str(next(iter(parameters.values())).dtype) if parameters else None,
+        "classes": model.num_classes,
+        "first classes": list(model.classes[:5]) if model.classes else None,
+        "preprocessing": model.preprocessing.to_json(),
+        **{f"source: {key}": value for key, value in model.source.items()},
+    }
+    if args.json:
+        return print_json({**about, "tensors": {name: array.shape for name, array in parameters.items()}})
+    print(table([[key, _plain(value)] for key, value in about.items() if value is not None]))
+    return None
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)

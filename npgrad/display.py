@@ -1,0 +1,197 @@
+"""Attributions as pictures for people: one number a pixel, scaled, coloured, laid over the photo.
+
+A method's raw array is what to compute with; what is done here (smoothing, scaling, clipping) is for the
+eye only.
+"""
+
+import math
+import warnings
+
+import numpy as np
+
+from .errors import ImageError, InputError
+from .images import open_image
+
+# Colours from the lowest value to the highest, evenly spaced; between them they are interpolated.
+COLOUR_MAPS = {
+    # Dark to bright, with lightness rising evenly: black, violet, red, orange, yellow.
+    "glow": ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21),
+             (250, 193, 39), (252, 255, 164)),
+    # Blue is negative, light grey is zero, red is positive; equally dark at both ends.
+    "blue_red": ((33, 72, 172), (92, 138, 214), (163, 192, 232), (228, 228, 228), (236, 170, 148),
+                 (214, 96, 77), (165, 20, 38)),
+}  # fmt: skip
+_MAP_OF_SIGN = {"absolute": "glow", "positive": "glow", "signed": "blue_red"}
+
+
+def to_map(attribution, sign="absolute"):
+    """An attribution (C, H, W) or (H, W) as one number a pixel: (H, W) float64.
+
+    Channels are added up, for the sign "absolute" their absolute values.
+    """
+    attribution = np.asarray(attribution)
+    _check_sign(sign)
+    if attribution.dtype.kind not in "fiu" or attribution.ndim not in (2, 3) or attribution.size == 0:
+        found = f"{attribution.dtype} of shape {attribution.shape}"
+        hint = "; for one picture of a batch pass attribution[0]" if attribution.ndim == 4 else ""
+        raise InputError(f"attribution: expected real numbers (C, H, W) or (H, W); found {found}{hint}")
+    if not np.isfinite(attribution).all():
+        count = np.sum(~np.isfinite(attribution))
+        raise InputError(f"attribution: expected finite values; found {count} that are NaN or infinite")
+    values = attribution.astype(np.float64)
+    if sign == "absolute":
+        values = np.abs(values)
+    # Divided before adding, so that no sum overflows.
+    return values if values.ndim == 2 else (values / len(values)).sum(axis=0) * len(values)
+
+
+def normalize(map2d, sign="absolute", outliers=2.0):
+    """Scale a map (H, W) to 0..1, or for the sign "signed" to -1..1, as Captum's visualize_image_attr does.
+
+    sign       "absolute" shows sizes, "positive" what is above zero, "signed" both directions
+    outliers   in percent: the values that become 1 are the largest ones, which make up this share of the
+               sum of all; one glaring pixel then does not leave the rest dark
+
+    A constant map has nothing to show: zeros, with one warning. The result is float64 and never NaN.
+    """
+    values = to_map(map2d, sign)
+    if not 0 <= outliers < 100:
+        raise InputError(f"outliers: expected a percentage, 0 <= outliers < 100; found {outliers}")
+    if sign == "positive":
+        values = np.maximum(values, 0)
+    if values.min() == values.max():
+        warnings.warn(f"nothing to show: the map is {values.flat[0]:g} everywhere", stacklevel=2)
+        return np.zeros_like(values)
+    values = values / np.abs(values).max()
+    sizes = np.sort(np.abs(values), axis=None)
+    cumulative = np.cumsum(sizes)
+    threshold = sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
+    return np.clip(values / threshold, -1, 1)
+
+
+def colour(values, sign="absolute"):
+    """Colours uint8 (H, W, 3) for values (H, W): 0..1 dark to bright, "signed" -1..1 blue, grey, red."""
+    _check_sign(sign)
+    anchors = np.array(COLOUR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
+    low = -1 if sign == "signed" else 0
+    places = np.linspace(low, 1, len(anchors))
+    return np.rint(np.stack([np.interp(values, places, channel) for channel in anchors.T], -1)).astype(np.uint8)
+
+
+def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01, alpha=0.9):
+    """A PIL image of an attribution, alone or over its photo.
+
+    attribution   (C, H, W) or (H, W), of any size; it is resized to the photo's (bilinear)
+    image         anything open_image takes, usually uint8 (H, W, 3); None for the map alone
+    sign          "absolute", "positive" or "signed", see normalize
+    outliers      percent, see normalize
+    smooth        standard deviation of a Gaussian blur, as a share of the shorter side; 0 for none.
+                  A raw gradient is speckle: neighbouring pixels differ in sign and size, and the eye finds
+                  no form in it. The blur is for display and touches no saved number.
+    alpha         how much of the photo the highest values hide, 0..1
+
+    Over a photo, the photo is dimmed and grey, and a colour covers it the more the higher the value is:
+    what matters glows, and the rest stays recognisable.
+    """
+    if not 0 <= smooth <= 0.5:
+        raise InputError(f"smooth: expected a share of the shorter side, 0 to 0.5; found {smooth}")
+    if not 0 <= alpha <= 1:
+        raise InputError(f"alpha: expected 0 to 1; found {alpha}")
+    from PIL import Image
+
+    values = to_map(attribution, sign)
+    photo = None if image is None else open_image(image)
+    if photo is not None:
+        values = _resized(values, photo.size)
+    values = normalize(_smoothed(values, smooth), sign, outliers)
+    colours = colour(values, sign)
+    if photo is None:
+        return Image.fromarray(colours)
+    under = 0.6 * np.asarray(photo.convert("L"), np.float64)[:, :, None]
+    cover = alpha * np.abs(values)[:, :, None]
+    return Image.fromarray(np.rint(under * (1 - cover) + colours * cover).astype(np.uint8))
+
+
+def _resized(values, size):
+    from PIL import Image
+
+    if values.shape == size[::-1]:
+        return values
+    scale = np.abs(values).max() or 1.0  # Pillow's floats have 32 bits
+    image = Image.fromarray((values / scale).astype(np.float32))
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float64)
+
+
+def _smoothed(values, smooth):
+    if smooth == 0:
+        return values
+    from scipy.ndimage import gaussian_filter
+
+    return gaussian_filter(values, smooth * min(values.shape))
+
+
+def _check_sign(sign):
+    if sign not in _MAP_OF_SIGN:
+        raise InputError(f"sign: expected one of {', '.join(_MAP_OF_SIGN)}; found {sign!r}")
+
+
+def contact_sheet(tiles, labels, columns=None):
+    """Pictures of equal size in rows on white, each with its label below: a PIL image.
+
+    tiles     PIL images or uint8 arrays (H, W, 3)
+    labels    as many strings; a long one is broken into lines
+    columns   pictures a row; None makes about as many rows as columns
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    tiles, labels = [open_image(tile) for tile in tiles], [str(label) for label in labels]
+    if not tiles or len(tiles) != len(labels):
+        raise InputError(f"contact sheet: expected a label for each picture; found {len(tiles)} pictures and "
+                         f"{len(labels)} labels")  # fmt: skip
+    for i, tile in enumerate(tiles):
+        if tile.size != tiles[0].size:
+            raise ImageError(f"contact sheet: expected pictures of one size; the first is {tiles[0].size}, "
+                             f"number {i + 1} is {tile.size}")  # fmt: skip
+    columns = math.ceil(math.sqrt(len(tiles))) if columns is None else columns
+    if columns < 1:
+        raise InputError(f"columns: expected at least 1; found {columns}")
+    columns = min(columns, len(tiles))
+
+    width, height = tiles[0].size
+    font = ImageFont.load_default(max(13, round(height / 16)))
+    line_height = sum(font.getmetrics()) + 2
+    margin = max(8, round(width / 20))
+    cell_width = max(width, 8 * line_height)  # a caption needs some room, however small the pictures
+    captions = [_broken(label, font, cell_width) for label in labels]
+    cell_height = height + margin // 2 + line_height * max(len(lines) for lines in captions)
+
+    rows = math.ceil(len(tiles) / columns)
+    size = (columns * (cell_width + margin) + margin, rows * (cell_height + margin) + margin)
+    sheet = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (tile, lines) in enumerate(zip(tiles, captions, strict=True)):
+        left = margin + i % columns * (cell_width + margin)
+        top = margin + i // columns * (cell_height + margin)
+        sheet.paste(tile, (left + (cell_width - width) // 2, top))
+        for k, line in enumerate(lines):
+            place = (left + cell_width / 2, top + height + margin // 2 + k * line_height)
+            draw.text(place, line, fill="black", font=font, anchor="ma")
+    return sheet
+
+
+def _broken(label, font, width):
+    """The label as lines that fit the width: broken between words, or inside one that is too long."""
+    lines = []
+    for paragraph in label.splitlines() or [""]:
+        line = ""
+        for word in paragraph.split():
+            if line and font.getlength(f"{line} {word}") > width:
+                lines.append(line)
+                line = ""
+            line = f"{line} {word}".strip()
+            while font.getlength(line) > width:
+                fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or font.getlength(line[:n]) <= width)
+                lines.append(line[:fits])
+                line = line[fits:]
+        lines.append(line)
+    return lines

@@ -1,0 +1,88 @@
+"""A network's structure as plain data (dicts, lists, numbers), and back.
+
+Every layer is {"type", its options, "arrays": {name: shape}}; composites hold their parts in order. So a file
+can describe a network that npgrad has no name for.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from npgrad import layers
+from npgrad.errors import InputError, NpgradError, WeightsError
+from npgrad.layers import Layer
+
+TYPES = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Composite")}
+DEEPEST = 20  # composites within composites
+
+
+def describe(layer):
+    """The structure of a layer, ready for JSON."""
+    kind = type(layer).__name__
+    if TYPES.get(kind) is not type(layer):
+        raise InputError(f"a network with a {kind} cannot be saved: it is none of npgrad's layers")
+    described = {"type": kind}
+    arrays = {}
+    for field in dataclasses.fields(layer):
+        value = getattr(layer, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = list(value.shape)
+        elif isinstance(value, Layer):
+            described[field.name] = describe(value)
+        elif isinstance(value, dict):
+            described[field.name] = {name: describe(part) for name, part in value.items()}
+        else:
+            described[field.name] = list(value) if isinstance(value, tuple) else value
+    if arrays:
+        described["arrays"] = arrays
+    return described
+
+
+def build(described, room):
+    """The layer of a structure, every array zero. `room`: the most elements its arrays may have in all."""
+    return _build(described, [room], DEEPEST)
+
+
+def _build(described, room, depth):
+    if depth == 0:
+        raise WeightsError(f"structure: expected at most {DEEPEST} levels, found more")
+    if not isinstance(described, dict) or described.get("type") not in TYPES:
+        kind = described.get("type") if isinstance(described, dict) else described
+        raise WeightsError(f"structure: expected one of {', '.join(TYPES)}; found {str(kind)[:40]!r}")
+    cls = TYPES[described["type"]]
+    names = {field.name for field in dataclasses.fields(cls)}
+    values = {}
+    for name, value in described.items():
+        if name == "type":
+            continue
+        if name == "arrays":
+            values.update({key: _zeros(shape, room) for key, shape in _entries(value)})
+        elif isinstance(value, dict) and "type" in value:
+            values[name] = _build(value, room, depth - 1)
+        elif isinstance(value, dict):
+            values[name] = {key: _build(part, room, depth - 1) for key, part in value.items()}
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    if not set(values) <= names:
+        raise WeightsError(f"structure: {cls.__name__} has no {sorted(set(values) - names)}")
+    try:
+        return cls(**values)
+    except (TypeError, AttributeError, NpgradError) as error:
+        raise WeightsError(f"structure: {cls.__name__} cannot be made: {error}") from None
+
+
+def _entries(value):
+    if not isinstance(value, dict):
+        raise WeightsError(f"structure: arrays: expected names with shapes, found {str(value)[:40]!r}")
+    return value.items()
+
+
+def _zeros(shape, room):
+    """A zero array, if the file has room for its numbers."""
+    if not isinstance(shape, list) or not all(type(side) is int and side >= 1 for side in shape):
+        raise WeightsError(f"structure: expected a shape of whole numbers >= 1, found {str(shape)[:40]!r}")
+    room[0] -= math.prod(shape)
+    if room[0] < 0:
+        raise WeightsError(f"structure: shape {shape} has more numbers than the file")
+    return np.zeros(shape, np.float32)

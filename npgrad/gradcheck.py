@@ -1,0 +1,188 @@
+"""Is a gradient right? Compare it with what small steps of the input do to the output.
+
+Two ways to take the step, both in float64:
+
+    complex step         imag f(x + i*h) / h            with h = 1e-20; exact to the last bits, since nothing
+                                                        is subtracted (Squire, Trapp 1998)
+    centred difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-5; good to about 1e-9, for functions
+                                                        that do not take complex numbers
+
+Neither means anything at a kink (ReLU at 0, equal maxima in a window): check at random inputs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.errors import InputError
+from npgrad.layers import Layer
+from npgrad.model import Model
+
+STEPS = {"complex": 1e-20, "centred": 1e-5}
+TOLERANCES = {"complex": 1e-12, "centred": 1e-6}
+
+
+@dataclass(frozen=True)
+class Row:
+    """The check of one array: its worst entry, the gradient `found` there and the one `expected`.
+
+    error: |found - expected| over the largest gradient of the array.
+    """
+
+    name: str
+    shape: tuple
+    checked: int
+    index: tuple
+    found: float
+    expected: float
+    error: float
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What a check gave, a row an array. True if every error is within `tolerance`."""
+
+    rows: tuple
+    method: str
+    tolerance: float
+
+    @property
+    def worst(self):
+        """The row with the largest error."""
+        return max(self.rows, key=lambda row: np.inf if np.isnan(row.error) else row.error)
+
+    def __bool__(self):
+        return all(row.error <= self.tolerance for row in self.rows)
+
+    def __str__(self):
+        row = self.worst
+        entry = f"{row.name}[{', '.join(map(str, row.index))}]"
+        return (
+            f"{'right' if self else 'WRONG'} by {self.method} step: worst entry {entry}: gradient {row.found:.6g}, "
+            f"expected {row.expected:.6g} (error {row.error:.1e}, tolerance {self.tolerance:.0e})"
+        )
+
+
+def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training=False, rng=0):
+    """Check the hand-written gradients of a layer, a model or a loss at x: a GradientCheck.
+
+    subject: a Layer or Model, whose sum of random * output is differentiated by x and by every parameter; or a
+    function x -> (value, gradient). x: an array, or a tuple of them for a layer that takes several.
+    method: "complex" or "centred". entries: how many entries of each array are stepped one by one; a larger
+    array is also stepped as a whole, in a random direction, so that no wrong entry is missed, and if that
+    finds one it is searched by halving. tolerance: 1e-12 (complex), 1e-6 (centred). training: layers act as in
+    training, with one fixed random mask.
+
+    >>> from npgrad.layers import Conv2d
+    >>> bool(gradcheck(Conv2d.init(3, 4, 3), np.random.default_rng(1).normal(size=(2, 3, 5, 5))))
+    True
+    """
+    if method not in STEPS:
+        raise InputError(f"method: expected one of {', '.join(STEPS)}; found {method!r}")
+    tolerance = TOLERANCES[method] if tolerance is None else tolerance
+    rng = np.random.default_rng(rng).spawn(1)[0]  # not the caller's stream, which may have drawn x
+    x = tuple(map(_float64, x)) if isinstance(x, (tuple, list)) else _float64(x)
+    if isinstance(subject, (Layer, Model)):
+        arrays, gradients, value = _of_network(subject, x, training, rng)
+    else:
+        arrays, gradients, value = _of_loss(subject, x)
+    rows = []
+    for name, array in arrays.items():
+
+        def slope(step, name=name, array=array):
+            return _slope(lambda moved: value({**arrays, name: moved}), array, step, method)
+
+        rows.append(_check_array(name, array, gradients[name], slope, entries, tolerance, rng))
+    return GradientCheck(tuple(rows), method, tolerance)
+
+
+def check_layers(model, x, method="complex", entries=5, rng=0):
+    """Check every layer of a model on its own, at random inputs of the shapes that x gives: {name: GradientCheck}.
+
+    A layer's real input would put it on its kinks: after a ReLU, zeros tie in every pooling window.
+    """
+    rng = np.random.default_rng(rng)
+    shapes = {
+        record.name: (record.layer, [a.shape for a in record.x] if isinstance(record.x, tuple) else record.x.shape)
+        for record in model.forward(x)
+    }
+    for name, (layer, shape) in shapes.items():
+        several = isinstance(shape, list)
+        inputs = tuple(map(rng.standard_normal, shape)) if several else rng.standard_normal(shape)
+        yield name, gradcheck(layer, inputs, method, entries, rng=rng)
+
+
+def _of_network(subject, x, training, rng):
+    """What is differentiated: the arrays, their gradients, and the function of the arrays."""
+    layer = subject.network if isinstance(subject, Model) else subject
+    layer = layer.map_arrays(lambda name, array: array.astype(np.float64))
+    options = {"training": training, "rng": 0} if layer.has_training_mode else {}
+    inputs = {f"x[{i}]": xi for i, xi in enumerate(x)} if isinstance(x, tuple) else {"x": x}
+    y, cache = layer.forward(x, **options)
+    seed = rng.standard_normal(y.shape)
+    dx = layer.backward(seed, cache)
+    gradients = dict(zip(inputs, dx if isinstance(x, tuple) else (dx,), strict=True))
+    gradients.update(layer.parameter_gradients(seed, cache))
+    arrays = {**inputs, **layer.arrays()}
+
+    def value(arrays):
+        moved = layer.map_arrays(lambda name, array: arrays.get(name, array))
+        moved_x = tuple(arrays[name] for name in inputs)
+        y, _ = moved.forward(moved_x if isinstance(x, tuple) else moved_x[0], **options)
+        return (seed * y).sum()
+
+    return arrays, gradients, value
+
+
+def _of_loss(loss, x):
+    _, gradient = loss(x)
+    if np.shape(gradient) != x.shape:
+        raise InputError(f"gradient of the loss: expected shape {x.shape}, found {np.shape(gradient)}")
+    return {"x": x}, {"x": np.asarray(gradient)}, lambda arrays: loss(arrays["x"])[0]
+
+
+def _slope(value, array, step, method):
+    """d value / d t of array + t * step, at t = 0."""
+    h = STEPS[method]
+    if method == "complex":
+        return np.imag(value(array + 1j * h * step)) / h
+    return (value(array + h * step) - value(array - h * step)) / (2 * h)
+
+
+def _check_array(name, array, gradient, slope, entries, tolerance, rng):
+    """Compare single entries, and for a large array a random direction as well."""
+    if np.shape(gradient) != array.shape:
+        raise InputError(f"gradient of {name}: expected shape {array.shape}, found {np.shape(gradient)}")
+    scale = np.abs(gradient).max() or 1.0
+    every = np.arange(array.size)
+    chosen = every if array.size <= entries else rng.choice(every, entries, replace=False)
+    if len(chosen) < array.size:
+        direction = rng.choice((-1.0, 1.0), array.size) * rng.uniform(0.5, 1.5, array.size)
+
+        def mismatch(among):
+            step = np.zeros(array.size)
+            step[among] = direction[among]
+            return abs(slope(step.reshape(array.shape)) - (gradient.ravel() * step).sum())
+
+        # rounding grows with the number of entries in the sum
+        if not mismatch(every) <= tolerance * scale * np.sqrt(array.size):
+            suspects = every
+            while len(suspects) > 1:
+                halves = np.array_split(suspects, 2)
+                suspects = max(halves, key=lambda half: np.nan_to_num(mismatch(half), nan=np.inf))
+            chosen = np.union1d(chosen, suspects)
+
+    def row(entry):
+        step = np.zeros(array.size)
+        step[entry] = 1.0
+        found, expected = float(gradient.ravel()[entry]), float(slope(step.reshape(array.shape)))
+        index = tuple(map(int, np.unravel_index(entry, array.shape)))
+        error = abs(found - expected) / max(scale, abs(expected))
+        return Row(name, array.shape, len(chosen), index, found, expected, error)
+
+    rows = [row(entry) for entry in chosen]
+    return max(rows, key=lambda r: np.inf if np.isnan(r.error) else r.error)
+
+
+def _float64(x):
+    return np.asarray(x).astype(np.float64)

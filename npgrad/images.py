@@ -1,0 +1,289 @@
+"""Pictures: from files, PIL images and arrays to what a network takes, and back.
+
+Pictures come from strangers, so only a short list of formats is opened at all, the size is checked from
+the header before anything is decoded, and whatever is wrong with a file is said in one line (ImageError).
+"""
+
+import os
+import struct
+import warnings
+import zlib
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from .errors import ImageError, InputError
+from .files import atomic_write, shown
+
+READ_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
+WRITE_FORMATS = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".gif": "GIF",
+    ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF", ".ppm": "PPM",
+}  # fmt: skip
+MAX_PIXELS = 64_000_000  # as RGB, 192 MB
+MAX_ASPECT = 20
+
+# What Pillow raises on damaged files: fuzzing shows the first three, its sources the others.
+_DAMAGE = (OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, OverflowError,
+           MemoryError, struct.error, zlib.error)  # fmt: skip
+_EXIF_ORIENTATION = 0x0112
+
+
+def open_image(source):
+    """A picture as an upright PIL image in RGB.
+
+    source   a path, a PIL image, or a uint8 array (H, W, 3), (H, W) grey or (H, W, 4) RGBA
+
+    Turned upright as EXIF says; of an animation the first frame. Transparency is laid on white; CMYK
+    becomes RGB without its colour profile; 16-bit grey keeps its high byte. Grey of 32 bits or floats is
+    refused, since nothing says which value is white, and so is any other mode.
+
+    Raises ImageError, in one line that names the file, for what is missing, damaged, of another format than
+    READ_FORMATS, over MAX_PIXELS, or more than MAX_ASPECT times as long as wide.
+    """
+    from PIL import Image
+
+    if isinstance(source, (str, os.PathLike)):
+        return _open_file(Path(source))
+    if isinstance(source, np.ndarray):
+        return _upright_rgb(_image_of_array(source), "image array")
+    if isinstance(source, Image.Image):
+        name = shown(getattr(source, "filename", "") or "PIL image")
+        with _reading(name):
+            return _upright_rgb(source, name).copy()
+    found = type(source).__name__
+    raise ImageError(f"image: expected a path, a PIL image or a uint8 array; found {found}")
+
+
+def _open_file(path):
+    from PIL import Image, UnidentifiedImageError
+
+    name = shown(path)
+    with _reading(name):
+        if path.is_dir():
+            raise ImageError(f"{name}: expected a picture; found a folder")
+        if not path.exists():
+            raise ImageError(f"{name}: no such file")
+        if not path.is_file():
+            raise ImageError(f"{name}: expected a picture; found a device or pipe")
+        try:
+            image = Image.open(path, formats=READ_FORMATS)
+        except UnidentifiedImageError:
+            readable = ", ".join(READ_FORMATS)
+            raise ImageError(f"{name}: not a picture, or of a format not read here ({readable})") from None
+        with image:
+            return _upright_rgb(image, name)
+
+
+@contextmanager
+def _reading(name):
+    """Turn whatever Pillow raises on a damaged picture into one line, and keep its warnings quiet."""
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, which is above ours
+        raise ImageError(f"{name}: over {MAX_PIXELS:,} pixels, the most that are read") from error
+    except _DAMAGE as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise ImageError(f"{name}: cannot be read as a picture: {' '.join(reason.split())}") from error
+
+
+def _upright_rgb(image, name):
+    from PIL import Image
+
+    _check_size(image.size, name)
+    if image.format == "EPS":  # decoding it would run Ghostscript
+        raise ImageError(f"{name}: EPS pictures are not read")
+    image.load()
+    turn = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+    }.get(image.getexif().get(_EXIF_ORIENTATION))  # fmt: skip
+    image = _rgb(image, name)
+    return image if turn is None else image.transpose(turn)
+
+
+def _check_size(size, name):
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name}: {width} x {height} pixels; at most {MAX_PIXELS:,} are read")
+    if max(size) > MAX_ASPECT * min(size):
+        raise ImageError(
+            f"{name}: {width} x {height} pixels; the longer side may be at most {MAX_ASPECT} times the shorter"
+        )
+
+
+def _rgb(image, name):
+    """The loaded image in mode RGB, on white where it is transparent."""
+    from PIL import Image
+
+    # Pillow's mode I stands for 16 bits in these two formats, and for 32 in others.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if image.mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV"):
+        raise ImageError(f"{name}: expected 8-bit or 16-bit colours; found mode {image.mode}")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _image_of_array(array):
+    from PIL import Image
+
+    channels_fit = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if array.dtype != np.uint8 or not channels_fit or array.size == 0:
+        raise ImageError(
+            "image array: expected uint8 of shape (H, W, 3), (H, W) or (H, W, 4); "
+            f"found {array.dtype} of shape {array.shape}"
+        )
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures become a network's input: resize, crop, and scale to (v / 255 - mean) / std.
+
+    mean, std   three numbers each, RGB on the scale 0..1
+    resize      the length that the shorter side is brought to, in pixels
+    crop        the side of the square then cut from the middle
+    """
+
+    mean: tuple = (0.485, 0.456, 0.406)
+    std: tuple = (0.229, 0.224, 0.225)
+    resize: int = 256
+    crop: int = 224
+
+    def __post_init__(self):
+        # Bounds that any real network keeps, so that float32 neither overflows nor divides by zero.
+        object.__setattr__(self, "mean", _three_numbers("mean", self.mean, -1e6, 1e6))
+        object.__setattr__(self, "std", _three_numbers("std", self.std, 1e-6, 1e6))
+        for name in ("resize", "crop"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+                raise InputError(f"preprocessing: {name}: expected an integer; found {value!r}")
+            object.__setattr__(self, name, int(value))
+        if not 1 <= self.crop <= self.resize <= 4096:
+            raise InputError(
+                "preprocessing: expected 1 <= crop <= resize <= 4096; "
+                f"found crop {self.crop}, resize {self.resize}"
+            )
+
+    def apply(self, images, resize=True):
+        """Pictures as a network's input, float32 (N, 3, H, W), channels last in memory.
+
+        images   anything that open_image takes, a list of such, or a uint8 array (N, H, W, 3)
+        resize   False takes the pictures at the size they have, which must be the same for all
+
+        With resize=True the numbers are those of torchvision's Resize, CenterCrop, ToTensor, Normalize.
+        """
+        several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
+        sources = images if several else [images]
+        if len(sources) == 0:
+            raise ImageError("images: expected at least one; found none")
+        batch = None
+        for i, source in enumerate(sources):
+            picture = open_image(source)
+            if resize:
+                picture = self._resized_crop(picture)
+            pixels = np.asarray(picture)
+            if batch is None:
+                batch = np.empty((len(sources), *pixels.shape), np.float32)
+            elif pixels.shape != batch.shape[1:]:
+                height, width = batch.shape[1:3]
+                raise ImageError(
+                    f"images: without resizing all must have one size; the first is {width} x {height}, "
+                    f"number {i + 1} is {picture.width} x {picture.height}"
+                )
+            batch[i] = pixels
+        batch /= 255
+        batch -= np.array(self.mean, np.float32)
+        batch /= np.array(self.std, np.float32)
+        return batch.transpose(0, 3, 1, 2)
+
+    def _resized_crop(self, picture):
+        """Resize the shorter side, then crop the middle, without ever making the whole resized picture.
+
+        Pillow's box names the part of the picture that ends up in the crop; pixels around it still count
+        for the interpolation at its edge.
+        """
+        from PIL import Image
+
+        width, height = picture.size
+        # Rounded: torchvision cuts the long side's fraction off, which squeezes the picture by up to a pixel.
+        new_width = round(self.resize * width / min(picture.size))
+        new_height = round(self.resize * height / min(picture.size))
+        left = round((new_width - self.crop) / 2)
+        top = round((new_height - self.crop) / 2)
+        box = (
+            left * width / new_width,
+            top * height / new_height,
+            (left + self.crop) * width / new_width,
+            (top + self.crop) * height / new_height,
+        )
+        return picture.resize((self.crop, self.crop), Image.Resampling.BILINEAR, box=box)
+
+    def invert(self, x):
+        """The pictures of an input x (N, 3, H, W): uint8 (N, H, W, 3), clipped and rounded to nearest."""
+        x = np.asarray(x)
+        if x.ndim != 4 or x.shape[1] != 3 or x.dtype.kind not in "fiu":
+            raise InputError(f"x: expected real numbers (N, 3, H, W); found {x.dtype} of shape {x.shape}")
+        if not np.isfinite(x).all():
+            raise InputError(f"x: expected finite values; found {np.sum(~np.isfinite(x))} that are NaN or infinite")
+        colours = x.transpose(0, 2, 3, 1) * np.array(self.std) + np.array(self.mean)
+        return np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+
+    def to_json(self):
+        """A dict of plain lists and numbers, to be stored with the weights."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, stored):
+        """The Preprocessing that `to_json` wrote down; InputError for anything else."""
+        names = [field.name for field in fields(cls)]
+        if not isinstance(stored, dict) or sorted(map(str, stored)) != sorted(names):
+            found = ", ".join(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__
+            raise InputError(f"preprocessing: expected {', '.join(names)}; found {found or 'nothing'}")
+        return cls(**stored)
+
+
+def _three_numbers(name, values, low, high):
+    """Three numbers from low to high as a tuple of floats."""
+    is_three = isinstance(values, (list, tuple, np.ndarray)) and np.shape(values) == (3,)
+    if not is_three or not all(_is_number(value) and low <= value <= high for value in values):
+        expected = f"three finite numbers from {low:g} to {high:g}"
+        raise InputError(f"preprocessing: {name}: expected {expected}; found {str(values):.80}")
+    return tuple(float(value) for value in values)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def save_png(image, path):
+    """Write a PIL image or uint8 array (H, W, 3) as RGB; an existing file is replaced whole or not at all.
+
+    The format follows the suffix, one of WRITE_FORMATS, usually .png; ImageError for any other.
+    """
+    from PIL import Image
+
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITE_FORMATS:
+        known = ", ".join(WRITE_FORMATS)
+        raise ImageError(f"{shown(path)}: expected a picture's suffix ({known}); found {suffix or 'none'!r}")
+    if isinstance(image, np.ndarray):
+        image = _image_of_array(image)
+    elif not isinstance(image, Image.Image):
+        raise ImageError(f"image: expected a PIL image or a uint8 array; found {type(image).__name__}")
+    image = _rgb(image, "image")
+    options = {"quality": 95} if WRITE_FORMATS[suffix] in ("JPEG", "WEBP") else {}
+    with atomic_write(path) as temporary:
+        image.save(temporary, WRITE_FORMATS[suffix], **options)

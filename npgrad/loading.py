@@ -1,0 +1,47 @@
+"""Finding a network by name or path."""
+
+import os
+from pathlib import Path
+
+from npgrad.errors import WeightsError, unknown
+from npgrad.files import shown, weights_folder
+
+BUNDLED = "scenes"  # the network that comes with npgrad
+
+
+def load(source=None):
+    """The Model of a weights file, or of a bundled or cached network by name.
+
+    source: a path to an .h5 file that `Model.save` or scripts/convert_weights.py wrote; or a name that
+    `npgrad weights list` shows; None is the bundled network. WeightsError says what is wrong with a file,
+    UnknownName lists the nearest names.
+    """
+    from npgrad.formats import hdf5
+
+    if source is None:
+        path = weights_folder() / f"{BUNDLED}.h5"
+        if not path.is_file():
+            raise WeightsError(
+                "no network is bundled with this version: give a weights file, "
+                "or get one with `npgrad weights get squeezenet1_1`"
+            )
+        return hdf5.load(path)
+    text = os.fspath(source)
+    if Path(text).is_file() or isinstance(source, os.PathLike) or os.sep in text or Path(text).suffix:
+        return hdf5.load(text)
+    return hdf5.load(_by_name(text))
+
+
+def _by_name(name):
+    from npgrad import fetch
+
+    bundled = weights_folder() / f"{name}.h5"
+    if name.isidentifier() and bundled.is_file():
+        return bundled
+    networks = [known.name for known in fetch.known().values() if known.kind == "weights"]
+    path = fetch.find(name)
+    if path is None and name in networks:
+        raise WeightsError(f"{name} is not on this machine yet: get it with `npgrad weights get {name}`")
+    if name not in networks:
+        raise unknown("network or file", shown(name), networks)
+    return path

@@ -1,0 +1,57 @@
+"""What a network consists of: a row a layer, as `npgrad layers` prints it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.layers import Composite, Conv2d, Linear
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """One layer: output shape without the batch, parameters, multiply-adds, and bytes of its output.
+
+    A composite's numbers are those of all its parts.
+    """
+
+    name: str
+    kind: str
+    shape: tuple
+    parameters: int
+    multiply_adds: int
+    memory: int
+
+
+def summarise(model, size=None):
+    """A LayerSummary for every layer, for one picture of `size` px (None: what preprocessing gives)."""
+    size = model.preprocessing.crop if size is None else size
+    channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
+    tape = model.forward(np.zeros((1, channels, size, size), np.float32))
+    rows = {}
+    for record in tape:
+        inner = [row for name, row in rows.items() if name.startswith(record.name + ".")]
+        leaves = [row for row in inner if not any(o.name.startswith(row.name + ".") for o in inner)]
+        composite = isinstance(record.layer, Composite)
+        rows[record.name] = LayerSummary(
+            record.name,
+            type(record.layer).__name__,
+            record.y.shape[1:],
+            sum(array.size for array in record.layer.arrays().values()),
+            sum(row.multiply_adds for row in leaves) if composite else _multiply_adds(record),
+            sum(row.memory for row in leaves) + record.y.nbytes if composite else record.y.nbytes,
+        )
+    return list(rows.values())
+
+
+def totals(model, rows):
+    """(parameters, multiply-adds, bytes of activations) of the whole network."""
+    outer = [row for row in rows if "." not in row.name]
+    parameters = sum(array.size for array in model.parameters().values())
+    return parameters, sum(row.multiply_adds for row in outer), sum(row.memory for row in outer)
+
+
+def _multiply_adds(record):
+    """Each output of a convolution or linear layer is a sum of products over one filter."""
+    if isinstance(record.layer, (Conv2d, Linear)):
+        return int(record.y.size * np.prod(record.layer.weight.shape[1:]))
+    return 0

@@ -1,0 +1,94 @@
+"""The checker of gradients is checked: it passes what is right and names what is wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import npgrad
+from npgrad.layers import Add, BatchNorm2d, Concat, Conv2d, Dropout, Linear, ReLU, Sequential
+from npgrad.models import squeezenet1_1
+
+
+class OffAt(Conv2d):
+    """A convolution whose dx is off by 0.1 % in a single entry."""
+
+    def backward(self, dy, cache):
+        dx = super().backward(dy, cache).copy()
+        dx[1, 2, 3, 4] *= 1.001
+        return dx
+
+
+@pytest.mark.parametrize("method", ["complex", "centred"])
+@pytest.mark.parametrize("size", [5, 40])  # every entry stepped by itself; a random direction, then halving
+def test_one_wrong_entry_is_found_and_named(method, size, rng):
+    layer = OffAt.init(3, 4, 3, padding=1)
+    check = npgrad.gradcheck(layer, rng.normal(size=(2, 3, size, size)), method)
+    assert not check
+    assert (check.worst.name, check.worst.index) == ("x", (1, 2, 3, 4))
+    assert "x[1, 2, 3, 4]" in str(check)
+    assert check.worst.found == pytest.approx(1.001 * check.worst.expected, rel=1e-6)
+    right = [row for row in check.rows if row.name != "x"]
+    assert all(row.error <= check.tolerance for row in right)
+
+
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_wrong_parameter_gradient_is_named(name, rng):
+    class Off(Conv2d):
+        def parameter_gradients(self, dy, cache):
+            gradients = super().parameter_gradients(dy, cache)
+            return {**gradients, name: gradients[name] * 1.001}
+
+    check = npgrad.gradcheck(Off.init(3, 4, 3), rng.normal(size=(1, 3, 6, 6)))
+    assert not check
+    assert check.worst.name == name
+
+
+@pytest.mark.parametrize("method", ["complex", "centred"])
+def test_right_gradients_pass(method, rng):
+    x = rng.normal(size=(2, 3, 5, 5))
+    assert npgrad.gradcheck(Conv2d.init(3, 4, 3, stride=2), x, method)
+    assert npgrad.gradcheck(Add(), (x, x[::-1]), method)
+    assert npgrad.gradcheck(Concat(), [x, x[:, :2]], method)
+    assert npgrad.gradcheck(Linear.init(3, 2), rng.normal(size=(4, 3)), method)
+    assert npgrad.gradcheck(BatchNorm2d.init(3), x, method, training=True)
+    assert npgrad.gradcheck(Dropout(0.3), x, method, training=True)
+    assert npgrad.gradcheck(Sequential({"a": Conv2d.init(3, 4, 3), "b": ReLU()}), x, method)
+
+
+def test_a_whole_model(rng):
+    check = npgrad.gradcheck(squeezenet1_1(num_classes=5), rng.normal(size=(1, 3, 33, 33)), entries=1)
+    assert check
+    assert {row.name for row in check.rows} >= {"x", "conv1.weight", "fire9.expand3x3.bias"}
+
+
+def test_a_loss():
+    def loss(x):
+        return (x**3).sum(), 3 * x**2
+
+    x = np.linspace(-1, 2, 12).reshape(3, 4)
+    assert npgrad.gradcheck(loss, x)
+    check = npgrad.gradcheck(lambda x: (loss(x)[0], loss(x)[1] + np.eye(3, 4)), x)
+    assert not check
+    with pytest.raises(npgrad.InputError, match=r"expected shape \(3, 4\), found \(12,\)"):
+        npgrad.gradcheck(lambda x: (0.0, np.zeros(12)), x)
+
+
+def test_nan_is_wrong():
+    assert not npgrad.gradcheck(lambda x: ((x * x).sum(), 2 * x * np.nan), np.ones(4))
+
+
+def test_check_layers_finds_the_wrong_layer(rng):
+    model = squeezenet1_1(num_classes=3)
+    x = rng.normal(size=(2, 3, 33, 33))
+    assert all(check for _, check in npgrad.check_layers(model, x))
+    layers = dict(model.network.layers)
+    conv = layers["conv1"]
+    layers["conv1"] = OffAt(conv.weight, conv.bias, conv.stride)
+    wrong = dataclasses.replace(model, network=Sequential(layers))
+    assert [name for name, check in npgrad.check_layers(wrong, x) if not check] == ["conv1"]
+
+
+def test_arguments():
+    with pytest.raises(npgrad.InputError, match="method: expected one of complex, centred; found 'fancy'"):
+        npgrad.gradcheck(ReLU(), np.ones(3), method="fancy")

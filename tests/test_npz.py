@@ -1,0 +1,271 @@
+"""The .npz reader: NumPy's own files, the course's, and what it must refuse."""
+
+import io
+import pickle
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from zip_writer import DEFLATED, archive, hostile
+
+from npgrad import WeightsError
+from npgrad.formats import npz
+
+ARRAYS = {
+    "float32": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "big-endian": np.arange(6, dtype=">f8").reshape(3, 2),
+    "half": np.array([0.5, -2], np.float16),
+    "bytes": np.arange(4, dtype=np.uint8),
+    "negative": np.array([[-1], [-(2**62)]]),
+    "complex": np.array([1 + 2j], np.complex64),
+    "logical": np.array([[True, False]]),
+    "scalar": np.array(7.0),
+    "empty": np.zeros((0, 5), np.float32),
+    "fortran": np.asfortranarray(np.arange(24.0).reshape(2, 3, 4)),
+    "fortran view": np.arange(6.0).reshape(2, 3).T,
+    "in/a folder": np.ones(2),
+}
+
+
+def saved(save=np.savez, **arrays):
+    file = io.BytesIO()
+    save(file, **arrays)
+    return file.getvalue()
+
+
+def npy(array=None, header=None, content=b"", version=1):
+    """The .npy file of an array, or one with this header and content."""
+    if header is None:
+        file = io.BytesIO()
+        np.save(file, array)
+        return file.getvalue()
+    size = struct.pack("<H" if version == 1 else "<I", len(header))
+    return b"\x93NUMPY" + bytes([version, 0]) + size + header + content
+
+
+def header(type_="<f4", order="False", shape="(2,)"):
+    return f"{{'descr': '{type_}', 'fortran_order': {order}, 'shape': {shape}, }}\n".encode()
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_arrays_come_back_as_numpy_saved_them(save):
+    data = saved(save, **ARRAYS)
+    found = npz.read(data, "w.npz")
+    assert list(found) == list(ARRAYS)
+    for name, array in found.items():
+        assert array.dtype == ARRAYS[name].dtype.newbyteorder("=") and array.dtype.isnative, name
+        np.testing.assert_array_equal(array, ARRAYS[name])
+        assert array.shape == ARRAYS[name].shape and array.flags.c_contiguous and array.flags.writeable, name
+
+
+NUMBERS = hnp.integer_dtypes() | hnp.floating_dtypes(sizes=(16, 32, 64)) | hnp.boolean_dtypes()
+
+
+@given(hnp.arrays(NUMBERS, hnp.array_shapes(min_dims=0, min_side=0)))
+def test_any_array_of_numbers(array):
+    found = npz.read(saved(a=array), "w.npz")["a"]
+    assert found.dtype == array.dtype.newbyteorder("=")
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_versions_of_npy_and_python_2_shapes(version):
+    content = struct.pack("<2f", 1, 2)
+    data = archive({"a.npy": npy(header=header(shape="(2L, 1L)"), content=content, version=version)})
+    np.testing.assert_array_equal(npz.read(data, "w.npz")["a"], [[1], [2]])
+
+
+def test_a_byte_of_two_is_true():
+    found = npz.read(archive({"a.npy": npy(header=header("|b1"), content=b"\x02\x00")}), "w.npz")["a"]
+    assert found.view(np.uint8).tolist() == [1, 0]
+
+
+REFUSED = {
+    "object array": (npy(header=header("|O", shape="()"), content=b"\x80\x02cos\nsystem\n."), "numbers"),
+    "object array with numbers' bytes": (npy(header=header("O"), content=bytes(16)), "numbers"),
+    "text": (npy(np.array(["a"])), "numbers"),
+    "dates": (npy(np.array(["2020"], "M8[D]")), "numbers"),
+    "records": (npy(np.zeros(2, [("a", "f4")])), "header"),
+    "long double": (npy(header=header("<f16"), content=bytes(32)), "numbers"),
+    "a type that is none": (npy(header=header("<f5"), content=bytes(10)), "numbers"),
+    "code for a shape": (npy(header=header(shape="(__import__('os'),)"), content=bytes(8)), "header"),
+    "nested brackets": (npy(header=header(shape="(" * 3000), content=bytes(8)), "header"),
+    "a negative size": (npy(header=header(shape="(-2,)"), content=bytes(8)), "header"),
+    "a size of 5,000 digits": (npy(header=header(shape=f"({'9' * 5000},)"), content=bytes(8)), "header"),
+    "a size that is true": (npy(header=header(shape="(True,)"), content=bytes(8)), "header"),
+    "100 dimensions": (npy(header=header(shape=f"({'1, ' * 100})"), content=bytes(4)), "shape"),
+    "a vast empty shape": (npy(header=header(shape=f"(0, {10**17}, {10**17})")), "shape"),
+    "64 GiB": (npy(header=header(shape=f"({2**34},)"), content=bytes(8)), f"expected {2**36} bytes"),
+    "overflow": (npy(header=header(shape=f"({2**32}, {2**32})"), content=bytes(8)), f"expected {2**66}"),
+    "a byte too few": (npy(header=header(), content=bytes(7)), "found 7"),
+    "a byte too many": (npy(header=header(), content=bytes(9)), "found 9"),
+    "a long header": (npy(header=header() + b" " * 20000, content=bytes(8)), "header"),
+    "a header past the end": (b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + header(), "header"),
+    "no header": (b"\x93NUMPY\x01\x00", "npy"),
+    "version 9": (npy(header=header(), content=bytes(8)).replace(b"Y\x01", b"Y\x09"), "npy"),
+    "not a .npy file": (b"\x89PNG\r\n\x1a\n" + bytes(20), "npy"),
+    "nothing": (b"", "npy"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_member(what):
+    content, word = REFUSED[what]
+    check_refused(archive({"good.npy": npy(np.ones(2)), "bad.npy": content}), word, "bad.npy")
+
+
+def test_only_npy_files():
+    check_refused(archive({"a.npy": npy(np.ones(2)), "run.py": b"import os"}), "run.py")
+
+
+HOSTILE = hostile({"a.npy": npy(np.ones(3)), "b.npy": npy(np.zeros(200))})
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_archive(what):
+    data, word = HOSTILE[what]
+    check_refused(data, word)
+
+
+def test_a_hundredfold_and_no_more():
+    assert npz.read(archive({"a.npy": npy(np.zeros(1000))}, DEFLATED), "w.npz")["a"].shape == (1000,)
+    check_refused(archive({"a.npy": npy(np.zeros(10**6))}, DEFLATED), "times the file")
+
+
+def check_refused(data, *words):
+    tracemalloc.start()
+    try:
+        with pytest.raises(WeightsError) as error:
+            npz.read(data, "folder/w.npz")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    message = str(error.value)
+    assert message.startswith("folder/w.npz: ") and "\n" not in message and len(message) < 400
+    assert "expected" in message and all(word in message for word in words), message
+    assert peak < 1_000_000 + 110 * len(data)
+
+
+# The course's file
+
+
+def test_the_course_photos(shared):
+    path = shared / "data" / "imagenet_val_25.npz"
+    x, y, names = npz.read_imagenet_val(path)
+    with np.load(path, allow_pickle=True) as expected:
+        np.testing.assert_array_equal(x, expected["X"])
+        np.testing.assert_array_equal(y, expected["y"])
+        assert names == expected["label_map"].item()
+    assert x.dtype == np.uint8 and x.shape == (25, 224, 224, 3) and y.dtype == np.int64 and len(names) == 1000
+
+
+NUMPY_NAMES = {np.int64(0): "tench, Tinca tinca", np.uint8(7): "cock"}
+X, Y, NAMES = np.zeros((2, 4, 5, 3), np.uint8), np.array([0, 7]), {0: "tench, Tinca tinca", 7: "cock"}
+
+
+def label_file(pickled):
+    return npy(header=header("|O", shape="()"), content=pickled)
+
+
+def label_map(value, protocol=4):
+    return label_file(pickle.dumps(value, protocol))
+
+
+def course_file(tmp_path, x=X, y=Y, labels=None):
+    labels = label_map(np.array(NAMES, object)) if labels is None else labels
+    members = {"X.npy": npy(x), "y.npy": npy(y), "label_map.npy": labels}
+    path = tmp_path / "val.npz"
+    path.write_bytes(archive({name: content for name, content in members.items() if content}))
+    return path
+
+
+# Python 2's pickle, by NumPy 1, of np.array({np.int64(0): "tench, Tinca tinca", 7: "cock"}, object).
+PYTHON_2 = (
+    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x01cnumpy\nndarray\nq\x02K\x00\x85U\x01b\x87Rq\x03"
+    b"(K\x01)cnumpy\ndtype\nq\x04U\x02O8K\x00K\x01\x87Rq\x05(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb"
+    b"\x89]q\x06}q\x07(cnumpy.core.multiarray\nscalar\nq\x08h\x04U\x02i8K\x00K\x01\x87Rq\x09"
+    b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbU\x08\x00\x00\x00\x00\x00\x00\x00\x00\x86R"
+    b"U\x12tench, Tinca tincaK\x07U\x04cockuatb."
+)
+
+
+@pytest.mark.parametrize("labels", [
+    *(label_map(np.array(NAMES, object), protocol) for protocol in (2, 3, 4, 5)),
+    *(label_map(np.array(NUMPY_NAMES, object), protocol) for protocol in (2, 3, 4)),
+    label_file(PYTHON_2),
+])
+def test_label_maps_of_other_times(tmp_path, labels):
+    x, y, names = npz.read_imagenet_val(course_file(tmp_path, labels=labels, y=Y.astype(np.int32)))
+    assert names == NAMES and all(type(key) is int for key in names)
+    assert y.dtype == np.int64 and y.tolist() == [0, 7] and x.shape == X.shape
+
+
+class Call:
+    def __init__(self, *called):
+        self.called = called
+
+    def __reduce__(self):
+        return self.called
+
+
+@pytest.mark.parametrize(("changes", "word"), [
+    ({"labels": label_map(Call(eval, ("1/0",)))}, "builtin"),
+    ({"labels": label_map(np.array(Call(exec, ("1/0",)), object))}, "builtin"),
+    ({"labels": label_map(np.array([NAMES, NAMES], object))}, "array of one object"),
+    ({"labels": label_map(np.array([0, 7]))}, "DataType"),
+    ({"labels": label_map(np.array({0: b"tench"}, object))}, "class names"),
+    ({"labels": label_map(np.array({"0": "tench"}, object))}, "class names"),
+    ({"labels": label_map(np.array(["tench"], object).reshape(()))}, "class names"),
+    ({"labels": label_map(np.array(NAMES, object))[:-1]}, "label_map"),
+    ({"labels": label_map(np.array(NAMES, object)) + b"."}, "1 bytes more"),
+    ({"labels": npy(np.ones(2))}, "one Python object"),
+    ({"labels": b""}, "no label_map.npy"),
+    ({"x": X[..., :1]}, "X: expected uint8"),
+    ({"x": X.astype(np.float32)}, "X: expected uint8"),
+    ({"y": Y[:1]}, "y: expected 2 whole numbers"),
+    ({"y": Y.astype(float)}, "y: expected 2 whole numbers"),
+])
+def test_other_things_for_the_course_photos(tmp_path, changes, word):
+    with pytest.raises(WeightsError, match="val.npz: .*expected.*found") as error:
+        npz.read_imagenet_val(course_file(tmp_path, **changes))
+    assert word in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(WeightsError, match="none.npz: cannot be read: No such file"):
+        npz.read_imagenet_val(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("<html>")
+    with pytest.raises(WeightsError, match="text.npz: expected a zip archive"):
+        npz.read_imagenet_val(tmp_path / "text.npz")
+
+
+# Damage
+
+GOOD = [saved(**ARRAYS), saved(np.savez_compressed, **ARRAYS)]
+
+
+@given(st.sampled_from(GOOD), st.data())
+@settings(max_examples=300)
+def test_any_flipped_byte_is_refused_or_harmless(good, data):
+    at = data.draw(st.integers(0, len(good) - 1))
+    damaged = bytearray(good)
+    damaged[at] ^= data.draw(st.integers(1, 255))
+    try:
+        found = npz.read(bytes(damaged), "w.npz")
+    except WeightsError:
+        return
+    # Only what no reader uses can differ, as dates; a changed number is seen by its CRC.
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, ARRAYS[name])
+
+
+@given(st.binary(max_size=400))
+def test_noise(noise):
+    packed = archive({"a.npy": noise}), archive({"a.npy": npy(header=noise)})
+    for data in (noise, b"PK\x03\x04" + noise, *packed):
+        with pytest.raises(WeightsError, match="^w.npz: "):
+            npz.read(data, "w.npz")
