@@ -139,7 +139,7 @@ REFUSED = {
     "BUILD on a class": (program(build(BOX, ("a",))), ["BUILD", "found type and tuple"]),
     "BUILD of a dict with a list": (program(build(encode({}), [])), ["BUILD", "dict and list"]),
     "BUILD with a wrong state": (program(build(call(BOX), (1,))), ["expected a state of (str), found (int)"]),
-    "BUILD with two": (program(build(call(BOX), ("a", "b"))), ["expected a state of (str), found (str, str)"]),
+    "BUILD with two": (program(build(call(BOX), ("a", "b"))), ["a state of (str), found (str, str)"]),
     "BUILD with a number": (program(build(call(BOX), 5)), ["expected a state of, found int"]),
     "SETITEM on a list": (b"\x80\x02]K\x01K\x02s.", ["SETITEM", "found list"]),
     "SETITEM on a string": (b"\x80\x02X\x01\x00\x00\x00aK\x01K\x02s.", ["SETITEM", "found str"]),
@@ -230,6 +230,25 @@ def test_refused(what):
     assert message.startswith("w.pth: byte ") and "expected" in message and "found" in message
     assert "\n" not in message and len(message) < 400
     assert all(word in message for word in words), message
+
+
+def nested(depth):
+    return b"\x80\x02" + b"]" * depth + b"a" * (depth - 1) + b"."
+
+
+def long_program(instructions):
+    return b"\x80\x02(" + b"N" * (instructions - 4) + b"t."
+
+
+def test_limits_hold_exactly():
+    for good, one_more in [
+        (nested(MAX_DEPTH), nested(MAX_DEPTH + 1)),
+        (b"\x80\x02\x8a\x10" + bytes(16) + b".", b"\x80\x02\x8a\x11" + bytes(17) + b"."),
+        (long_program(MAX_WORK), long_program(MAX_WORK + 1)),
+    ]:
+        read(good)
+        with pytest.raises(WeightsError, match="expected"):
+            read(one_more)
 
 
 def test_every_other_opcode_is_refused():

@@ -226,6 +226,7 @@ def test_python_2_and_torch_0():
 
 
 V2, V1 = named("torch._utils", "_rebuild_tensor_v2"), named("torch._utils", "_rebuild_tensor")
+PARAMETER = named("torch._utils", "_rebuild_parameter")
 
 BAD_OBJECTS = {  # {what: (object, word of the message)}, in both containers
     "os.system": (call(named("os", "system"), "exit 1"), "'os.system'"),
@@ -274,12 +275,13 @@ BAD_OBJECTS = {  # {what: (object, word of the message)}, in both containers
     "too many arguments": (one(more=(False, None, None, 1)), "a tensor of"),
     "too few for the old one": ({"w": call(V1)}, "a tensor of"),
     "a conjugated tensor": (one(more=(False, None, {"conj": True})), "conjugated"),
-    "a parameter of text": ({"w": call(named("torch._utils", "_rebuild_parameter"), "w", 1, None)}, "Parameter"),
+    "a parameter of text": ({"w": call(PARAMETER, "w", True, None)}, "Parameter"),
     "an old parameter of text": ({"w": call(OLD_PARAMETER, "w")}, "Parameter"),
     "an old parameter's odd state": ({"w": build(call(OLD_PARAMETER), 5)}, "found ['w']"),
-    "an old parameter's odd tensor": ({"w": build(call(OLD_PARAMETER), (1, 2, 3, 4, 5))}, "Parameter's state"),
+    "an old parameter's odd tensor": ({"w": build(call(OLD_PARAMETER), (1, 2, 3, 4, 5))}, "'s state"),
     "a size of a number": (one(shape=call(named("torch", "Size"), 5)), "Size"),
     "an OrderedDict of numbers": (call(ORDERED, [1, 2]), "OrderedDict"),
+    "an OrderedDict of triples": (call(ORDERED, [["a", 1, 2]]), "OrderedDict"),
     "an OrderedDict of text": (call(ORDERED, "ab"), "OrderedDict"),
     "a name twice": (Code(b"}(" + (encode("w") + one()["w"]) * 2 + b"u"), "'w' twice"),
     "a name twice, in items": (call(ORDERED, [["w", 1], ["w", 2]]), "'w' twice"),

@@ -55,6 +55,17 @@ class TorchSqueezeNet(nn.Module):
         return torch.flatten(self.classifier(self.features(x)), 1)
 
 
+def random_biases(model, seed=5):
+    """A copy with biases that are not 0: fresh ones would hide a bias that is forgotten."""
+    rng = np.random.default_rng(seed)
+    biases = {
+        name: rng.normal(scale=0.1, size=array.shape).astype(array.dtype)
+        for name, array in model.parameters().items()
+        if name.endswith("bias")
+    }
+    return model.with_parameters(biases)
+
+
 def torch_names(model):
     """{the model's layer name: torchvision's}"""
     return {own: alias for alias, own in model.aliases.items()}

@@ -1,0 +1,131 @@
+"""The comparisons that the tests of layers and networks use, and nothing else that decides about right and wrong.
+
+test_wrong_gradients.py makes each of them fail on a gradient that is off by 0.1 %.
+"""
+
+import numpy as np
+import torch
+
+torch.set_num_threads(2)
+
+
+def assert_close(found, expected, rtol, name="result"):
+    """The largest difference is at most `rtol` times the largest number expected; NaN is never close."""
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.shape == expected.shape, f"{name}: shape {found.shape}, expected {expected.shape}"
+    difference = np.abs(found - expected).max(initial=0)
+    scale = np.abs(expected).max(initial=0)
+    assert difference <= rtol * scale, f"{name}: off by {difference:.3g}, the largest number is {scale:.3g}"
+
+
+def assert_all_close(found, expected, rtol):
+    """`assert_close` for every array of two dicts with the same names."""
+    assert sorted(found) == sorted(expected)
+    for name in expected:
+        assert_close(found[name], expected[name], rtol, name)
+
+
+def same_bits(found, expected):
+    """True if two dicts of arrays have the same names, types, shapes and numbers to the last bit."""
+    return found.keys() == expected.keys() and all(
+        found[name].dtype == expected[name].dtype and np.array_equal(found[name], expected[name])
+        for name in expected
+    )
+
+
+def input_names(case):
+    """The names under which the gradients of a case's inputs go: dx, or dx[0], dx[1] ..."""
+    return [f"dx[{i}]" for i in range(len(case.shapes))] if case.many else ["dx"]
+
+
+def random_dy(case, layer, xs):
+    """A random upstream gradient: ones would not see a permuted gradient."""
+    y, _ = layer.forward(case.pack(xs), **case.options)
+    return np.random.default_rng(3).normal(size=y.shape).astype(y.dtype)
+
+
+def run_npgrad(case, layer, xs, dy):
+    """{"y": output, "dx": ..., "dweight": ...}"""
+    y, cache = layer.forward(case.pack(xs), **case.options)
+    dx = layer.backward(dy, cache)
+    gradients = layer.parameter_gradients(dy, cache)
+    return {
+        "y": y,
+        **dict(zip(input_names(case), dx if case.many else [dx], strict=True)),
+        **{f"d{name}": gradient for name, gradient in gradients.items()},
+    }
+
+
+def run_torch(case, layer, xs, dy):
+    """The same from torch, in float64."""
+    xs = [torch.tensor(np.array(x), dtype=torch.float64, requires_grad=True) for x in xs]
+    trained = {name: to_leaf(array) for name, array in layer.arrays().items()}
+    arrays = {name: torch.tensor(np.array(array)) for name, array in layer.arrays(buffers=True).items()}
+    y = case.torch(case.pack(xs), {**arrays, **trained})
+    leaves = dict(zip(input_names(case), xs, strict=True))
+    leaves.update({f"d{name}": tensor for name, tensor in trained.items()})
+    gradients = torch.autograd.grad(y, list(leaves.values()), torch.tensor(np.array(dy)))
+    return {"y": y.detach().numpy(), **dict(zip(leaves, (g.numpy() for g in gradients), strict=True))}
+
+
+def to_leaf(array):
+    """A copy of an array as a torch tensor that gets a gradient."""
+    return torch.tensor(np.array(array), requires_grad=True)
+
+
+def check_against_torch(case, layer, xs, rtol=1e-10):
+    """Output, dx and parameter gradients are torch's."""
+    dy = random_dy(case, layer, xs)
+    assert_all_close(run_npgrad(case, layer, xs, dy), run_torch(case, layer, xs, dy), rtol)
+
+
+def check_complex_step(case, layer, xs):
+    """dx and parameter gradients are the derivatives that a step of 1e-20 along the imaginary axis gives.
+
+    f(x + ih)/h has the derivative in its imaginary part, with no difference taken and so no digits lost.
+    The inputs must be away from ties and zeros.
+    """
+    check_directions(case, layer, xs)
+    check_entries(case, layer, xs, at_most=100)
+
+
+def check_directions(case, layer, xs, rtol=1e-12):
+    """Complex steps along three random directions: each sees every entry of a gradient."""
+    dy, rng = random_dy(case, layer, xs), np.random.default_rng(4)
+    gradients = run_npgrad(case, layer, xs, dy)
+    for name, array in _moved_arrays(case, layer, xs).items():
+        for direction in rng.normal(size=(3, *array.shape)):
+            slope = _slope(case, layer, xs, dy, name, direction)
+            terms = gradients[name] * direction
+            assert abs(terms.sum() - slope) <= rtol * np.abs(terms).sum(), f"{name}: off in a random direction"
+
+
+def check_entries(case, layer, xs, at_most=None, rtol=1e-12):
+    """Complex steps of one entry at a time: of all, or of `at_most` random ones of an array."""
+    dy, rng = random_dy(case, layer, xs), np.random.default_rng(4)
+    gradients = run_npgrad(case, layer, xs, dy)
+    for name, array in _moved_arrays(case, layer, xs).items():
+        scale = np.abs(gradients[name]).max()
+        for entry in rng.permutation(array.size)[:at_most]:
+            direction = np.zeros(array.shape)
+            direction.flat[entry] = 1
+            slope, found = _slope(case, layer, xs, dy, name, direction), gradients[name].flat[entry]
+            assert abs(found - slope) <= rtol * scale, f"{name}, entry {entry}: {found}, expected {slope}"
+
+
+def _moved_arrays(case, layer, xs):
+    """The inputs and parameters under their gradients' names."""
+    parameters = {f"d{name}": array for name, array in layer.arrays().items()}
+    return {**dict(zip(input_names(case), xs, strict=True)), **parameters}
+
+
+def _slope(case, layer, xs, dy, name, direction, h=1e-20):
+    """d sum(dy * y) / d (the array `name`) along a direction."""
+    xs = [x.astype(complex) for x in xs]
+    if name in input_names(case):
+        i = input_names(case).index(name)
+        xs[i] = xs[i] + 1j * h * direction
+    else:
+        layer = layer.map_arrays(lambda key, own: own + 1j * h * direction if f"d{key}" == name else own)
+    y, _ = layer.forward(case.pack(xs), **case.options)
+    return (dy * y).sum().imag / h

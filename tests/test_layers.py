@@ -1,0 +1,183 @@
+"""Every layer's numbers: against torch, against the complex step, against plain loops, however x lies in memory."""
+
+from functools import cache
+
+import checks
+import numpy as np
+import pytest
+import reference
+import torch
+from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS
+
+from npgrad import layers
+
+
+def over(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
+
+
+@over(CASES)
+def test_output_and_gradients_are_those_of_torch(case):
+    checks.check_against_torch(case, case.layer(), case.inputs())
+
+
+@over(CASES)
+def test_gradients_are_those_of_the_complex_step(case):
+    checks.check_complex_step(case, case.layer(), case.inputs())
+
+
+def channels_last(x):
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+
+
+def every_second_number(x):
+    larger = np.full([2 * size for size in x.shape], np.nan)
+    view = larger[tuple(slice(1, None, 2) for _ in x.shape)]
+    view[:] = x
+    return view
+
+
+def backwards(x):
+    return np.flip(np.flip(x).copy())
+
+
+def read_only(x):
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+@cache
+def torch_results(case_id):
+    case = next(case for case in CASES if case.id == case_id)
+    layer, xs = case.layer(), case.inputs()
+    dy = checks.random_dy(case, layer, xs)
+    return dy, checks.run_torch(case, layer, xs, dy)
+
+
+@pytest.mark.parametrize("lay", [channels_last, np.asfortranarray, every_second_number, backwards, read_only])
+@over(CASES)
+def test_any_order_in_memory_gives_the_same_numbers(case, lay):
+    dy, expected = torch_results(case.id)
+    found = checks.run_npgrad(case, case.layer(), [lay(x) for x in case.inputs()], lay(dy))
+    checks.assert_all_close(found, expected, 1e-10)
+
+
+@over(CASES)
+def test_inputs_and_upstream_gradient_are_not_changed(case):
+    layer, xs = case.layer(), case.inputs()
+    dy = checks.random_dy(case, layer, xs)
+    before = [array.copy() for array in (*xs, dy, *layer.arrays(buffers=True).values())]
+    checks.run_npgrad(case, layer, xs, dy)
+    after = [*xs, dy, *layer.arrays(buffers=True).values()]
+    assert all(np.array_equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+@over(CASES)
+def test_float32_stays_float32(case):
+    layer = case.layer().map_arrays(lambda name, array: array.astype(np.float32))
+    xs = [x.astype(np.float32) for x in case.inputs()]
+    dy = checks.random_dy(case, layer, xs)
+    found = checks.run_npgrad(case, layer, xs, dy)
+    assert {name: array.dtype for name, array in found.items()} == dict.fromkeys(found, np.dtype(np.float32))
+    exact_layer = layer.map_arrays(lambda name, array: array.astype(np.float64))
+    exact = checks.run_npgrad(case, exact_layer, [x.astype(float) for x in xs], dy.astype(float))
+    checks.assert_all_close(found, exact, 1e-5)
+
+
+@over([case for case in CASES if case.batch == 3 and not case.options])
+def test_a_batch_gives_what_its_pictures_give_one_by_one(case):
+    layer, xs = case.layer(), case.inputs()
+    dy = checks.random_dy(case, layer, xs)
+    together = checks.run_npgrad(case, layer, xs, dy)
+    singles = [checks.run_npgrad(case, layer, [x[i : i + 1] for x in xs], dy[i : i + 1]) for i in range(3)]
+    per_picture = {"y", *checks.input_names(case)}
+    expected = {
+        name: np.concatenate([s[name] for s in singles]) if name in per_picture else sum(s[name] for s in singles)
+        for name in together
+    }
+    checks.assert_all_close(together, expected, 1e-12)
+
+
+def tied_inputs(case):
+    """Whole numbers from -2 to 2: most windows tie, and one number in five is exactly 0."""
+    rng = np.random.default_rng(5)
+    return tuple(rng.integers(-2, 3, x.shape).astype(float) for x in case.inputs())
+
+
+def flat_inputs(case):
+    """Zeros of both signs: everything ties."""
+    rng = np.random.default_rng(6)
+    return tuple(rng.choice([0.0, -0.0], x.shape) for x in case.inputs())
+
+
+@pytest.mark.parametrize("draw", [tied_inputs, flat_inputs])
+@over(RELUS + MAX_POOLS + AVG_POOLS + CONVOLUTIONS)
+def test_ties_and_exact_zeros_are_decided_as_in_torch(case, draw):
+    checks.check_against_torch(case, case.layer(), draw(case))
+
+
+@pytest.mark.parametrize("draw", [lambda case: case.inputs(), tied_inputs], ids=["random", "ties"])
+@over(CONVOLUTIONS + MAX_POOLS + AVG_POOLS)
+def test_convolution_and_pooling_are_those_of_plain_loops(case, draw):
+    layer, (x,) = case.layer(), draw(case)
+    dy = checks.random_dy(case, layer, [x])
+    found = checks.run_npgrad(case, layer, [x], dy)
+    checks.assert_all_close(found, run_reference(layer, x, dy), 1e-13)
+
+
+def run_reference(layer, x, dy):
+    window = {"stride": layer.stride, "padding": layer.padding}
+    if isinstance(layer, layers.Conv2d):
+        y = reference.conv2d(x, layer.weight, layer.bias, **window, groups=layer.groups)
+        gradients = reference.conv2d_backward(dy, x, layer.weight, **window, groups=layer.groups)
+        result = {"y": y, **dict(zip(("dx", "dweight", "dbias"), gradients, strict=True))}
+        return result if layer.bias is not None else {k: v for k, v in result.items() if k != "dbias"}
+    window["kernel"] = layer.kernel_size
+    if isinstance(layer, layers.MaxPool2d):
+        y = reference.max_pool2d(x, **window, ceil_mode=layer.ceil_mode)
+        return {"y": y, "dx": reference.max_pool2d_backward(dy, x, **window)}
+    counted = layer.count_include_pad
+    y = reference.avg_pool2d(x, **window, ceil_mode=layer.ceil_mode, count_include_pad=counted)
+    return {"y": y, "dx": reference.avg_pool2d_backward(dy, x, **window, count_include_pad=counted)}
+
+
+def test_the_first_of_equal_maxima_gets_the_gradient():
+    x = np.array([[[[1.0, 5, 5], [5, 0, 5], [2, 5, 3]]]])
+    pool = layers.MaxPool2d(3)
+    assert pool.backward(np.array([[[[7.0]]]]), pool.forward(x)[1]).tolist() == [[[[0, 7, 0], [0, 0, 0], [0, 0, 0]]]]
+
+
+def test_a_pixel_that_wins_two_windows_gets_the_sum():
+    x = np.array([[[[0.0, 1, 9, 1, 0]]]])
+    pool = layers.MaxPool2d((1, 3), stride=2)
+    assert pool.backward(np.array([[[[2.0, 3]]]]), pool.forward(x)[1]).tolist() == [[[[0, 0, 5, 0, 0]]]]
+
+
+def test_pixels_that_no_window_reaches_get_no_gradient():
+    case = next(case for case in MAX_POOLS if case.id == "max pool 2 stride 3, gaps")
+    for layer in layers.MaxPool2d(2, 3), layers.AvgPool2d(2, 3), layers.Conv2d(np.ones((1, 2, 2, 2)), stride=3):
+        y, cache = layer.forward(*case.inputs())
+        dx = layer.backward(np.ones(y.shape), cache)
+        assert not dx[:, :, 2::3].any()
+        assert not dx[:, :, :, 2::3].any()
+        assert not dx[:, :, :, 9].any()
+        assert dx[:, :, :2, :2].any()
+
+
+@over(RELUS + MAX_POOLS)
+def test_nan_goes_through_as_in_torch(case):
+    layer, (x,) = case.layer(), case.inputs()
+    x.flat[:: max(2, x.size // 5)] = np.nan
+    y, _ = layer.forward(x)
+    expected = case.torch(torch.tensor(x), {}).numpy()
+    assert np.isnan(expected).any()
+    assert np.array_equal(y, expected, equal_nan=True)
+
+
+def test_softmax_of_huge_scores_does_not_overflow():
+    layer = layers.Softmax()
+    x = np.array([[1e4, 1e4 - 1, -1e4], [-1e4, -1e4, -1e4]])
+    y, cache = layer.forward(x)
+    checks.assert_close(y, torch.softmax(torch.tensor(x), 1).numpy(), 1e-15)
+    assert np.isfinite(layer.backward(np.ones(y.shape), cache)).all()

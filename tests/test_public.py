@@ -1,0 +1,81 @@
+"""Public names: all documented, none missing; and importing npgrad stays cheap."""
+
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import npgrad
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = ["npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.rules"]
+
+
+def public_names(name):
+    module = importlib.import_module(name)
+    if hasattr(module, "__all__"):
+        return module.__all__
+    return [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_exists_and_has_a_docstring(name):
+    module = importlib.import_module(name)
+    for key in public_names(name):
+        assert inspect.getdoc(getattr(module, key)), f"{name}.{key}"
+    assert set(public_names(name)) <= set(dir(module))
+
+
+@pytest.mark.parametrize("cls", [npgrad.Model, npgrad.Tape, npgrad.Record, npgrad.Preprocessing, npgrad.layers.Conv2d])
+def test_every_public_method_has_a_docstring(cls):
+    for key, value in inspect.getmembers(cls):
+        if not key.startswith("_") and (inspect.isfunction(value) or inspect.ismethod(value)):
+            assert inspect.getdoc(value), f"{cls.__name__}.{key}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_readme_names_just_what_is_public(name):
+    """The README has a table with a row for each public module: | `npgrad.layers` | `Add`, ... |."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [row] = re.findall(rf"^\| `{re.escape(name)}` \|(.*)\|$", text, flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(public_names(name))
+
+
+def loaded_by(code):
+    script = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(json.loads(done.stdout))
+
+
+def test_a_bare_import_loads_little():
+    more = loaded_by("import npgrad") - loaded_by("import numpy, json")
+    heavy = ("scipy", "h5py", "PIL", "matplotlib", "tqdm", "threadpoolctl", "torch", "urllib.request", "http",
+             "argparse", "concurrent", "zipfile", "npgrad.cli", "npgrad.formats", "npgrad.fetch")  # fmt: skip
+    assert not [name for name in more if any(name == h or name.startswith(f"{h}.") for h in heavy)]
+
+
+def test_torch_is_nowhere_in_the_library():
+    used = loaded_by("import npgrad, npgrad.cli, npgrad.formats.convert, npgrad.attribution, npgrad.display")
+    assert not {"torch", "captum", "safetensors"} & used
+    for path in (ROOT / "npgrad").rglob("*.py"):
+        assert not re.search(r"^\s*(import|from) (torch|captum)\b", path.read_text(encoding="utf-8"), re.MULTILINE), path
+
+
+def test_unknown_attributes():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = npgrad.nothing
+
+
+def test_the_readmes_example_prints_what_it_says():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    expected = re.search(r"prints\n\n```\n(.*?)```", text, flags=re.DOTALL)[1]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    # the last bits of the check's error depend on the machine
+    shorten = re.compile(r"worst entry .*? \(error \S+,")
+    assert shorten.sub("", done.stdout) == shorten.sub("", expected)

@@ -1,0 +1,83 @@
+"""Tests of the tests: a gradient that is off by 0.1 % must be seen by every comparison, at every layer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import checks
+import numpy as np
+import pytest
+from layer_cases import CASES
+
+GRADIENTS = [
+    pytest.param(case, name, id=f"{case.id}: {name}")
+    for case in CASES
+    for name in [*checks.input_names(case), *(f"d{key}" for key in case.layer().arrays())]
+]
+
+
+@dataclass
+class Spoilt:
+    """A layer one of whose gradients goes through `spoil`."""
+
+    case: Any
+    layer: Any
+    name: str
+    spoil: Any
+
+    def forward(self, x, **options):
+        return self.layer.forward(x, **options)
+
+    def backward(self, dy, cache):
+        dx = self.layer.backward(dy, cache)
+        names = checks.input_names(self.case)
+        spoilt = [
+            self.spoil(one) if name == self.name else one
+            for name, one in zip(names, dx if self.case.many else [dx], strict=True)
+        ]
+        return self.case.pack(spoilt)
+
+    def parameter_gradients(self, dy, cache):
+        gradients = self.layer.parameter_gradients(dy, cache)
+        return {
+            key: self.spoil(gradient) if f"d{key}" == self.name else gradient
+            for key, gradient in gradients.items()
+        }
+
+    def arrays(self, buffers=False):
+        return self.layer.arrays(buffers)
+
+    def map_arrays(self, function):
+        return self.layer.map_arrays(function)
+
+
+def everywhere(gradient):
+    return gradient * 1.001
+
+
+def in_one_entry(gradient):
+    spoilt = np.array(gradient)
+    place = np.random.default_rng(5).choice(np.argwhere(spoilt != 0))
+    spoilt[tuple(place)] *= 1.001
+    return spoilt
+
+
+def nowhere(gradient):
+    return gradient
+
+
+@pytest.mark.parametrize("spoil", [everywhere, in_one_entry])
+@pytest.mark.parametrize(("case", "name"), GRADIENTS)
+def test_a_gradient_off_by_a_thousandth_is_seen(case, name, spoil):
+    layer = Spoilt(case, case.layer(), name, spoil)
+    for check in checks.check_against_torch, checks.check_directions, checks.check_entries:
+        with pytest.raises(AssertionError) as failure:
+            check(case, layer, case.inputs())
+        assert str(failure.value).startswith(name)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_same_layer_unspoilt_passes(case):
+    layer = Spoilt(case, case.layer(), "dx", nowhere)
+    checks.check_against_torch(case, layer, case.inputs())
+    checks.check_directions(case, layer, case.inputs())
+    checks.check_entries(case, layer, case.inputs(), at_most=5)
