@@ -1,11 +1,11 @@
 """npgrad: convolutional networks whose backward pass is written by hand, and the pictures their gradients make.
 
-    import npgrad
-    model = npgrad.load("squeezenet.h5")
-    x = model.preprocess("cat.jpg")              # (1, 3, 224, 224)
-    tape = model.forward(x)                      # one pass, kept
-    seed = ...                                   # d loss / d logits
-    dx = tape.backward(seed)["input"]            # d loss / d x
+import npgrad
+model = npgrad.load("squeezenet.h5")
+x = model.preprocess("cat.jpg")              # (1, 3, 224, 224)
+tape = model.forward(x)                      # one pass, kept
+seed = ...                                   # d loss / d logits
+dx = tape.backward(seed)["input"]            # d loss / d x
 """
 
 import importlib

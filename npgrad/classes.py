@@ -4,8 +4,8 @@ import functools
 import operator
 import re
 
-from .errors import TargetError, WeightsError, unknown
-from .files import weights_folder
+from npgrad.errors import TargetError, WeightsError, unknown
+from npgrad.files import weights_folder
 
 
 @functools.cache

@@ -9,8 +9,8 @@ import warnings
 
 import numpy as np
 
-from .errors import ImageError, InputError
-from .images import open_image
+from npgrad.errors import ImageError, InputError
+from npgrad.images import open_image
 
 # Colours from the lowest value to the highest, evenly spaced; between them they are interpolated.
 COLOUR_MAPS = {
@@ -35,14 +35,16 @@ def to_map(attribution, sign="absolute"):
         found = f"{attribution.dtype} of shape {attribution.shape}"
         hint = "; for one picture of a batch pass attribution[0]" if attribution.ndim == 4 else ""
         raise InputError(f"attribution: expected real numbers (C, H, W) or (H, W); found {found}{hint}")
-    if not np.isfinite(attribution).all():
-        count = np.sum(~np.isfinite(attribution))
-        raise InputError(f"attribution: expected finite values; found {count} that are NaN or infinite")
     values = attribution.astype(np.float64)
     if sign == "absolute":
         values = np.abs(values)
-    # Divided before adding, so that no sum overflows.
-    return values if values.ndim == 2 else (values / len(values)).sum(axis=0) * len(values)
+    if values.ndim == 3:
+        with np.errstate(over="ignore", invalid="ignore"):  # seen below
+            values = values.sum(axis=0)
+    bad = np.sum(~np.isfinite(values))
+    if bad:
+        raise InputError(f"attribution: expected finite values; {bad} of {values.size} are NaN or infinite")
+    return values
 
 
 def normalize(map2d, sign="absolute", outliers=2.0):
@@ -59,10 +61,12 @@ def normalize(map2d, sign="absolute", outliers=2.0):
         raise InputError(f"outliers: expected a percentage, 0 <= outliers < 100; found {outliers}")
     if sign == "positive":
         values = np.maximum(values, 0)
-    if values.min() == values.max():
-        warnings.warn(f"nothing to show: the map is {values.flat[0]:g} everywhere", stacklevel=2)
+    largest = np.abs(values).max()
+    values = values / (largest or 1)
+    # Resizing and smoothing leave a constant map not quite constant; that rounding is not worth showing.
+    if np.ptp(values) <= 1e-6:
+        warnings.warn(f"nothing to show: the map is the same everywhere ({largest:g})", stacklevel=2)
         return np.zeros_like(values)
-    values = values / np.abs(values).max()
     sizes = np.sort(np.abs(values), axis=None)
     cumulative = np.cumsum(sizes)
     threshold = sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
@@ -75,10 +79,11 @@ def colour(values, sign="absolute"):
     anchors = np.array(COLOUR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
     low = -1 if sign == "signed" else 0
     places = np.linspace(low, 1, len(anchors))
-    return np.rint(np.stack([np.interp(values, places, channel) for channel in anchors.T], -1)).astype(np.uint8)
+    channels = [np.interp(values, places, channel) for channel in anchors.T]
+    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
-def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01, alpha=0.9):
+def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.015, alpha=0.9):
     """A PIL image of an attribution, alone or over its photo.
 
     attribution   (C, H, W) or (H, W), of any size; it is resized to the photo's (bilinear)
@@ -90,8 +95,8 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
                   no form in it. The blur is for display and touches no saved number.
     alpha         how much of the photo the highest values hide, 0..1
 
-    Over a photo, the photo is dimmed and grey, and a colour covers it the more the higher the value is:
-    what matters glows, and the rest stays recognisable.
+    Over a photo, the photo is made grey and dark (pale for "signed"), and a colour covers it the more the
+    higher the value is: what matters glows, and the rest stays recognisable.
     """
     if not 0 <= smooth <= 0.5:
         raise InputError(f"smooth: expected a share of the shorter side, 0 to 0.5; found {smooth}")
@@ -108,6 +113,8 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
     if photo is None:
         return Image.fromarray(colours)
     under = 0.6 * np.asarray(photo.convert("L"), np.float64)[:, :, None]
+    if sign == "signed":
+        under += 0.4 * 255  # blue and red are dark, and show on a pale photo
     cover = alpha * np.abs(values)[:, :, None]
     return Image.fromarray(np.rint(under * (1 - cover) + colours * cover).astype(np.uint8))
 
@@ -153,8 +160,8 @@ def contact_sheet(tiles, labels, columns=None):
             raise ImageError(f"contact sheet: expected pictures of one size; the first is {tiles[0].size}, "
                              f"number {i + 1} is {tile.size}")  # fmt: skip
     columns = math.ceil(math.sqrt(len(tiles))) if columns is None else columns
-    if columns < 1:
-        raise InputError(f"columns: expected at least 1; found {columns}")
+    if not isinstance(columns, int) or columns < 1:
+        raise InputError(f"columns: expected an integer of at least 1; found {columns!r}")
     columns = min(columns, len(tiles))
 
     width, height = tiles[0].size
@@ -189,8 +196,10 @@ def _broken(label, font, width):
                 lines.append(line)
                 line = ""
             line = f"{line} {word}".strip()
-            while font.getlength(line) > width:
-                fits = next(n for n in range(len(line) - 1, 0, -1) if n == 1 or font.getlength(line[:n]) <= width)
+            while font.getlength(line) > width and len(line) > 1:
+                fits = len(line) - 1
+                while fits > 1 and font.getlength(line[:fits]) > width:
+                    fits -= 1
                 lines.append(line[:fits])
                 line = line[fits:]
         lines.append(line)

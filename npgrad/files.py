@@ -6,7 +6,7 @@ import stat
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import InputError, WeightsError
+from npgrad.errors import InputError, WeightsError
 
 
 def shown(path):
@@ -82,4 +82,4 @@ def weights_folder():
     for folder in (package / "weights", package.parent / "weights"):
         if folder.is_dir():
             return folder
-    raise WeightsError(f"{shown(package)}: no folder 'weights' in it or beside it; npgrad is installed in part")
+    raise WeightsError(f"{shown(package)}: no folder 'weights' in it or beside it; install npgrad again")

@@ -71,8 +71,8 @@ def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training
     function x -> (value, gradient). x: an array, or a tuple of them for a layer that takes several.
     method: "complex" or "centred". entries: how many entries of each array are stepped one by one; by
     complex step a larger array is also moved as a whole, in a random direction, so that no wrong entry is
-    missed, and if that finds one it is searched by halving. tolerance: 1e-12 (complex), 1e-6 (centred). training: layers act as in
-    training, with one fixed random mask.
+    missed, and if that finds one it is searched by halving.
+    tolerance: 1e-12 (complex), 1e-6 (centred). training: layers act as in training, with one fixed random mask.
 
     >>> from npgrad.layers import Conv2d
     >>> bool(gradcheck(Conv2d.init(3, 4, 3), np.random.default_rng(1).normal(size=(2, 3, 5, 5))))
@@ -105,7 +105,10 @@ def check_layers(model, x, method="complex", entries=5, rng=0):
     """
     rng = np.random.default_rng(rng)
     shapes = {
-        record.name: (record.layer, [a.shape for a in record.x] if isinstance(record.x, tuple) else record.x.shape)
+        record.name: (
+            record.layer,
+            [a.shape for a in record.x] if isinstance(record.x, tuple) else record.x.shape,
+        )
         for record in model.forward(x)
     }
     for name, (layer, shape) in shapes.items():

@@ -8,6 +8,7 @@ Every layer call leaves a record: the layer, its input x, its output y, and what
 is a plain value and holds all there is to know of the pass; layers and model hold nothing of it.
 """
 
+import dataclasses
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ class Tape:
         record = Record(name, layer, x, sources=self._sources(x))
         if isinstance(layer, Composite):
             try:
-                record.y, record.cache = layer.forward(x, _Inside(self, name))
+                record.y, _ = layer.forward(x, _Inside(self, name))
             except _Stop:
                 self._unfinished[name] = record
                 raise
@@ -75,10 +76,15 @@ class Tape:
             raise _Stop
         return record.y
 
-    def back(self, name, dy):
+    def back(self, name, dy, inputs=1):
         """Back through one recorded layer, by the layer's own rule alone."""
         record = self.records[name]
-        return record.layer.backward(dy, record.cache)
+        return record.layer.backward(dy, self._cache(record))
+
+    def _cache(self, record):
+        # A composite's cache is the tape. It is not kept in the record: that would be a cycle, and the tape's
+        # memory would be freed late.
+        return _Inside(self, record.name) if isinstance(record.layer, Composite) else record.cache
 
     def __getitem__(self, name):
         name = self.resolve(name)
@@ -181,11 +187,11 @@ class _Walk:
         if INPUT in wanted and dx is not None:
             self.results[INPUT] = dx
 
-    def back(self, name, dy):
+    def back(self, name, dy, inputs=1):
         """Back through one layer: put in its seed, note its gradient, go on only if there is a reason to."""
         record = self._tape.records.get(name) or self._tape._unfinished.get(name)
-        if record is None:
-            return None  # the forward pass stopped before it
+        if record is None:  # the forward pass stopped before it
+            return None if inputs == 1 else (None,) * inputs
         dy = add(dy, self._seeds.get(name))
         if dy is not None and name in self._wanted:
             self.results[name] = self._collect(record, dy)
@@ -200,7 +206,9 @@ class _Walk:
             return record.layer.backward(dy, _Inside(self, record.name))
         if dy is None:
             return None
-        return rule(record, dy) if rule else record.layer.backward(dy, record.cache)
+        if rule is None:
+            return record.layer.backward(dy, record.cache)
+        return rule(dataclasses.replace(record, cache=self._tape._cache(record)), dy)
 
     def _rule_for(self, layer_type):
         for kind in layer_type.__mro__:
@@ -218,8 +226,8 @@ class _Inside:
     def run(self, name, layer, x):
         return self._owner.run(self._prefix + name, layer, x)
 
-    def back(self, name, dy):
-        return self._owner.back(self._prefix + name, dy)
+    def back(self, name, dy, inputs=1):
+        return self._owner.back(self._prefix + name, dy, inputs)
 
 
 class _Stop(Exception):

@@ -1,4 +1,4 @@
-"""The comparisons that the tests of layers and networks use, and nothing else that decides about right and wrong.
+"""The comparisons that decide about right and wrong in the tests of layers and networks.
 
 test_wrong_gradients.py makes each of them fail on a gradient that is off by 0.1 %.
 """
@@ -36,6 +36,11 @@ def same_bits(found, expected):
 def input_names(case):
     """The names under which the gradients of a case's inputs go: dx, or dx[0], dx[1] ..."""
     return [f"dx[{i}]" for i in range(len(case.shapes))] if case.many else ["dx"]
+
+
+def dy_at(tape, name, seed=0):
+    """A random seed for a layer's output."""
+    return np.random.default_rng(seed).normal(size=tape[name].shape)
 
 
 def random_dy(case, layer, xs):
@@ -89,22 +94,25 @@ def check_complex_step(case, layer, xs):
     check_entries(case, layer, xs, at_most=100)
 
 
-def check_directions(case, layer, xs, rtol=1e-12):
-    """Complex steps along three random directions: each sees every entry of a gradient."""
+def check_directions(case, layer, xs, only=None, rtol=1e-12):
+    """Complex steps along three random directions: each sees every entry of a gradient.
+
+    `only` names the one gradient to check.
+    """
     dy, rng = random_dy(case, layer, xs), np.random.default_rng(4)
     gradients = run_npgrad(case, layer, xs, dy)
-    for name, array in _moved_arrays(case, layer, xs).items():
+    for name, array in _moved_arrays(case, layer, xs, only).items():
         for direction in rng.normal(size=(3, *array.shape)):
             slope = _slope(case, layer, xs, dy, name, direction)
             terms = gradients[name] * direction
-            assert abs(terms.sum() - slope) <= rtol * np.abs(terms).sum(), f"{name}: off in a random direction"
+            assert abs(terms.sum() - slope) <= rtol * np.abs(terms).sum(), f"{name}: off along a direction"
 
 
-def check_entries(case, layer, xs, at_most=None, rtol=1e-12):
+def check_entries(case, layer, xs, only=None, at_most=None, rtol=1e-12):
     """Complex steps of one entry at a time: of all, or of `at_most` random ones of an array."""
     dy, rng = random_dy(case, layer, xs), np.random.default_rng(4)
     gradients = run_npgrad(case, layer, xs, dy)
-    for name, array in _moved_arrays(case, layer, xs).items():
+    for name, array in _moved_arrays(case, layer, xs, only).items():
         scale = np.abs(gradients[name]).max()
         for entry in rng.permutation(array.size)[:at_most]:
             direction = np.zeros(array.shape)
@@ -113,10 +121,11 @@ def check_entries(case, layer, xs, at_most=None, rtol=1e-12):
             assert abs(found - slope) <= rtol * scale, f"{name}, entry {entry}: {found}, expected {slope}"
 
 
-def _moved_arrays(case, layer, xs):
+def _moved_arrays(case, layer, xs, only):
     """The inputs and parameters under their gradients' names."""
     parameters = {f"d{name}": array for name, array in layer.arrays().items()}
-    return {**dict(zip(input_names(case), xs, strict=True)), **parameters}
+    arrays = {**dict(zip(input_names(case), xs, strict=True)), **parameters}
+    return arrays if only is None else {only: arrays[only]}
 
 
 def _slope(case, layer, xs, dy, name, direction, h=1e-20):

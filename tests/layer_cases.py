@@ -1,8 +1,8 @@
 """One table of layers to test: each with its input's shape and the same function in torch.
 
-    case.layer()    the npgrad layer, in float64, with random weights and biases
-    case.inputs()   its random inputs, a tuple of arrays (one, but for Add and Concat)
-    case.torch      f(x, p) -> y in torch; p is {parameter or buffer name: tensor}
+case.layer()    the npgrad layer, in float64, with random weights and biases
+case.inputs()   its random inputs, a tuple of arrays (one, but for Add and Concat)
+case.torch      f(x, p) -> y in torch; p is {parameter or buffer name: tensor}
 """
 
 from collections.abc import Callable
@@ -122,7 +122,9 @@ def nested_layer(rng):
     return layers.Sequential(
         {
             "conv": conv_layer(rng, 2, 4, (3, 3), stride=2),
-            "block": layers.Sequential({"inner": layers.Sequential(block), "fire": fire_layer(rng, 4, 2, 3, 2)}),
+            "block": layers.Sequential(
+                {"inner": layers.Sequential(block), "fire": fire_layer(rng, 4, 2, 3, 2)}
+            ),
             "mean": layers.GlobalAvgPool2d(),
             "fc": layers.Linear(rng.normal(size=(6, 5)), rng.normal(size=6)),
             "softmax": layers.Softmax(),
@@ -150,13 +152,13 @@ WINDOWS = [
     ("3 stride 1, padding 1", (3, 2, 5, 4), 3, {"stride": 1, "padding": 1}),
     ("3 stride 2, padding 1", (3, 2, 8, 7), 3, {"stride": 2, "padding": 1}),
     ("3 stride 2, padding 1, ceil", (3, 2, 8, 7), 3, {"stride": 2, "padding": 1, "ceil_mode": True}),
-    ("3 stride 3, padding 1, ceil drops one", (1, 2, 6, 9), 3, {"stride": 3, "padding": 1, "ceil_mode": True}),
+    ("3 stride 3, padding 1, ceil less one", (1, 2, 6, 9), 3, {"stride": 3, "padding": 1, "ceil_mode": True}),
     ("rectangular", (1, 2, 9, 11), (2, 5), {"stride": (3, 2), "padding": (1, 2)}),
     ("rectangular, ceil", (3, 1, 10, 11), (4, 3), {"stride": (3, 2), "padding": (2, 0), "ceil_mode": True}),
     ("1 stride 2", (1, 2, 6, 7), 1, {"stride": 2}),
     ("2 stride 3, gaps", (3, 2, 9, 10), 2, {"stride": 3}),
     ("2 stride 3, gaps, ceil", (1, 2, 9, 10), 2, {"stride": 3, "ceil_mode": True}),
-    ("1 stride 3, gaps, ceil drops one", (1, 2, 6, 5), 1, {"stride": 3, "ceil_mode": True}),
+    ("1 stride 3, gaps, ceil less one", (1, 2, 6, 5), 1, {"stride": 3, "ceil_mode": True}),
     ("larger than the picture, ceil", (1, 3, 2, 2), 3, {"stride": 2, "ceil_mode": True}),
     ("the whole picture", (3, 3, 4, 5), (4, 5), {}),
     ("5 on 1 pixel, padding 2", (1, 2, 1, 1), 5, {"stride": 1, "padding": 2}),

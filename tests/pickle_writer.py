@@ -50,13 +50,3 @@ def build(target, state):
 def program(value, protocol=2):
     """A whole pickle."""
     return b"\x80%c" % protocol + encode(value) + b"."
-
-
-def storage(key, count, kind="FloatStorage", more=()):
-    """A storage by its persistent id, as torch writes it."""
-    return Code(encode(("storage", named("torch", kind), key, "cpu", count, *more)) + b"Q")
-
-
-def tensor(stored, shape, strides, offset=0, more=(False, None)):
-    """A call of torch._utils._rebuild_tensor_v2; `more` are requires_grad, hooks and metadata."""
-    return call(named("torch._utils", "_rebuild_tensor_v2"), stored, offset, shape, strides, *more)

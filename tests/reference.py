@@ -26,7 +26,8 @@ def count_windows(size, kernel, stride, padding, ceil_mode=False):
 def output_shape(x, kernel, stride, padding, ceil_mode=False):
     """(OH, OW)"""
     return tuple(
-        count_windows(x.shape[2 + axis], kernel[axis], stride[axis], padding[axis], ceil_mode) for axis in (0, 1)
+        count_windows(x.shape[2 + axis], kernel[axis], stride[axis], padding[axis], ceil_mode)
+        for axis in (0, 1)
     )
 
 

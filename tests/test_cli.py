@@ -127,8 +127,14 @@ def test_a_mistake_gets_one_line_and_2(run, weights, photo, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["classify", "x.png", "--weights", "missing.h5"], "missing.h5: cannot be read: No such file or directory"),
-        (["classify", "x.png", "--weights", "squeezenet"], "no network or file 'squeezenet'; nearest: squeezenet1"),
+        (
+            ["classify", "x.png", "--weights", "missing.h5"],
+            "missing.h5: cannot be read: No such file or directory",
+        ),
+        (
+            ["classify", "x.png", "--weights", "squeezenet"],
+            "no network or file 'squeezenet'; nearest: squeezenet1",
+        ),
         (["layers", "--arch", "squeezenet"], "no architecture 'squeezenet'; nearest: squeezenet1"),
         (["weights", "get"], "weights get: expected a name"),
         (["weights", "get", "squeezenet"], "nearest: squeezenet1"),
@@ -161,7 +167,10 @@ def test_layers(run, weights):
 
 
 def test_layers_json_has_the_published_numbers(run):
-    for name, parameters, work in (("squeezenet1_0", 1_248_424, 0.819e9), ("squeezenet1_1", 1_235_496, 0.349e9)):
+    for name, parameters, work in (
+        ("squeezenet1_0", 1_248_424, 0.819e9),
+        ("squeezenet1_1", 1_235_496, 0.349e9),
+    ):
         code, out, _ = run("layers", "--arch", name, "--json")
         total = json.loads(out)["total"]
         assert (code, total["parameters"]) == (0, parameters)
@@ -209,7 +218,9 @@ def test_weights_list_and_show(run, weights, monkeypatch, tmp_path):
 def test_weights_get_converts_and_load_finds_it(run, monkeypatch, tmp_path, deep_compression):
     monkeypatch.setenv("NPGRAD_HOME", str(tmp_path / "home"))
     (tmp_path / "home" / "downloads").mkdir(parents=True)
-    placed = tmp_path / "home" / "downloads" / "compressed_SqueezeNet.net"  # as the one-line help says, without a network
+    placed = (
+        tmp_path / "home" / "downloads" / "compressed_SqueezeNet.net"
+    )  # as the one-line help says, without a network
     placed.write_bytes(deep_compression.read_bytes())
     name = "squeezenet1_0_deep_compression"
     code, out, _ = run("weights", "get", name)

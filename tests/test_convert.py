@@ -42,7 +42,9 @@ def model(request):
 
 @pytest.mark.parametrize("suffix", [".pth", ".legacy.pth", ".npz", ".safetensors"])
 def test_every_format_gives_the_same_model(model, suffix, tmp_path):
-    save = {".pth": save_zip, ".legacy.pth": save_legacy, ".npz": save_npz, ".safetensors": save_safetensors}[suffix]
+    save = {".pth": save_zip, ".legacy.pth": save_legacy, ".npz": save_npz, ".safetensors": save_safetensors}[
+        suffix
+    ]
     path = tmp_path / f"weights{suffix}"
     save(torch_state(model), path)
     back = convert(path, source={"licence": "none"})
@@ -65,7 +67,9 @@ def test_a_checkpoint_of_data_parallel(model, tmp_path):
 def test_own_names(model, tmp_path):
     np.savez(tmp_path / "own.npz", **model.parameters())
     back = convert(tmp_path / "own.npz")
-    np.testing.assert_array_equal(back.parameters()["fire9.squeeze.bias"], model.parameters()["fire9.squeeze.bias"])
+    np.testing.assert_array_equal(
+        back.parameters()["fire9.squeeze.bias"], model.parameters()["fire9.squeeze.bias"]
+    )
 
 
 class TorchCaffe(torch.nn.Module):
@@ -78,7 +82,7 @@ class TorchCaffe(torch.nn.Module):
             key.replace("/squeeze1x1", ".squeeze").replace("/", "."): torch.tensor(value.astype(np.float64))
             for key, value in tensors.items()
         }
-        names = {alias: name for alias, name in squeezenet1_0(1).aliases.items()}
+        names = squeezenet1_0(1).aliases
         state = {}
         for key in self.net.state_dict():
             layer, _, part = key.rpartition(".")
@@ -95,7 +99,9 @@ class TorchCaffe(torch.nn.Module):
 @pytest.mark.parametrize("padding", [0, 1])
 def test_caffe_weights_take_the_common_input(kind, padding, tmp_path, rng):
     tensors = caffe_writer.random_squeezenet(rng)
-    tensors = {key: value / (np.sqrt(value[0].size / 2) if value.ndim > 1 else 1) for key, value in tensors.items()}
+    tensors = {
+        key: value / (np.sqrt(value[0].size / 2) if value.ndim > 1 else 1) for key, value in tensors.items()
+    }
     path = tmp_path / "net.caffemodel"
     path.write_bytes(caffe_writer.squeezenet(tensors, conv10_pad=padding, v1=kind == "V1"))
     model = convert(path).astype(np.float64)
@@ -113,7 +119,9 @@ def test_other_options_of_a_caffe_layer_are_noticed(tmp_path, rng):
     path = tmp_path / "net.caffemodel"
     stride = caffe_writer.convolution_param(num_output=96, kernel_size=7, stride=2)
     assert data.count(stride) == 1
-    path.write_bytes(data.replace(stride, caffe_writer.convolution_param(num_output=96, kernel_size=7, stride=3)))
+    path.write_bytes(
+        data.replace(stride, caffe_writer.convolution_param(num_output=96, kernel_size=7, stride=3))
+    )
     with pytest.raises(npgrad.WeightsError, match="net.caffemodel: conv1: expected stride 2, found"):
         convert(path)
 
@@ -135,7 +143,10 @@ def test_the_names_of_the_deep_compression_decoder(tmp_path, rng):
         if part == "weight":
             pad = 1 if "expand3x3" in name or name == "conv10" else 0
             options = caffe_writer.convolution_param(
-                num_output=len(tensors[key]), kernel_size=tensors[key].shape[-1], pad=pad, stride=2 if name == "conv1" else 1
+                num_output=len(tensors[key]),
+                kernel_size=tensors[key].shape[-1],
+                pad=pad,
+                stride=2 if name == "conv1" else 1,
             )
             blobs = [caffe_writer.blob(tensors[key]), caffe_writer.blob(tensors[f"{name}.bias"])]
             layers.append(caffe_writer.layer(decoder_name(name), blobs, options))
@@ -163,7 +174,9 @@ def test_the_scale_changes_no_bit(deep_compression):
 
 def test_real_weights_name_the_photos(real_model, shared):
     names = ["Egyptian_cat", "bald_eagle", "hyena", "castle"]
-    for name, found in zip(names, real_model.predict([shared / "images" / f"{n}.jpg" for n in names]), strict=True):
+    for name, found in zip(
+        names, real_model.predict([shared / "images" / f"{n}.jpg" for n in names]), strict=True
+    ):
         assert found[0][1].replace(" ", "_") == name
     [kitten] = real_model.predict(shared / "images" / "kitten.jpg")
     assert "tabby" in [name for _, name, _ in kitten]
@@ -218,8 +231,12 @@ def test_labels(model, tmp_path):
     save_npz(torch_state(model), tmp_path / "w.npz")
     lines = [f"n0{i:07d} name {i}, another name" for i in range(11)]
     (tmp_path / "labels.txt").write_text("\n".join(lines) + "\n\n", encoding="utf-8")
-    assert convert(tmp_path / "w.npz", labels=tmp_path / "labels.txt").classes == tuple(f"name {i}" for i in range(11))
-    with pytest.raises(npgrad.WeightsError, match="labels.txt: expected 12 class names, one a line; found 11"):
+    assert convert(tmp_path / "w.npz", labels=tmp_path / "labels.txt").classes == tuple(
+        f"name {i}" for i in range(11)
+    )
+    with pytest.raises(
+        npgrad.WeightsError, match="labels.txt: expected 12 class names, one a line; found 11"
+    ):
         read_labels(tmp_path / "labels.txt", 12)
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(npgrad.WeightsError, match="bad.txt: expected class names in UTF-8"):
@@ -239,14 +256,23 @@ def without(key):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without("features.0.weight"), "expected a SqueezeNet with a tensor conv1.weight or features.0.weight"),
+        (
+            without("features.0.weight"),
+            "expected a SqueezeNet with a tensor conv1.weight or features.0.weight",
+        ),
         (without("features.4.expand1x1.bias"), "fire3.expand1x1.bias is missing"),
         (change(features__0__extra=torch.zeros(3)), "conv1.extra is not of this network"),
-        (change(features__3__squeeze__weight=torch.zeros(64, 16, 1, 1)), r"found \(64, 16, 1, 1\) \(transposed\?\)"),
+        (
+            change(features__3__squeeze__weight=torch.zeros(64, 16, 1, 1)),
+            r"found \(64, 16, 1, 1\) \(transposed\?\)",
+        ),
         (change(features__3__squeeze__weight=torch.zeros(16, 64, 3, 3)), r"expected shape \(16, 64, 1, 1\)"),
         (change(features__0__weight=torch.zeros(64, 3, 5, 5)), "none of the known networks"),
         (change(features__0__bias=torch.full((64,), torch.nan)), "expected finite numbers"),
-        (change(features__0__bias=torch.full((64,), 1e300, dtype=torch.float64)), "does not fit into float32"),
+        (
+            change(features__0__bias=torch.full((64,), 1e300, dtype=torch.float64)),
+            "does not fit into float32",
+        ),
         (change(classifier__1__weight=torch.zeros(11, 512)), "the last convolution: expected shape"),
         (lambda state: {"a.weight": torch.zeros(3)}, "expected a SqueezeNet"),
     ],
@@ -272,7 +298,9 @@ def test_the_architecture_can_be_demanded(model, tmp_path):
 
 
 def run(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
 
 
 def test_the_script(model, tmp_path):
@@ -280,7 +308,9 @@ def test_the_script(model, tmp_path):
     done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5")
     assert (done.returncode, done.stderr) == (0, "")
     assert model.architecture["name"] in done.stdout
-    np.testing.assert_array_equal(npgrad.load(tmp_path / "w.h5").parameters()["conv10.bias"], model.parameters()["conv10.bias"])
+    np.testing.assert_array_equal(
+        npgrad.load(tmp_path / "w.h5").parameters()["conv10.bias"], model.parameters()["conv10.bias"]
+    )
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><html></html>")
     failed = run(tmp_path / "page.pth", "-o", tmp_path / "x.h5")
     assert failed.returncode == 2

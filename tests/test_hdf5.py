@@ -11,7 +11,18 @@ import pytest
 import npgrad
 from npgrad.errors import InputError, WeightsError
 from npgrad.formats import hdf5
-from npgrad.layers import AvgPool2d, BatchNorm2d, Conv2d, Fire, Flatten, Layer, Linear, MaxPool2d, ReLU, Sequential
+from npgrad.layers import (
+    AvgPool2d,
+    BatchNorm2d,
+    Conv2d,
+    Fire,
+    Flatten,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
 
@@ -37,13 +48,19 @@ def own_network(rng=0):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("model", [squeezenet1_1(num_classes=7), squeezenet1_0(3, rng=2, conv10_padding=1), own_network()])
+@pytest.mark.parametrize(
+    "model", [squeezenet1_1(num_classes=7), squeezenet1_0(3, rng=2, conv10_padding=1), own_network()]
+)
 def test_what_is_saved_is_loaded(model, dtype, tmp_path):
     model = model.astype(dtype)
     model.save(tmp_path / "model.h5")
     back = npgrad.load(tmp_path / "model.h5")
     assert back.layer_names() == model.layer_names()
-    assert (back.classes, back.preprocessing, back.source) == (model.classes, model.preprocessing, model.source)
+    assert (back.classes, back.preprocessing, back.source) == (
+        model.classes,
+        model.preprocessing,
+        model.source,
+    )
     assert (back.architecture, back.aliases) == (model.architecture, model.aliases)
     arrays = back.network.arrays(buffers=True)
     for name, array in model.network.arrays(buffers=True).items():
@@ -152,10 +169,19 @@ def deep(metadata):
 SMALL = {"name": "squeezenet1_1", "options": {"num_classes": 7}}
 ATTACKS = {
     "soft link": (put("arrays/last.weight", h5py.SoftLink("/arrays/stem.weight")), "soft or external link"),
-    "external link": (put("arrays/last.weight", h5py.ExternalLink("/etc/passwd", "/x")), "soft or external link"),
+    "external link": (
+        put("arrays/last.weight", h5py.ExternalLink("/etc/passwd", "/x")),
+        "soft or external link",
+    ),
     "soft link to a group": (put("arrays", h5py.SoftLink("/elsewhere")), "soft or external link"),
-    "external metadata": (put("metadata", h5py.ExternalLink("other.h5", "/metadata")), "soft or external link"),
-    "hard link twice": (lambda file: put("arrays/last.weight", file["arrays/stem.weight"])(file), "links, expected one"),
+    "external metadata": (
+        put("metadata", h5py.ExternalLink("other.h5", "/metadata")),
+        "soft or external link",
+    ),
+    "hard link twice": (
+        lambda file: put("arrays/last.weight", file["arrays/stem.weight"])(file),
+        "links, expected one",
+    ),
     "cycle": (lambda file: put("arrays/last.weight", file["/"])(file), "links, expected one"),
     "external storage": (external_storage, "last.weight: expected plain contiguous storage"),
     "virtual dataset": (virtual, "last.weight: expected plain contiguous storage"),
@@ -168,20 +194,38 @@ ATTACKS = {
     "integers": (put("arrays/last.weight", np.zeros((3, 36), np.uint8)), "last.weight: expected floats"),
     "a group for an array": (lambda file: put("arrays/last.weight", None)(file) or None, "last.weight"),
     "missing": (lambda file: file["arrays"].pop("last.weight"), "last.weight is missing"),
-    "extra": (lambda file: file["arrays"].create_dataset("more", data=np.zeros(3, "f4")), "more is not of this network"),
-    "transposed": (put("arrays/last.weight", np.zeros((36, 3), "f4")), r"\(3, 36\), found \(36, 3\) \(transposed"),
+    "extra": (
+        lambda file: file["arrays"].create_dataset("more", data=np.zeros(3, "f4")),
+        "more is not of this network",
+    ),
+    "transposed": (
+        put("arrays/last.weight", np.zeros((36, 3), "f4")),
+        r"\(3, 36\), found \(36, 3\) \(transposed",
+    ),
     "NaN": (put("arrays/last.weight", np.full((3, 36), np.nan)), "last.weight: expected finite numbers"),
     "Inf": (put("arrays/norm.running_var", np.full(6, np.inf)), "norm.running_var: expected finite numbers"),
     "more in the root": (lambda file: file.create_group("more"), "expected 'metadata' and 'arrays'"),
     "no JSON": (put("metadata", np.frombuffer(b"{", np.uint8)), "metadata: expected JSON"),
     "deep JSON": (put("metadata", np.frombuffer(b"[" * 100_000, np.uint8)), "metadata: expected JSON"),
-    "no object": (put("metadata", np.frombuffer(b"3", np.uint8)), "metadata: expected npgrad weights, version 1"),
+    "no object": (
+        put("metadata", np.frombuffer(b"3", np.uint8)),
+        "metadata: expected npgrad weights, version 1",
+    ),
     "version 2": (edit_metadata(lambda m: m.update(version=2)), "version 1"),
-    "unknown layer": (edit_metadata(lambda m: m.update(network={"type": "os.system"})), "metadata: structure: expected one"),
+    "unknown layer": (
+        edit_metadata(lambda m: m.update(network={"type": "os.system"})),
+        "metadata: structure: expected one",
+    ),
     "base class": (edit_metadata(lambda m: m.update(network={"type": "Layer"})), "metadata: structure"),
     "deep network": (edit_metadata(deep), "at most 20 levels"),
-    "unknown option": (edit_metadata(lambda m: m["network"]["layers"]["mean"].update(x=1)), "AvgPool2d has no"),
-    "bad option": (edit_metadata(lambda m: m["network"]["layers"]["mean"].update(stride=-1)), "AvgPool2d stride"),
+    "unknown option": (
+        edit_metadata(lambda m: m["network"]["layers"]["mean"].update(x=1)),
+        "AvgPool2d has no",
+    ),
+    "bad option": (
+        edit_metadata(lambda m: m["network"]["layers"]["mean"].update(stride=-1)),
+        "AvgPool2d stride",
+    ),
     "huge shape": (
         edit_metadata(lambda m: m["network"]["layers"]["last"]["arrays"].update(weight=[10**9, 10**9])),
         "more numbers than the file",
@@ -195,10 +239,15 @@ ATTACKS = {
         "no architecture 'squeezenet'; nearest",
     ),
     "huge architecture": (
-        edit_metadata(lambda m: m.update(architecture={"name": "squeezenet1_1", "options": {"num_classes": 10**12}})),
+        edit_metadata(
+            lambda m: m.update(architecture={"name": "squeezenet1_1", "options": {"num_classes": 10**12}})
+        ),
         "cannot have the options",
     ),
-    "classes of numbers": (edit_metadata(lambda m: m.update(classes=[1, 2, 3])), "classes: expected a list of names"),
+    "classes of numbers": (
+        edit_metadata(lambda m: m.update(classes=[1, 2, 3])),
+        "classes: expected a list of names",
+    ),
     "too few classes": (
         edit_metadata(lambda m: m.update(architecture=SMALL, classes=["a"])),
         "classes: expected 7 names, found 1",
@@ -230,7 +279,11 @@ def test_forging_nothing_is_accepted():
 
 
 def test_other_files_are_named(tmp_path):
-    for content, looks in ((b"<!DOCTYPE html><html>", "HTML"), (b"", "empty"), (b"\x89HDF\r\n\x1a\n" + bytes(600), "HDF5")):
+    for content, looks in (
+        (b"<!DOCTYPE html><html>", "HTML"),
+        (b"", "empty"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(600), "HDF5"),
+    ):
         (tmp_path / "w.h5").write_bytes(content)
         with pytest.raises(WeightsError, match=f"w.h5: not an npgrad weights file: it looks like .*{looks}"):
             npgrad.load(tmp_path / "w.h5")

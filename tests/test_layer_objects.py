@@ -60,7 +60,9 @@ def test_a_call_gives_the_output_of_forward(case):
     assert np.array_equal(layer(x), layer.forward(x)[0])
 
 
-@pytest.mark.parametrize("case_id", ["conv 3x3", "linear ", "batch norm training", "fire", "nested sequential"])
+@pytest.mark.parametrize(
+    "case_id", ["conv 3x3", "linear ", "batch norm training", "fire", "nested sequential"]
+)
 def test_map_arrays_gives_every_array_its_name_and_makes_a_copy(case_id):
     layer = BY_ID[case_id].layer()
     before = {name: array.copy() for name, array in layer.arrays(buffers=True).items()}
@@ -119,15 +121,24 @@ REFUSED = {
     "avg pool: too small": (lambda: AvgPool2d((1, 10))(X), "AvgPool2d.*7x9 px.*1x10"),
     "avg pool: rank": (lambda: AvgPool2d(2)(X[0, 0]), "AvgPool2d expects \\(N, C, H, W\\)"),
     "global avg pool: rank": (lambda: GlobalAvgPool2d()(X[0]), "GlobalAvgPool2d expects \\(N, C, H, W\\)"),
-    "linear: features": (lambda: Linear(W[:, :, 0, 0])(X[:, :3, 0, 0]), "Linear expects 4 features.*\\(2, 3\\)"),
+    "linear: features": (
+        lambda: Linear(W[:, :, 0, 0])(X[:, :3, 0, 0]),
+        "Linear expects 4 features.*\\(2, 3\\)",
+    ),
     "linear: rank": (lambda: Linear(W[:, :, 0, 0])(X), "Linear expects 2 dim.*\\(2, 4, 7, 9\\)"),
     "linear: weight": (lambda: Linear(VECTOR), "Linear weight.*2 dim.*1"),
     "linear: bias": (lambda: Linear(W[:, :, 0, 0], VECTOR), "Linear bias.*\\(6,\\).*\\(3,\\)"),
     "dropout: p 1": (lambda: Dropout(1), "Dropout p.*< 1.*1"),
     "dropout: p -0.1": (lambda: Dropout(-0.1), "Dropout p.*-0.1"),
     "dropout: no rng": (lambda: Dropout(0.5).forward(X, training=True), "Dropout.*rng"),
-    "batch norm: sizes": (lambda: BatchNorm2d(VECTOR, VECTOR, VECTOR, np.zeros(4)), "running_var.*\\(3,\\).*\\(4,\\)"),
-    "batch norm: channels": (lambda: BatchNorm2d.init(3)(X), "BatchNorm2d expects 3 channels.*\\(2, 4, 7, 9\\)"),
+    "batch norm: sizes": (
+        lambda: BatchNorm2d(VECTOR, VECTOR, VECTOR, np.zeros(4)),
+        "running_var.*\\(3,\\).*\\(4,\\)",
+    ),
+    "batch norm: channels": (
+        lambda: BatchNorm2d.init(3)(X),
+        "BatchNorm2d expects 3 channels.*\\(2, 4, 7, 9\\)",
+    ),
     "batch norm: rank": (lambda: BatchNorm2d.init(4)(X[0]), "BatchNorm2d expects \\(N, C, H, W\\)"),
     "batch norm: one value": (
         lambda: BatchNorm2d.init(4).forward(X[:1, :, :1, :1], training=True),
@@ -140,7 +151,10 @@ REFUSED = {
     "sequential: no layer": (lambda: Sequential({"abs": abs}), "Sequential: abs"),
     "sequential: a dot": (lambda: Sequential({"a.b": ReLU()}), "Sequential: 'a.b'"),
     "sequential: input": (lambda: Sequential({"input": ReLU()}), "Sequential: 'input'"),
-    "fire: channels": (lambda: Fire(POINT, POINT, POINT)(X[:, :3]), "Conv2d expects 3 channels.*\\(2, 2, 7, 9\\)"),
+    "fire: channels": (
+        lambda: Fire(POINT, POINT, POINT)(X[:, :3]),
+        "Conv2d expects 3 channels.*\\(2, 2, 7, 9\\)",
+    ),
 }
 
 
@@ -152,12 +166,19 @@ def test_what_cannot_be_used_is_refused_in_one_clear_line(act, says):
 
 
 INITS = {
-    "conv": (lambda rng: Conv2d.init(32, 64, (3, 5), stride=2, padding=(1, 0), rng=rng), {"weight": (64, 32, 3, 5)}),
+    "conv": (
+        lambda rng: Conv2d.init(32, 64, (3, 5), stride=2, padding=(1, 0), rng=rng),
+        {"weight": (64, 32, 3, 5)},
+    ),
     "conv in groups": (lambda rng: Conv2d.init(64, 96, 3, groups=2, rng=rng), {"weight": (96, 32, 3, 3)}),
     "linear": (lambda rng: Linear.init(200, 150, rng=rng), {"weight": (150, 200)}),
     "fire": (
         lambda rng: Fire.init(128, 200, 160, 64, rng=rng),
-        {"squeeze.weight": (200, 128, 1, 1), "expand1x1.weight": (160, 200, 1, 1), "expand3x3.weight": (64, 200, 3, 3)},
+        {
+            "squeeze.weight": (200, 128, 1, 1),
+            "expand1x1.weight": (160, 200, 1, 1),
+            "expand3x3.weight": (64, 200, 3, 3),
+        },
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Every layer's numbers: against torch, against the complex step, against plain loops, however x lies in memory."""
+"""Every layer's numbers: against torch, the complex step and plain loops, however x lies in memory."""
 
 from functools import cache
 
@@ -93,7 +93,9 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(case):
     singles = [checks.run_npgrad(case, layer, [x[i : i + 1] for x in xs], dy[i : i + 1]) for i in range(3)]
     per_picture = {"y", *checks.input_names(case)}
     expected = {
-        name: np.concatenate([s[name] for s in singles]) if name in per_picture else sum(s[name] for s in singles)
+        name: np.concatenate([s[name] for s in singles])
+        if name in per_picture
+        else sum(s[name] for s in singles)
         for name in together
     }
     checks.assert_all_close(together, expected, 1e-12)
@@ -145,7 +147,9 @@ def run_reference(layer, x, dy):
 def test_the_first_of_equal_maxima_gets_the_gradient():
     x = np.array([[[[1.0, 5, 5], [5, 0, 5], [2, 5, 3]]]])
     pool = layers.MaxPool2d(3)
-    assert pool.backward(np.array([[[[7.0]]]]), pool.forward(x)[1]).tolist() == [[[[0, 7, 0], [0, 0, 0], [0, 0, 0]]]]
+    assert pool.backward(np.array([[[[7.0]]]]), pool.forward(x)[1]).tolist() == [
+        [[[0, 7, 0], [0, 0, 0], [0, 0, 0]]]
+    ]
 
 
 def test_a_pixel_that_wins_two_windows_gets_the_sum():
@@ -156,7 +160,11 @@ def test_a_pixel_that_wins_two_windows_gets_the_sum():
 
 def test_pixels_that_no_window_reaches_get_no_gradient():
     case = next(case for case in MAX_POOLS if case.id == "max pool 2 stride 3, gaps")
-    for layer in layers.MaxPool2d(2, 3), layers.AvgPool2d(2, 3), layers.Conv2d(np.ones((1, 2, 2, 2)), stride=3):
+    for layer in (
+        layers.MaxPool2d(2, 3),
+        layers.AvgPool2d(2, 3),
+        layers.Conv2d(np.ones((1, 2, 2, 2)), stride=3),
+    ):
         y, cache = layer.forward(*case.inputs())
         dx = layer.backward(np.ones(y.shape), cache)
         assert not dx[:, :, 2::3].any()

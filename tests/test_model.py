@@ -163,7 +163,9 @@ def test_copies_leave_the_model_as_it_was(model):
 
 
 def test_a_users_own_network(rng):
-    model = npgrad.Model(Sequential({"a": Linear.init(4, 5), "relu": ReLU(), "b": Linear.init(5, 2)}), ["no", "yes"])
+    model = npgrad.Model(
+        Sequential({"a": Linear.init(4, 5), "relu": ReLU(), "b": Linear.init(5, 2)}), ["no", "yes"]
+    )
     x = rng.normal(size=(3, 4))
     tape = model.forward(x)
     assert model(x).shape == (3, 2)

@@ -20,7 +20,9 @@ def public_names(name):
     module = importlib.import_module(name)
     if hasattr(module, "__all__"):
         return module.__all__
-    return [key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")]
+    return [
+        key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")
+    ]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -31,7 +33,9 @@ def test_every_public_name_exists_and_has_a_docstring(name):
     assert set(public_names(name)) <= set(dir(module))
 
 
-@pytest.mark.parametrize("cls", [npgrad.Model, npgrad.Tape, npgrad.Record, npgrad.Preprocessing, npgrad.layers.Conv2d])
+@pytest.mark.parametrize(
+    "cls", [npgrad.Model, npgrad.Tape, npgrad.Record, npgrad.Preprocessing, npgrad.layers.Conv2d]
+)
 def test_every_public_method_has_a_docstring(cls):
     for key, value in inspect.getmembers(cls):
         if not key.startswith("_") and (inspect.isfunction(value) or inspect.ismethod(value)):
@@ -48,7 +52,9 @@ def test_the_readme_names_just_what_is_public(name):
 
 def loaded_by(code):
     script = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
     return set(json.loads(done.stdout))
 
 
@@ -63,7 +69,9 @@ def test_torch_is_nowhere_in_the_library():
     used = loaded_by("import npgrad, npgrad.cli, npgrad.formats.convert, npgrad.attribution, npgrad.display")
     assert not {"torch", "captum", "safetensors"} & used
     for path in (ROOT / "npgrad").rglob("*.py"):
-        assert not re.search(r"^\s*(import|from) (torch|captum)\b", path.read_text(encoding="utf-8"), re.MULTILINE), path
+        assert not re.search(
+            r"^\s*(import|from) (torch|captum)\b", path.read_text(encoding="utf-8"), re.MULTILINE
+        ), path
 
 
 def test_unknown_attributes():
@@ -75,7 +83,9 @@ def test_the_readmes_example_prints_what_it_says():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [code] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     expected = re.search(r"prints\n\n```\n(.*?)```", text, flags=re.DOTALL)[1]
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     # the last bits of the check's error depend on the machine
     shorten = re.compile(r"worst entry .*? \(error \S+,")
     assert shorten.sub("", done.stdout) == shorten.sub("", expected)

@@ -12,7 +12,7 @@ from npgrad.models import squeezenet1_0, squeezenet1_1
 MAKERS = [squeezenet1_0, squeezenet1_1]
 
 
-def compare(model, size, batch=2):
+def compare(model, size, batch):
     """Logits, input gradient and all parameter gradients, in float64 and to 1e-10."""
     rng = np.random.default_rng(size)
     x = rng.normal(size=(batch, 3, size, size))
@@ -37,9 +37,9 @@ def compare(model, size, batch=2):
 
 
 @pytest.mark.parametrize("make", MAKERS)
-@pytest.mark.parametrize("size", [67, 97])
-def test_numbers_are_those_of_torch(make, size):
-    compare(random_biases(make(rng=1)), size)
+@pytest.mark.parametrize(("size", "batch"), [(67, 2), (97, 1)])
+def test_numbers_are_those_of_torch(make, size, batch):
+    compare(random_biases(make(rng=1)), size, batch)
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -49,7 +49,7 @@ def test_numbers_are_those_of_torch_at_full_size(make):
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_numbers_are_those_of_torch_with_the_details_of_caffe(make):
-    compare(random_biases(make(rng=3, num_classes=7, conv10_padding=1)), 75)
+    compare(random_biases(make(rng=3, num_classes=7, conv10_padding=1)), 75, batch=2)
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -139,7 +139,11 @@ def test_the_names_of_torchvision_are_aliases(make):
         assert model.layer(alias) is model.layer(own)
         assert tape[alias] is tape[own]
         assert alias in tape
-    modules = {name for name, _ in TorchSqueezeNet(make.__name__).named_modules()} - {"", "features", "classifier"}
+    modules = {name for name, _ in TorchSqueezeNet(make.__name__).named_modules()} - {
+        "",
+        "features",
+        "classifier",
+    }
     assert set(model.aliases) == modules
     assert sorted(model.aliases.values()) == sorted(model.layer_names())
 
@@ -190,7 +194,9 @@ def test_the_smallest_picture_works_and_one_pixel_less_is_refused(make, smallest
     x = np.random.default_rng(0).normal(size=(1, 3, smallest, smallest))
     expected = torch_twin(model)(torch.tensor(x)).detach().numpy()
     checks.assert_close(model(x), expected, 1e-10)
-    says = f"^pool[0-9]: MaxPool2d: the input is .* px, smaller than the 3x3 window.* {smallest}x{smallest} px$"
+    says = (
+        f"^pool[0-9]: MaxPool2d: the input is .* px, smaller than the 3x3 window.* {smallest}x{smallest} px$"
+    )
     for small in x[:, :, 1:], x[:, :, :, 1:], x[:, :, 1:, 1:]:
         for run in model, model.forward:
             with pytest.raises(InputError, match=says):

@@ -1,19 +1,21 @@
 """SqueezeNet once more, in torch: torchvision's two networks with torchvision's names, for comparison.
 
-    net = torch_twin(model)                 the torch network with a model's weights, in float64
-    activations(net, x)                     {"features.3.squeeze": its output, ...}, and the output as ""
+net = torch_twin(model)                 the torch network with a model's weights, in float64
+activations(net, x)                     {"features.3.squeeze": its output, ...}, and the output as ""
 """
 
 import numpy as np
 import torch
 from torch import nn
 
+from npgrad.models import squeezenet1_1
+
 # of each version: conv1's filters and kernel, then the layers; a number triple is a fire, "pool" a max pool
 PLANS = {
     "squeezenet1_0": (96, 7, ["pool", (16, 64, 64), (16, 64, 64), (32, 128, 128), "pool", (32, 128, 128),
                               (48, 192, 192), (48, 192, 192), (64, 256, 256), "pool", (64, 256, 256)]),
-    "squeezenet1_1": (64, 3, ["pool", (16, 64, 64), (16, 64, 64), "pool", (32, 128, 128), (32, 128, 128), "pool",
-                              (48, 192, 192), (48, 192, 192), (64, 256, 256), (64, 256, 256)]),
+    "squeezenet1_1": (64, 3, ["pool", (16, 64, 64), (16, 64, 64), "pool", (32, 128, 128), (32, 128, 128),
+                              "pool", (48, 192, 192), (48, 192, 192), (64, 256, 256), (64, 256, 256)]),
 }  # fmt: skip
 
 
@@ -64,6 +66,11 @@ def random_biases(model, seed=5):
         if name.endswith("bias")
     }
     return model.with_parameters(biases)
+
+
+def small_net():
+    """SqueezeNet 1.1 for 10 classes with random weights and biases, in float64."""
+    return random_biases(squeezenet1_1(num_classes=10, rng=1)).astype(np.float64)
 
 
 def torch_names(model):

@@ -1,10 +1,15 @@
-"""What every attribution begins with: which class is asked about, and the gradient of its score."""
+"""What attributions share: which class is asked about, the seed of its score, and batches that fit into memory."""
 
 import warnings
 
 import numpy as np
 
 from npgrad.errors import InputError, TargetError
+from npgrad.layers import Fire
+
+BUDGET = (
+    128 << 20
+)  # bytes of activations and gradients that a method with many copies of a picture may hold at once
 
 
 def resolve_targets(model, logits, target=None):
@@ -26,20 +31,67 @@ def resolve_targets(model, logits, target=None):
     return indices
 
 
-def score_seed(model, logits, target=None):
+def scores(logits, targets):
+    """The score of each picture's target: (N,)."""
+    return logits[np.arange(len(logits)), targets]
+
+
+def seed_at(logits, targets):
     """The seed for backward from the targets' scores: 1 at [i, target i] of an array like logits, else 0.
 
-    One score per picture, so every picture's gradient is its own. A score at 0 behind a final ReLU has no
-    gradient at all; that is said once.
+    One score per picture, so every picture's gradient is its own.
     """
-    targets = resolve_targets(model, logits, target)
     seed = np.zeros_like(logits)
     seed[np.arange(len(logits)), targets] = 1
-    dead = np.flatnonzero(logits[np.arange(len(logits)), targets] == 0)
+    return seed
+
+
+def warn_if_dead(model, logits, targets, stacklevel=4):
+    """One warning where a score is exactly 0, shut off by a final ReLU: then it has no gradient at all."""
+    dead = np.flatnonzero(scores(logits, targets) == 0)
     if len(dead):
         names = ", ".join(model.class_name(targets[i]) for i in dead[:3])
         warnings.warn(
             f"the score of {names} is exactly 0 (the network's final ReLU is shut), so its gradient is 0 everywhere",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
-    return seed
+
+
+def score_gradients(model, x, target=None, rules=None, at=("input",)):
+    """One forward and one backward: (tape, targets, {layer: d score / d layer}). The usual beginning."""
+    tape = model.forward(x)
+    targets = resolve_targets(model, tape.output, target)
+    warn_if_dead(model, tape.output, targets, stacklevel=5)
+    return tape, targets, tape.backward(seed_at(tape.output, targets), rules, at)
+
+
+def cam_layer(model, tape, layer=None):
+    """The layer a class activation map is made at: `layer`, or the last Fire, or the last one with an extent."""
+    if layer is not None:
+        return model.resolve(layer)
+    fires = [record.name for record in tape if isinstance(record.layer, Fire)]
+    wide = [record.name for record in tape if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
+    if not fires and not wide:
+        raise InputError("layer: no layer of this network has a spatial extent")
+    return (fires or wide)[-1]
+
+
+def copies_at_once(model, x, batch_size=None, backward=True):
+    """How many pictures of x's size go through the network together: `batch_size`, or what the BUDGET allows.
+
+    Counted are one picture's activations, twice where a backward pass follows: its gradients are as large.
+    """
+    if batch_size is not None:
+        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise InputError(f"batch_size: expected a whole number >= 1, found {batch_size!r}")
+        return int(batch_size)
+    one = sum(record.y.nbytes for record in model.forward(x[:1])) * (2 if backward else 1)
+    return max(1, BUDGET // one)
+
+
+def batches(total, size, progress=None):
+    """Index arrays that cover 0..total-1 in order, `size` at a time; calls progress(done, total) after each."""
+    for start in range(0, total, size):
+        yield np.arange(start, min(start + size, total))
+        if progress is not None:
+            progress(min(start + size, total), total)

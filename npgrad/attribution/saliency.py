@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.attribution.common import score_seed
+from npgrad.attribution.common import score_gradients
 
 
 def saliency(model, x, target=None):
@@ -11,6 +11,5 @@ def saliency(model, x, target=None):
     The score is the raw logit of each picture's target class (None: its top class), not its softmax, which
     another class can move. Reduce over channels as you like; the paper takes the maximum.
     """
-    tape = model.forward(x)
-    seed = score_seed(model, tape.output, target)
-    return np.abs(tape.backward(seed)["input"])
+    _, _, gradients = score_gradients(model, x, target)
+    return np.abs(gradients["input"])

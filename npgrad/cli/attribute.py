@@ -2,6 +2,7 @@
 
 The raw array, unscaled and unsmoothed, is saved with --save-array; the picture is for the eye."""
 
+import dataclasses
 from pathlib import Path
 
 from npgrad.cli.common import add_json, add_weights, network, print_json
@@ -21,7 +22,10 @@ def add_arguments(parser):
     parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
     parser.add_argument("--method", choices=METHODS, default="saliency", help="default: saliency")
     parser.add_argument(
-        "--target", default="auto", metavar="auto|INDEX|NAME", help="the class asked about; auto: the likeliest"
+        "--target",
+        default="auto",
+        metavar="auto|INDEX|NAME",
+        help="the class asked about; auto: the likeliest",
     )
     add_weights(parser)
     parser.add_argument("-o", "--output", metavar="OUT.png", help="default: IMAGE-METHOD.png in this folder")
@@ -44,7 +48,7 @@ def run(args):
     from npgrad.images import save_png
 
     attribution = getattr(npgrad.attribution, args.method)(model, x, target)
-    save_png(heat_map(attribution[0], model.deprocess(x)[0]), output)
+    save_png(heat_map(attribution[0], _photo(model, args.image)), output)
     if args.save_array:
         save_array(attribution[0], args.save_array)
     probability = next(p for index, _, p in model.predict(x, top=model.num_classes)[0] if index == target)
@@ -71,6 +75,13 @@ def save_array(array, path):
 
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.save(file, array)
+
+
+def _photo(model, path):
+    """What the network sees of the photo, as pixels at twice the size: a person likes to see more."""
+    seen = model.preprocessing
+    twice = dataclasses.replace(seen, resize=2 * seen.resize, crop=2 * seen.crop)
+    return twice.invert(twice.apply(path))[0]
 
 
 def _targets(model, x, target):

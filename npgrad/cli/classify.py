@@ -15,7 +15,9 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
     add_weights(parser)
-    parser.add_argument("--top", type=whole_number(1), default=5, metavar="N", help="how many classes (default 5)")
+    parser.add_argument(
+        "--top", type=whole_number(1), default=5, metavar="N", help="how many classes (default 5)"
+    )
     add_json(parser)
 
 

@@ -18,7 +18,9 @@ def add_weights(parser):
 def add_network(parser):
     """--weights or --arch: a network with weights, or a freshly initialised one."""
     add_weights(parser)
-    parser.add_argument("--arch", metavar="NAME", help="a freshly initialised network instead, e.g. squeezenet1_1")
+    parser.add_argument(
+        "--arch", metavar="NAME", help="a freshly initialised network instead, e.g. squeezenet1_1"
+    )
 
 
 def add_json(parser):

@@ -11,10 +11,18 @@ EXAMPLES = """examples:
 
 def add_arguments(parser):
     add_network(parser)
-    parser.add_argument("--method", choices=("complex", "centred"), default="complex", help="default: complex")
-    parser.add_argument("--size", type=whole_number(1), default=65, metavar="PX", help="the input's side (default 65)")
     parser.add_argument(
-        "--entries", type=whole_number(1), default=5, metavar="N", help="entries of each array to step (default 5)"
+        "--method", choices=("complex", "centred"), default="complex", help="default: complex"
+    )
+    parser.add_argument(
+        "--size", type=whole_number(1), default=65, metavar="PX", help="the input's side (default 65)"
+    )
+    parser.add_argument(
+        "--entries",
+        type=whole_number(1),
+        default=5,
+        metavar="N",
+        help="entries of each array to step (default 5)",
     )
     parser.add_argument("--rng", type=whole_number(0), default=0, metavar="SEED", help="default 0")
     add_json(parser)
@@ -49,9 +57,13 @@ def run(args):
                 }
             )
     if args.json:
-        print_json({"method": args.method, "tolerance": TOLERANCES[args.method], "right": not wrong, "rows": rows})
+        print_json(
+            {"method": args.method, "tolerance": TOLERANCES[args.method], "right": not wrong, "rows": rows}
+        )
     else:
         print(table(lines, right=(3, 4, 5)))
         verdict = f"wrong: {', '.join(wrong)}" if wrong else "all right"
-        print(f"{len(rows)} gradients, {args.method} step, tolerance {TOLERANCES[args.method]:.0e}: {verdict}")
+        print(
+            f"{len(rows)} gradients, {args.method} step, tolerance {TOLERANCES[args.method]:.0e}: {verdict}"
+        )
     return 1 if wrong else 0

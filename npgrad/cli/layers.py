@@ -11,7 +11,9 @@ EXAMPLES = """examples:
 
 def add_arguments(parser):
     add_network(parser)
-    parser.add_argument("--size", type=whole_number(1), metavar="PX", help="the picture's side; default: the network's")
+    parser.add_argument(
+        "--size", type=whole_number(1), metavar="PX", help="the picture's side; default: the network's"
+    )
     add_json(parser)
 
 

@@ -26,7 +26,9 @@ def run(args):
     if args.action == "list" and args.name:
         raise InputError(f"weights list: expected nothing more, found {args.name!r}")
     if args.action != "list" and not args.name:
-        raise InputError(f"weights {args.action}: expected a name or file; `npgrad weights list` shows the names")
+        raise InputError(
+            f"weights {args.action}: expected a name or file; `npgrad weights list` shows the names"
+        )
     {"list": _list, "get": _get, "show": _show}[args.action](args)
 
 
@@ -35,7 +37,9 @@ def _list(args):
 
     entries = fetch.listing()
     if args.json:
-        return print_json([{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries])
+        return print_json(
+            [{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries]
+        )
     lines = [["name", "what", "MB", "top-1 / top-5", "licence", "here"]]
     for entry in entries:
         accuracy = entry["accuracy"]

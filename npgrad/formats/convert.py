@@ -40,7 +40,9 @@ def convert(path, labels=None, architecture=None, source=None):
     from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names have it
     model = _recognise(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    tensors = {model.aliases.get(_layer(key), _layer(key)) + "." + _last(key): a for key, a in tensors.items()}
+    tensors = {
+        model.aliases.get(_layer(key), _layer(key)) + "." + _last(key): a for key, a in tensors.items()
+    }
     expected = {key: array.shape for key, array in model.parameters().items()}
     check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
     if from_caffe:
@@ -101,7 +103,9 @@ def _recognise(tensors, contents, from_caffe, architecture, name):
     conv1 = _find(tensors, ("conv1.weight", "features.0.weight"), name)
     conv10 = _find(tensors, ("conv10.weight", "classifier.1.weight"), name)
     if conv10.ndim != 4:
-        raise WeightsError(f"{name}: the last convolution: expected shape (classes, 512, 1, 1), found {conv10.shape}")
+        raise WeightsError(
+            f"{name}: the last convolution: expected shape (classes, 512, 1, 1), found {conv10.shape}"
+        )
     found = f"{name}: the first convolution has shape {conv1.shape}"
     for candidate in [architecture] if architecture else registry.BUILDERS:
         padding = _conv10_padding(candidate, contents.details, name) if from_caffe else 0

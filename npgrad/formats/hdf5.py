@@ -103,7 +103,9 @@ def _check_header(data, name):
     if data[:HEADER] != _header(sha256):
         version = data[:40].split(b"\n")[0].decode("ascii", "replace")
         if version != f"npgrad weights, version {VERSION}":
-            raise WeightsError(f"{name}: header: expected 'npgrad weights, version {VERSION}', found {version!r}")
+            raise WeightsError(
+                f"{name}: header: expected 'npgrad weights, version {VERSION}', found {version!r}"
+            )
         raise WeightsError(
             f"{name}: SHA-256: the content is not what the header says: the file was cut off or changed after it "
             "was written; get or convert it again"

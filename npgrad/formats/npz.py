@@ -5,6 +5,7 @@ matched as text, not evaluated, and only arrays of numbers are read.
 """
 
 import math
+import os
 import re
 
 import numpy as np
@@ -43,6 +44,8 @@ def read_imagenet_val(path):
     something else is a WeightsError.
     """
     name = shown(path)
+    if not os.path.isfile(path):  # a pipe or device might never come to an end
+        raise WeightsError(f"{name}: expected a regular file, found none")
     try:
         with open(path, "rb") as file:
             data = file.read()

@@ -7,7 +7,10 @@ same way:
     dx = tape.back("squeeze", dy)
 
 so whoever holds the tape sees every part. A gradient may be None: nothing comes down here. Then no work is
-done, and where None meets a gradient it counts as zero.
+done, and where None meets a gradient it counts as zero (`add`). A part that takes several arrays gives back a
+tuple of gradients; say how many, for the pass may have stopped before it:
+
+    da, db = tape.back("add", dy, inputs=2)
 """
 
 from contextlib import contextmanager
@@ -59,7 +62,7 @@ class Calls(dict):
         self[name] = (layer, cache)
         return y
 
-    def back(self, name, dy):
+    def back(self, name, dy, inputs=1):
         """Back through one part."""
         layer, cache = self[name]
         return layer.backward(dy, cache)
@@ -94,7 +97,7 @@ class _Collect:
     def __init__(self, calls):
         self.calls, self.gradients = calls, {}
 
-    def back(self, name, dy):
+    def back(self, name, dy, inputs=1):
         layer, cache = self.calls[name]
         for key, gradient in layer.parameter_gradients(dy, cache).items():
             self.gradients[f"{name}.{key}"] = gradient

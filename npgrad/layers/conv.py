@@ -42,8 +42,7 @@ class Conv2d(Layer):
         object.__setattr__(self, "stride", pair(self.stride, "Conv2d stride"))
         object.__setattr__(self, "padding", pair(self.padding, "Conv2d padding", smallest=0))
         weight = float_array(self.weight, "Conv2d weight (F, C, KH, KW)", 4)
-        if self.groups < 1 or weight.shape[0] % self.groups:
-            raise InputError(f"Conv2d: groups={self.groups} does not divide {weight.shape[0]} filters")
+        _check_groups(self.groups, weight.shape[0])
         # Kept in memory as (KH, KW, C, F), W is a view of it: no pass has to reorder the weights.
         self._freeze("weight", np.array(weight.transpose(2, 3, 1, 0), order="C").transpose(3, 2, 0, 1))
         if self.bias is not None:
@@ -55,6 +54,7 @@ class Conv2d(Layer):
     @classmethod
     def init(cls, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1, rng=0):
         """He-normal weights, bias 0."""
+        _check_groups(groups, in_channels)
         shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
         return cls(he_normal(shape, rng), np.zeros(out_channels, np.float32), stride, padding, groups)
 
@@ -127,3 +127,9 @@ class Conv2d(Layer):
         dy = windows.channels_last(dy)
         n, oh, ow, f = dy.shape
         return dy.reshape(n, oh * ow, self.groups, f // self.groups).transpose(0, 2, 1, 3)
+
+
+def _check_groups(groups, channels):
+    whole = isinstance(groups, (int, np.integer)) and not isinstance(groups, bool)
+    if not whole or groups < 1 or channels % groups:
+        raise InputError(f"Conv2d: groups={groups!r} does not divide {channels} filters or channels")

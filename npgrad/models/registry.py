@@ -18,7 +18,10 @@ def skeleton(architecture, room):
         raise unknown("architecture", name, BUILDERS)
     if not isinstance(options, dict) or set(options) - {"num_classes", "conv10_padding"}:
         raise WeightsError(f"architecture: {name} has no options {str(options)[:60]!r}")
-    if not all(type(value) is int for value in options.values()) or options.get("num_classes", 1) > room // 512:
+    if (
+        not all(type(value) is int for value in options.values())
+        or options.get("num_classes", 1) > room // 512
+    ):
         raise WeightsError(f"architecture: {name} cannot have the options {str(options)[:60]!r}")
     return BUILDERS[name](name, **options)
 

@@ -1,0 +1,279 @@
+"""Composites written by a user: a residual block, a three-way fork, plain NumPy between the parts."""
+
+from dataclasses import dataclass, replace
+
+import checks
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from checks import dy_at
+from layer_cases import batch_norm_layer, conv_layer, torch_batch_norm
+
+import npgrad
+from npgrad import InputError
+from npgrad.layers import (
+    Add,
+    BatchNorm2d,
+    Composite,
+    Concat,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
+from npgrad.layers.composite import Calls, add
+from npgrad.rules import guided
+
+
+class WithParts(Composite):
+    """What the composites below share: their parts are their fields."""
+
+    def parts(self):
+        return dict(vars(self))
+
+    def with_parts(self, parts):
+        return replace(self, **parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Residual(WithParts):
+    """y = ReLU(x + conv2(ReLU(bn(conv1(x)))))"""
+
+    conv1: Conv2d
+    bn: BatchNorm2d
+    relu: ReLU
+    conv2: Conv2d
+    join: Add
+    out: ReLU
+
+    def forward(self, x, tape=None):
+        tape = Calls() if tape is None else tape
+        r = tape.run("conv1", self.conv1, x)
+        r = tape.run("bn", self.bn, r)
+        r = tape.run("relu", self.relu, r)
+        r = tape.run("conv2", self.conv2, r)
+        y = tape.run("join", self.join, (x, r))
+        return tape.run("out", self.out, y), tape
+
+    def backward(self, dy, tape):
+        dx, dr = tape.back("join", tape.back("out", dy), inputs=2)
+        dr = tape.back("relu", tape.back("conv2", dr))
+        return add(dx, tape.back("conv1", tape.back("bn", dr)))
+
+
+@dataclass(frozen=True, eq=False)
+class Fork(WithParts):
+    """x goes three ways, two of them through one layer: y = concat(a(x), a(2x), block(x)).
+
+    The factor 2 is plain NumPy: the tape cannot know where the array came from.
+    """
+
+    a: Conv2d
+    b: Conv2d
+    block: Sequential
+    concat: Concat
+
+    def forward(self, x, tape=None):
+        tape = Calls() if tape is None else tape
+        ways = tape.run("a", self.a, x), tape.run("b", self.b, 2 * x), tape.run("block", self.block, x)
+        return tape.run("concat", self.concat, ways), tape
+
+    def backward(self, dy, tape):
+        da, db, dblock = tape.back("concat", dy, inputs=3)
+        db = tape.back("b", db)
+        return add(tape.back("a", da), None if db is None else 2 * db, tape.back("block", dblock))
+
+
+def network(rng):
+    conv = conv_layer(rng, 4, 3, (3, 3), padding=1)
+    residual = Residual(
+        conv_layer(rng, 4, 5, (1, 1)),
+        batch_norm_layer(rng, 5),
+        ReLU(),
+        conv_layer(rng, 5, 4, (3, 3), padding=1),
+        Add(),
+        ReLU(),
+    )
+    return Sequential(
+        {
+            "stem": conv_layer(rng, 2, 4, (2, 2)),
+            "residual": residual,
+            "fork": Fork(
+                conv, conv, Sequential({"pool": MaxPool2d(3, 1, 1), "residual": residual}), Concat()
+            ),
+            "mean": GlobalAvgPool2d(),
+            "flat": Flatten(),
+        }
+    )
+
+
+def torch_residual(x, p, prefix, seen):
+    def conv(name, x, **options):
+        return F.conv2d(x, p[f"{prefix}{name}.weight"], p[f"{prefix}{name}.bias"], **options)
+
+    seen[f"{prefix}conv1"] = conv("conv1", x)
+    seen[f"{prefix}bn"] = torch_batch_norm(seen[f"{prefix}conv1"], p, f"{prefix}bn.")
+    seen[f"{prefix}relu"] = torch.relu(seen[f"{prefix}bn"])
+    seen[f"{prefix}conv2"] = conv("conv2", seen[f"{prefix}relu"], padding=1)
+    seen[f"{prefix}join"] = x + seen[f"{prefix}conv2"]
+    seen[f"{prefix}out"] = torch.relu(seen[f"{prefix}join"])
+    return whole(prefix[:-1], f"{prefix}out", seen)
+
+
+def whole(name, last, seen):
+    """A composite's output: its last part's, as a tensor of its own."""
+    seen[name] = seen[last] * 1
+    return seen[name]
+
+
+def torch_network(x, p):
+    """Every layer's output by name."""
+    seen = {"input": x}
+    seen["stem"] = F.conv2d(x, p["stem.weight"], p["stem.bias"])
+    x = torch_residual(seen["stem"], p, "residual.", seen)
+    for name, factor in ("a", 1), ("b", 2):
+        seen[f"fork.{name}"] = F.conv2d(
+            factor * x, p[f"fork.{name}.weight"], p[f"fork.{name}.bias"], padding=1
+        )
+    seen["fork.block.pool"] = F.max_pool2d(x, 3, 1, 1)
+    torch_residual(seen["fork.block.pool"], p, "fork.block.residual.", seen)
+    whole("fork.block", "fork.block.residual", seen)
+    ways = [seen[f"fork.{name}"] for name in ("a", "b", "block")]
+    seen["fork.concat"] = torch.cat(ways, dim=1)
+    seen["mean"] = whole("fork", "fork.concat", seen).mean(dim=(2, 3))
+    seen["flat"] = seen["mean"].flatten(1)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def model():
+    return npgrad.Model(network(np.random.default_rng(0)))
+
+
+@pytest.fixture(scope="module")
+def tape(model):
+    return model.forward(np.random.default_rng(1).normal(size=(2, 2, 6, 7)))
+
+
+@pytest.fixture(scope="module")
+def torch_pass(model, tape):
+    trained = {name: checks.to_leaf(array) for name, array in model.parameters().items()}
+    buffers = {name: torch.tensor(np.array(a)) for name, a in model.network.arrays(buffers=True).items()}
+    return torch_network(torch.tensor(tape.x, requires_grad=True), {**buffers, **trained}), trained
+
+
+def torch_gradients(y, leaves, dy):
+    gradients = torch.autograd.grad(
+        y, list(leaves.values()), torch.tensor(dy), allow_unused=True, retain_graph=True
+    )
+    return {
+        name: np.zeros(leaf.shape) if gradient is None else gradient.numpy()
+        for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True)
+    }
+
+
+@pytest.mark.parametrize(
+    "seed_at",
+    [
+        "flat",
+        "fork",
+        "fork.b",
+        "fork.block.residual.join",
+        "residual",
+        "residual.out",
+        "residual.conv2",
+        "stem",
+    ],
+)
+def test_gradients_at_every_part_are_those_of_torch(tape, torch_pass, seed_at):
+    outputs, trained = torch_pass
+    assert set(outputs) == {"input", *(record.name for record in tape)}
+    checks.assert_all_close(
+        {name: tape[name] for name in outputs}, {k: v.detach() for k, v in outputs.items()}, 1e-12
+    )
+    dy = dy_at(tape, seed_at)
+    found = tape.backward({seed_at: dy}, at=tuple(outputs))
+    checks.assert_all_close(found, torch_gradients(outputs[seed_at], outputs, dy), 1e-10)
+    found = tape.parameter_gradients({seed_at: dy})
+    checks.assert_all_close(found, torch_gradients(outputs[seed_at], trained, dy), 1e-10)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["input", "stem", "residual.conv2", "fork.a", "fork.b", "fork.block.pool", "residual.out"]
+)
+def test_each_part_asked_for_alone_gets_the_same_gradient(tape, wanted):
+    dy = dy_at(tape, "flat")
+    everywhere = tape.backward(dy, at=("input", *(record.name for record in tape)))
+    assert checks.same_bits(tape.backward(dy, at=wanted), {wanted: everywhere[wanted]})
+
+
+def test_rules_reach_the_parts(tape, torch_pass):
+    outputs, _ = torch_pass
+    dy = dy_at(tape, "fork.block")
+    hooks = [
+        outputs[name].register_hook(lambda gradient: gradient.clamp(min=0))
+        for name in ("fork.block.residual.out", "fork.block.residual.relu", "residual.out", "residual.relu")
+    ]
+    expected = torch_gradients(
+        outputs["fork.block"], {"stem": outputs["stem"], "input": outputs["input"]}, dy
+    )
+    for hook in hooks:
+        hook.remove()
+    found = tape.backward({"fork.block": dy}, rules={ReLU: guided}, at=("stem", "input"))
+    checks.assert_all_close(found, expected, 1e-10)
+    assert not np.allclose(tape.backward({"fork.block": dy})["input"], found["input"])
+
+
+def test_a_part_that_nobody_needs_is_not_gone_through(tape):
+    calls = []
+
+    def noting(record, dy):
+        calls.append(record.name)
+        return record.layer.backward(dy, record.cache)
+
+    rules = dict.fromkeys(
+        [Conv2d, BatchNorm2d, ReLU, Add, Concat, MaxPool2d, GlobalAvgPool2d, Flatten], noting
+    )
+    tape.backward(dy_at(tape, "flat"), rules=rules, at="fork.b")
+    assert calls == ["flat", "mean", "fork.concat"]
+    calls.clear()
+    tape.backward({"residual.conv2": dy_at(tape, "residual.conv2")}, rules=rules, at="stem")
+    assert calls == ["residual.conv2", "residual.relu", "residual.bn", "residual.conv1"]
+
+
+@pytest.mark.parametrize("upto", ["residual.bn", "fork.b", "fork.block.residual.conv1"])
+def test_a_pass_may_stop_inside(model, tape, upto):
+    short, dy = model.forward(tape.x, upto=upto), dy_at(tape, upto)
+    at = ("input", "stem", "residual.conv1", upto)
+    assert checks.same_bits(short.backward(dy, at=at), tape.backward({upto: dy}, at=at))
+
+
+def test_an_input_of_several_arrays_prints(tape):
+    assert "residual.join: Add (2, 4, 5, 6) + (2, 4, 5, 6) -> (2, 4, 5, 6)" in repr(tape).splitlines()
+
+
+def test_a_composite_alone_is_a_layer_like_any_other():
+    rng = np.random.default_rng(0)
+    layer = network(rng)
+    x = rng.normal(size=(2, 2, 6, 7))
+    y, cache = layer.forward(x)
+    dy = rng.normal(size=y.shape)
+    tape = npgrad.Model(layer).forward(x)
+    assert np.array_equal(layer(x), y)
+    checks.assert_close(layer.backward(dy, cache), tape.backward(dy)["input"], 1e-14)
+    checks.assert_all_close(layer.parameter_gradients(dy, cache), tape.parameter_gradients(dy), 1e-14)
+
+
+def test_two_parts_of_one_name_are_refused(model):
+    class Twice(Composite):
+        def forward(self, x, tape=None):
+            return tape.run("relu", ReLU(), tape.run("relu", ReLU(), x)), tape
+
+        def parts(self):
+            return {"relu": ReLU()}
+
+    with pytest.raises(InputError, match="relu: two layers of one network have this name"):
+        npgrad.Model(Twice()).forward(np.ones((1, 3)))
