@@ -61,16 +61,19 @@ def normalize(map2d, sign="absolute", outliers=2.0):
         raise InputError(f"outliers: expected a percentage, 0 <= outliers < 100; found {outliers}")
     if sign == "positive":
         values = np.maximum(values, 0)
-    largest = np.abs(values).max()
-    values = values / (largest or 1)
-    # Resizing and smoothing leave a constant map not quite constant; that rounding is not worth showing.
-    if np.ptp(values) <= 1e-6:
-        warnings.warn(f"nothing to show: the map is the same everywhere ({largest:g})", stacklevel=2)
+    values = _at_most_one(values)
+    if values.min() == values.max():
+        warnings.warn("nothing to show: the map is the same everywhere", stacklevel=2)
         return np.zeros_like(values)
     sizes = np.sort(np.abs(values), axis=None)
     cumulative = np.cumsum(sizes)
     threshold = sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
     return np.clip(values / threshold, -1, 1)
+
+
+def _at_most_one(values):
+    """The values divided by the largest of their sizes, so that nothing computed with them overflows."""
+    return values / (np.abs(values).max() or 1)
 
 
 def colour(values, sign="absolute"):
@@ -104,7 +107,7 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
         raise InputError(f"alpha: expected 0 to 1; found {alpha}")
     from PIL import Image
 
-    values = to_map(attribution, sign)
+    values = _at_most_one(to_map(attribution, sign))
     photo = None if image is None else open_image(image)
     if photo is not None:
         values = _resized(values, photo.size)
@@ -122,10 +125,7 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
 def _resized(values, size):
     from PIL import Image
 
-    if values.shape == size[::-1]:
-        return values
-    scale = np.abs(values).max() or 1.0  # Pillow's floats have 32 bits
-    image = Image.fromarray((values / scale).astype(np.float32))
+    image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float64)
 
 

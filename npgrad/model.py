@@ -56,6 +56,8 @@ class Model:
         `rng` draws, and BatchNorm's new statistics are `tape.statistics`.
         """
         upto = None if upto is None else self.resolve(upto)
+        if upto == INPUT:
+            raise InputError("upto: expected a layer to run up to, found 'input'")
         x = check_input(x)
         with self._saying_what_fits(x):
             return Tape(self.network, x, upto, training, rng, self.aliases)
@@ -147,13 +149,14 @@ class Model:
         try:
             yield
         except TooSmall as error:
-            side = next(side for side in range(1, 1025) if side == 1024 or self._fits(x.shape[1], side))
-            raise TooSmall(f"{error}; this network takes pictures from {side}x{side} px") from None
+            side = next((side for side in range(1, 129) if self._fits(x.shape[1], side)), None)
+            hint = f"; this network takes pictures from {side}x{side} px" if side else ""
+            raise TooSmall(f"{error}{hint}") from None
 
     def _fits(self, channels, side):
         try:
             self.network(np.zeros((1, channels, side, side), np.float32))
-        except TooSmall:
+        except InputError:
             return False
         return True
 

@@ -138,10 +138,13 @@ class Tape:
         at = (at,) if isinstance(at, str) else tuple(at)
         wanted = {name: self.resolve(name) for name in at}
         walk = _Walk(self, seeds, rules, set(wanted.values()), collect=lambda record, dy: dy)
-        return {
-            name: walk.results[own] if own in walk.results else np.zeros_like(self[own])
-            for name, own in wanted.items()
-        }
+        found = {own: walk.results.get(own) for own in wanted.values()}
+        for own, dy in found.items():
+            if dy is None:
+                found[own] = np.zeros_like(self[own])
+            elif any(np.may_share_memory(dy, seed) for seed in walk.seeds.values()):
+                found[own] = dy.copy()  # not the caller's own array
+        return {name: found[own] for name, own in wanted.items()}
 
     def parameter_gradients(self, seeds):
         """Gradients by parameter name, `conv1.weight`, of the sum of seed * output; `seeds` as for backward."""
@@ -179,11 +182,11 @@ class _Walk:
 
     def __init__(self, tape, seeds, rules, wanted, collect):
         self._tape, self._wanted, self._collect = tape, wanted, collect
-        self._seeds = _checked_seeds(tape, seeds)
+        self.seeds = _checked_seeds(tape, seeds)
         self._by_name, self._by_type = _split_rules(tape, rules or {})
         self._leading = tape._leads_to(wanted)
         self.results = {}
-        dx = add(tape._network.backward(None, self), self._seeds.get(INPUT))
+        dx = add(tape._network.backward(None, self), self.seeds.get(INPUT))
         if INPUT in wanted and dx is not None:
             self.results[INPUT] = dx
 
@@ -192,7 +195,7 @@ class _Walk:
         record = self._tape.records.get(name) or self._tape._unfinished.get(name)
         if record is None:  # the forward pass stopped before it
             return None if inputs == 1 else (None,) * inputs
-        dy = add(dy, self._seeds.get(name))
+        dy = add(dy, self.seeds.get(name))
         if dy is not None and name in self._wanted:
             self.results[name] = self._collect(record, dy)
         dx = None
@@ -202,8 +205,13 @@ class _Walk:
 
     def _through(self, record, dy):
         rule = self._by_name.get(record.name) or self._rule_for(type(record.layer))
-        if isinstance(record.layer, Composite) and rule is None:
-            return record.layer.backward(dy, _Inside(self, record.name))
+        if isinstance(record.layer, Composite):
+            # a rule speaks of what comes through the composite: of nothing, if nothing comes from above
+            if rule is None or dy is None:
+                return record.layer.backward(dy, _Inside(self, record.name))
+            inside = [n for n in (*self.seeds, *self._wanted) if n.startswith(f"{record.name}.")]
+            if inside:
+                raise InputError(f"the rule for {record.name} replaces what is inside it, but {inside[0]} was asked for")
         if dy is None:
             return None
         if rule is None:
@@ -228,6 +236,11 @@ class _Inside:
 
     def back(self, name, dy, inputs=1):
         return self._owner.back(self._prefix + name, dy, inputs)
+
+    def __getitem__(self, name):
+        """(layer, cache) of a part, as a composite's own cache has it."""
+        record = self._owner.records[self._prefix + name]
+        return record.layer, self._owner._cache(record)
 
 
 class _Stop(Exception):

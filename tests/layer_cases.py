@@ -229,7 +229,7 @@ CASES = [
     *RELUS,
     plain("global avg pool", layers.GlobalAvgPool2d(), lambda x: x.mean(dim=(2, 3)), (3, 4, 5, 3)),
     plain("global avg pool of 1 pixel", layers.GlobalAvgPool2d(), lambda x: x.mean(dim=(2, 3)), (1, 4, 1, 1)),
-    linear("", (3, 5), 4),
+    linear("batch of 3", (3, 5), 4),
     linear("one row", (1, 7), 3),
     linear("without bias", (3, 4), 6, bias=False),
     plain("flatten", layers.Flatten(), lambda x: x.flatten(1), (3, 2, 4, 5)),

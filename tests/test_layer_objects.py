@@ -61,7 +61,7 @@ def test_a_call_gives_the_output_of_forward(case):
 
 
 @pytest.mark.parametrize(
-    "case_id", ["conv 3x3", "linear ", "batch norm training", "fire", "nested sequential"]
+    "case_id", ["conv 3x3", "linear batch of 3", "batch norm training", "fire", "nested sequential"]
 )
 def test_map_arrays_gives_every_array_its_name_and_makes_a_copy(case_id):
     layer = BY_ID[case_id].layer()

@@ -1,8 +1,9 @@
-"""The .npz reader: NumPy's own files, the course's, and what it must refuse."""
+"""The .npz reader: NumPy's own files, and what it must refuse."""
 
 import io
 import struct
 import tracemalloc
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 import pytest
@@ -63,6 +64,19 @@ def test_versions_of_npy_and_python_2_shapes(version):
     content = struct.pack("<2f", 1, 2)
     data = archive({"a.npy": npy(header=header(shape="(2L, 1L)"), content=content, version=version)})
     np.testing.assert_array_equal(npz.read(data, "w.npz")["a"], [[1], [2]])
+
+
+def test_comments_and_extra_fields_of_other_programs():
+    file = io.BytesIO()
+    with ZipFile(file, "w") as made:
+        for name, array in ARRAYS.items():
+            info = ZipInfo(f"{name}.npy")
+            info.comment, info.extra = b"a comment", struct.pack("<2H4s", 0x9999, 4, b"more")
+            made.writestr(info, npy(array))
+        made.comment = b"of the archive"
+    found = npz.read(file.getvalue(), "w.npz")
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array)
 
 
 def test_a_byte_of_two_is_true():

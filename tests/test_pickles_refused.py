@@ -1,4 +1,4 @@
-"""What the pickle reader must refuse: calls, imports, damage and bombs, all at once and without running any."""
+"""What the pickle reader must refuse: calls, imports, damage and bombs, without running any of it."""
 
 import pickle
 import subprocess

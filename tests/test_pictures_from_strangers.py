@@ -155,8 +155,8 @@ def test_arrays():
     assert np.array_equal(open_image(rgba), RGB)
     assert np.array_equal(open_image(grey), grey[..., None].repeat(3, axis=2))
     assert np.array_equal(open_image(RGB[::-1, ::2, ::-1]), RGB[::-1, ::2, ::-1])
-    wrong = [RGB.astype(np.float32), RGB.astype(int), RGB.transpose(2, 0, 1), RGB[:0], RGB[..., :2], RGB[None],
-             RGB.astype(object), np.array(3, np.uint8)]  # fmt: skip
+    wrong = [RGB.astype(np.float32), RGB.astype(int), RGB.astype(object), RGB.transpose(2, 0, 1), RGB[None],
+             RGB[:0], RGB[..., :2], np.array(3, np.uint8)]  # fmt: skip
     for array in wrong:
         refused(array, r"image array: expected uint8 of shape \(H, W, 3\), .*; found \w+ of shape")
 
@@ -223,7 +223,7 @@ def test_other_modes(tmp_path):
 
 
 def test_pillows_warnings_stay_inside(tmp_path):
-    """Palette transparency in bytes makes Pillow warn on some ways to RGB; warnings are errors in the tests."""
+    """Pillow warns of palette transparency in bytes and of broken EXIF; in tests a warning is an error."""
     path = tmp_path / "palette.png"
     PICTURE.convert("P").save(path, transparency=bytes(range(256)))
     assert open_image(path).mode == "RGB"

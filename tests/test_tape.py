@@ -60,7 +60,7 @@ def test_the_gradient_at_every_layer_is_that_of_torch(model, tape):
     expected = dict(zip(everywhere, torch.autograd.grad(outputs[""], leaves, torch.tensor(dy)), strict=True))
     found = tape.backward(dy, at=everywhere)
     checks.assert_all_close(found, {k: v.numpy().reshape(tape[k].shape) for k, v in expected.items()}, 1e-10)
-    for name in everywhere[::7]:  # asked for alone, it is the same to the last bit
+    for name in ["drop9", *everywhere[::7]]:  # asked for alone, it is the same to the last bit
         assert checks.same_bits(tape.backward(dy, at=name), {name: found[name]})
 
 
@@ -102,6 +102,13 @@ def test_several_seeds_give_the_sum_of_their_gradients(tape):
     together = tape.parameter_gradients(seeds)
     separate = [tape.parameter_gradients({name: dy}) for name, dy in seeds.items()]
     checks.assert_all_close(together, {name: sum(s[name] for s in separate) for name in together}, 1e-13)
+
+
+def test_a_seed_at_the_input_is_added_to_what_arrives_there(tape):
+    dx, dy = dy_at(tape, "input", 1), dy_at(tape, "pool10")
+    assert np.array_equal(tape.backward({"input": dx})["input"], dx)
+    found = tape.backward({"input": dx, "pool10": dy})["input"]
+    assert np.array_equal(found, tape.backward(dy)["input"] + dx)
 
 
 def test_seeds_by_two_names_of_one_layer_add(tape):

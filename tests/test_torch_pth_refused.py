@@ -1,4 +1,4 @@
-"""Hostile and broken .pth files: each is refused at once, in one line, without running or importing anything."""
+"""Hostile and broken .pth files: each refused at once, in one line, and nothing in it run or imported."""
 
 import struct
 import subprocess

@@ -1,4 +1,4 @@
-"""Torch's .pth files written by hand, in both containers: those of old times, and those that nothing good writes."""
+"""Torch's .pth files written by hand in both containers: of old times, and as nothing good writes them."""
 
 import io
 import struct
@@ -51,5 +51,6 @@ def tensor(stored, shape, strides, offset=0, more=(False, None)):
 
 
 def zip_members(data):
+    """{name: content} of an archive."""
     with ZipFile(io.BytesIO(data)) as file:
         return {name: file.read(name) for name in file.namelist()}

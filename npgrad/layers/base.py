@@ -73,7 +73,9 @@ def float_array(values, name, ndim):
 
 
 def expect_ndim(layer, x, *ndims):
-    """Refuse an input of another rank than the layer works on."""
+    """Refuse an input of another rank than the layer works on, or of whole numbers."""
+    if x.dtype.kind not in "fc":
+        raise InputError(f"{type(layer).__name__} expects floats, found {x.dtype}")
     if x.ndim not in ndims:
         wanted = "(N, C, H, W)" if ndims == (4,) else f"{' or '.join(map(str, ndims))} dimensions"
         raise InputError(f"{type(layer).__name__} expects {wanted}, found an array of shape {x.shape}")
@@ -85,6 +87,8 @@ def he_normal(shape, rng=0, dtype=np.float32):
     So drawn, the activations of a deep ReLU network keep their size from layer to layer
     (He, Zhang, Ren, Sun 2015, equation 10).
     """
+    if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in shape):
+        raise InputError(f"weights of shape {tuple(shape)}: expected whole numbers >= 1")
     fan_in = int(np.prod(shape[1:]))
     draw = np.random.default_rng(rng).standard_normal(shape)
     return (draw * np.sqrt(2 / fan_in)).astype(dtype)

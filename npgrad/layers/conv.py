@@ -89,10 +89,10 @@ class Conv2d(Layer):
         return windows.channels_first(dx)
 
     def parameter_gradients(self, dy, x):
-        size, rows = self._output_shape(x), self._rows(dy)
-        dW = 0
+        size, rows, W = self._output_shape(x), self._rows(dy), self._matrix()
+        dW = np.zeros(W.shape, np.result_type(x, dy))
         for picture, dyn in zip(self._padded(x), rows, strict=True):
-            dW = dW + self._columns(picture, size).transpose(0, 2, 1) @ dyn  # y = columns @ W
+            dW += self._columns(picture, size).transpose(0, 2, 1) @ dyn  # y = columns @ W
         f, c, kh, kw = self.weight.shape
         dweight = dW.reshape(self.groups, kh, kw, c, -1).transpose(0, 4, 3, 1, 2).reshape(f, c, kh, kw)
         if self.bias is None:

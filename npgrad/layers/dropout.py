@@ -22,8 +22,8 @@ class Dropout(Layer):
     has_training_mode = True
 
     def __post_init__(self):
-        if not 0 <= self.p < 1:
-            raise InputError(f"Dropout p: expected 0 <= p < 1, found {self.p}")
+        if not isinstance(self.p, (int, float)) or not 0 <= self.p < 1:
+            raise InputError(f"Dropout p: expected 0 <= p < 1, found {self.p!r}")
 
     def forward(self, x, training=False, rng=None):
         """`rng` (a Generator or an int seed) draws the mask and is needed in training."""

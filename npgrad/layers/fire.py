@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad.errors import InputError
 from npgrad.layers.composite import Calls, Composite, add
 from npgrad.layers.conv import Conv2d
 from npgrad.layers.relu import ReLU
@@ -27,6 +28,14 @@ class Fire(Composite):
     expand3x3: Conv2d
 
     relu = ReLU()
+
+    def __post_init__(self):
+        b = self.expand3x3
+        if any(2 * p != k - 1 for p, k in zip(b.padding, b.kernel_size, strict=True)) or b.stride != (1, 1):
+            raise InputError(
+                f"Fire: expand3x3 must keep the picture's size; found kernel {b.kernel_size}, padding {b.padding}, "
+                f"stride {b.stride}"
+            )
 
     @classmethod
     def init(cls, in_channels, squeeze, expand1x1, expand3x3, rng=0):

@@ -17,13 +17,13 @@ class Sequential(Composite):
     layers: dict
 
     def __post_init__(self):
+        if not isinstance(self.layers, dict) or not self.layers:
+            raise InputError(f"Sequential: expected a dict of at least one layer by name, found {self.layers!r:.60}")
         for name, layer in self.layers.items():
             if not isinstance(name, str) or not name or name == "input" or "." in name:
                 raise InputError(f"Sequential: {name!r} is no layer name (a word without a dot, not 'input')")
             if not isinstance(layer, Layer):
                 raise InputError(f"Sequential: {name} is a {type(layer).__name__}, not a layer")
-        if not self.layers:
-            raise InputError("Sequential: expected at least one layer, found none")
         object.__setattr__(self, "layers", dict(self.layers))
 
     def forward(self, x, tape=None):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.layers.base import Layer
+from npgrad.layers.base import Layer, expect_ndim
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Softmax(Layer):
     """
 
     def forward(self, x):
+        expect_ndim(self, x, 2, 3, 4)
         e = np.exp(x - x.max(axis=1, keepdims=True))  # the same quotient, and exp cannot overflow
         y = e / e.sum(axis=1, keepdims=True)
         return y, y

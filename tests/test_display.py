@@ -1,0 +1,224 @@
+"""Heat maps: scaled as Captum does, never NaN, and the bright spot where the large value is."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from npgrad.display import COLOUR_MAPS, colour, contact_sheet, heat_map, normalize, to_map
+from npgrad.errors import ImageError, InputError
+
+SIGNS = ("absolute", "positive", "signed")
+
+
+def luminance(colours):
+    """Relative luminance (Rec. 709) of sRGB colours, which is what the eye orders greys by."""
+    linear = (np.asarray(colours) / 255) ** 2.2
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def photo(height=60, width=80):
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def spot(height, width, y, x, value=1.0):
+    values = np.zeros((height, width))
+    values[y, x] = value
+    return values
+
+
+@pytest.mark.parametrize("outliers", [0, 2, 2.0, 10])
+@pytest.mark.parametrize(
+    ("sign", "captums"), [("absolute", "absolute_value"), ("positive", "positive"), ("signed", "all")]
+)
+def test_scaled_as_captum_does(rng, sign, captums, outliers):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # matplotlib's, on import
+        visualization = pytest.importorskip("captum.attr._utils.visualization")
+    for values in (rng.normal(size=(20, 30)), rng.exponential(size=(7, 5)) * 1e-3, np.eye(9)):
+        expected = visualization._normalize_attr(values, captums, outliers)
+        assert np.allclose(normalize(values, sign, outliers), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_scale_is_full_and_does_not_depend_on_units(rng, sign):
+    values = rng.normal(size=(40, 40))
+    found = normalize(values, sign)
+    assert found.max() == 1 and found.min() >= (-1 if sign == "signed" else 0)
+    for factor in (1e-300, 1e300, 1e-320):
+        assert np.isfinite(normalize(values * factor, sign)).all()
+    assert np.allclose(normalize(values * 1e300, sign), found)
+    assert np.allclose(normalize(values.astype(np.float32), sign), found, atol=1e-5)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("value", [0.0, 0.1, -7.3, 1e308, 5e-324])
+def test_a_constant_map_is_plain_with_one_warning(sign, value):
+    values = np.full((13, 17), value)
+    with pytest.warns(UserWarning, match="nothing to show") as caught:
+        assert (normalize(values, sign) == 0).all()
+    assert len(caught) == 1
+    for image in (None, photo()):
+        with pytest.warns(UserWarning, match="nothing to show") as caught:
+            plain = np.asarray(heat_map(values, image, sign))
+        assert len(caught) == 1
+        if image is None:
+            assert len(np.unique(plain.reshape(-1, 3), axis=0)) == 1
+        else:
+            assert (np.ptp(plain.astype(int), axis=2) == 0).all(), "the photo in grey, no colour on it"
+
+
+def test_a_map_of_one_sign_only_has_nothing_positive():
+    with pytest.warns(UserWarning, match="nothing to show"):
+        assert (normalize(-np.eye(5), "positive") == 0).all()
+
+
+def test_to_map_adds_channels():
+    attribution = np.array([[[1.0, -2.0]], [[-3.0, 0.5]], [[1.0, 1.0]]])
+    assert to_map(attribution, "absolute").tolist() == [[5.0, 3.5]]
+    for sign in ("signed", "positive"):
+        assert to_map(attribution, sign).tolist() == [[-1.0, -0.5]]
+    assert to_map(attribution[0], "signed").tolist() == [[1.0, -2.0]]
+    assert to_map(np.ones((3, 2, 2), np.float16)).dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("attribution", "named"),
+    [
+        (np.zeros((1, 3, 4, 4)), r"shape \(1, 3, 4, 4\); for one picture .* attribution\[0\]"),
+        (np.zeros(4), "shape"), (np.zeros((0, 4)), "shape"), (np.zeros((2, 2), complex), "complex128"),
+        (np.zeros((2, 2), object), "object"), (np.zeros((2, 2), bool), "bool"),
+        (np.array([[np.nan, 1]]), "1 of 2 are NaN or infinite"), (np.full((3, 1, 2), np.inf), "2 of 2"),
+        (np.full((3, 1, 1), 1e308), "1 of 1 are NaN or infinite"),
+    ],
+)  # fmt: skip
+def test_what_is_no_attribution(attribution, named):
+    for function in (to_map, normalize, heat_map):
+        with pytest.raises(InputError, match=f"attribution: expected .*{named}"):
+            function(attribution)
+
+
+def test_arguments_are_checked():
+    for keywords, named in [
+        ({"sign": "all"}, "sign: expected one of absolute, positive, signed; found 'all'"),
+        ({"outliers": 100}, "outliers"), ({"outliers": -1}, "outliers"),
+        ({"outliers": float("nan")}, "outliers"),
+        ({"smooth": -0.1}, "smooth"), ({"smooth": 2}, "smooth"), ({"alpha": 1.5}, "alpha"),
+    ]:  # fmt: skip
+        with pytest.raises(InputError, match=named):
+            heat_map(np.eye(4), **keywords)
+    with pytest.raises(ImageError, match="image array"):
+        heat_map(np.eye(4), np.zeros((4, 4, 3)))
+
+
+def test_sequential_colours_grow_brighter():
+    assert COLOUR_MAPS["glow"] and COLOUR_MAPS["blue_red"]
+    for sign in ("absolute", "positive"):
+        colours = colour(np.linspace(0, 1, 200)[None], sign)
+        assert colours.shape == (1, 200, 3) and colours.dtype == np.uint8
+        light = luminance(colours)[0]
+        assert (np.diff(light) > -1e-3).all() and light[0] < 0.01 and light[-1] > 0.8
+    assert colour(np.array([[0.0, 1.0]]))[0].tolist() == [list(COLOUR_MAPS["glow"][i]) for i in (0, -1)]
+
+
+def test_diverging_colours_are_blue_grey_and_red():
+    negative, zero, positive = colour(np.array([[-1.0, 0.0, 1.0]]), "signed")[0].astype(int)
+    assert negative[2] > negative[0] + 100 and positive[0] > positive[2] + 100
+    assert np.ptp(zero) == 0 and zero[0] > 200
+    light = luminance(colour(np.linspace(-1, 1, 201)[None], "signed"))[0]
+    assert light.argmax() == 100
+    assert abs(light[0] - light[-1]) < 0.05, "equally strong at both ends"
+
+
+@pytest.mark.parametrize("smooth", [0, 0.015])
+@pytest.mark.parametrize("grey", [None, 0, 255])
+def test_the_large_value_is_the_brightest(smooth, grey):
+    under = None if grey is None else np.full((60, 80, 3), grey, np.uint8)
+    found = np.asarray(heat_map(spot(60, 80, 12, 51), under, smooth=smooth))
+    assert found.shape == (60, 80, 3)
+    light = luminance(found)
+    y, x = np.unravel_index(light.argmax(), light.shape)
+    assert max(abs(y - 12), abs(x - 51)) <= 1
+    assert light[12, 51] > light[40, 10] + 0.25
+
+
+def test_signs_show_as_colours_over_the_photo():
+    values = spot(60, 80, 12, 51) - spot(60, 80, 40, 10)
+    found = np.asarray(heat_map(values, photo(), sign="signed")).astype(int)
+    assert found[12, 51, 0] > found[12, 51, 2] + 60, "red where it is positive"
+    assert found[40, 10, 2] > found[40, 10, 0] + 60, "blue where it is negative"
+    assert np.ptp(found[55, 75]) == 0, "grey where it is zero"
+    dark = luminance(heat_map(values, np.zeros((60, 80, 3), np.uint8), sign="signed"))
+    assert dark[55, 75] > 1.3 * dark[40, 10], "a dark photo is made paler than the colours on it"
+
+
+def test_the_photo_stays_recognisable():
+    """Away from the bright spot, what is seen follows the photo's own light and dark."""
+    image = photo()
+    for sign in SIGNS:
+        found = np.asarray(heat_map(spot(60, 80, 5, 5), image, sign=sign)).mean(axis=2)[20:]
+        grey = np.asarray(Image.fromarray(image).convert("L"), float)[20:]
+        assert np.corrcoef(found.ravel(), grey.ravel())[0, 1] > 0.99
+    hidden = heat_map(np.eye(60), image[:, :60], smooth=0, alpha=1)
+    assert np.asarray(hidden)[30, 30].tolist() == list(COLOUR_MAPS["glow"][-1])
+
+
+def test_a_small_map_is_stretched_over_the_photo():
+    found = luminance(heat_map(spot(13, 13, 2, 10), photo(130, 260), smooth=0))
+    y, x = np.unravel_index(found.argmax(), found.shape)
+    assert abs(y - 25) <= 5 and abs(x - 210) <= 10  # the middle of cell (2, 10), cells of 10 x 20 pixels
+    assert heat_map(np.eye(200), photo()).size == (80, 60)
+    assert heat_map(np.eye(13)).size == (13, 13)
+
+
+def test_smoothing_is_for_the_eye_only(rng):
+    """Speckle turns into one form, and the attribution itself is left as it was."""
+    speckle = rng.normal(size=(3, 100, 100)) * (1 + 9 * (np.hypot(*np.mgrid[-50:50, -50:50]) < 15))
+    before = speckle.copy()
+    speckle.flags.writeable = False
+    rough, smoothed = (luminance(heat_map(speckle, smooth=s)) for s in (0, 0.015))
+    assert np.abs(np.diff(smoothed)).mean() < 0.5 * np.abs(np.diff(rough)).mean()
+    assert smoothed[45:55, 45:55].mean() > 5 * smoothed[:20, :20].mean()
+    assert np.array_equal(speckle, before)
+
+
+def test_contact_sheet_places_every_tile_and_caption():
+    colours = ["red", "lime", "blue", "yellow", "cyan"]
+    tiles = [Image.new("RGB", (200, 100), name) for name in colours]
+    for columns, rows in [(None, 2), (1, 5), (2, 3), (9, 1)]:
+        sheet = np.asarray(contact_sheet(tiles, colours, columns))
+        assert (sheet[0] == 255).all() and (sheet[:, -1] == 255).all(), "white margins"
+        tops = []
+        for tile in tiles:
+            ys, xs = np.nonzero((sheet == tile.getpixel((0, 0))).all(axis=2))
+            assert len(ys) == 200 * 100 and np.ptp(ys) == 99 and np.ptp(xs) == 199
+            below = sheet[ys.max() + 1 : ys.max() + 22, xs.min() : xs.max()]
+            assert (below < 100).all(axis=2).any(), "a caption in black right below"
+            tops.append(int(ys.min()))
+        assert len(set(tops)) == rows and tops == sorted(tops)
+
+
+def test_captions_fit_and_differ():
+    tile = np.full((60, 60, 3), 128, np.uint8)
+    long = "integrated gradients, 50 steps, baseline 0 and_a_word_that_is_much_too_long_for_any_line_here"
+    sheet = np.asarray(contact_sheet([tile, tile], [long, ""], columns=2))
+    dark = (sheet < 100).all(axis=2)
+    assert dark.any()
+    assert not dark[:, sheet.shape[1] // 2 :].any(), "no caption runs into its neighbour's place"
+    assert not dark[-4:].any() and not dark[:, :4].any(), "nor out of the sheet"
+    for label in ("\udcff", "two\nlines", "\x00", 3):
+        contact_sheet([tile], [label])
+
+
+def test_contact_sheet_refuses():
+    tile, other = np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)
+    with pytest.raises(InputError, match="found 1 pictures and 2 labels"):
+        contact_sheet([tile], ["a", "b"])
+    with pytest.raises(InputError, match="found 0 pictures"):
+        contact_sheet([], [])
+    with pytest.raises(ImageError, match=r"the first is \(5, 4\), number 2 is \(4, 5\)"):
+        contact_sheet([tile, other], ["a", "b"])
+    for columns in (0, -1, 1.5):
+        with pytest.raises(InputError, match="columns: expected an integer of at least 1"):
+            contact_sheet([tile], ["a"], columns)
