@@ -209,9 +209,9 @@ class _Walk:
             # a rule speaks of what comes through the composite: of nothing, if nothing comes from above
             if rule is None or dy is None:
                 return record.layer.backward(dy, _Inside(self, record.name))
-            inside = [n for n in (*self.seeds, *self._wanted) if n.startswith(f"{record.name}.")]
-            if inside:
-                raise InputError(f"the rule for {record.name} replaces what is inside it, but {inside[0]} was asked for")
+            for name in (*self.seeds, *self._wanted):
+                if name.startswith(f"{record.name}."):
+                    raise InputError(f"the rule for {record.name} replaces what is inside it, {name} too")
         if dy is None:
             return None
         if rule is None:

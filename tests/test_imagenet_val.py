@@ -66,12 +66,15 @@ PYTHON_2 = (
 )
 
 
-@pytest.mark.parametrize("labels", [
-    label_file(program(array_of({scalar("i2", "\0\0"): TENCH, scalar("u2", "\0\7", (3, ">")): "cock"}))),
-    *(label_map(np.array(NAMES, object), protocol) for protocol in (2, 3, 4, 5)),
-    *(label_map(np.array(NUMPY_NAMES, object), protocol) for protocol in (2, 3, 4)),
-    label_file(PYTHON_2),
-])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        label_file(program(array_of({scalar("i2", "\0\0"): TENCH, scalar("u2", "\0\7", (3, ">")): "cock"}))),
+        *(label_map(np.array(NAMES, object), protocol) for protocol in (2, 3, 4, 5)),
+        *(label_map(np.array(NUMPY_NAMES, object), protocol) for protocol in (2, 3, 4)),
+        label_file(PYTHON_2),
+    ],
+)
 def test_label_maps_of_other_times(tmp_path, labels):
     x, y, names = npz.read_imagenet_val(course_file(tmp_path, labels=labels, y=Y.astype(np.int32)))
     assert names == NAMES and all(type(key) is int for key in names)
@@ -86,35 +89,44 @@ class Call:
         return self.called
 
 
-@pytest.mark.parametrize(("changes", "word"), [
-    ({"labels": label_map(Call(eval, ("1/0",)))}, "builtin"),
-    ({"labels": label_map(np.array(Call(exec, ("1/0",)), object))}, "builtin"),
-    ({"labels": label_map(np.array([NAMES, NAMES], object))}, "array of one object"),
-    ({"labels": label_map(np.array([0, 7]))}, "DataType"),
-    ({"labels": label_map(np.array({0: b"tench"}, object))}, "class names"),
-    ({"labels": label_map(np.array({"0": "tench"}, object))}, "class names"),
-    ({"labels": label_map(np.array(["tench"], object).reshape(()))}, "class names"),
-    ({"labels": label_map(np.array(NAMES, object))[:-1]}, "label_map"),
-    ({"labels": label_map(np.array(NAMES, object)) + b"."}, "1 bytes more"),
-    ({"labels": npy(np.ones(2))}, "one Python object"),
-    ({"labels": npy(header=header(shape="()"), content=PYTHON_2)}, "one Python object"),
-    ({"labels": npy(header=header("|O"), content=PYTHON_2)}, "one Python object"),
-    ({"labels": label_file(program(array_of(NAMES, shape=(1,))))}, "array of one object"),
-    ({"labels": label_file(program(array_of(NAMES, NAMES)))}, "array of one object"),
-    ({"labels": label_file(program(array_of({scalar("i8", 5): "tench"})))}, "number and its bytes"),
-    ({"labels": label_file(program(array_of({scalar("i8", "1234"): "tench"})))}, "number and its bytes"),
-    ({"labels": label_file(program(array_of({scalar("O8", "12345678"): "tench"})))}, "number and its bytes"),
-    ({"labels": label_file(program(array_of({scalar("i8", "12345678", 5): "tench"})))}, "byte order"),
-    ({"labels": label_file(program(array_of({scalar("i8", "12345678", (3,)): "tench"})))}, "byte order"),
-    ({"labels": label_file(program(array_of({scalar("i8", "12345678", (3, "?")): "tench"})))}, "byte order"),
-    ({"labels": label_file(program(call(named("_codecs", "encode"), "a", "rot13")))}, "latin1"),
-    ({"labels": b""}, "no label_map.npy"),
-    ({"x": X[..., :1]}, "X: expected uint8"),
-    ({"x": X[0]}, "X: expected uint8"),
-    ({"x": X.astype(np.float32)}, "X: expected uint8"),
-    ({"y": Y[:1]}, "y: expected 2 whole numbers"),
-    ({"y": Y.astype(float)}, "y: expected 2 whole numbers"),
-])
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"labels": label_map(Call(eval, ("1/0",)))}, "builtin"),
+        ({"labels": label_map(np.array(Call(exec, ("1/0",)), object))}, "builtin"),
+        ({"labels": label_map(np.array([NAMES, NAMES], object))}, "array of one object"),
+        ({"labels": label_map(np.array([0, 7]))}, "DataType"),
+        ({"labels": label_map(np.array({0: b"tench"}, object))}, "class names"),
+        ({"labels": label_map(np.array({"0": "tench"}, object))}, "class names"),
+        ({"labels": label_map(np.array(["tench"], object).reshape(()))}, "class names"),
+        ({"labels": label_map(np.array(NAMES, object))[:-1]}, "label_map"),
+        ({"labels": label_map(np.array(NAMES, object)) + b"."}, "1 bytes more"),
+        ({"labels": npy(np.ones(2))}, "one Python object"),
+        ({"labels": npy(header=header(shape="()"), content=PYTHON_2)}, "one Python object"),
+        ({"labels": npy(header=header("|O"), content=PYTHON_2)}, "one Python object"),
+        ({"labels": label_file(program(array_of(NAMES, shape=(1,))))}, "array of one object"),
+        ({"labels": label_file(program(array_of(NAMES, NAMES)))}, "array of one object"),
+        ({"labels": label_file(program(array_of({scalar("i8", 5): "tench"})))}, "number and its bytes"),
+        ({"labels": label_file(program(array_of({scalar("i8", "1234"): "tench"})))}, "number and its bytes"),
+        (
+            {"labels": label_file(program(array_of({scalar("O8", "12345678"): "tench"})))},
+            "number and its bytes",
+        ),
+        ({"labels": label_file(program(array_of({scalar("i8", "12345678", 5): "tench"})))}, "byte order"),
+        ({"labels": label_file(program(array_of({scalar("i8", "12345678", (3,)): "tench"})))}, "byte order"),
+        (
+            {"labels": label_file(program(array_of({scalar("i8", "12345678", (3, "?")): "tench"})))},
+            "byte order",
+        ),
+        ({"labels": label_file(program(call(named("_codecs", "encode"), "a", "rot13")))}, "latin1"),
+        ({"labels": b""}, "no label_map.npy"),
+        ({"x": X[..., :1]}, "X: expected uint8"),
+        ({"x": X[0]}, "X: expected uint8"),
+        ({"x": X.astype(np.float32)}, "X: expected uint8"),
+        ({"y": Y[:1]}, "y: expected 2 whole numbers"),
+        ({"y": Y.astype(float)}, "y: expected 2 whole numbers"),
+    ],
+)
 def test_other_things_for_the_course_photos(tmp_path, changes, word):
     with pytest.raises(WeightsError, match="val.npz: .*expected.*found") as error:
         npz.read_imagenet_val(course_file(tmp_path, **changes))

@@ -120,7 +120,8 @@ REFUSED = {
     "a float cut": (b"\x80\x02G\x00\x00", ["BINFLOAT", "found 2"]),
     "a frame past the end": (b"\x80\x04\x95" + b"\xff" * 8 + b"N.", ["FRAME"]),
     "a frame in a frame": (
-        b"\x80\x04\x95\x0c" + bytes(7) + b"\x95\x02" + bytes(7) + b"N0N.", ["FRAME", "in no other"]
+        b"\x80\x04\x95\x0c" + bytes(7) + b"\x95\x02" + bytes(7) + b"N0N.",
+        ["FRAME", "in no other"],
     ),
     "a string over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"\x8c\x05hello.", ["frame's end"]),
     "a name over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"chere\nBox\n.", ["line's end"]),

@@ -48,6 +48,7 @@ SAMPLES = {
 
 def png_header(width, height):
     """A PNG that declares a size and holds almost nothing."""
+
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 

@@ -111,8 +111,14 @@ def test_checkpoints(container, key):
     model(torch.randn(2, 3, 8, 8)).sum().backward()
     optimizer.step()
     checkpoint = {
-        "epoch": 90, "lr": 0.1, "arch": "squeezenet", "size": torch.Size([1, 2]), "none": None,
-        "best_accuracy": torch.tensor(58.1), key: model.state_dict(), "optimizer": optimizer.state_dict(),
+        "epoch": 90,
+        "lr": 0.1,
+        "arch": "squeezenet",
+        "size": torch.Size([1, 2]),
+        "none": None,
+        "best_accuracy": torch.tensor(58.1),
+        key: model.state_dict(),
+        "optimizer": optimizer.state_dict(),
         "losses": [2.5, (1, True)],
     }
     check_equal(torch_pth.read(saved(checkpoint, container), "w.pth"), model.state_dict())
@@ -184,8 +190,13 @@ def test_views_of_storages_in_legacy_files():
 
 def test_python_2_and_torch_0():
     """Strings of Python 2, an OrderedDict with its items as an argument, _rebuild_tensor, and Parameters."""
-    plain = call(named("torch._utils", "_rebuild_tensor"), storage("0", 6, more=(None,)), 0,
-                 call(named("torch", "Size"), (2, 3)), (3, 1))
+    plain = call(
+        named("torch._utils", "_rebuild_tensor"),
+        storage("0", 6, more=(None,)),
+        0,
+        call(named("torch", "Size"), (2, 3)),
+        (3, 1),
+    )
     parameter = Code(OLD_PARAMETER + encode((plain,)) + b"\x81")  # NEWOBJ
     with_state = build(parameter, (True, False, call(ORDERED)))
     empty = Code(OLD_PARAMETER + b")\x81")

@@ -50,7 +50,8 @@ BAD_OBJECTS = {  # {what: (object, word of the message)}, in both containers
     "a storage that is a global": (one(stored=named("torch", "FloatStorage")), "Storage"),
     "a storage of a string": (one(stored=Code(encode(("storage", "f", "0", "cpu", 6)) + b"Q")), "Element"),
     "a module for a storage": (
-        one(stored=Code(encode(("module", named("torch", "FloatStorage"), "0", "cpu", 6)) + b"Q")), "storage"
+        one(stored=Code(encode(("module", named("torch", "FloatStorage"), "0", "cpu", 6)) + b"Q")),
+        "storage",
     ),
     "a persistent id that is a number": (one(stored=Code(encode(7) + b"Q")), "found int"),
     "a persistent id that is text": (one(stored=Code(encode("storage") + b"Q")), "found str"),
@@ -72,9 +73,7 @@ BAD_OBJECTS = {  # {what: (object, word of the message)}, in both containers
     "a shape that is true": (one(shape=(True, 3)), "numbers from 0"),
     "a shape that is a list": (one(shape=[2, 3]), "list"),
     "100 dimensions": (one(shape=(1,) * 100, strides=(1,) * 100), "100 sizes"),
-    "a storage used over and over": (
-        {f"w{number}": one()["w"] for number in range(60)}, "used at most"
-    ),
+    "a storage used over and over": ({f"w{number}": one()["w"] for number in range(60)}, "used at most"),
     "too few arguments": ({"w": call(V2, storage("0", 6))}, "a tensor of"),
     "too many arguments": (one(more=(False, None, None, 1)), "a tensor of"),
     "too few for the old one": ({"w": call(V1)}, "a tensor of"),
@@ -122,7 +121,8 @@ BAD_FILES = {
     "a key with a path": (zip_file(one(stored=storage("../data.pkl", 6))), "'a/data/../data.pkl'"),
     "a storage cut": (zip_file(one(), {"0": FLOATS[:-1]}), "found 23 bytes"),
     "a storage of larger elements": (
-        zip_file(one(stored=storage("0", 6, "DoubleStorage"))), "expected 6 elements of 8 bytes, found 24"
+        zip_file(one(stored=storage("0", 6, "DoubleStorage"))),
+        "expected 6 elements of 8 bytes, found 24",
     ),
     "a storage with a number more": (zip_file(one(), {"0": FLOATS + b"more"}), "found 28 bytes"),
     "no data.pkl": (archive({"a/data/0": FLOATS}), "one data.pkl"),
@@ -138,7 +138,8 @@ BAD_FILES = {
     "a head that is a list": (legacy_file(legacy_one(), head=program([]) * 3), "magic number"),
     "a global in the head": (legacy_file(legacy_one(), head=program(ORDERED) + LEGACY_HEAD), "magic number"),
     "a global for a system": (
-        legacy_file(legacy_one(), head=LEGACY_HEAD + program(call(named("os", "system"), ""))), "'os.system'"
+        legacy_file(legacy_one(), head=LEGACY_HEAD + program(call(named("os", "system"), ""))),
+        "'os.system'",
     ),
     "a global in the keys": (legacy_file(legacy_one(), keys=[ORDERED]), "storage keys: byte"),
     "an allowed global in the keys": (legacy_file(legacy_one(), keys=ORDERED), "'collections.OrderedDict'"),

@@ -143,8 +143,10 @@ def _check_view(tensor, part):
     """Refuse a tensor that is not wholly inside its storage, or larger than that."""
     count, offset, shape, strides = tensor.storage.count, tensor.offset, tensor.shape, tensor.strides
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
-        raise WeightsError(f"{part}: expected a stride for each of at most {MAX_DIMENSIONS} sizes, "
-                           f"found {len(shape)} sizes and {len(strides)} strides")
+        raise WeightsError(
+            f"{part}: expected a stride for each of at most {MAX_DIMENSIONS} sizes, "
+            f"found {len(shape)} sizes and {len(strides)} strides"
+        )
     if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
         raise WeightsError(f"{part}: expected offset, shape and strides of numbers from 0, found others")
     if 0 in shape:  # NumPy refuses overlarge shapes even then

@@ -80,8 +80,8 @@ class Zip:
         if end > limit:
             raise self._wrong(f"expected a directory before byte {limit}, found one that ends at {end}")
         for _ in range(count):
-            signature, flags, method, crc, packed, unpacked, name_size, extra, comment, local = (
-                self._unpack(_ENTRY, at, "a directory entry", end)
+            signature, flags, method, crc, packed, unpacked, name_size, extra, comment, local = self._unpack(
+                _ENTRY, at, "a directory entry", end
             )
             name = self._text(at + _ENTRY.size, name_size)
             if signature != b"PK\x01\x02":

@@ -18,7 +18,9 @@ class Sequential(Composite):
 
     def __post_init__(self):
         if not isinstance(self.layers, dict) or not self.layers:
-            raise InputError(f"Sequential: expected a dict of at least one layer by name, found {self.layers!r:.60}")
+            raise InputError(
+                f"Sequential: expected a dict of at least one layer by name, found {self.layers!r:.60}"
+            )
         for name, layer in self.layers.items():
             if not isinstance(name, str) or not name or name == "input" or "." in name:
                 raise InputError(f"Sequential: {name!r} is no layer name (a word without a dot, not 'input')")
