@@ -42,6 +42,8 @@ __all__ = [
     "WeightsError",
     "attribution",
     "check_layers",
+    "course",
+    "evaluation",
     "gradcheck",
     "layers",
     "load",
@@ -49,7 +51,7 @@ __all__ = [
     "rules",
 ]
 
-_MODULES = {"attribution", "models", "rules"}  # imported when first used
+_MODULES = {"attribution", "course", "evaluation", "models", "rules"}  # imported when first used
 
 
 def __getattr__(name):

@@ -108,6 +108,7 @@ REFUSED = {
     "no header": (b"\x93NUMPY\x01\x00", "version 1 to 3"),
     "version 9": (npy(header=header(), content=bytes(8)).replace(b"Y\x01", b"Y\x09"), "version 1 to 3"),
     "not a .npy file": (b"\x89PNG\r\n\x1a\n" + bytes(20), "version 1 to 3"),
+    "another magic": (npy(np.ones(2)).replace(b"NUMPY", b"NUMPX"), "version 1 to 3"),
     "nothing": (b"", "version 1 to 3"),
 }
 

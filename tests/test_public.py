@@ -13,7 +13,10 @@ import pytest
 import npgrad
 
 ROOT = Path(__file__).resolve().parents[1]
-MODULES = ["npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.rules"]
+MODULES = [
+    "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
+    "npgrad.evaluation", "npgrad.course", "npgrad.rules",
+]  # fmt: skip
 
 
 def public_names(name):
@@ -21,7 +24,11 @@ def public_names(name):
     if hasattr(module, "__all__"):
         return module.__all__
     return [
-        key for key, value in vars(module).items() if inspect.isfunction(value) and not key.startswith("_")
+        key
+        for key, value in vars(module).items()
+        if (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == name
+        and not key.startswith("_")
     ]
 
 

@@ -118,6 +118,7 @@ def hostile(members):
         "bytes after the deflate": (changed(method=DEFLATED, body=deflate(content) + b"more"), "deflated"),
         "one member in another": (write([outer, *others, plain, inner]), "by itself"),
         "no header where it should be": (changed(offset=1), "header"),
+        "a header of another kind": (b"PK\3\5".join(good.rsplit(b"PK\3\4", 1)), "expected its header"),
         "a header past the end": (changed(offset=2**32 - 1), "end of the file"),
         "bytes after the end": (good + b"more", "close the file"),
         "a comment cut": (all_of(comment=b"comment")[:-1], "close the file"),

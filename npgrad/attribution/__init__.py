@@ -1,9 +1,96 @@
 """Which part of a picture a network's answer comes from: one function a method.
 
 All are `method(model, x, target=None, ...)` with x (N, C, H, W) and a class per picture (None: the top one), and
-give raw arrays: nothing normalised, nothing resized.
+give raw arrays: nothing normalised, nothing resized. How good an explanation is, `npgrad.evaluation` measures;
+its names stand here, too.
 """
 
-from npgrad.attribution.saliency import saliency
+import importlib
 
-__all__ = ["saliency"]
+from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
+from npgrad.attribution.eigen_cam import eigen_cam
+from npgrad.attribution.full_grad import full_grad
+from npgrad.attribution.grad_cam import (
+    grad_cam,
+    grad_cam_plus_plus,
+    guided_grad_cam,
+    hires_cam,
+    layer_cam,
+    x_grad_cam,
+)
+from npgrad.attribution.gradient_shap import gradient_shap
+from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
+from npgrad.attribution.integrated_gradients import integrated_gradients
+from npgrad.attribution.layers import (
+    every_layer,
+    internal_influence,
+    layer_activation,
+    layer_conductance,
+    layer_gradient_x_activation,
+    layer_integrated_gradients,
+)
+from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
+from npgrad.attribution.neurons import (
+    neuron_conductance,
+    neuron_gradient,
+    neuron_guided_backprop,
+    neuron_integrated_gradients,
+)
+from npgrad.attribution.occlusion import feature_ablation, occlusion
+from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
+from npgrad.attribution.resize import resize_map
+from npgrad.attribution.saliency import saliency
+from npgrad.attribution.segments import grid, superpixels
+from npgrad.attribution.smoothgrad import smoothgrad
+from npgrad.attribution.surrogates import kernel_shap, lime
+
+__all__ = [
+    "ablation_cam",
+    "composite_by_position",
+    "deconvolution",
+    "deep_lift",
+    "deep_lift_shap",
+    "eigen_cam",
+    "every_layer",
+    "feature_ablation",
+    "full_grad",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "gradient_shap",
+    "grid",
+    "guided_backprop",
+    "guided_grad_cam",
+    "hires_cam",
+    "input_x_gradient",
+    "integrated_gradients",
+    "internal_influence",
+    "kernel_shap",
+    "layer_activation",
+    "layer_cam",
+    "layer_conductance",
+    "layer_deep_lift",
+    "layer_gradient_x_activation",
+    "layer_integrated_gradients",
+    "layer_lrp",
+    "lime",
+    "lrp",
+    "neuron_conductance",
+    "neuron_gradient",
+    "neuron_guided_backprop",
+    "neuron_integrated_gradients",
+    "occlusion",
+    "resize_map",
+    "saliency",
+    "score_cam",
+    "smoothgrad",
+    "superpixels",
+    "x_grad_cam",
+]
+
+
+def __getattr__(name):
+    # imported when first used: they themselves need what stands above
+    evaluation = importlib.import_module("npgrad.evaluation")
+    if name in evaluation.__all__:
+        return getattr(evaluation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

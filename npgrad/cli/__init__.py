@@ -10,12 +10,13 @@ import sys
 import warnings
 
 from npgrad import __version__
-from npgrad.cli import attribute, classify, gradcheck, layers, weights
+from npgrad.cli import attribute, classify, evaluate, gradcheck, layers, weights
 from npgrad.errors import NpgradError
 
 COMMANDS = {
     "classify": classify,
     "attribute": attribute,
+    "evaluate": evaluate,
     "layers": layers,
     "gradcheck": gradcheck,
     "weights": weights,

@@ -1,0 +1,75 @@
+"""What the class activation maps share: one layer's activation and gradient, and sums over its channels."""
+
+import numpy as np
+
+from npgrad.attribution.common import cam_layer, resolve_targets, seed_at, warn_if_dead
+from npgrad.attribution.resize import resize_map
+from npgrad.attribution.surgery import run_to
+from npgrad.errors import InputError
+
+
+def activation_and_gradient(model, x, target=None, layer=None):
+    """(A, d score / d A) at a layer with an extent, (N, C, h, w) each."""
+    tape, layer, seed = one_pass(model, x, target, layer, stacklevel=5)
+    return tape[layer], tape.backward(seed, at=(layer,))[layer]
+
+
+def one_pass(model, x, target=None, layer=None, stacklevel=4):
+    """(the tape of x, the layer's own name, the seed of the targets' scores)."""
+    if layer is not None:
+        model.resolve(layer)  # a wrong name is said before the work
+    tape = model.forward(x)
+    layer = cam_layer(model, tape, layer)
+    expect_extent(layer, tape[layer])
+    targets = resolve_targets(model, tape.output, target)
+    warn_if_dead(model, tape.output, targets, stacklevel=stacklevel)
+    return tape, layer, seed_at(tape.output, targets)
+
+
+def map_layer(model, x, layer=None):
+    """The own name of `layer`, or of the default for maps; refused if its output has no extent."""
+    if layer is not None:
+        model.resolve(layer)
+    tape = run_to(model, x[:1], layer)
+    layer = cam_layer(model, tape, layer)
+    expect_extent(layer, tape[layer])
+    return layer
+
+
+def expect_extent(layer, y):
+    """Refuse a layer whose output is not (N, C, h, w)."""
+    if y.ndim != 4:
+        raise InputError(f"layer: expected one whose output is (N, C, h, w), found {layer} with {y.shape}")
+
+
+def part_of(progress, i, n):
+    """The progress callback for the i-th of n equal parts of the work."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(i * total + done, n * total)
+
+
+def weighted_sum(weights, A):
+    """sum over k of weights_k * A_k: (N, C) and (N, C, h, w) to (N, h, w)."""
+    return (weights[:, :, None, None] * A).sum(axis=1)
+
+
+def positive(values):
+    """The ReLU of a formula."""
+    return np.maximum(values, 0)
+
+
+def divide(a, b):
+    """a / b, and 0 where b is 0."""
+    return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
+
+
+def scaled(maps):
+    """Each map (..., h, w) brought to 0..1; a constant one to 0."""
+    low, high = maps.min(axis=(-2, -1), keepdims=True), maps.max(axis=(-2, -1), keepdims=True)
+    return (maps - low) / np.where(high > low, high - low, 1)
+
+
+def at_size(x, maps, resize):
+    """The maps at their own size, or resized to the pictures of x if asked."""
+    return maps if resize is None else resize_map(maps, np.shape(x)[2:], resize)

@@ -1,0 +1,137 @@
+"""The homework on image gradients under its own names (Georgia Tech CS7643, after Stanford's CS231n), on NumPy arrays.
+
+Whoever knows the course finds its functions here with the same meanings and defaults; what they return is what the
+course's return. X is (N, 3, H, W), preprocessed; y holds a class index a picture. The layers that the course
+calls features[3] and features[12] are SqueezeNet 1.1's fire2 and fire9.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from npgrad import attribution
+from npgrad.errors import InputError, unknown
+
+SQUEEZENET_MEAN = np.array([0.485, 0.456, 0.406], dtype=np.float32)
+SQUEEZENET_STD = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+
+IMAGENET_VAL_URL = "http://cs231n.stanford.edu/imagenet_val_25.npz"
+FEATURES_3, FEATURES_12 = "fire2", "fire9"
+
+
+def preprocess(img, size=224):
+    """A PIL image (or path, or uint8 array) to (1, 3, H, W) float32: resized, scaled to 0..1, normalised.
+
+    The shorter side becomes `size` px (bilinear), the longer one what keeps the proportions, cut off to a
+    whole number; nothing is cropped.
+    """
+    from PIL import Image
+
+    from npgrad.images import open_image
+
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+        raise InputError(f"size: expected a whole number of pixels >= 1, found {size!r}")
+    picture = open_image(img)
+    shorter = min(picture.size)
+    picture = picture.resize([int(size * side / shorter) for side in picture.size], Image.Resampling.BILINEAR)
+    pixels = np.asarray(picture, np.float32) / 255
+    return ((pixels - SQUEEZENET_MEAN) / SQUEEZENET_STD)[None].transpose(0, 3, 1, 2)
+
+
+def deprocess(x, should_rescale=True):
+    """The inverse of `preprocess` for x (1, 3, H, W): a PIL image.
+
+    should_rescale: bring the smallest value of the picture to black and the largest to white. Values become
+    bytes by truncation; without rescaling those outside 0..1 are clipped.
+    """
+    from PIL import Image
+
+    x = np.asarray(x)
+    if x.ndim != 4 or x.shape[:2] != (1, 3):
+        raise InputError(f"deprocess: expected one picture (1, 3, H, W), found shape {x.shape}")
+    pixels = x[0].transpose(1, 2, 0) * SQUEEZENET_STD + SQUEEZENET_MEAN
+    if should_rescale:
+        low, high = pixels.min(), pixels.max()
+        pixels = (pixels - low) / (high - low if high > low else 1)
+    return Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8))
+
+
+def load_imagenet_val(num=None, path=None):
+    """The course's 25 labelled photos: X uint8 (N, 224, 224, 3), y (N,), and class names {index: names}.
+
+    num: only the first so many. path: the file imagenet_val_25.npz; by default it is looked for in this
+    folder, in its subfolder `datasets`, and where `npgrad weights get imagenet_val_25` puts it.
+    """
+    from npgrad import fetch
+    from npgrad.formats.npz import read_imagenet_val
+
+    name = "imagenet_val_25.npz"
+    places = [Path(path)] if path else [Path(name), Path("datasets") / name, fetch.find("imagenet_val_25")]
+    found = next((place for place in places if place and place.is_file()), None)
+    if found is None:
+        raise InputError(
+            f"{path or name}: no such file; it comes from {IMAGENET_VAL_URL} "
+            "(`npgrad weights get imagenet_val_25` fetches it); "
+            "any photos do instead: stack what `preprocess` gives, and take y from model.class_index"
+        )
+    X, y, class_names = read_imagenet_val(found)
+    return X[:num], y[:num], class_names
+
+
+def compute_saliency_maps(X, y, model):
+    """Q1.1: the absolute gradient of each picture's score s[i, y_i], its maximum over channels: (N, H, W)."""
+    return attribution.saliency(model, X, y).max(axis=1)
+
+
+def guided_backprop(X, y, model):
+    """Q1.2: guided backprop, signed, as (N, H, W, 3)."""
+    return attribution.guided_backprop(model, X, y).transpose(0, 2, 3, 1)
+
+
+def grad_cam(X, y, model):
+    """Q1.2: Grad-CAM at features[12], with ReLU, resized to the picture (bicubic): (N, H, W).
+
+    Scaled to 0..1 over the whole batch, as in the course.
+    """
+    maps = attribution.grad_cam(model, X, y, layer=FEATURES_12, relu=True)
+    maps = attribution.resize_map(maps, np.shape(X)[2:], "bicubic")
+    maps = maps - maps.min()
+    return maps / (maps.max() or 1)
+
+
+def guided_grad_cam(X, y, model):
+    """Q1.2: `guided_backprop` times `grad_cam`: (N, H, W, 3)."""
+    return guided_backprop(X, y, model) * grad_cam(X, y, model)[..., None]
+
+
+def compute_attributions(method, X, y, model, **options):
+    """Q1.3a: an attribution by Captum's name for it.
+
+    Of the input, (N, 3, H, W): Saliency, IntegratedGradients (n_steps=10), GuidedBackprop, GuidedGradCam (at
+    features[12]). Of a layer, by default features[3], its mean over channels, resized to the picture, (N, H,
+    W): LayerActivation, LayerConductance, LayerGradCam. options: those of the function in
+    npgrad.attribution; `layer=` a layer's name, `resize=` "nearest" (Captum's), "bilinear" or "bicubic".
+    """
+    if method in _INPUT_METHODS:
+        function, defaults = _INPUT_METHODS[method]
+        return getattr(attribution, function)(model, X, y, **{**defaults, **options})
+    if method not in _LAYER_METHODS:
+        raise unknown("attribution", method, [*_INPUT_METHODS, *_LAYER_METHODS])
+    how = options.pop("resize", "nearest")
+    values = getattr(attribution, _LAYER_METHODS[method])(model, X, y, **{"layer": FEATURES_3, **options})
+    if values.ndim == 4:
+        values = values.mean(axis=1)
+    return attribution.resize_map(values, np.shape(X)[2:], how)
+
+
+_INPUT_METHODS = {
+    "Saliency": ("saliency", {}),
+    "IntegratedGradients": ("integrated_gradients", {"n_steps": 10}),
+    "GuidedBackprop": ("guided_backprop", {}),
+    "GuidedGradCam": ("guided_grad_cam", {"layer": FEATURES_12}),
+}
+_LAYER_METHODS = {
+    "LayerActivation": "layer_activation",
+    "LayerConductance": "layer_conductance",
+    "LayerGradCam": "grad_cam",
+}
