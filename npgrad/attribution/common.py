@@ -1,5 +1,6 @@
 """What attributions share: which class is asked about, the seed of its score, and batches that fit into memory."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -46,22 +47,30 @@ def seed_at(logits, targets):
     return seed
 
 
-def warn_if_dead(model, logits, targets, stacklevel=4):
+def warn_if_dead(model, logits, targets):
     """One warning where a score is exactly 0, shut off by a final ReLU: then it has no gradient at all."""
     dead = np.flatnonzero(scores(logits, targets) == 0)
     if len(dead):
         names = ", ".join(model.class_name(targets[i]) for i in dead[:3])
         warnings.warn(
             f"the score of {names} is exactly 0 (the network's final ReLU is shut), so its gradient is 0 everywhere",
-            stacklevel=stacklevel,
+            stacklevel=_level_outside(),
         )
+
+
+def _level_outside():
+    """The stacklevel of the first caller outside npgrad: the line that the warning is about."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("npgrad."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
     """One forward and one backward: (tape, targets, {layer: d score / d layer}). The usual beginning."""
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets, stacklevel=5)
+    warn_if_dead(model, tape.output, targets)
     return tape, targets, tape.backward(seed_at(tape.output, targets), rules, at)
 
 

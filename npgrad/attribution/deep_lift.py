@@ -100,7 +100,7 @@ def deep_lift_shap(
     logits = _outputs(model, x, size)
     targets = resolve_targets(model, logits, target)
     references = _outputs(model, baselines, size)[:, targets].T  # (N, M)
-    warn_if_dead(model, logits + np.abs(references).sum(axis=1, keepdims=True), targets, stacklevel=3)
+    warn_if_dead(model, logits + np.abs(references).sum(axis=1, keepdims=True), targets)
     total = np.zeros(x.shape, logits.dtype)
     for pairs in batches(len(x) * len(baselines), size, progress):
         picture, base = np.divmod(pairs, len(baselines))

@@ -28,7 +28,7 @@ def every_layer(model, x, target=None):
     """All layers at once, by one forward and one backward: {layer: LayerView}, in the order of running."""
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets, stacklevel=3)
+    warn_if_dead(model, tape.output, targets)
     names = [record.name for record in tape]
     gradients = tape.backward(seed_at(tape.output, targets), at=names)
     return {name: _view(tape[name], gradients[name]) for name in names}
@@ -45,7 +45,7 @@ def layer_gradient_x_activation(model, x, target=None, layer=None):
     layer = layer_name(model, x, layer)
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets, stacklevel=3)
+    warn_if_dead(model, tape.output, targets)
     return tape[layer] * tape.backward(seed_at(tape.output, targets), at=(layer,))[layer]
 
 

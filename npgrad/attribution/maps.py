@@ -10,11 +10,11 @@ from npgrad.errors import InputError
 
 def activation_and_gradient(model, x, target=None, layer=None):
     """(A, d score / d A) at a layer with an extent, (N, C, h, w) each."""
-    tape, layer, seed = one_pass(model, x, target, layer, stacklevel=5)
+    tape, layer, seed = one_pass(model, x, target, layer)
     return tape[layer], tape.backward(seed, at=(layer,))[layer]
 
 
-def one_pass(model, x, target=None, layer=None, stacklevel=4):
+def one_pass(model, x, target=None, layer=None):
     """(the tape of x, the layer's own name, the seed of the targets' scores)."""
     if layer is not None:
         model.resolve(layer)  # a wrong name is said before the work
@@ -22,7 +22,7 @@ def one_pass(model, x, target=None, layer=None, stacklevel=4):
     layer = cam_layer(model, tape, layer)
     expect_extent(layer, tape[layer])
     targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets, stacklevel=stacklevel)
+    warn_if_dead(model, tape.output, targets)
     return tape, layer, seed_at(tape.output, targets)
 
 

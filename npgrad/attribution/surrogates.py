@@ -103,7 +103,8 @@ class _Pieces:
 
     def copies(self, i, z):
         """Picture i with the pieces of each coalition of z (S, M) alone: (S, C, H, W)."""
-        return np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
+        copies = np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
+        return np.ascontiguousarray(copies)  # one copy after the other: sums over one do not depend on the rest
 
     def answers(self, coalitions, progress, similarity=None):
         """For each picture its coalitions' scores and weights, two arrays (S,) in float64."""
@@ -129,7 +130,9 @@ class _Pieces:
 def _cosine_distance(picture, copies):
     a, b = picture.ravel().astype(np.float64), copies.reshape(len(copies), -1).astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
-    return 1 - b @ a / np.maximum(lengths, 1e-8)  # a picture that is 0 everywhere is at distance 1
+    return 1 - (b * a).sum(axis=1) / np.maximum(
+        lengths, 1e-8
+    )  # a picture that is 0 everywhere is at distance 1
 
 
 def _euclidean_distance(picture, copies):
@@ -152,7 +155,7 @@ def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
             b[j] = np.sign(rest) * max(abs(rest) - alpha, 0) / gram[j, j]
         if np.abs(b - before).max() <= tolerance * np.abs(b).max():
             break
-    return b
+    return b + 0.0  # no -0
 
 
 def _ridge(z, f, weights, alpha):

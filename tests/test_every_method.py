@@ -1,0 +1,129 @@
+"""What holds for every attribution method, whatever its formula."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+
+import npgrad
+from npgrad import attribution
+from npgrad.attribution import grid, saliency
+from npgrad.cli.methods import METHODS
+from npgrad.models import squeezenet1_1
+
+NEURONS = ("neuron_gradient", "neuron_integrated_gradients", "neuron_conductance", "neuron_guided_backprop")
+MASK = grid((40, 40), (3, 3))
+OPTIONS = {
+    "integrated_gradients": {"n_steps": 4},
+    "layer_integrated_gradients": {"n_steps": 4},
+    "layer_conductance": {"n_steps": 4},
+    "internal_influence": {"n_steps": 4},
+    "smoothgrad": {"n_samples": 3},
+    "gradient_shap": {"n_samples": 3},
+    "occlusion": {"window": 15, "stride": 12},
+    "feature_ablation": {"mask": MASK},
+    "lime": {"mask": MASK, "n_samples": 30},
+    "kernel_shap": {"mask": MASK, "n_samples": 30},
+    "neuron_gradient": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_guided_backprop": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_integrated_gradients": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
+    "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
+}
+# one random stream serves all pictures in turn, so a picture alone is drawn other samples
+DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
+EVERY = [*METHODS, *NEURONS]
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = squeezenet1_1(num_classes=5, rng=1)
+    return model.with_parameters({"conv10.bias": np.full(5, 2, np.float32)})  # no class is dead
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(2, 3, 40, 40)).astype(np.float32)
+
+
+def call(name, model, x, target, **options):
+    return getattr(attribution, name)(model, x, target, **{**OPTIONS.get(name, {}), **options})
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_gives_a_finite_array_of_the_inputs_precision(name, model, x):
+    a = call(name, model, x, [1, 3])
+    assert a.dtype == np.float32
+    assert len(a) == 2
+    assert np.isfinite(a).all()
+    assert a.any()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_leaves_model_and_input_untouched(name, model, x):
+    before_x, before = x.copy(), saliency(model, x, [1, 3])
+    first = call(name, model, x, [1, 3])
+    np.testing.assert_array_equal(call(name, model, x, [1, 3]), first)
+    np.testing.assert_array_equal(saliency(model, x, [1, 3]), before)
+    np.testing.assert_array_equal(x, before_x)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in DRAWN_TOGETHER])
+def test_every_picture_is_explained_by_itself(name, model, x):
+    both = call(name, model, x, [1, 3])
+    for i, target in enumerate((1, 3)):
+        alone = call(name, model, x[i : i + 1], target)
+        np.testing.assert_allclose(both[i : i + 1], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EVERY if "batch_size" in inspect.signature(getattr(attribution, n)).parameters]
+)
+def test_the_size_of_batches_does_not_show(name, model, x):
+    first = call(name, model, x, [1, 3], batch_size=1)
+    for size in (3, 50):
+        np.testing.assert_array_equal(call(name, model, x, [1, 3], batch_size=size), first)
+    for bad in (0, -1, 1.5, True):
+        with pytest.raises(npgrad.InputError, match="batch_size: expected a whole number >= 1"):
+            call(name, model, x, [1, 3], batch_size=bad)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EVERY if "progress" in inspect.signature(getattr(attribution, n)).parameters]
+)
+def test_progress_ends_at_the_total(name, model, x):
+    calls = []
+    call(name, model, x, [1, 3], progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1][0] == calls[-1][1]
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("layer_activation", "eigen_cam")])
+def test_a_dead_class_gives_zeros_and_one_warning(name, model, x):
+    dead = model.with_parameters({"conv10.bias": np.full(5, -1e6, np.float32)})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        a = call(name, dead, x, [1, 3])
+    assert [str(w.message)[:12] for w in caught] == ["the score of"]
+    assert caught[0].filename == __file__
+    if (
+        name != "score_cam"
+    ):  # its weights are of the softmax over channels: equal, not zero, where all scores are
+        assert not a.any()
+    assert np.isfinite(a).all()
+
+
+ASK_NO_CLASS = (
+    "layer_activation",
+    "eigen_cam",
+    "neuron_gradient",
+    "neuron_guided_backprop",
+    "neuron_integrated_gradients",
+)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in ASK_NO_CLASS])
+@pytest.mark.parametrize("target", [5, -1])
+def test_a_target_out_of_range(name, target, model, x):
+    with pytest.raises(IndexError, match="expected 0 to 4"):
+        call(name, model, x, target)
