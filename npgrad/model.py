@@ -100,12 +100,13 @@ class Model:
 
     @property
     def num_classes(self):
-        """How many classes the network tells apart."""
+        """How many classes the network tells apart, as far as its names, options or last weights tell."""
         if self.classes:
             return len(self.classes)
         if self.architecture:
             return self.architecture["options"]["num_classes"]
-        return len(list(self.parameters().values())[-1])
+        weights = [array for array in self.parameters().values() if array.ndim > 1]
+        return len(weights[-1]) if weights else 0
 
     def layer_names(self):
         """Every layer's name in the order of running; a composite stands after its parts."""

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from npgrad.classes import find_class
 from npgrad.errors import InputError, TargetError
 from npgrad.layers import Fire
 
@@ -26,7 +27,8 @@ def resolve_targets(model, logits, target=None):
         target = [target] * n
     if len(target) != n or np.ndim(target) != 1:
         raise InputError(f"target: expected one class, or {n}, one a picture; found shape {np.shape(target)}")
-    indices = np.array([model.class_index(t) for t in target])
+    names = model.classes or [f"class {i}" for i in range(count)]
+    indices = np.array([find_class(t, names) for t in target])
     if indices.max() >= count:
         raise TargetError(f"target: expected 0 to {count - 1}; found {indices.max()}")
     return indices
