@@ -5,8 +5,6 @@ The command prints that line and exits with 2; anything outside this family is a
 keeps its traceback.
 """
 
-import difflib
-
 
 class NpgradError(ValueError):
     """The family: something that was handed in cannot be used, and the message says why."""
@@ -48,6 +46,8 @@ def unknown(kind, name, known):
     >>> str(unknown("layer", "fier2", ["fire2", "fire3", "conv1"]))
     "no layer 'fier2'; nearest: fire2, fire3"
     """
+    import difflib  # only a mistake needs it
+
     known = list(known)
     nearest = difflib.get_close_matches(str(name), known, n=4, cutoff=0.5)
     hint = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known[:12])}"

@@ -1,7 +1,6 @@
 """Files on disk: writing one whole or not at all, and where the project's own data lies."""
 
 import os
-import secrets
 import stat
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +33,8 @@ def atomic_write(path):
     Raises InputError for a folder that is missing or read-only, a name that is not a regular file's, or
     any OSError of the block itself, such as a full disk; so the block should do nothing but write.
     """
+    import secrets
+
     target = Path(os.path.realpath(path))
     try:
         mode = _replaceable_mode(target, path)

@@ -104,7 +104,9 @@ class _Pieces:
     def copies(self, i, z):
         """Picture i with the pieces of each coalition of z (S, M) alone: (S, C, H, W)."""
         copies = np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
-        return np.ascontiguousarray(copies)  # one copy after the other: sums over one do not depend on the rest
+        return np.ascontiguousarray(
+            copies
+        )  # one copy after the other: sums over one do not depend on the rest
 
     def answers(self, coalitions, progress, similarity=None):
         """For each picture its coalitions' scores and weights, two arrays (S,) in float64."""

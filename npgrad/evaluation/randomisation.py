@@ -49,6 +49,8 @@ def randomisation(model, x, method, target=None, layers=None, rng=0, progress=No
     rng = generator(rng)
     x, _, targets, _ = begin(model, x, target)
     layers = _top_down(model) if layers is None else [model.resolve(name) for name in layers]
+    if not layers:
+        raise InputError("layers: expected at least one layer to draw anew, found none")
     first = _magnitude(method(model, x, targets, **options))
     maps, changed = [first], model
     for k, layer in enumerate(layers):
