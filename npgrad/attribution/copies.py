@@ -61,6 +61,14 @@ def full_baseline(baseline, shape, dtype):
         ) from None
 
 
+def baseline_set(baseline, x):
+    """The `baseline` argument as a set (M, C, H, W)."""
+    count = len(baseline) if np.ndim(baseline) == x.ndim else 1
+    if count == 0:
+        raise InputError("baseline: expected a set (M, C, H, W) of at least one baseline, found none")
+    return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)
+
+
 def whole_number(value, name, smallest=1):
     """`value`, if it is a whole number from `smallest` on; otherwise an InputError naming the argument."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < smallest:

@@ -27,7 +27,7 @@ from npgrad.attribution.common import (
     seed_at,
     warn_if_dead,
 )
-from npgrad.attribution.copies import full_baseline
+from npgrad.attribution.copies import baseline_set, full_baseline
 from npgrad.errors import InputError
 from npgrad.layers import (
     Add,
@@ -93,7 +93,7 @@ def deep_lift_shap(
     allows). progress: called with (pairs done, pairs in all). The rest as for `deep_lift`.
     """
     x = check_input(x)
-    baselines = _baseline_set(baseline, x)
+    baselines = baseline_set(baseline, x)
     size = copies_at_once(model, x, batch_size)
     if batch_size is None:
         size = max(1, size // 2)  # of every pair two passes are kept
@@ -226,11 +226,3 @@ def _outputs(model, x, size):
 
 def _delta(attributions, difference):
     return attributions.reshape(len(attributions), -1).sum(axis=1) - difference
-
-
-def _baseline_set(baseline, x):
-    """The `baseline` argument as a set (M, C, H, W)."""
-    count = len(baseline) if np.ndim(baseline) == x.ndim else 1
-    if count == 0:
-        raise InputError("baseline: expected a set (M, C, H, W) of at least one baseline, found none")
-    return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)

@@ -6,15 +6,14 @@ import numpy as np
 
 from npgrad.attribution.common import batches
 from npgrad.attribution.copies import (
+    baseline_set,
     begin,
     each,
-    full_baseline,
     generator,
     gradient_of_scores,
     not_negative,
     whole_number,
 )
-from npgrad.errors import InputError
 
 
 def gradient_shap(
@@ -42,7 +41,7 @@ def gradient_shap(
     n_samples, noise = whole_number(n_samples, "n_samples"), not_negative(noise, "noise")
     rng = generator(rng)
     x, targets, score, size = begin(model, x, target, batch_size)
-    samples = _draw(x, _baseline_set(baseline, x), n_samples, noise, rng)
+    samples = _draw(x, baseline_set(baseline, x), n_samples, noise, rng)
     total = np.zeros(x.shape, score.dtype)
     for copies in batches(len(x) * n_samples, size, progress):
         image = copies // n_samples
@@ -66,11 +65,3 @@ def _draw(x, baselines, n_samples, noise, rng):
             start = baselines[rng.integers(len(baselines))]
             a = rng.random()
             yield picture + (noise * rng.standard_normal(picture.shape)).astype(x.dtype), start, a
-
-
-def _baseline_set(baseline, x):
-    """The `baseline` argument as a set (M, C, H, W)."""
-    count = len(baseline) if np.ndim(baseline) == x.ndim else 1
-    if count == 0:
-        raise InputError("baseline: expected a set (M, C, H, W) of at least one baseline, found none")
-    return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)

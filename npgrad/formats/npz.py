@@ -10,10 +10,10 @@ import re
 
 import numpy as np
 
-from ..errors import WeightsError
-from ..files import shown
-from . import pickles, zips
-from .pickles import Refused, unpack
+from npgrad.errors import WeightsError
+from npgrad.files import shown
+from npgrad.formats import pickles, zips
+from npgrad.formats.pickles import Refused, unpack
 
 MAX_HEADER = 10_000  # bytes, as NumPy has it
 MAX_DIMENSIONS = 32

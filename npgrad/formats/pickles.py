@@ -6,8 +6,8 @@ that reads it here (pickle_machine.py) is our own. Where the program names a glo
 table holds: nothing is imported, and only functions of the table are called.
 """
 
-from ..errors import WeightsError
-from .pickle_machine import MAX_DEPTH, MAX_WORK, Machine, Refused, kind, put
+from npgrad.errors import WeightsError
+from npgrad.formats.pickle_machine import MAX_DEPTH, MAX_WORK, Machine, Refused, kind, put
 
 __all__ = ["Refused", "kind", "load", "load_whole", "put", "unpack"]
 

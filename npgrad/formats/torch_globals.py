@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pickles import Refused, put, unpack
+from npgrad.formats.pickles import Refused, put, unpack
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import re
 
 import numpy as np
 
-from ..errors import WeightsError
-from . import pickles, zips
-from .torch_globals import GLOBALS, Declared, Parameter, Tensor
+from npgrad.errors import WeightsError
+from npgrad.formats import pickles, zips
+from npgrad.formats.torch_globals import GLOBALS, Declared, Parameter, Tensor
 
 EXPECTED = {"magic number": 0x1950A86A20F9469CFC6C, "version": 1001}  # of the legacy container
 MAX_DIMENSIONS = 32

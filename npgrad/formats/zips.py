@@ -11,7 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from ..errors import WeightsError
+from npgrad.errors import WeightsError
 
 SIGNATURE = b"PK\x03\x04"  # what a zip archive with members begins with
 MAX_EXPANSION = 100  # bytes of all members together, for each byte of the archive
