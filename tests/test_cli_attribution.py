@@ -84,6 +84,17 @@ def test_mistakes(run, weights, photo, arguments, message):  # noqa: F811
     assert message in lines[0]
 
 
+def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):  # noqa: F811
+    model = npgrad.load(weights)
+    x = model.preprocess(photo)
+    for flags, layer in (([], "fire5"), (["--layer", "fire3"], "fire3")):
+        code, _, _ = run("attribute", photo, "--weights", weights, "--method", "internal_influence", "--n-steps", 2,
+                         "--save-array", "a.npy", *flags)  # fmt: skip
+        assert code == 0
+        expected = npgrad.attribution.internal_influence(model, x, layer=layer, n_steps=2)[0]
+        np.testing.assert_array_equal(np.load("a.npy"), expected)
+
+
 def test_no_picture(run):  # noqa: F811
     code, out, err = run("attribute")
     assert (code, out) == (2, "")

@@ -85,13 +85,22 @@ def options_of(name, args):
 
 
 def defaults(name, model, x):
-    """What a shell cannot give: segments of the photo, a set of baselines, LRP's rules by the layers' position."""
+    """What a shell cannot give: segments of the photo, a set of baselines, LRP's rules by the layers' position.
+
+    And a layer in the middle for internal_influence: behind the last fire comes nothing but a 1x1
+    convolution and a mean, so there the gradient alone is the same almost everywhere.
+    """
     import numpy as np
 
     if name in ("lrp", "layer_lrp"):
         from npgrad.attribution import composite_by_position
 
         return {"rules": composite_by_position(model)}
+    if name == "internal_influence":
+        from npgrad.layers import Fire
+
+        fires = [key for key in model.layer_names() if isinstance(model.layer(key), Fire)]
+        return {"layer": fires[(len(fires) - 1) // 2]} if fires else {}
     if name == "feature_ablation":
         from npgrad.attribution.segments import superpixels
 
