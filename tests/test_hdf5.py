@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -289,6 +290,14 @@ def test_other_files_are_named(tmp_path):
             npgrad.load(tmp_path / "w.h5")
     with pytest.raises(WeightsError, match="missing.h5: .*No such file"):
         npgrad.load(tmp_path / "missing.h5")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_a_device_or_folder_is_not_read(tmp_path):
+    with pytest.raises(WeightsError, match="/dev/zero: expected a weights file, found a device or a pipe"):
+        npgrad.load(Path("/dev/zero"))
+    with pytest.raises(WeightsError, match="expected a weights file, found a folder"):
+        npgrad.load(tmp_path)
 
 
 def test_saving_keeps_what_is_there_if_it_fails(tmp_path):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from npgrad.cli import methods
-from npgrad.cli.common import add_json, add_weights, network, print_json, progress_bar, table
+from npgrad.cli.common import add_json, add_weights, asked, network, print_json, progress_bar, table
 from npgrad.errors import InputError
 from npgrad.files import shown
 
@@ -68,7 +68,7 @@ def run(args):
 
     model = network(args)
     x = model.preprocess(args.image)
-    [target] = model(x).argmax(axis=1).tolist() if args.target == "auto" else [model.class_index(args.target)]
+    target = asked(model, x, args.target)
     photo = _photo(model, args.image)
     picture = (
         _sheet(model, x, target, photo, args) if args.method == "all" else _one(model, x, target, photo, args)

@@ -52,6 +52,11 @@ def network(args):
     return registry.fresh(args.arch)
 
 
+def asked(model, x, target):
+    """The class that --target names for one picture: its index; "auto" is the likeliest."""
+    return int(model(x).argmax()) if target == "auto" else model.class_index(target)
+
+
 def print_json(value):
     """One JSON document on stdout."""
     print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -13,7 +13,16 @@ import time
 import warnings
 
 from npgrad.cli import methods
-from npgrad.cli.common import add_json, add_weights, network, print_json, progress_bar, table, whole_number
+from npgrad.cli.common import (
+    add_json,
+    add_weights,
+    asked,
+    network,
+    print_json,
+    progress_bar,
+    table,
+    whole_number,
+)
 from npgrad.errors import ImageError
 
 HELP = "measure how good explanations of a picture are"
@@ -56,7 +65,7 @@ def run(args):
         methods.function_of(name)  # a wrong name is said before the work
     model = network(args)
     x = model.preprocess(args.image)
-    [target] = model(x).argmax(axis=1).tolist() if args.target == "auto" else [model.class_index(args.target)]
+    target = asked(model, x, args.target)
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:

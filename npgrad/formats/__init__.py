@@ -45,7 +45,7 @@ def read(path):
     """
     path = Path(path)
     name = shown(path)
-    data = _read_file(path, name)
+    data = read_regular_file(path, name, look=lambda head: _refuse_unknown(head, name))
     format_, tensors, details = _parse(data, name)
     if not tensors:
         raise WeightsError(f"{name}: expected the tensors of a network, found none")
@@ -55,20 +55,24 @@ def read(path):
     return Contents(path, format_, tensors, details, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def _read_file(path, name):
-    """The bytes of a regular file; of one that is no weights file, only the beginning is read."""
+def read_regular_file(path, name, look=None):
+    """The bytes of a regular file of at most MAX_SIZE; a pipe or device, which may never end, is refused.
+
+    look: a function that sees the first bytes (sniff.HEAD of them) and may refuse the rest.
+    """
     if "\0" in str(path):
         raise WeightsError(f"{name}: cannot be read: no path has a zero byte in it")
     try:
-        status = path.stat()
+        status = Path(path).stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
             raise WeightsError(f"{name}: expected a weights file, found {kind}")
         if status.st_size > MAX_SIZE:
             raise WeightsError(f"{name}: expected at most {MAX_SIZE >> 30} GiB, found {status.st_size} bytes")
-        with path.open("rb") as file:
-            _refuse_unknown(file.read(sniff.HEAD), name)
-            file.seek(0)
+        with Path(path).open("rb") as file:
+            if look is not None:
+                look(file.read(sniff.HEAD))
+                file.seek(0)
             return file.read(MAX_SIZE)
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from error

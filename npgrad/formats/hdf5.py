@@ -16,10 +16,10 @@ import numpy as np
 
 from npgrad.errors import NpgradError, WeightsError
 from npgrad.files import atomic_write, shown
+from npgrad.formats import read_regular_file
 
 VERSION = 1
 HEADER = 512
-MAX_FILE = 4 << 30
 MAX_METADATA = 16 << 20
 FLOATS = {"<f2": np.float16, "<f4": np.float32, "<f8": np.float64}
 
@@ -61,14 +61,7 @@ def to_bytes(model):
 def load(path):
     """The Model in the file at `path`. WeightsError says what is wrong with it, in one line."""
     name = shown(path)
-    try:
-        size = Path(path).stat().st_size
-        if size > MAX_FILE:
-            raise WeightsError(f"{name}: expected at most {MAX_FILE >> 30} GiB, found {size} bytes")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from error
-    return from_bytes(data, name)
+    return from_bytes(read_regular_file(path, name), name)
 
 
 def from_bytes(data, name):
