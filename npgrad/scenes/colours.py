@@ -1,0 +1,63 @@
+"""Colours that go together and can be told apart: drawn in OKLCH, where equal steps look equal.
+
+Bjorn Ottosson 2020, "A perceptual color space for image processing".
+"""
+
+import numpy as np
+
+LIGHT = np.array([0.2126, 0.7152, 0.0722])
+_LMS = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]])
+_RGB = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+SCHEMES = ((180, 150, 30), (120, 240, 180), (150, 210, 30), (30, -40, 180), (90, 180, 270), (60, 200, 0))
+
+
+def oklab(lightness, chroma, hue):
+    """OKLab (..., 3) of lightness 0..1, chroma 0..0.3 and hue in degrees."""
+    angle = np.radians(hue)
+    return np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], -1)
+
+
+def to_rgb(lab):
+    """sRGB (..., 3) on 0..1, below 0 or above 1 where the screen has no such colour."""
+    linear = (lab @ _LMS.T) ** 3 @ _RGB.T
+    bright = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
+    return np.where(linear > 0.0031308, bright, 12.92 * linear)
+
+
+def distance(a, b):
+    """How far apart two OKLab colours look; hue counts a little more than lightness."""
+    return np.sqrt((np.subtract(a, b) ** 2 * (1, 1.7, 1.7)).sum(-1))
+
+
+class Palette:
+    """The colours of one scene: `ground`, three near one another, and what `pick` finds to stand out from them."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.hue = rng.uniform(0, 360)
+        self.scheme = self.hue + np.array(SCHEMES[rng.integers(len(SCHEMES))])
+        low, high = ((0.20, 0.36), (0.42, 0.60), (0.76, 0.93), (0.80, 0.95))[rng.integers(4)]
+        lightness = np.clip(rng.uniform(low, high) + rng.uniform(-0.06, 0.06, 3), 0.16, 0.96)
+        chroma = np.minimum(rng.uniform(0.01, 0.11) * rng.uniform(0.6, 1.2, 3), 0.35 * (1 - lightness) + 0.02)
+        self.ground = oklab(lightness, chroma, self.hue + rng.uniform(-28, 28, 3))
+
+    def pick(self, avoid=(), apart=0.3, lightness=(0.2, 0.96), chroma=(0.03, 0.2), hue=None, count=64):
+        """An OKLab colour, `apart` from the ground and each of `avoid`; the farthest of `count` if none is."""
+        rng = self.rng
+        tones = rng.uniform(*lightness, count)
+        hues = rng.choice(self.scheme, count) + rng.normal(0, 14, count)
+        if hue is not None:
+            hues = hue + rng.normal(0, 10, count)
+        colours = oklab(tones, rng.uniform(*chroma, count), hues)
+        rgb = to_rgb(colours)
+        shown = (rgb.min(-1) > -0.01) & (rgb.max(-1) < 1.01)
+        others = np.array([*self.ground, *avoid])
+        nearest = distance(colours[:, None], others).min(1)
+        good = np.flatnonzero(shown & (nearest > apart))
+        return colours[good[0] if len(good) else np.argmax(nearest * shown)]

@@ -1,0 +1,116 @@
+"""Putting things on a canvas: where they lie, their soft edges, their shadow and the light on them."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+
+from npgrad.scenes.noise import fractal, stretch
+
+COARSE = 40  # cells a side of the lattice for what is blurred anyway: shadows, things out of focus
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something with an outline: `outline(x, y)` is its signed distance, `paint(x, y, d, px)` its colours.
+
+    It lies at `centre` (x, y), turned by `angle` (radians), `radius` large, in parts of the picture. Both
+    functions see it straight and of radius 1; px is the width of a pixel there. paint gives RGB (3, h, w).
+    """
+
+    outline: Callable
+    paint: Callable
+    centre: tuple
+    radius: float
+    angle: float = 0.0
+    bevel: float = 0.0
+    rim: float = 0.15
+
+    def straight(self, x, y):
+        """Picture coordinates as the outline sees them."""
+        x, y = x - self.centre[0], y - self.centre[1]
+        cos, sin = float(np.cos(self.angle)) / self.radius, float(np.sin(self.angle)) / self.radius
+        return x * cos + y * sin, y * cos - x * sin
+
+
+@dataclass(frozen=True)
+class Light:
+    """Where the light comes from (a unit vector), and how much of it is where."""
+
+    x: float
+    y: float
+    slope: float
+    shadow: float
+    blur: float
+    shift: float
+
+    @classmethod
+    def drawn(cls, rng):
+        angle = rng.uniform(-np.pi * 0.9, -np.pi * 0.1)  # from above
+        slope, shadow = rng.uniform(0.05, 0.2), rng.uniform(0.25, 0.55)
+        return cls(float(np.cos(angle)), float(np.sin(angle)), slope, shadow, rng.uniform(0.03, 0.09), rng.uniform(0.01, 0.04))
+
+
+class Canvas:
+    """A picture being drawn: RGB (3, size, size) in 0..1, and its coordinates 0..1 across."""
+
+    def __init__(self, size):
+        self.size = size
+        self.at = ((np.arange(size) + 0.5) / size).astype(np.float32)
+        self.picture = np.empty((3, size, size), np.float32)
+
+    def mix(self, colour, amount):
+        """`amount` (size, size) of an RGB colour laid over the picture."""
+        for plane, value in zip(self.picture, colour, strict=True):
+            plane += amount * (value - plane)
+
+    def put(self, thing, light):
+        """Draw a thing with its shadow; gives back how much of each pixel it covers, (size, size)."""
+        self.picture *= 1 - light.shadow * stretch(blurred(thing, light.blur, light), self.size)
+        window = self.window(thing)
+        rows, columns = window
+        x, y = thing.straight(self.at[None, columns], self.at[rows, None])
+        px = 1 / (self.size * thing.radius)
+        d = thing.outline(x, y)
+        cover = np.clip(0.5 - d / px, 0, 1)
+        shade = 1 - light.slope * ((self.at[None, columns] - thing.centre[0]) * -light.x + (self.at[rows, None] - thing.centre[1]) * -light.y) / thing.radius
+        if thing.bevel:
+            down, right = np.gradient(d, px)
+            facing = np.clip(right * light.x + down * light.y, -1, 1)
+            shade = shade + thing.bevel * np.clip(1 + d / thing.rim, 0, 1) * facing
+        inside = self.picture[:, rows, columns]
+        inside += cover * (thing.paint(x, y, d, px) * shade - inside)
+        whole = np.zeros((self.size, self.size), np.float32)
+        whole[window] = cover
+        return whole
+
+    def window(self, thing):
+        """The rows and columns a thing may touch."""
+        (x, y), reach = thing.centre, thing.radius + 2 / self.size
+        spans = [(max(int((c - reach) * self.size), 0), int((c + reach) * self.size) + 1) for c in (y, x)]
+        return tuple(slice(low, min(high, self.size)) for low, high in spans)
+
+    def finish(self, rng, light):
+        """The whole as uint8 (size, size, 3): the light falls off across it, and it has a little grain."""
+        far = np.float32(rng.uniform(0.04, 0.16))
+        down, right = (self.at - 0.5)[:, None], (self.at - 0.5)[None]
+        fall = 1 + far * (right * light.x + down * light.y)
+        fall = fall - np.float32(rng.uniform(0, 0.35)) * (right * right + down * down)
+        grain = fractal(rng, self.size, cells=(96,)) * np.float32(rng.uniform(0.004, 0.02))
+        picture = np.clip((self.picture * fall + grain) * 255 + 0.5, 0, 255)
+        return np.ascontiguousarray(picture.astype(np.uint8).transpose(1, 2, 0))
+
+
+def blurred(thing, blur, light=None):
+    """How much a thing out of focus covers, as a coarse lattice; with a light, its shadow."""
+    at = ((np.arange(COARSE + 3) - 1) / COARSE).astype(np.float32)
+    x, y = at[None], at[:, None]
+    if light is not None:
+        x, y = x + light.shift * light.x, y + light.shift * light.y
+    d = thing.outline(*thing.straight(x, y)) * thing.radius
+    return np.clip(0.5 - d / blur, 0, 1).astype(np.float32)
+
+
+def plain(colour):
+    """A paint of one RGB colour."""
+    return lambda x, y, d, px: np.reshape(colour, (3, 1, 1)).astype(np.float32)

@@ -1,0 +1,97 @@
+"""The surface classes that grow: marble, wood, dried earth and fur. Written as those of surfaces.py."""
+
+import numpy as np
+
+from npgrad.scenes.noise import lattice_noise, octaves
+from npgrad.scenes.surfaces import soft
+
+
+def marble(rng):
+    noise, tilt = lattice_noise(rng), rng.uniform(0.5, 1.2)
+    thin, cloud = rng.uniform(0.07, 0.11), rng.uniform(0.15, 0.35)
+
+    def surface(x, y, px):
+        warp = octaves(noise, x * 0.35, y * 0.35, 4, 0.55)
+        wide = np.abs(noise(x * 0.22 + warp * 0.9, y * 0.3 * tilt + warp * 0.5 + 11))
+        fine = np.abs(noise(x * 0.5 + warp * 1.1 + 5, y * 0.45 - warp * 0.8 + 3))
+        veins = np.maximum(np.clip(1 - wide / thin, 0, 1), 0.7 * np.clip(1 - fine / thin, 0, 1))
+        return np.clip(veins + cloud * (0.4 + warp) * np.clip(1 - wide * 1.5, 0, 1), 0, 1), None, None
+
+    return surface
+
+
+def wood(rng):
+    noise, rings = lattice_noise(rng), rng.uniform(0.8, 1.1)
+    knots = rng.uniform(-2.5, 2.5, (2, 2))
+    size, lift = rng.uniform(0.5, 0.8, 2), rng.uniform(1.6, 2.4, 2)
+
+    def surface(x, y, px):
+        grain = y + 0.9 * noise(x * 0.13, y * 0.25) + 0.12 * noise(x * 0.5, y * 1.2)
+        for (kx, ky), s, up in zip(knots, size, lift, strict=True):
+            grain = grain + up * np.exp(-(((x - kx) / (2.2 * s)) ** 2) - ((y - ky) / s) ** 2)
+        year = grain * rings
+        year = year - np.floor(year)
+        fibre = noise(x * 0.7, y * 9)
+        late = year * np.clip((1 - year) / 0.12, 0, 1)
+        return np.clip(0.95 * late + 0.12 * fibre, 0, 1), None, 1 + 0.05 * fibre
+
+    return surface
+
+
+def cracked(rng):
+    cells, noise = scattered(rng, 0.9), lattice_noise(rng)
+    wide = rng.uniform(0.03, 0.05)
+
+    def surface(x, y, px):
+        x, y = x * 0.85, y * 0.85
+        x = x + 0.10 * noise(x * 3, y * 3)
+        y = y + 0.10 * noise(x * 3 + 9, y * 3 + 5)
+        nearest, next_one, tint = cells(x, y)
+        d = (next_one - nearest) / 2
+        return soft(wide - d, px), None, 0.86 + 0.22 * tint + 0.1 * np.clip(d / 0.12, 0, 1) - 0.05
+
+    return surface
+
+
+def leopard(rng):
+    cells, noise = scattered(rng, 0.6), lattice_noise(rng)
+    size = rng.uniform(0.29, 0.33)
+
+    def surface(x, y, px):
+        x, y = x * 0.8, y * 0.8
+        rough = noise(x * 2.3, y * 2.3)
+        nearest, _, tint = cells(x + 0.1 * rough, y + 0.1 * noise(x * 2 + 4, y * 2 + 8))
+        gap = np.clip(noise(x * 1.7 + 3, y * 1.7 + 6) * 2 - 0.5, 0, 1) * 0.12
+        rosette = soft(0.085 + 0.03 * rough - gap - np.abs(nearest - size), px)
+        return rosette, 0.75 * soft(size - nearest, px) * (1 - rosette), None
+
+    return surface
+
+
+NATURAL = (marble, wood, cracked, leopard)
+
+
+def scattered(rng, jitter, points=16):
+    """A function (x, y) -> distances to the nearest and second-nearest of scattered points, and a tint 0..1.
+
+    One point a unit cell, moved by up to `jitter` / 2 from its middle (Worley 1996).
+    """
+    px, py = (0.5 + jitter * rng.uniform(-0.5, 0.5, (2, points * points))).astype(np.float32)
+    tints = rng.random(points * points, np.float32)
+
+    def cells(x, y):
+        column, row = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+        nearest = next_one = np.float32(9)
+        tint = np.float32(0)
+        for j in (-1, 0, 1):
+            line = (row + j) % points * points
+            for i in (-1, 0, 1):
+                cell = line + (column + i) % points
+                d = (column + i + px[cell] - x) ** 2 + (row + j + py[cell] - y) ** 2
+                closer = d < nearest
+                next_one = np.where(closer, nearest, np.minimum(next_one, d))
+                tint = np.where(closer, tints[cell], tint)
+                nearest = np.minimum(nearest, d)
+        return np.sqrt(nearest), np.sqrt(next_one), tint
+
+    return cells

@@ -1,0 +1,129 @@
+"""Fooling images: a small change of a picture, and the network sees something else (Szegedy et al. 2014)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.attribution.copies import not_negative, whole_number
+from npgrad.optim import NormalizedAscent
+from npgrad.synthesis.run import Run, Synthesis
+from npgrad.synthesis.scores import lead, one_picture, probability, score_gradient
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Fooling(Synthesis):
+    """A fooling image, and how well it fools.
+
+    target: the class aimed at. reached: whether it leads (by `margin`). norm: the change's Euclidean norm, in
+    normalised units. largest_change: of one pixel's value, on the scale 0..255. before, after: the top class of
+    the picture before and after. probability: the target's, after. reason: why it was not reached.
+    """
+
+    target: int = 0
+    reached: bool = False
+    norm: float = 0.0
+    largest_change: float = 0.0
+    before: int = 0
+    after: int = 0
+    probability: float = 0.0
+    reason: str = ""
+
+    def __repr__(self):
+        state = "reached" if self.reached else f"NOT reached ({self.reason})"
+        return (
+            f"Fooling(class {self.before} -> {self.after}; target {self.target} {state} in {self.steps} steps, "
+            f"probability {self.probability:.1%}; change: norm {self.norm:.3g}, at most {self.largest_change:.3g}/255)"
+        )
+
+
+def make_fooling_image(
+    model,
+    x,
+    target,
+    learning_rate=10,
+    max_iter=100,
+    margin=0.0,
+    clip=False,
+    rounded=True,
+    rng=None,
+    callback=None,
+    checkpoint=None,
+):
+    """Climb the target's score by steps of fixed length until it is the top class: a Fooling.
+
+        x += learning_rate * g / ||g||,  g = d score / d x
+
+    x: one picture (1, 3, H, W), normalised. target: an index or a name. max_iter: the most steps. margin: go on
+    until the target's score leads the next by more than this. clip: keep every value within what a picture
+    can hold. rounded: go on until the picture saved as a file, its values whole bytes, fools as well. A target
+    that is not reached within max_iter steps, or whose gradient vanishes, is no error: the result says so.
+
+    The step of the homework and of CS231n's assignment 3 (there learning_rate is 1, and rounded=False).
+    """
+    x, target = one_picture(x), model.class_index(target)
+    whole_number(max_iter, "max_iter", 0), not_negative(margin, "margin")
+    ascent = NormalizedAscent(learning_rate)
+    limits = picture_limits(model, x) if clip else None
+    settings = {
+        "make": "fooling",
+        "model": model,
+        "target": target,
+        "rate": learning_rate,
+        "margin": margin,
+        "clip": clip,
+    }
+    reason = f"{max_iter} steps were not enough"
+    with Run(x, max_iter, rng, ascent, callback, checkpoint, settings=settings) as run:
+        for _ in run:
+            tape, g = score_gradient(model, run.image, target)
+            if is_top(tape.output, target, margin) and (
+                not rounded or is_top(model(as_saved(model, run.image)), target, margin)
+            ):
+                break
+            if not g.any():
+                reason = "its gradient is 0 everywhere"
+                break
+            image = ascent.step(run.image, g)
+            image = image if limits is None else np.clip(image, *limits)
+            run.update(image, {"score": tape.output[0, target], "lead": lead(tape.output, target)})
+    return report(model, x, run.image, target, margin, run, reason)
+
+
+def is_top(logits, target, margin=0.0):
+    """Is the target the top class, and ahead of the next by more than the margin (if there is one)?"""
+    return int(logits.argmax()) == target and (not margin or lead(logits, target) > margin)
+
+
+def as_saved(model, x):
+    """x as it comes back from a file: every value within what a picture can hold, and a whole byte."""
+    return model.preprocess(list(model.deprocess(x)), resize=False).astype(x.dtype)
+
+
+def picture_limits(model, x):
+    """(lowest, highest) normalised value of each channel that a picture can hold: two arrays (1, C, 1, 1)."""
+    mean, std = (
+        np.reshape(v, (1, -1, 1, 1)).astype(x.dtype)
+        for v in (model.preprocessing.mean, model.preprocessing.std)
+    )
+    return (0 - mean) / std, (1 - mean) / std
+
+
+def report(model, x, image, target, margin, run, reason):
+    """The Fooling that tells what became of x."""
+    logits, change = model(image), image - x
+    std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
+    reached = is_top(logits, target, margin)
+    return Fooling(
+        image=image,
+        steps=run.t,
+        losses=run.losses,
+        interrupted=run.interrupted,
+        target=target,
+        reached=reached,
+        norm=float(np.linalg.norm(change)),
+        largest_change=float(np.abs(change * std).max() * 255),
+        before=int(model(x).argmax()),
+        after=int(logits.argmax()),
+        probability=probability(logits, target),
+        reason="" if reached else ("interrupted" if run.interrupted else reason),
+    )
