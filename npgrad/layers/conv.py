@@ -81,7 +81,7 @@ class Conv2d(Layer):
         (kh, kw), (ph, pw) = self.kernel_size, self.padding
         dx = np.empty((n, h, w, c), np.result_type(dy, W))
         for dyn, dxn in zip(dy, dx, strict=True):
-            dcolumns = dyn @ W.transpose(0, 2, 1)  # y = columns @ W
+            dcolumns = self._dcolumns(dyn, W)
             dwindows = dcolumns.reshape(self.groups, oh, ow, kh, kw, -1).transpose(1, 2, 3, 4, 0, 5)
             dwindows = dwindows.reshape(oh, ow, kh, kw, c)
             dpadded = windows.scatter(dwindows, (kh, kw), self.stride, (h + 2 * ph, w + 2 * pw, c))
@@ -121,6 +121,12 @@ class Conv2d(Layer):
         view = windows.gather(picture, self.kernel_size, self.stride, size)
         rows = view.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
         return rows.transpose(2, 0, 1, 3).reshape(self.groups, rows.shape[0], -1)
+
+    def _dcolumns(self, dy, W):
+        """dy @ W.T, as y = columns @ W; its memory in the order in which `windows.scatter` is fast."""
+        if self.weight.shape[1] * self.groups < windows.FEW_CHANNELS:
+            return (W @ dy.transpose(0, 2, 1)).transpose(0, 2, 1)
+        return dy @ W.transpose(0, 2, 1)
 
     def _rows(self, dy):
         """dy (N, F, OH, OW) as (N, groups, OH*OW, F/groups), the shape in which y was computed."""

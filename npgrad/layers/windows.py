@@ -8,6 +8,8 @@ import numpy as np
 
 from npgrad.errors import TooSmall
 
+FEW_CHANNELS = 8  # fewer than this, and NumPy's loops over the channels of a pixel are too short to be fast
+
 
 def output_size(size, kernel, stride, padding=0, ceil_mode=False):
     """How many windows fit along one side of `size` pixels.
@@ -78,8 +80,26 @@ def scatter(windows, kernel, stride, shape):
     windows (OH, OW, KH, KW, C) -> (H, W, C) of `shape`.
     """
     oh, ow = windows.shape[:2]
+    if shape[-1] < FEW_CHANNELS:
+        return _scatter_planes(windows.transpose(2, 3, 4, 0, 1), stride, shape)
     x = np.zeros(shape, windows.dtype)
     for i, rows in enumerate(taps(kernel[0], stride[0], oh)):
         for j, columns in enumerate(taps(kernel[1], stride[1], ow)):
             x[rows, columns] += windows[:, :, i, j]
     return x
+
+
+def _scatter_planes(planes, stride, shape):
+    """`scatter` for few channels, planes (KH, KW, C, OH, OW): whole rows of a channel are added, not pixels.
+
+    With stride s, a window's place i falls on the pixels i, i + s, i + 2s, ...: those with remainder i % s. So
+    the pixels are kept apart by their remainders, one plane each, and put side by side at the end.
+    """
+    (kh, kw, c, oh, ow), (sh, sw), (h, w, _) = planes.shape, stride, shape
+    x = np.zeros((sh, sw, c, -(-h // sh), -(-w // sw)), planes.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i // sh, j // sw
+            x[i % sh, j % sw, :, top : top + oh, left : left + ow] += planes[i, j]
+    x = x.transpose(3, 0, 4, 1, 2)  # (H/s, s, W/s, s, C)
+    return x.reshape(x.shape[0] * sh, x.shape[2] * sw, c)[:h, :w]
