@@ -1,4 +1,4 @@
-"""An endless, seeded source of drawn pictures whose truth is known: what each shows, and which pixels show it.
+"""An endless, seeded source of drawn pictures whose truth is known: what each shows, and where.
 
     image, label, mask = npgrad.scenes.scene(7, seed=0, size=224)
     npgrad.scenes.CLASSES[label]

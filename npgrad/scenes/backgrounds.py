@@ -14,7 +14,9 @@ def clouds(canvas, rng):
 
 def wash(canvas, rng):
     angle = rng.uniform(0, 2 * np.pi)
-    across = (canvas.at[None] - 0.5) * float(np.cos(angle)) + (canvas.at[:, None] - 0.5) * float(np.sin(angle))
+    across = (canvas.at[None] - 0.5) * float(np.cos(angle)) + (canvas.at[:, None] - 0.5) * float(
+        np.sin(angle)
+    )
     return 0.5 + rng.uniform(0.7, 1.1) * across + 0.12 * fractal(rng, canvas.size, (2, 4, 32))
 
 
@@ -30,14 +32,22 @@ def paper(canvas, rng):
     step = np.clip(np.floor(field), 0, levels)
     part = field - step
     sharp = np.clip((part - 1) * canvas.size / 12 + 1, 0, 1)
-    return (step + sharp) / levels - 0.18 * np.exp(-np.maximum(part, 0) / 0.18) + 0.05 * fractal(rng, canvas.size, (48,))
+    return (
+        (step + sharp) / levels
+        - 0.18 * np.exp(-np.maximum(part, 0) / 0.18)
+        + 0.05 * fractal(rng, canvas.size, (48,))
+    )
 
 
 def brushed(canvas, rng):
-    return 0.5 + 0.3 * fractal(rng, canvas.size, (6, 12, 24, 48), 0.8, aspect=4) + 0.3 * fractal(rng, canvas.size, (2, 3))
+    return (
+        0.5
+        + 0.3 * fractal(rng, canvas.size, (6, 12, 24, 48), 0.8, aspect=4)
+        + 0.3 * fractal(rng, canvas.size, (2, 3))
+    )
 
 
-GROUNDS = (clouds, clouds, wash, glow, paper, brushed)
+GROUNDS = (clouds, wash, glow, paper, brushed)
 
 
 def background(canvas, palette, rng):
@@ -49,9 +59,9 @@ def background(canvas, palette, rng):
         plane += a
     if rng.random() < 0.6:
         canvas.mix(third, rng.uniform(0.4, 0.9) * stretch(clutter(rng), canvas.size))
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         texture = fractal(rng, canvas.size, ((32, 64), (12, 48), (20, 40, 80))[rng.integers(3)], 0.8)
-        canvas.picture *= 1 + np.float32(rng.uniform(0.005, 0.03)) * texture
+        canvas.picture *= 1 + np.float32(rng.uniform(0.005, 0.022)) * texture
 
 
 def clutter(rng):

@@ -6,7 +6,9 @@ Bjorn Ottosson 2020, "A perceptual color space for image processing".
 import numpy as np
 
 LIGHT = np.array([0.2126, 0.7152, 0.0722])
-_LMS = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]])
+_LMS = np.array(
+    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]]
+)
 _RGB = np.array(
     [
         [4.0767416621, -3.3077115913, 0.2309699292],
@@ -36,20 +38,25 @@ def distance(a, b):
 
 
 class Palette:
-    """The colours of one scene: `ground`, three near one another, and what `pick` finds to stand out from them."""
+    """A scene's colours: `ground`, three near one another, and what `pick` finds to stand out from them."""
 
     def __init__(self, rng):
         self.rng = rng
         self.hue = rng.uniform(0, 360)
         self.scheme = self.hue + np.array(SCHEMES[rng.integers(len(SCHEMES))])
-        low, high = ((0.20, 0.36), (0.42, 0.60), (0.76, 0.93), (0.80, 0.95))[rng.integers(4)]
-        lightness = np.clip(rng.uniform(low, high) + rng.uniform(-0.06, 0.06, 3), 0.16, 0.96)
-        chroma = np.minimum(rng.uniform(0.01, 0.11) * rng.uniform(0.6, 1.2, 3), 0.35 * (1 - lightness) + 0.02)
-        self.ground = oklab(lightness, chroma, self.hue + rng.uniform(-28, 28, 3))
+        low, high = ((0.27, 0.38), (0.46, 0.60), (0.76, 0.92), (0.80, 0.93))[rng.integers(4)]
+        apart = np.array([-1, 1, 0]) * rng.uniform(0.03, 0.08) * rng.choice((-1, 1))
+        lightness = np.clip(rng.uniform(low, high) + apart + rng.uniform(-0.03, 0.03, 3), 0.2, 0.97)
+        most = 0.35 * (1 - lightness) + 0.02  # near white there is little colour
+        chroma = np.minimum(rng.uniform(0.02, 0.12) * rng.uniform(0.6, 1.2, 3), most)
+        self.ground = oklab(lightness, chroma, self.hue + rng.uniform(-40, 40, 3))
 
-    def pick(self, avoid=(), apart=0.3, lightness=(0.2, 0.96), chroma=(0.03, 0.2), hue=None, count=64):
-        """An OKLab colour, `apart` from the ground and each of `avoid`; the farthest of `count` if none is."""
-        rng = self.rng
+    def pick(self, avoid=(), apart=0.3, lightness=(0.2, 0.96), chroma=(0.03, 0.18), hue=None, step=0.0):
+        """An OKLab colour, `apart` from the ground and each of `avoid`; the farthest of 64 if none is.
+
+        hue: one in place of the scene's own. step: the least difference in lightness from `avoid`.
+        """
+        rng, count = self.rng, 64
         tones = rng.uniform(*lightness, count)
         hues = rng.choice(self.scheme, count) + rng.normal(0, 14, count)
         if hue is not None:
@@ -59,5 +66,7 @@ class Palette:
         shown = (rgb.min(-1) > -0.01) & (rgb.max(-1) < 1.01)
         others = np.array([*self.ground, *avoid])
         nearest = distance(colours[:, None], others).min(1)
+        if step:
+            shown &= np.abs(tones[:, None] - np.array(avoid)[:, 0]).min(1) > step
         good = np.flatnonzero(shown & (nearest > apart))
-        return colours[good[0] if len(good) else np.argmax(nearest * shown)]
+        return colours[good[0] if len(good) else np.argmax(np.where(shown, nearest, nearest / 4))]

@@ -1,4 +1,4 @@
-"""One scene from its number: what it shows, in which colours, how large and where, and what hides a part of it."""
+"""One scene from its number: what it shows, in which colours, how large, where, and what hides it in part."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from npgrad.attribution.copies import whole_number
 from npgrad.scenes.backgrounds import background
 from npgrad.scenes.colours import Palette, to_rgb
 from npgrad.scenes.drawing import Canvas, Light, Thing
-from npgrad.scenes.noise import lattice_noise, octaves
 from npgrad.scenes.natural import NATURAL
+from npgrad.scenes.noise import lattice_noise, octaves
 from npgrad.scenes.shapes import PLAIN, SHAPES, pebble
 from npgrad.scenes.surfaces import MADE, soft
 
@@ -17,9 +17,16 @@ CLASSES = tuple(draw.__name__ for draw in SHAPES + SURFACES)
 
 SMALLEST, LARGEST = 0.045, 0.42  # what of the picture an object may cover
 THIN = {"key", "spiral", "lightning", "arrow"}
-LEAN = {"heart": 0.6, "lightning": 0.5, "hexagon": 9}  # how far (radians) a shape may lean; others: any way
-HUES = {"wood": (62, (0.05, 0.11)), "brick": (38, (0.06, 0.13)), "leopard": (75, (0.05, 0.11)), "marble": (250, (0.0, 0.03))}
-DARK_SECOND = {"wood", "cracked", "leopard"}  # the second colour is the darker one
+LEAN = {"heart": 0.6, "lightning": 0.5}  # how far (radians) a shape may lean; others: any way
+HUES = {
+    "wood": (62, (0.05, 0.11)),
+    "brick": (38, (0.06, 0.13)),
+    "leopard": (75, (0.05, 0.11)),
+    "marble": (200, (0.0, 0.03)),
+}
+ANY_HUE = (None, (0.03, 0.18))
+SHADED = {"woven", "wood"}  # made of light and shade, which dark colours would swallow
+DARK_SECOND = {"cracked", "leopard"}  # the second colour is the darker one
 
 _GRID = np.meshgrid(*[((np.arange(40) + 0.5) / 20 - 1).astype(np.float32)] * 2)
 
@@ -49,7 +56,7 @@ def scene(index, seed=0, size=224):
 
 
 def two_objects(index, seed=0, size=224):
-    """Two objects of different classes: (image, (label, label), (mask, mask)), the masks apart from each other.
+    """Two objects of different classes: (image, (label, label), (mask, mask)), the masks apart.
 
     Arguments, kinds of arrays and errors as for `scene`; neither object is hidden.
     """
@@ -58,7 +65,7 @@ def two_objects(index, seed=0, size=224):
     palette, light = Palette(rng), Light.drawn(rng)
     background(canvas, palette, rng)
     outlines = [_outline(label, rng) for label in labels]
-    radii = [_fit(outline, rng.uniform(0.20, 0.245), 0) for outline in outlines]
+    radii = [_fit(outline, rng.uniform(0.20, 0.245), 0, 0.03) for outline in outlines]
     first, second = _places(*radii, rng)
     masks = []
     for label, outline, centre, radius in zip(labels, outlines, (first, second), radii, strict=True):
@@ -78,10 +85,10 @@ def _outline(label, rng):
     return PLAIN[rng.integers(len(PLAIN))](rng)
 
 
-def _fit(outline, radius, hidden):
-    """`radius`, changed as far as the area needs it: measured on a grid of its own, the same at every size."""
+def _fit(outline, radius, hidden, smallest=SMALLEST):
+    """`radius`, changed as far as the area needs it, which is measured on one grid for every size."""
     area = 4 * (outline(*_GRID) < 0).mean() * (1 - hidden)
-    return float(np.clip(radius, min(np.sqrt(SMALLEST / area), 0.46), np.sqrt(LARGEST / area)))
+    return float(np.clip(radius, min(np.sqrt(smallest / area), 0.46), np.sqrt(LARGEST / area)))
 
 
 def _places(a, b, rng):
@@ -98,7 +105,8 @@ def _thing(label, outline, centre, radius, palette, rng):
     kind = CLASSES[label]
     lean = LEAN.get(kind, np.pi)
     angle = rng.uniform(-lean, lean)
-    bevel, rim = (rng.uniform(0.05, 0.28), rng.uniform(0.06, 0.2)) if rng.random() < 0.7 else (0.0, 0.1)
+    bevel = rng.uniform(0.05, 0.28) if rng.random() < 0.7 else 0.0
+    rim = rng.uniform(0.06, 0.2)
     if label < len(SHAPES):
         paint, colours = _fill(kind, palette, rng)
     else:
@@ -108,7 +116,7 @@ def _thing(label, outline, centre, radius, palette, rng):
 
 
 def _fill(kind, palette, rng):
-    """The inside of a shape: plain, running from one colour to a near one, or lightly mottled; a rim or not."""
+    """The inside of a shape: plain, a run of two near colours, or lightly mottled; with a rim or not."""
     base = palette.pick(apart=0.34)
     away = np.sign(base[0] - palette.ground[:, 0].mean())
     near = base + (away * rng.uniform(0, 0.1), *rng.normal(0, 0.025, 2))
@@ -141,12 +149,17 @@ def _fill(kind, palette, rng):
 def _cover(kind, draw, radius, palette, rng):
     """A surface over the whole object, its periods counted so that several are seen."""
     surface = draw(rng)
-    hue, chroma = HUES.get(kind, (None, (0.03, 0.2))) if rng.random() < 0.5 else (None, (0.03, 0.2))
-    first = palette.pick(apart=0.22, hue=hue, chroma=chroma)
-    second = palette.pick((first,), apart=0.27)
+    hue, chroma = HUES.get(kind, ANY_HUE) if rng.random() < 0.7 else ANY_HUE
+    tones = (0.5, 0.96) if kind in SHADED else (0.2, 0.96)
+    first = palette.pick(apart=0.22, lightness=tones, hue=hue, chroma=chroma)
+    second = palette.pick((first,), apart=0.3, lightness=tones, step=0.12 if kind in SHADED else 0.2)
     if kind in DARK_SECOND and second[0] > first[0]:
         first, second = second, first
     third = palette.pick((first, second), apart=0.2)
+    if kind == "wood":
+        second = first - (rng.uniform(0.14, 0.22), 0, 0)
+    if kind == "leopard":
+        third = 0.55 * first + 0.45 * second
     a, b, c = _screen(first, second, third)
     scale = radius / max(2 * radius / rng.uniform(4.5, 7.5), 0.066)
     turn, (ox, oy) = rng.uniform(0, 2 * np.pi), rng.uniform(0, 16, 2).tolist()
@@ -168,7 +181,7 @@ def _screen(*colours):
 
 
 def _hider(outline, rng, most):
-    """A pebble over the edge of an outline that hides up to `most` of it: (outline, x, y, radius), or None."""
+    """A pebble over an outline's edge that hides up to `most` of it: (outline, x, y, radius), or None."""
     inside = outline(*_GRID) < 0
     x, y = (grid[inside] for grid in _GRID)
     shape, angle, radius = pebble(rng), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.7)
@@ -190,4 +203,6 @@ def _hiding(hider, thing, colours, palette, rng):
     centre = (thing.centre[0] + float(x * cos - y * sin), thing.centre[1] + float(x * sin + y * cos))
     base = palette.pick(colours, apart=0.17, chroma=(0.01, 0.1))
     (a,) = _screen(base)
-    return Thing(outline, lambda x, y, d, px: a + 0 * d, centre, thing.radius * radius, thing.angle, 0.15, 0.4)
+    return Thing(
+        outline, lambda x, y, d, px: a + 0 * d, centre, thing.radius * radius, thing.angle, 0.15, 0.4
+    )

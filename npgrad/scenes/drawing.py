@@ -1,7 +1,7 @@
 """Putting things on a canvas: where they lie, their soft edges, their shadow and the light on them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 
@@ -48,7 +48,14 @@ class Light:
     def drawn(cls, rng):
         angle = rng.uniform(-np.pi * 0.9, -np.pi * 0.1)  # from above
         slope, shadow = rng.uniform(0.05, 0.2), rng.uniform(0.25, 0.55)
-        return cls(float(np.cos(angle)), float(np.sin(angle)), slope, shadow, rng.uniform(0.03, 0.09), rng.uniform(0.01, 0.04))
+        return cls(
+            float(np.cos(angle)),
+            float(np.sin(angle)),
+            slope,
+            shadow,
+            rng.uniform(0.03, 0.09),
+            rng.uniform(0.01, 0.04),
+        )
 
 
 class Canvas:
@@ -67,16 +74,19 @@ class Canvas:
     def put(self, thing, light):
         """Draw a thing with its shadow; gives back how much of each pixel it covers, (size, size)."""
         self.picture *= 1 - light.shadow * stretch(blurred(thing, light.blur, light), self.size)
-        window = self.window(thing)
-        rows, columns = window
-        x, y = thing.straight(self.at[None, columns], self.at[rows, None])
+        window = rows, columns = self.window(thing)
+        right, down = self.at[None, columns], self.at[rows, None]
+        x, y = thing.straight(right, down)
         px = 1 / (self.size * thing.radius)
         d = thing.outline(x, y)
         cover = np.clip(0.5 - d / px, 0, 1)
-        shade = 1 - light.slope * ((self.at[None, columns] - thing.centre[0]) * -light.x + (self.at[rows, None] - thing.centre[1]) * -light.y) / thing.radius
+        towards = (right - thing.centre[0]) * light.x + (down - thing.centre[1]) * light.y
+        shade = 1 + light.slope / thing.radius * towards
         if thing.bevel:
-            down, right = np.gradient(d, px)
-            facing = np.clip(right * light.x + down * light.y, -1, 1)
+            dy, dx = np.gradient(
+                d, px
+            )  # in the thing's own units: of length 1 near the outline, pointing out
+            facing = np.clip(dx * light.x + dy * light.y, -1, 1)
             shade = shade + thing.bevel * np.clip(1 + d / thing.rim, 0, 1) * facing
         inside = self.picture[:, rows, columns]
         inside += cover * (thing.paint(x, y, d, px) * shade - inside)
@@ -96,7 +106,7 @@ class Canvas:
         down, right = (self.at - 0.5)[:, None], (self.at - 0.5)[None]
         fall = 1 + far * (right * light.x + down * light.y)
         fall = fall - np.float32(rng.uniform(0, 0.35)) * (right * right + down * down)
-        grain = fractal(rng, self.size, cells=(96,)) * np.float32(rng.uniform(0.004, 0.02))
+        grain = fractal(rng, self.size, cells=(160,)) * np.float32(rng.uniform(0.002, 0.010))
         picture = np.clip((self.picture * fall + grain) * 255 + 0.5, 0, 255)
         return np.ascontiguousarray(picture.astype(np.uint8).transpose(1, 2, 0))
 

@@ -3,37 +3,39 @@
 import numpy as np
 
 from npgrad.scenes.noise import lattice_noise, octaves
-from npgrad.scenes.surfaces import soft
+from npgrad.scenes.surfaces import off, soft
 
 
 def marble(rng):
     noise, tilt = lattice_noise(rng), rng.uniform(0.5, 1.2)
-    thin, cloud = rng.uniform(0.07, 0.11), rng.uniform(0.15, 0.35)
+    thin, cloud = rng.uniform(0.05, 0.10), rng.uniform(0.2, 0.5)
 
     def surface(x, y, px):
-        warp = octaves(noise, x * 0.35, y * 0.35, 4, 0.55)
-        wide = np.abs(noise(x * 0.22 + warp * 0.9, y * 0.3 * tilt + warp * 0.5 + 11))
-        fine = np.abs(noise(x * 0.5 + warp * 1.1 + 5, y * 0.45 - warp * 0.8 + 3))
-        veins = np.maximum(np.clip(1 - wide / thin, 0, 1), 0.7 * np.clip(1 - fine / thin, 0, 1))
-        return np.clip(veins + cloud * (0.4 + warp) * np.clip(1 - wide * 1.5, 0, 1), 0, 1), None, None
+        x, y = 1.7 * x, 1.7 * y
+        warp = octaves(noise, x * 0.3, y * 0.3, 4, 0.6)
+        wide = off(x * 0.2 + 0.1 * y + 0.55 * warp)
+        fine = off(y * 0.24 * tilt - 0.08 * x - 0.6 * warp)
+        veins = np.maximum(np.clip(1 - wide / thin, 0, 1), 0.75 * np.clip(1 - 1.6 * fine / thin, 0, 1))
+        return np.clip(veins + cloud * (0.5 + warp) * (1 - 2 * wide), 0, 1), None, None
 
     return surface
 
 
 def wood(rng):
-    noise, rings = lattice_noise(rng), rng.uniform(0.8, 1.1)
-    knots = rng.uniform(-2.5, 2.5, (2, 2))
-    size, lift = rng.uniform(0.5, 0.8, 2), rng.uniform(1.6, 2.4, 2)
+    noise, rings = lattice_noise(rng), rng.uniform(1.5, 2.0)
+    size, lift = rng.uniform(0.55, 0.8), rng.uniform(1.3, 2.0)
 
     def surface(x, y, px):
         grain = y + 0.9 * noise(x * 0.13, y * 0.25) + 0.12 * noise(x * 0.5, y * 1.2)
-        for (kx, ky), s, up in zip(knots, size, lift, strict=True):
-            grain = grain + up * np.exp(-(((x - kx) / (2.2 * s)) ** 2) - ((y - ky) / s) ** 2)
+        row = np.round(y / 4)
+        kx, ky = x - 2.7 * row, y - 4 * row  # a knot in the middle of every field of 6 by 4 periods
+        kx = kx - 6 * np.round(kx / 6)
+        grain = grain + lift * np.exp(-((kx / (2 * size)) ** 2) - (ky / size) ** 2)
         year = grain * rings
         year = year - np.floor(year)
         fibre = noise(x * 0.7, y * 9)
         late = year * np.clip((1 - year) / 0.12, 0, 1)
-        return np.clip(0.95 * late + 0.12 * fibre, 0, 1), None, 1 + 0.05 * fibre
+        return np.clip(late + 0.25 * fibre, 0, 1), None, 1 + 0.07 * fibre
 
     return surface
 
@@ -54,16 +56,15 @@ def cracked(rng):
 
 
 def leopard(rng):
-    cells, noise = scattered(rng, 0.6), lattice_noise(rng)
+    cells, noise = scattered(rng, 0.5), lattice_noise(rng)
     size = rng.uniform(0.29, 0.33)
 
     def surface(x, y, px):
-        x, y = x * 0.8, y * 0.8
         rough = noise(x * 2.3, y * 2.3)
         nearest, _, tint = cells(x + 0.1 * rough, y + 0.1 * noise(x * 2 + 4, y * 2 + 8))
-        gap = np.clip(noise(x * 1.7 + 3, y * 1.7 + 6) * 2 - 0.5, 0, 1) * 0.12
+        gap = np.clip(noise(x * 1.9 + 3, y * 1.9 + 6) * 3 - 0.7, 0, 1) * 0.14
         rosette = soft(0.085 + 0.03 * rough - gap - np.abs(nearest - size), px)
-        return rosette, 0.75 * soft(size - nearest, px) * (1 - rosette), None
+        return rosette, 0.8 * soft(size - nearest, px) * (1 - rosette), None
 
     return surface
 
@@ -80,14 +81,15 @@ def scattered(rng, jitter, points=16):
     tints = rng.random(points * points, np.float32)
 
     def cells(x, y):
-        column, row = np.floor(x).astype(np.int32), np.floor(y).astype(np.int32)
+        left, top = np.floor(x), np.floor(y)
+        column, row = left.astype(np.int32), top.astype(np.int32)
         nearest = next_one = np.float32(9)
         tint = np.float32(0)
         for j in (-1, 0, 1):
             line = (row + j) % points * points
             for i in (-1, 0, 1):
                 cell = line + (column + i) % points
-                d = (column + i + px[cell] - x) ** 2 + (row + j + py[cell] - y) ** 2
+                d = (left + i + px[cell] - x) ** 2 + (top + j + py[cell] - y) ** 2
                 closer = d < nearest
                 next_one = np.where(closer, nearest, np.minimum(next_one, d))
                 tint = np.where(closer, tints[cell], tint)

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def spline(cells, size):
     """The matrix (size, cells + 3) from lattice points (k - 1) / cells to the centres of `size` pixels."""
     at = (np.arange(size) + 0.5) / size * cells
@@ -43,7 +43,7 @@ def fractal(rng, size, cells=(3, 6, 12, 24), gain=0.55, aspect=1):
 
 
 def lattice_noise(rng, points=32):
-    """A function (x, y) -> noise in -1..1 at any coordinates, one lattice point a unit, repeating after `points`."""
+    """A function (x, y) -> noise in -1..1, one lattice point a unit, repeating after `points`."""
     lattice = rng.uniform(-1, 1, (points, points)).astype(np.float32).ravel()
 
     def noise(x, y):

@@ -22,13 +22,12 @@ def triangle(rng):
 def star(rng):
     points = (5, 5, 5, 6, 7)[rng.integers(5)]
     inner = rng.uniform(0.40, 0.50) + 0.045 * (points - 5)
-    tip, notch = 0.98, inner * np.exp(1j * np.pi / points)
-    along = np.array([notch.real - tip, notch.imag])
-    along /= np.hypot(*along)
+    tip, side = 0.98, np.array([inner * np.cos(np.pi / points) - 0.98, inner * np.sin(np.pi / points)])
+    across, down = (side / np.hypot(*side)).tolist()
 
     def distance(x, y):
         x, y = fold(x, y, points)
-        return (x - tip) * along[1] - y * along[0]
+        return (x - tip) * down - y * across
 
     return distance
 
@@ -47,11 +46,11 @@ def heart(rng):
     wide = rng.uniform(0.92, 1.08)
 
     def distance(x, y):
-        x, y = np.abs(x) * 0.62 / wide, 0.54 - 0.62 * y
+        x, y = np.abs(x) * 0.73 / wide, 0.54 - 0.73 * y
         corner = np.maximum(x + y, 0) / 2
         low = np.minimum(x * x + (y - 1) ** 2, (x - corner) ** 2 + (y - corner) ** 2)
         low = np.sqrt(low) * np.sign(x - y)
-        return np.where(x + y > 1, np.hypot(x - 0.25, y - 0.75) - np.sqrt(0.125), low) / 0.62
+        return np.where(x + y > 1, np.hypot(x - 0.25, y - 0.75) - 0.125**0.5, low) / 0.73
 
     return distance
 
@@ -64,10 +63,10 @@ def arrow(rng):
 
 
 def spiral(rng):
-    turns, side = rng.uniform(2.2, 3.0), rng.choice([-1, 1])
+    turns, side = rng.uniform(2.2, 3.0), mirrored(rng)
     pitch = 0.98 / (turns + 0.27)
     half = pitch * rng.uniform(0.22, 0.28)
-    end = pitch * turns * np.exp(2j * np.pi * turns)
+    end = complex(pitch * turns * np.exp(2j * np.pi * turns))
 
     def distance(x, y):
         y = y * side
@@ -82,8 +81,8 @@ def spiral(rng):
 
 
 def gear(rng):
-    teeth, root, hole = rng.integers(8, 13), rng.uniform(0.70, 0.77), rng.uniform(0.22, 0.36)
-    half, slope = root * np.pi / teeth * rng.uniform(0.50, 0.60), rng.uniform(0.1, 0.35)
+    teeth, root, hole = int(rng.integers(8, 12)), rng.uniform(0.70, 0.77), rng.uniform(0.22, 0.36)
+    half, slope = root * np.pi / teeth * rng.uniform(0.54, 0.62), rng.uniform(0.05, 0.22)
 
     def distance(x, y):
         radius = np.hypot(x, y)
@@ -97,7 +96,7 @@ def gear(rng):
 def key(rng):
     bow, hole, half = rng.uniform(0.34, 0.40), rng.uniform(0.15, 0.21), rng.uniform(0.08, 0.10)
     count, width = rng.integers(2, 4), rng.uniform(0.06, 0.075)
-    lengths, side = rng.uniform(0.20, 0.34, count), rng.choice([-1, 1])
+    lengths, side = rng.uniform(0.20, 0.34, count).tolist(), mirrored(rng)
 
     def distance(x, y):
         y = y * side
@@ -121,15 +120,15 @@ def hexagon(rng):
 
 
 def lightning(rng):
-    points = np.array([(0.10, -0.96), (-0.46, 0.14), (-0.06, 0.14), (-0.26, 0.95), (0.48, -0.20), (0.10, -0.20), (0.42, -0.88)])
+    left = [(0.10, -0.93), (-0.46, 0.14), (-0.06, 0.14), (-0.26, 0.92)]
+    points = np.array(left + [(0.48, -0.20), (0.10, -0.20), (0.39, -0.84)])
     points += rng.uniform(-0.03, 0.03, points.shape)
-    return polygon(points * (rng.choice([-1, 1]), 1), 0.02)
+    return polygon(points * (mirrored(rng), 1), 0.02)
 
 
 def flower(rng):
-    petals = rng.integers(5, 9)
-    wide = 0.60 * np.tan(np.pi / petals) * rng.uniform(0.92, 1.02)
-    wide = min(wide, 0.42)
+    petals = int(rng.integers(5, 9))
+    wide = min(0.60 * float(np.tan(np.pi / petals)) * rng.uniform(0.92, 1.02), 0.42)
 
     def distance(x, y):
         radius = np.hypot(x, y)
@@ -151,15 +150,15 @@ def disc(rng):
 def slab(rng):
     """A rounded rectangle."""
     ratio = rng.uniform(0.62, 1)
-    width = 0.95 / np.hypot(1, ratio) * 1.06
+    width = 1.007 / (1 + ratio**2) ** 0.5
     return lambda x, y: box(x, y, width - 0.16, width * ratio - 0.16) - 0.16
 
 
 def pebble(rng):
     """A random smooth outline: a circle with two or three slow waves round it."""
-    waves = rng.uniform(-1, 1, (2, 3)) * ((0.13,), (0.13,)) / (1.0, 1.3, 1.9)
-    (c2, c3, c4), (s2, s3, s4) = waves
-    most = 0.98 / (1 + np.hypot(*waves).sum())
+    waves = rng.uniform(-0.13, 0.13, (2, 3)) / (1.0, 1.3, 1.9)
+    (c2, c3, c4), (s2, s3, s4) = waves.tolist()
+    most = 0.98 / (1 + float(np.hypot(*waves).sum()))
 
     def distance(x, y):
         z = x + 1j * y
@@ -176,6 +175,10 @@ def pebble(rng):
 PLAIN = (disc, slab, pebble, pebble)
 
 
+def mirrored(rng):
+    return -1 if rng.random() < 0.5 else 1
+
+
 def box(x, y, half_width, half_height):
     """The distance to an upright rectangle about 0."""
     x, y = np.abs(x) - half_width, np.abs(y) - half_height
@@ -183,7 +186,7 @@ def box(x, y, half_width, half_height):
 
 
 def fold(x, y, count):
-    """(x, y) turned and mirrored into the first half of `count` equal sectors: symmetry for one sector's price."""
+    """(x, y) turned and mirrored into the first half of `count` equal sectors: one drawn for all."""
     sector = np.float32(2 * np.pi / count)
     angle = np.arctan2(y, x)
     angle = np.abs(angle - sector * np.round(angle / sector))

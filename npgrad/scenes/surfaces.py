@@ -66,6 +66,7 @@ def brick(rng):
     joint, tint = rng.uniform(0.055, 0.085), table(rng)
 
     def surface(x, y, px):
+        x, y, px = x * 1.2, y * 1.2, px * 1.2
         row = np.floor(y)
         x = x / 2.1 + 0.5 * (row % 2)
         column = np.floor(x)
@@ -78,10 +79,9 @@ def brick(rng):
 
 
 def woven(rng):
-    strands, width = rng.integers(2, 4), rng.uniform(0.42, 0.46)
+    strands, width = int(rng.integers(2, 4)), rng.uniform(0.42, 0.46)
 
     def surface(x, y, px):
-        x, y = x * 0.8, y * 0.8
         i, j = np.floor(x), np.floor(y)
         u, v = x - i - 0.5, y - j - 0.5
         flat = (i + j) % 2 == 0
@@ -127,6 +127,7 @@ def scales(rng):
     tint, rim = table(rng), rng.uniform(0.03, 0.06)
 
     def surface(x, y, px):
+        x, y, px = x * 0.8, y * 0.8, px * 0.8
         row = np.floor(2 * y)
         down = y - row / 2
         shift = 0.5 * (row % 2)

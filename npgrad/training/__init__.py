@@ -1,0 +1,10 @@
+"""Training by the library's own backward: batches, gradients, steps, checkpoints, accuracy."""
+
+from npgrad.training.data import Ahead, as_input, augment
+from npgrad.training.gradients import batch_gradients
+from npgrad.training.loop import Training, train
+from npgrad.training.measure import Accuracy, accuracy, rescaled
+
+__all__ = [
+    "Accuracy", "Ahead", "Training", "accuracy", "as_input", "augment", "batch_gradients", "rescaled", "train",
+]  # fmt: skip

@@ -1,0 +1,118 @@
+"""Train the bundled network: SqueezeNet 1.1 on drawn scenes, by npgrad's own backward, from one seed.
+
+    python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
+
+Stopped by Ctrl-C or by a power cut, the same command goes on from the checkpoint, to the same bits. Most of the
+training is at small sizes, where a step is cheap; the end is at 224 px, the size of use.
+"""
+
+import argparse
+import functools
+import os
+import sys
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+
+import numpy as np
+
+from npgrad import training
+from npgrad.images import Preprocessing
+from npgrad.models import squeezenet1_1
+from npgrad.optim import Adam, cosine
+from npgrad.scenes import CLASSES, scene
+
+TRAINING_SEED, VALIDATION_SEED = 1, 2
+# (share of the steps, size in px, scenes a batch)
+STAGES = ((0.70, 96, 64), (0.20, 128, 64), (0.10, 224, 32))
+
+
+def stage(t, steps):
+    """(size, scenes a batch, number of the first scene) of step t."""
+    first = end = 0
+    for share, size, n in STAGES:
+        begin, end = end, end + round(share * steps)
+        if t < end or (share, size, n) == STAGES[-1]:
+            return size, n, first + (t - begin) * n
+        first += (end - begin) * n
+    raise AssertionError
+
+
+def labelled(indices, seed, size):
+    """Scenes as a batch: (x (N, 3, size, size), target (N,))."""
+    images, labels, _ = zip(*(scene(int(i), seed, size) for i in indices), strict=True)
+    return training.as_input(np.stack(images), Preprocessing()), np.array(labels)
+
+
+def batch(t, steps):
+    """The batch of step t: scenes that no other step has."""
+    size, n, first = stage(t, steps)
+    return labelled(range(first, first + n), TRAINING_SEED, size)
+
+
+def fresh_network(seed):
+    """He-initialised; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut."""
+    model = squeezenet1_1(num_classes=len(CLASSES), rng=seed)
+    return model.with_parameters({"conv10.bias": np.full(len(CLASSES), 1.0, np.float32)})
+
+
+def validate(model, count=520):
+    """Top-1 on held-out scenes at 224 px."""
+    chunks = np.array_split(np.arange(count), -(-count // 20))
+    return training.accuracy(model, (labelled(chunk, VALIDATION_SEED, 224) for chunk in chunks)).overall
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's highest learning rate (default 0.001)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", metavar="FILE")
+    parser.add_argument("--validate-every", type=int, default=1000, metavar="N")
+    args = parser.parse_args()
+
+    from tqdm import tqdm
+
+    optimizer = Adam(cosine(args.rate, args.steps, warmup=args.steps // 20), weight_decay=1e-4, decoupled=True)
+    bar = tqdm(total=args.steps, unit="step", mininterval=10)
+    smooth = {}
+
+    def show(step, seen):
+        for name, value in seen.items():
+            smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
+        bar.update(step - bar.n)
+        bar.set_postfix_str(
+            f"loss {smooth['loss']:.3f}, accuracy {smooth['accuracy']:.1%}, {smooth['rate']:.0f} scenes/s", refresh=False
+        )
+
+    def checked(model):
+        found = validate(model)
+        bar.write(f"step {bar.n + 1}: held-out accuracy at 224 px {found:.2%}", file=sys.stderr)
+        return found
+
+    with training.Ahead(functools.partial(batch, steps=args.steps), count=args.steps) as batches:
+        result = training.train(
+            fresh_network(args.seed), batches, args.steps, optimizer, rng=args.seed,
+            validate=checked, validate_every=args.validate_every, callback=show, checkpoint=args.checkpoint,
+        )  # fmt: skip
+    bar.close()
+    if result.interrupted:
+        print(f"interrupted at step {result.steps}; the same command goes on from the checkpoint", file=sys.stderr)
+        return 130
+    return finish(result, args.output)
+
+
+def finish(result, output):
+    """Bring the network to the common activation scale, name its classes, save it."""
+    import dataclasses
+
+    x, _ = labelled(range(16), VALIDATION_SEED, 224)
+    model = training.rescaled(result.model, x)
+    source = {"made by": "scripts/train_scenes.py", "licence": "that of npgrad"}
+    dataclasses.replace(model, classes=CLASSES, source=source).save(output)
+    print(f"{output}: {result.steps} steps, held-out accuracy {result.validations[-1][1]:.2%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
