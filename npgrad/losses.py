@@ -15,8 +15,9 @@ def content_loss(weight, current, original):
 
     current, original: activations of one layer, of the same shape. Gatys has a factor 1/2, the course none.
     """
-    current, original = np.asarray(current), np.asarray(original)
+    current, original = _floats("content_loss", current), _floats("content_loss", original)
     _same_shape("content_loss", "original", current, original)
+    weight = _number("content_loss: weight", weight)
     difference = current - original
     return weight * np.sum(difference * difference), 2 * weight * difference
 
@@ -45,19 +46,21 @@ def gram_matrix_backward(dgram, features, normalize=True, mask=None):
         )
     dF = (dgram + dgram.transpose(0, 2, 1)) @ F / _entries(features, normalize, mask)
     dfeatures = dF.reshape(np.shape(features))
-    return dfeatures if mask is None else dfeatures * mask
+    return dfeatures if mask is None else dfeatures * np.asarray(mask, dfeatures.dtype)
 
 
 def style_loss(features, targets, weights, masks=None):
     """Sum over layers of weight * sum (G - A)^2, and {layer: its gradient}, ready as seeds (Gatys et al. 2016, eq. 5).
 
     features: {layer: activation (N, C, H, W)}. targets: {layer: Gram matrix A (N, C, C)}, normalised. weights:
-    {layer: number}. masks: {layer: (H, W)} for `gram_matrix`, or None. The layers are those of `weights`; features of others are left alone.
+    {layer: number}. masks: {layer: (H, W)} for `gram_matrix`, or None. The layers are those of `weights`; features
+    of others are left alone.
     """
     value, gradients = 0.0, {}
     for layer, weight in weights.items():
-        for name, given in (("features", features), ("targets", targets)):
-            if layer not in given:
+        weight = _number(f"style_loss: weight at {layer}", weight)
+        for name, given in (("features", features), ("targets", targets), ("masks", masks)):
+            if given is not None and layer not in given:
                 raise unknown(f"layer in {name}", layer, given)
         mask = None if masks is None else masks[layer]
         G, A = gram_matrix(features[layer], mask=mask), np.asarray(targets[layer])
@@ -73,7 +76,7 @@ def tv_loss(img, weight):
 
     img (N, C, H, W). Each difference pulls its two pixels together: one gets +2*weight*d, the other -2*weight*d.
     """
-    img = np.asarray(img)
+    img, weight = _floats("tv_loss", img), _number("tv_loss: weight", weight)
     if img.ndim != 4:
         raise InputError(f"tv_loss: expected pictures (N, C, H, W), found shape {img.shape}")
     down = img[:, :, 1:, :] - img[:, :, :-1, :]
@@ -89,7 +92,7 @@ def tv_loss(img, weight):
 
 def l2_loss(x, weight):
     """weight * ||x||^2 and its gradient."""
-    x = np.asarray(x)
+    x, weight = _floats("l2_loss", x), _number("l2_loss: weight", weight)
     return weight * np.sum(x * x), 2 * weight * x
 
 
@@ -123,13 +126,13 @@ def score(logits, target):
 
 def _rows(features, mask):
     """features (N, C, H, W), weighed by the mask, as F (N, C, H*W)."""
-    features = np.asarray(features)
+    features = _floats("gram_matrix", features)
     if features.ndim != 4:
         raise InputError(f"gram_matrix: expected features (N, C, H, W), found shape {features.shape}")
     if mask is not None:
         if np.shape(mask) != features.shape[2:]:
             raise InputError(f"gram_matrix: expected a mask {features.shape[2:]}, found {np.shape(mask)}")
-        features = features * mask
+        features = features * np.asarray(mask, features.dtype)
     return features.reshape(*features.shape[:2], -1)
 
 
@@ -137,11 +140,11 @@ def _entries(features, normalize, mask):
     if not normalize:
         return 1
     _, c, h, w = np.shape(features)
-    return c * (h * w if mask is None else max(np.sum(np.square(mask)), 1e-12))
+    return c * (h * w if mask is None else max(float(np.sum(np.square(mask))), 1e-12))
 
 
 def _rows_and_targets(name, logits, target):
-    if logits.ndim != 2:
+    if logits.ndim != 2 or logits.size == 0:
         raise InputError(f"{name}: expected logits (N, classes), found shape {logits.shape}")
     n, classes = logits.shape
     target = np.asarray(target)
@@ -154,6 +157,21 @@ def _rows_and_targets(name, logits, target):
             f"{name}: target: expected 0 to {classes - 1}, found {target.min()} to {target.max()}"
         )
     return np.arange(n), np.broadcast_to(target, n)
+
+
+def _floats(function, array):
+    """As an array that can be differentiated: whole numbers of one byte would wrap around."""
+    array = np.asarray(array)
+    if array.dtype.kind not in "fc":
+        raise InputError(f"{function}: expected floats, found {array.dtype} of shape {array.shape}")
+    return array
+
+
+def _number(name, value):
+    """A weight as a plain float, which leaves float32 what it is."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
+        raise InputError(f"{name}: expected a finite number, found {value!r}")
+    return float(value)
 
 
 def _same_shape(function, name, expected, found):

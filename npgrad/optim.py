@@ -3,9 +3,10 @@
     x = optimizer.step(x, dx)                      one step; x an array, or a dict of arrays (parameters)
     x, losses = optimizer.advance(objective, x)    up to `optimizer.stride` steps of an objective
 
-An objective is a function x -> ({name: loss}, dx), where dx is the gradient of the sum of the losses. A step gives a new x and
-leaves the old one as it was. `state` is all that an optimizer remembers, a dict of numbers and arrays: put it back, and
-it goes on to the same bits. A learning rate is a number, or a schedule: a function of the number of steps taken.
+An objective is a function x -> ({name: loss}, dx), where dx is the gradient of the sum of the losses. A step gives
+a new x and leaves the old one as it was. `state` is all that an optimizer remembers, a dict of numbers and arrays:
+put it back, and it goes on to the same bits. A learning rate is a number, or a schedule: a function of the number of
+steps taken.
 """
 
 import math
@@ -34,7 +35,7 @@ class Optimizer:
             raise InputError(
                 f"{type(self).__name__}: expected a gradient for each array, found none or no array: {odd}"
             )
-        lr = self.lr(self.t) if callable(self.lr) else self.lr
+        lr = float(self.lr(self.t)) if callable(self.lr) else self.lr
         self.t += 1
         moved, memory = {}, {}
         for name, array in x.items():
@@ -53,7 +54,7 @@ class Optimizer:
 
     @property
     def state(self):
-        """Steps taken and the arrays remembered: {"t": int, "name/0": array, ...}. Arrays are never changed in place."""
+        """Steps taken and the arrays remembered: {"t": int, "name/0": array, ...}, none ever changed in place."""
         arrays = {f"{name}/{i}": a for name, memory in self._memory.items() for i, a in enumerate(memory)}
         return {"t": self.t, **arrays}
 
@@ -136,7 +137,8 @@ class LBFGS:
     """
 
     def __init__(self, stride=50, memory=10, bounds=None):
-        self.stride, self.memory, self.bounds = stride, memory, bounds
+        self.stride, self.memory = _from_one("stride", stride), _from_one("memory", memory)
+        self.bounds = bounds
         self.t = 0
 
     def advance(self, objective, x, iterations=None, show=None):
@@ -146,7 +148,7 @@ class LBFGS:
         """
         from scipy.optimize import minimize
 
-        iterations = min(iterations or self.stride, self.stride)
+        iterations = self.stride if iterations is None else min(iterations, self.stride)
         latest = {}
 
         def value_and_gradient(flat):
@@ -225,6 +227,12 @@ def _not_negative(name, value):
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
         raise InputError(f"{name}: expected a number >= 0, found {value!r}")
     return float(value)
+
+
+def _from_one(name, value):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"{name}: expected a whole number >= 1, found {value!r}")
+    return int(value)
 
 
 def _fraction(name, value):

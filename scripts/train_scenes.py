@@ -62,10 +62,16 @@ def validate(model, count=520):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
+    )
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's highest learning rate (default 0.001)")
+    parser.add_argument(
+        "--rate", type=float, default=1e-3, help="Adam's highest learning rate (default 0.001)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", metavar="FILE")
     parser.add_argument("--validate-every", type=int, default=1000, metavar="N")
@@ -73,7 +79,9 @@ def main():
 
     from tqdm import tqdm
 
-    optimizer = Adam(cosine(args.rate, args.steps, warmup=args.steps // 20), weight_decay=1e-4, decoupled=True)
+    optimizer = Adam(
+        cosine(args.rate, args.steps, warmup=args.steps // 20), weight_decay=1e-4, decoupled=True
+    )
     bar = tqdm(total=args.steps, unit="step", mininterval=10)
     smooth = {}
 
@@ -82,7 +90,8 @@ def main():
             smooth[name] = 0.95 * smooth.get(name, value) + 0.05 * value
         bar.update(step - bar.n)
         bar.set_postfix_str(
-            f"loss {smooth['loss']:.3f}, accuracy {smooth['accuracy']:.1%}, {smooth['rate']:.0f} scenes/s", refresh=False
+            f"loss {smooth['loss']:.3f}, accuracy {smooth['accuracy']:.1%}, {smooth['rate']:.0f} scenes/s",
+            refresh=False,
         )
 
     def checked(model):
@@ -97,7 +106,10 @@ def main():
         )  # fmt: skip
     bar.close()
     if result.interrupted:
-        print(f"interrupted at step {result.steps}; the same command goes on from the checkpoint", file=sys.stderr)
+        print(
+            f"interrupted at step {result.steps}; the same command goes on from the checkpoint",
+            file=sys.stderr,
+        )
         return 130
     return finish(result, args.output)
 

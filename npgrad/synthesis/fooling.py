@@ -14,9 +14,10 @@ from npgrad.synthesis.scores import lead, one_picture, probability, score_gradie
 class Fooling(Synthesis):
     """A fooling image, and how well it fools.
 
-    target: the class aimed at. reached: whether it leads (by `margin`). norm: the change's Euclidean norm, in
-    normalised units. largest_change: of one pixel's value, on the scale 0..255. before, after: the top class of
-    the picture before and after. probability: the target's, after. reason: why it was not reached.
+    target: the class aimed at, or away from if not `targeted`. reached: whether it leads (by `margin`), or no
+    longer does. norm: the change's Euclidean norm, in normalised units. largest_change: of one pixel's value, on
+    the scale 0..255. before, after: the top class of the picture before and after. probability: the target's,
+    after. reason: why it was not reached.
     """
 
     target: int = 0
@@ -27,11 +28,13 @@ class Fooling(Synthesis):
     after: int = 0
     probability: float = 0.0
     reason: str = ""
+    targeted: bool = True
 
     def __repr__(self):
+        goal = f"target {self.target}" if self.targeted else f"away from {self.target}"
         state = "reached" if self.reached else f"NOT reached ({self.reason})"
         return (
-            f"Fooling(class {self.before} -> {self.after}; target {self.target} {state} in {self.steps} steps, "
+            f"Fooling(class {self.before} -> {self.after}; {goal}: {state} in {self.steps} steps, "
             f"probability {self.probability:.1%}; change: norm {self.norm:.3g}, at most {self.largest_change:.3g}/255)"
         )
 
@@ -71,14 +74,13 @@ def make_fooling_image(
         "rate": learning_rate,
         "margin": margin,
         "clip": clip,
+        "rounded": rounded,
     }
     reason = f"{max_iter} steps were not enough"
     with Run(x, max_iter, rng, ascent, callback, checkpoint, settings=settings) as run:
         for _ in run:
             tape, g = score_gradient(model, run.image, target)
-            if is_top(tape.output, target, margin) and (
-                not rounded or is_top(model(as_saved(model, run.image)), target, margin)
-            ):
+            if fools(model, run.image, tape.output, target, margin, rounded):
                 break
             if not g.any():
                 reason = "its gradient is 0 everywhere"
@@ -86,12 +88,21 @@ def make_fooling_image(
             image = ascent.step(run.image, g)
             image = image if limits is None else np.clip(image, *limits)
             run.update(image, {"score": tape.output[0, target], "lead": lead(tape.output, target)})
-    return report(model, x, run.image, target, margin, run, reason)
+    return report(model, x, run, target, reason, margin, rounded)
+
+
+def fools(model, image, logits, target, margin=0.0, rounded=False, targeted=True):
+    """Is a picture with these logits taken for the target, or no longer, if not targeted? rounded: as a file, too."""
+    if is_top(logits, target, margin) is not targeted:
+        return False
+    return not rounded or fools(
+        model, image, model(as_saved(model, image)), target, margin, targeted=targeted
+    )
 
 
 def is_top(logits, target, margin=0.0):
     """Is the target the top class, and ahead of the next by more than the margin (if there is one)?"""
-    return int(logits.argmax()) == target and (not margin or lead(logits, target) > margin)
+    return bool(logits.argmax() == target and (not margin or lead(logits, target) > margin))
 
 
 def as_saved(model, x):
@@ -108,11 +119,12 @@ def picture_limits(model, x):
     return (0 - mean) / std, (1 - mean) / std
 
 
-def report(model, x, image, target, margin, run, reason):
-    """The Fooling that tells what became of x."""
+def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=True):
+    """The Fooling that tells what became of x; `reason` if it was not reached."""
+    image = run.image
     logits, change = model(image), image - x
     std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
-    reached = is_top(logits, target, margin)
+    reached = fools(model, image, logits, target, margin, rounded, targeted)
     return Fooling(
         image=image,
         steps=run.t,
@@ -120,10 +132,11 @@ def report(model, x, image, target, margin, run, reason):
         interrupted=run.interrupted,
         target=target,
         reached=reached,
-        norm=float(np.linalg.norm(change)),
+        norm=float(np.linalg.norm(change.ravel())),  # in one order, whatever the order in memory
         largest_change=float(np.abs(change * std).max() * 255),
         before=int(model(x).argmax()),
         after=int(logits.argmax()),
         probability=probability(logits, target),
         reason="" if reached else ("interrupted" if run.interrupted else reason),
+        targeted=targeted,
     )

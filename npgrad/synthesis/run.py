@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad import checkpoints
 from npgrad.attribution.copies import generator, whole_number
-from npgrad.synthesis import checkpoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,8 @@ class Run:
     rng, optimizer: what the steps draw and remember; both go into checkpoints. callback(step, image, losses) is
     called after every step; `image` is not to be changed. checkpoint: a file that is written every `every`
     steps, at Ctrl-C and at the end; if it exists, the run goes on from it, to the same bits as if it had not been
-    interrupted. settings: {name: value} of all that decides the result; a checkpoint made with others is refused.
+    interrupted. settings: {name: value} of all that decides the result; a checkpoint made with others is refused
+    (where rng is None, the checkpoint's own draws go on).
 
     KeyboardInterrupt, be it Ctrl-C or raised by the callback, ends the `with` block quietly.
     """
@@ -54,15 +55,16 @@ class Run:
         self.steps = whole_number(steps, "steps", 0)
         self.rng = generator(rng)
         self.optimizer = optimizer
-        self.image, self.t, self.losses = x, 0, {}
+        self.image, self.t, self.losses = _channels_last(x), 0, {}
         self.interrupted = self.finished = False
         self._callback, self._path, self._every = callback, checkpoint, every
         if checkpoint is not None:
-            begin = {"image": x, "steps": steps, "rng": self.rng.bit_generator.state}
+            draws = None if rng is None else self.rng.bit_generator.state
+            begin = {"image": x, "steps": self.steps, "rng": draws}
             self._settings = checkpoints.fingerprint({**begin, **(settings or {})})
             stored = checkpoints.read(checkpoint, self._settings)
             if stored is not None:
-                self._restore(stored)
+                self._restore(*stored)
         self._kept = self._state()
         if checkpoint is not None:
             self._save()  # a place that cannot be written is found out before the work, not after
@@ -86,12 +88,12 @@ class Run:
 
     def keep(self, image, t):
         """The end of a round, step `t`: from here the run can go on."""
-        self.image, self.t = image, t
+        self.image, self.t = _channels_last(image), t
         self._kept = self._state()
         self._save_when_due()
 
     def _note(self, image, losses):
-        self.image, self.t = image, self.t + 1
+        self.image, self.t = _channels_last(image), self.t + 1
         for name, value in losses.items():
             self.losses.setdefault(name, []).append(float(value))
 
@@ -110,28 +112,45 @@ class Run:
             "noted": {name: len(values) for name, values in self.losses.items()},
         }
 
-    def _restore(self, stored):
-        self.image, self.t, self.finished = stored["image"], stored["t"], stored["finished"]
-        self.losses = stored["losses"]
-        self.rng.bit_generator.state = stored["rng"]
-        if self.optimizer is not None:
-            self.optimizer.state = stored["optimizer"]
+    def _restore(self, arrays, rest):
+        try:
+            self.image = _channels_last(arrays.pop("image"))
+            self.t, self.finished = int(rest["t"]), bool(rest["finished"])
+            self.losses = {name: list(map(float, values)) for name, values in rest["losses"].items()}
+            self.rng.bit_generator.state = rest["rng"]
+            if self.optimizer is not None:
+                remembered = {name.removeprefix("optimizer/"): array for name, array in arrays.items()}
+                self.optimizer.state = remembered
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise checkpoints.damaged(self._path, error) from None
 
     def _save_when_due(self):
         if self._path is not None and (self.t % self._every == 0 or self.finished or self.t >= self.steps):
             self._save()
 
     def _save(self):
-        losses = {name: self.losses[name][:count] for name, count in self._kept["noted"].items()}
-        checkpoints.write(self._path, self._settings, {**self._kept, "losses": losses})
+        kept = self._kept
+        arrays = {f"optimizer/{name}": array for name, array in kept["optimizer"].items()}
+        rest = {name: kept[name] for name in ("rng", "t", "finished")}
+        losses = {name: self.losses[name][:count] for name, count in kept["noted"].items()}
+        checkpoints.write(
+            self._path, self._settings, {"image": kept["image"], **arrays}, {**rest, "losses": losses}
+        )
+        self._saved = kept
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, traceback):
-        if kind is None or not issubclass(kind, KeyboardInterrupt):
-            return False
-        self.interrupted = True
-        if self._path is not None:
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        self.interrupted = interrupted
+        if self._path is not None and (kind is None or interrupted) and self._saved is not self._kept:
             self._save()
-        return True
+        return interrupted
+
+
+def _channels_last(image):
+    """The same picture in one fixed order in memory. A checkpoint forgets it, and a sum's last bits depend on it."""
+    if image.ndim != 4:
+        return image
+    return np.ascontiguousarray(image.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

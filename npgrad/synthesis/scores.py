@@ -23,12 +23,21 @@ def score_gradient(model, x, target):
     of the score without this ReLU, which says how to wake the class up.
     """
     tape = model.forward(x)
-    seed = losses.score(tape.output, target)[1]
+    return tape, waking_gradient(tape, losses.score(tape.output, target)[1], target)
+
+
+def waking_gradient(tape, seed, target):
+    """The gradient by the picture for a `seed` at the scores; if class `target` is shut off, it is woken up.
+
+    Its own part of the seed then goes past the final ReLU, and what comes through is added to the rest.
+    """
     dx = tape.backward(seed)["input"]
     relu = final_relu(tape)
-    if relu is not None and not dx.any():
-        dx = tape.backward(seed, rules={relu: lambda record, dy: dy})["input"]
-    return tape, dx
+    if relu is not None and tape.output[0, target] == 0:
+        only = np.zeros_like(seed)
+        only[0, target] = seed[0, target]
+        dx = dx + tape.backward(only, rules={relu: lambda record, dy: dy})["input"]
+    return dx
 
 
 def final_relu(tape):
