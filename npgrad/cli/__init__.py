@@ -10,13 +10,30 @@ import sys
 import warnings
 
 from npgrad import __version__
-from npgrad.cli import attribute, classify, evaluate, gradcheck, layers, weights
+from npgrad.cli import (
+    attribute,
+    classify,
+    dream,
+    evaluate,
+    fool,
+    gradcheck,
+    invert,
+    layers,
+    style,
+    visualize,
+    weights,
+)
 from npgrad.errors import NpgradError
 
 COMMANDS = {
     "classify": classify,
     "attribute": attribute,
     "evaluate": evaluate,
+    "fool": fool,
+    "visualize": visualize,
+    "style": style,
+    "invert": invert,
+    "dream": dream,
     "layers": layers,
     "gradcheck": gradcheck,
     "weights": weights,
@@ -26,6 +43,10 @@ EXAMPLES = """examples:
   npgrad weights get squeezenet1_1
   npgrad classify cat.jpg --weights squeezenet1_1
   npgrad attribute cat.jpg --weights squeezenet1_1 -o cat-saliency.png
+  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1 -o fish.png
+  npgrad visualize flamingo --weights squeezenet1_1 -o flamingo.png
+  npgrad style town.jpg painting.jpg --preset starry_night --weights squeezenet1_1 -o town-by-night.png
+  npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1 -o cat-remembered.png
   npgrad layers --arch squeezenet1_0
 
 `npgrad COMMAND --help` tells more about each command."""

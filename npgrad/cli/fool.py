@@ -1,0 +1,223 @@
+"""Change a picture a little, and the network sees something else.
+
+The result is the whole photo, at the size that the network's preprocessing gives it, and only the middle, which is what
+the network looks at, is changed. Then the file is read again and classified: what is reported is what the
+file gets, and `npgrad classify` says the same. Exit code 1: the network is not fooled."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from npgrad.cli import making
+from npgrad.cli.common import network, print_json, table
+from npgrad.errors import InputError, unknown
+from npgrad.files import shown
+from npgrad.images import open_image
+
+HELP = "change a picture a little, and the network sees something else"
+EXAMPLES = """examples:
+  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5
+  npgrad fool cat.jpg --target 1 --weights squeezenet1_1.h5 --margin 3 -o fish.png --compare fish-sheet.png
+  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5 --method pgd --epsilon 4
+  npgrad fool cat.jpg --weights squeezenet1_1.h5 --method fgsm --epsilon 2"""
+
+# method -> how many steps it takes at most, and the options that it has besides those of every run
+METHODS = {
+    "ascent": (100, ("steps", "learning_rate", "margin", "checkpoint")),
+    "fgsm": (1, ("epsilon",)),
+    "pgd": (10, ("steps", "epsilon", "norm", "checkpoint")),
+    "smallest": (50, ("steps", "checkpoint")),
+}
+_OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint")
+
+
+def add_arguments(parser):
+    parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument(
+        "--target",
+        metavar="INDEX|NAME",
+        help="the class to be seen; all methods but ascent do without: any but the one seen now",
+    )
+    parser.add_argument(
+        "--method",
+        default="ascent",
+        metavar="NAME",
+        help="ascent (the default): steps along the gradient of the class's score, until it is seen; "
+        "fgsm: one step, the same for every value; pgd: many steps, no farther than epsilon; "
+        "smallest: the smallest change that can be found",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="R", help="ascent: a step's length (1; the homework has 10)"
+    )
+    parser.add_argument(
+        "--margin", type=float, metavar="M", help="ascent: until the score leads by more than this (0)"
+    )
+    parser.add_argument(
+        "--epsilon",
+        type=float,
+        metavar="E",
+        help="fgsm, pgd: the most that a value may change, of 255 (8); with --norm l2 the most that the change's "
+        "norm may be, of values 0..1 (2)",
+    )
+    parser.add_argument("--norm", choices=("linf", "l2"), help="pgd: what epsilon limits (linf)")
+    parser.add_argument("--compare", metavar="FILE.png", help="also a sheet: before, the change, after")
+    making.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
+
+
+def run(args):
+    options = _options(args)
+    model = network(args)
+    target = None if args.target is None else model.class_index(args.target)
+    wanted = "fooled" if target is None else model.class_name(target)
+    args.output = args.output or making.file_name(Path(args.image).stem, wanted)
+    making.check_files(args, [args.image, args.weights])
+    x = model.preprocess(args.image)
+    photo = _Photo(model, args.image, x)
+    with making.Making(args, args.steps or METHODS[args.method][0], photo.changed, photo.frame) as follow:
+        result = _make(args.method, model, x, target, args.seed, follow, options)
+    interrupted = follow.save(result)
+    if args.compare:
+        _compare(model, photo, result, args.compare)
+    seen = model.predict([args.image, args.output], top=model.num_classes)
+    reason = _why_not(model, seen, target, result)
+    _report(model, seen, target, result, reason, follow, args)
+    if reason and not interrupted:
+        print(f"npgrad: {reason}; {shown(args.output)} holds the picture", file=sys.stderr)
+    return interrupted or (1 if reason else 0)
+
+
+def _options(args):
+    """The options that were given, if the method takes them."""
+    if args.method not in METHODS:
+        raise unknown("method", args.method, METHODS)
+    given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
+    takes = METHODS[args.method][1]
+    for key in given:
+        if key not in takes:
+            raise InputError(
+                f"{args.method} takes no {_flag(key)}; its options: {', '.join(map(_flag, takes))}"
+            )
+    if args.target is None and args.method == "ascent":
+        raise InputError("--target: ascent needs the class to be seen, found none")
+    return given
+
+
+def _flag(key):
+    return "--" + key.replace("_", "-")
+
+
+def _make(method, model, x, target, seed, callback, options):
+    """The Fooling of the method called so."""
+    from npgrad.synthesis import adversarial, fooling
+
+    options = {"callback": callback, **options}
+    if method == "ascent":
+        if "steps" in options:
+            options["max_iter"] = options.pop("steps")
+        options = {"learning_rate": 1.0, "rng": seed, **options}
+        return fooling.make_fooling_image(model, x, target, clip=True, **options)
+    if method == "smallest":
+        return adversarial.smallest_perturbation(model, x, target, rng=seed, **options)
+    if "epsilon" in options and options.get("norm") != "l2":
+        options["epsilon"] /= 255
+    if method == "fgsm":
+        return adversarial.fgsm(model, x, target, targeted=target is not None, **options)
+    return adversarial.pgd(model, x, target, targeted=target is not None, rng=seed, **options)
+
+
+class _Photo:
+    """The whole photo as the network's preprocessing resizes it, and the part in the middle that the network sees.
+
+    A file of it is neither resized nor cropped otherwise when it is classified.
+    """
+
+    def __init__(self, model, path, x):
+        from PIL import Image
+
+        self.model, seen, picture = model, model.preprocessing, open_image(path)
+        self.before = model.deprocess(x)[0]
+        width, height = (round(seen.resize * side / min(picture.size)) for side in picture.size)
+        self.pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        left, top = round((width - seen.crop) / 2), round((height - seen.crop) / 2)
+        self.middle = slice(top, top + seen.crop), slice(left, left + seen.crop)
+
+    def changed(self, image):
+        """The whole photo with the run's image in its middle: uint8 (H, W, 3)."""
+        pixels = self.pixels.copy()
+        pixels[self.middle] = self.model.deprocess(image)[0]
+        return pixels
+
+    def three(self, image):
+        """Before, the change around grey, after: each uint8 (crop, crop, 3); and how much the change is magnified."""
+        after = self.model.deprocess(image)[0]
+        change = after.astype(int) - self.before
+        factor = max(1, int(127 / max(1, np.percentile(np.abs(change), 99.9))))
+        return (self.before, np.clip(128 + factor * change, 0, 255).astype(np.uint8), after), factor
+
+    def frame(self, image):
+        """A frame of the animation: what the network sees, and beside it the magnified change."""
+        (_, change, after), _ = self.three(image)
+        return np.hstack([after, change])
+
+
+def _compare(model, photo, result, path):
+    """A sheet of three: before, the change, after."""
+    from npgrad.display import contact_sheet
+    from npgrad.images import save_png
+
+    tiles, factor = photo.three(result.image)
+    tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # twice as large, pixel by pixel
+    before, after = (model.class_name(index) for index in (result.before, result.after))
+    labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]
+    save_png(contact_sheet(tiles, labels, columns=3), path)
+
+
+def _why_not(model, seen, target, result):
+    """Why the file does not fool the network as it should, or ""."""
+    before, after = (classes[0][0] for classes in seen)
+    if target is None:
+        return "" if after != before else f"it is still seen as {model.class_name(before)}"
+    name = model.class_name(target)
+    if not result.reached:
+        return f"{name} was not reached: {result.reason}"
+    if after != target:
+        return f"{name} was reached, but is lost in the file ({model.class_name(after)}); a .png keeps every pixel"
+    return ""
+
+
+def _report(model, seen, target, result, reason, follow, args):
+    """Before and after, as the files are classified."""
+    before, after = ({index: p for index, _, p in classes} for classes in seen)
+    shown_classes = dict.fromkeys([seen[0][0][0], *([] if target is None else [target]), seen[1][0][0]])
+    if args.json:
+        classes = [
+            {"index": i, "name": model.class_name(i), "before": before[i], "after": after[i]}
+            for i in shown_classes
+        ]
+        print_json(
+            {
+                "image": args.image,
+                "method": args.method,
+                "target": target,
+                "before": seen[0][0][0],
+                "after": seen[1][0][0],
+                "fooled": not reason,
+                "reason": reason,
+                "classes": classes,
+                "norm": result.norm,
+                "largest_change": result.largest_change,
+                "compare": args.compare,
+                **follow.report(result),
+            }
+        )
+        return
+    rows = [["", "before", "after"]]
+    rows += [[f"{model.class_name(i)} ({i})", f"{before[i]:.2%}", f"{after[i]:.2%}"] for i in shown_classes]
+    print(table(rows, right=(1, 2)))
+    steps = "1 step" if result.steps == 1 else f"{result.steps} steps"
+    print(
+        f"{args.method}, {steps}; the change has norm {result.norm:.3g}, "
+        f"and at most {result.largest_change:.3g} of 255 in a pixel"
+    )
+    print(f"{args.image} -> {args.output}")

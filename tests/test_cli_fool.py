@@ -1,0 +1,91 @@
+"""The command `fool`: what it reports is what the file gets."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_cli import run  # noqa: F401 - a fixture
+from test_cli_synthesis import folder, make, pixels  # noqa: F401 - fixtures
+
+import npgrad
+from npgrad.synthesis import adversarial
+from npgrad.synthesis.fooling import make_fooling_image
+
+
+def test_what_is_reported_of_a_fooling_image_is_what_its_file_gets(make, folder):  # noqa: F811
+    code, out, err = make("fool PHOTO --target two_words --learning-rate 0.1 --json")
+    assert (code, err) == (0, [])
+    result = json.loads(out)
+    assert result["output"] == "photo-two_words.png"
+    assert (result["before"], result["after"], result["fooled"], result["reason"]) == (1, 2, True, "")
+    _, out, _ = make("classify photo-two_words.png --json")
+    classes = {c["index"]: c["probability"] for c in json.loads(out)[0]["classes"]}
+    assert {c["index"]: c["after"] for c in result["classes"]} == {i: classes[i] for i in (1, 2)}
+    _, out, _ = make("classify PHOTO --json")
+    classes = {c["index"]: c["probability"] for c in json.loads(out)[0]["classes"]}
+    assert {c["index"]: c["before"] for c in result["classes"]} == {i: classes[i] for i in (1, 2)}
+
+    model = npgrad.load(folder / "net.h5")
+    x = model.preprocess(folder / "photo.png")
+    expected = make_fooling_image(model, x, 2, learning_rate=0.1, clip=True)
+    assert (result["steps"], result["norm"]) == (expected.steps, expected.norm)
+    changed, photo = pixels("photo-two_words.png"), pixels(folder / "photo.png")
+    assert changed.shape == (40, 60, 3)
+    np.testing.assert_array_equal(changed[4:36, 14:46], model.deprocess(expected.image)[0])
+    unchanged = np.array(Image.fromarray(photo).resize((60, 40), Image.Resampling.BILINEAR))
+    unchanged[4:36, 14:46] = changed[4:36, 14:46]
+    np.testing.assert_array_equal(changed, unchanged)
+
+
+def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):  # noqa: F811
+    model = npgrad.load(folder / "net.h5")
+    made = make_fooling_image(model, model.preprocess(folder / "photo.png"), 2, learning_rate=0.1, clip=True)
+    code, out, err = make("fool PHOTO --target 2 --learning-rate 0.1 --compare sheet.png -o out.png")
+    assert (code, err) == (0, [])
+    lines = out.splitlines()
+    assert lines[0].split() == ["before", "after"]
+    assert [line.split("(")[0].strip() for line in lines[1:3]] == ["dog", "two words"]
+    sizes = f"norm {made.norm:.3g}, and at most {made.largest_change:.3g} of 255 in a pixel"
+    assert lines[3] == f"ascent, {made.steps} steps; the change has {sizes}"
+    assert lines[4].endswith("photo.png -> out.png")
+    sheet = pixels("sheet.png")
+    assert sheet.shape[1] > 3 * 64
+    grey = (sheet == 128).all(axis=-1).sum()
+    assert 100 < grey < 64 * 64  # the change is around grey
+
+
+def test_a_class_that_is_not_reached(make):  # noqa: F811
+    code, out, err = make("fool PHOTO --target 0 --steps 4 -o out.png")
+    assert code == 1
+    assert err == ["npgrad: cat was not reached: 4 steps were not enough; out.png holds the picture"]
+    assert pixels("out.png").shape == (40, 60, 3)
+    code, out, err = make("fool PHOTO --target 2 --learning-rate 0.1 -o out.gif")
+    assert code == 1
+    assert "two words was reached, but is lost in the file (dog); a .png keeps every pixel" in err[0]
+
+
+@pytest.mark.parametrize("target", [None, "two_words"])
+@pytest.mark.parametrize(
+    ("options", "function", "keywords"),
+    [
+        ("fgsm --epsilon 12", adversarial.fgsm, {"epsilon": 12 / 255}),
+        ("pgd", adversarial.pgd, {}),
+        ("pgd --epsilon 4 --steps 7", adversarial.pgd, {"epsilon": 4 / 255, "steps": 7}),
+        ("pgd --norm l2 --epsilon 1.5", adversarial.pgd, {"norm": "l2", "epsilon": 1.5}),
+        ("smallest --steps 9", adversarial.smallest_perturbation, {"steps": 9}),
+    ],
+)
+def test_the_other_methods(make, folder, options, function, keywords, target):  # noqa: F811
+    flag = f"--target {target}" if target else ""
+    code, out, err = make(f"fool PHOTO {flag} --method {options} --json")
+    result = json.loads(out)
+    model = npgrad.load(folder / "net.h5")
+    if target and function is not adversarial.smallest_perturbation:
+        keywords = {**keywords, "targeted": True}
+    expected = function(model, model.preprocess(folder / "photo.png"), target, **keywords)
+    assert (result["norm"], result["steps"]) == (expected.norm, expected.steps)
+    assert result["fooled"] == (code == 0)
+    assert result["fooled"] == (result["after"] == 2 if target else result["after"] != 1)
+    assert result["output"] == ("photo-two_words.png" if target else "photo-fooled.png")
+    assert len(err) == (0 if result["fooled"] else 1)

@@ -1,0 +1,300 @@
+"""The commands that make pictures: what they write, say and return; interrupted, resumed, animated, refused."""
+
+import functools
+import json
+import os
+
+import numpy as np
+import pytest
+import tqdm
+from PIL import Image, ImageSequence
+from test_cli import run  # noqa: F401 - a fixture
+
+import npgrad
+from npgrad.cli.making import Making
+from npgrad.models import squeezenet1_1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small network that looks at 32 px, and two photos."""
+    folder = tmp_path_factory.mktemp("inputs")
+    model = squeezenet1_1(num_classes=5, rng=1)
+    names = ("cat", "dog", "two words", "crane", "crane")
+    small = npgrad.Preprocessing(resize=40, crop=32)
+    npgrad.Model(model.network, names, small, model.architecture, model.aliases).save(folder / "net.h5")
+    for seed, name in enumerate(("photo.png", "painting.png")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((90, 60)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def make(run, folder):  # noqa: F811
+    """make("fool PHOTO --target 2") -> (exit code, stdout, the lines of stderr that are not the progress bar)."""
+
+    def make(line):
+        words = (
+            line.replace("PHOTO", f"{folder}/photo.png").replace("PAINTING", f"{folder}/painting.png").split()
+        )
+        code, out, err = run(*words, "--weights", folder / "net.h5")
+        lines = [part.strip() for part in err.replace("\r", "\n").splitlines()]
+        return code, out, [part for part in lines if part and "step/s" not in part and "s/step" not in part]
+
+    return make
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """interrupt(7): Ctrl-C once, right after step 7."""
+
+    def interrupt(at):
+        goes_on = Making.__call__
+
+        def call(self, step, image, losses):
+            goes_on(self, step, image, losses)
+            if step == at:
+                monkeypatch.setattr(Making, "__call__", goes_on)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Making, "__call__", call)
+
+    return interrupt
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.array(picture.convert("RGB"))
+
+
+def frames(path):
+    with Image.open(path) as file:
+        return [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(file)]
+
+
+# each command with few steps, and how many these are
+RUNS = {
+    "fool": ("fool PHOTO --target 2 --learning-rate 0.1 --steps 12", 12),
+    "visualize": ("visualize dog --steps 12", 12),
+    "pixels": ("visualize dog --method pixels --steps 12", 12),
+    "channel": ("visualize --layer fire3 --channel 4 --neuron 1,1 --steps 12", 12),
+    "style": ("style PHOTO PAINTING --size 32 --style-size 36 --steps 12", 12),
+    "sizes": ("style PHOTO PAINTING --sizes 24,32 --style-size 36 --steps 6", 12),
+    "invert": ("invert PHOTO --layer fire4 --steps 12", 12),
+    "dream": ("dream PHOTO --layer fire4 --size 40 --octaves 2 --steps 6", 12),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_snapshots_animation_and_picture(make, name):
+    line, steps = RUNS[name]
+    code, out, err = make(f"{line} --every 5 -o out.png --animate run.gif")
+    assert code == (1 if name == "fool" else 0)
+    assert not err or name == "fool"
+    assert f"{steps} steps" in out
+    assert "out.png" in out
+    assert sorted(os.listdir()) == ["out-0005.png", "out-0010.png", "out.png", "run.gif"]
+    assert not np.array_equal(pixels("out-0005.png"), pixels("out-0010.png"))
+    shown = frames("run.gif")
+    assert len(shown) == steps
+    if name != "fool":  # there the change is shown beside
+        height, width = pixels("out.png").shape[:2]
+        assert shown[-1].shape == (height, width, 3)
+        assert np.abs(shown[-1].astype(int) - pixels("out.png")).mean() < 25
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_interrupted_and_gone_on_with(make, interrupt, name):
+    line, steps = RUNS[name]
+    code, _, _ = make(f"{line} -o whole.png --checkpoint whole.ckpt")
+    assert code == (1 if name == "fool" else 0)
+    interrupt(8)
+    code, out, err = make(f"{line} -o out.png --checkpoint run.ckpt --animate run.webp")
+    assert code == 130
+    message = "npgrad: interrupted at step 8; out.png holds the latest picture; the same command goes on from run.ckpt"
+    assert err == [message]
+    assert "8 steps" in out
+    assert len(frames("run.webp")) == 8
+    half = pixels("out.png")
+    code, _, err = make(f"{line} -o out.png --checkpoint run.ckpt")
+    assert err[0] == f"npgrad: going on from step 8 of {steps}"
+    assert code == (1 if name == "fool" else 0)
+    with open("out.png", "rb") as a, open("whole.png", "rb") as b:
+        assert a.read() == b.read()
+    assert not np.array_equal(half, pixels("out.png"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_json(make, name):
+    line, steps = RUNS[name]
+    code, out, err = make(f"{line} --json --animate run.webp")
+    result = json.loads(out)
+    assert result["steps"] == steps
+    assert result["interrupted"] is False
+    assert result["animation"] == "run.webp"
+    assert all(isinstance(value, float) for value in result["losses"].values())
+    assert sorted(os.listdir()) == sorted([result["output"], "run.webp"])
+
+
+@pytest.mark.parametrize("name", ["pixels", "style", "invert", "dream"])
+def test_the_seed_decides(make, name):
+    line, _ = RUNS[name]
+    line += " --start noise" if name == "style" else ""
+    for seed, output in ((1, "a.png"), (1, "b.png"), (2, "c.png")):
+        assert make(f"{line} --seed {seed} -o {output}")[0] == 0
+    np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
+    assert not np.array_equal(pixels("a.png"), pixels("c.png"))
+
+
+def test_an_interrupted_run_without_a_checkpoint(make, interrupt):
+    interrupt(3)
+    code, out, err = make(f"{RUNS['fool'][0]} -o out.jpg --json")
+    assert (code, err) == (130, ["npgrad: interrupted at step 3; out.jpg holds the latest picture"])
+    result = json.loads(out)
+    assert (result["steps"], result["interrupted"], result["fooled"]) == (3, True, False)
+    assert os.listdir() == ["out.jpg"]
+
+
+def test_a_run_that_had_ended(make):
+    line = f"{RUNS['invert'][0]} --checkpoint run.ckpt -o"
+    assert make(f"{line} a.png")[0] == 0
+    code, out, err = make(f"{line} b.png")
+    assert (code, err) == (0, ["npgrad: run.ckpt: this run had come to its end, after step 12"])
+    np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
+
+
+def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(
+        "tqdm.tqdm", functools.partial(tqdm.tqdm, mininterval=0)
+    )  # else quick steps are not drawn
+    _, _, err = run(*f"invert {folder}/photo.png --layer fire4 --steps 3 --weights {folder}/net.h5".split())
+    assert "invert:" in err
+    assert "3/3" in err
+    assert "content=" in err and "tv=" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("fool PHOTO --target 5", "expected 0 to 4; found 5"),
+        ("fool PHOTO --target catt", "no class 'catt'; nearest: cat"),
+        ("fool PHOTO", "--target: ascent needs the class to be seen, found none"),
+        ("fool PHOTO --target 1 --method pdg", "no method 'pdg'; nearest: pgd"),
+        (
+            "fool PHOTO --target 1 --epsilon 3",
+            "ascent takes no --epsilon; its options: --steps, --learning-rate",
+        ),
+        ("fool PHOTO --target 1 --method fgsm --margin 3", "fgsm takes no --margin; its options: --epsilon"),
+        ("fool PHOTO --target 1 --learning-rate -1", "lr: expected a number >= 0, found -1.0"),
+        ("fool PHOTO --target 1 --margin nan", "margin: expected a number >= 0, found nan"),
+        ("fool PHOTO --target 1 -o PHOTO", "photo.png: this is one of the inputs"),
+        ("fool PHOTO --target 1 --compare PHOTO", "photo.png: this is one of the inputs"),
+        ("fool PHOTO --target 1 -o a.png --compare ./a.png", "a.png: two results would have this name"),
+        ("fool PHOTO --target 1 -o no/a.png", "no/a.png: cannot be written: there is no folder"),
+        ("fool PHOTO --target 1 -o a.xyz", "a.xyz: expected a picture's suffix (.png"),
+        ("fool PHOTO --target 1 -o .", ".: expected a picture's suffix"),
+        ("fool PHOTO --target 1 --animate a.mp4", "a.mp4: expected an animation's suffix (.gif, .webp)"),
+        ("fool PHOTO --target 1 --animate no/a.gif", "no/a.gif: cannot be written"),
+        ("fool PHOTO --target 1 --checkpoint no/a.ckpt", "no/a.ckpt: cannot be written"),
+        ("fool PHOTO --target 1 --checkpoint PHOTO", "photo.png: this is one of the inputs"),
+        ("fool missing.png --target 1", "missing.png: no such file"),
+        ("visualize catt", "no class 'catt'; nearest: cat"),
+        ("visualize crane", "crane is two classes: 3, 4"),
+        ("visualize", "expected a CLASS, or --layer and --channel, found none"),
+        ("visualize dog --layer fire3", "expected a CLASS, or --layer and --channel, found both"),
+        ("visualize dog --channel 3", "--channel: belongs to a --layer, found class 'dog'"),
+        ("visualize --layer fire3", "which channel of it? expected --channel N, found none"),
+        ("visualize --layer fier3 --channel 1", "no layer 'fier3'; nearest: fire3"),
+        ("visualize --layer fire3 --channel 4000", "channel: expected 0 to 127 at fire3, found 4000"),
+        ("visualize dog --method furier", "no method 'furier'; nearest: fourier"),
+        ("visualize dog --size 3", "this network takes pictures from 17x17 px"),
+        ("style PHOTO PAINTING --preset stary_night", "no preset 'stary_night'; nearest: starry_night"),
+        ("style PHOTO PAINTING --optimizer adm", "no optimizer 'adm'; nearest: adam"),
+        ("style PHOTO PAINTING --content-layer fier3", "no layer 'fier3'; nearest: fire3"),
+        ("style PHOTO PAINTING --start elsewhere.png", "elsewhere.png: no such file"),
+        ("style PHOTO PAINTING --blend 1,2", "blend"),
+        ("style PHOTO PAINTING --mask missing.png", "missing.png: no such file"),
+        ("style PHOTO PAINTING -o PAINTING", "painting.png: this is one of the inputs"),
+        ("style PHOTO missing.png", "missing.png: no such file"),
+        ("dream PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
+        ("dream PHOTO --layer fire3 --channel 128", "channel: expected 0 to 127 at fire3, found 128"),
+        ("dream PHOTO --layer fire3 --size 9000", "--size: 13500x9000 px would take gigabytes"),
+        ("dream PHOTO --layer fire3 -o PHOTO", "photo.png: this is one of the inputs"),
+        ("invert PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
+        ("invert PHOTO --layer fire3 --optimizer adm", "no optimizer 'adm'; nearest: adam"),
+        ("invert PHOTO --layer fire3 --tv-weight -1", "tv_weight: expected a number >= 0, found -1.0"),
+        ("invert PHOTO --layer fire3 -o PHOTO", "photo.png: this is one of the inputs"),
+    ],
+)
+def test_a_mistake_gets_one_line_and_2(make, line, message):
+    code, out, err = make(line)
+    assert (code, out) == (2, "")
+    assert len(err) == 1
+    assert err[0].startswith("npgrad: ")
+    assert message in err[0]
+    assert os.listdir() == []
+
+
+def test_no_input_is_overwritten_by_whatever_name(make, folder):
+    photo = (folder / "photo.png").read_bytes()
+    os.symlink(folder / "photo.png", "link.png")
+    code, _, err = make("fool PHOTO --target 1 -o link.png")
+    assert (code, len(err)) == (2, 1)
+    assert "link.png: this is one of the inputs" in err[0]
+    code, _, err = make(f"invert PHOTO --layer fire3 -o a.png --checkpoint {folder}/net.h5")
+    assert (code, len(err)) == (2, 1)
+    assert "net.h5: this is one of the inputs" in err[0]
+    for name in ("run-0010.png", "run-0010x.png"):
+        with open(name, "wb") as file:
+            file.write(photo)
+    code, _, err = make("invert run-0010.png --layer fire3 --every 10 -o run.png")
+    assert (code, len(err)) == (2, 1)
+    assert "run-0010.png: a snapshot may replace this input" in err[0]
+    assert make("invert run-0010x.png --layer fire3 --every 10 --steps 1 -o run.png")[0] == 0
+    assert (folder / "photo.png").read_bytes() == photo
+
+
+def test_a_checkpoint_of_another_run_or_no_checkpoint(make):
+    assert make("invert PHOTO --layer fire3 --steps 2 -o a.png --checkpoint run.ckpt")[0] == 0
+    with open("run.ckpt", "rb") as file:
+        before = file.read()
+    for line in ("invert PHOTO --layer fire4 --steps 2", "visualize dog --steps 2"):
+        code, _, err = make(f"{line} -o b.png --checkpoint run.ckpt")
+        assert (code, len(err)) == (2, 1)
+        assert "run.ckpt: this checkpoint was made with other settings" in err[0]
+    with open("run.ckpt", "rb") as file:
+        assert file.read() == before
+    with open("notes.txt", "w") as file:
+        file.write("not to be lost")
+    code, _, err = make("visualize dog --steps 2 -o b.png --checkpoint notes.txt")
+    assert (code, len(err)) == (2, 1)
+    assert "notes.txt: not a checkpoint of npgrad" in err[0]
+    with open("notes.txt") as file:
+        assert file.read() == "not to be lost"
+    assert "b.png" not in os.listdir()
+
+
+def test_style_options_reach_the_run(make, folder):
+    """Each option changes the picture, and a mask keeps a style away from where it is dark."""
+    mask = np.zeros((60, 90), np.uint8)
+    mask[:, :45] = 255
+    Image.fromarray(mask).save("mask.png")
+    base = "style PHOTO PAINTING --style-size 36 --steps 6"
+    options = [
+        "", "--original-colors", "--start noise", "--start PAINTING", "--optimizer lbfgs", "--sizes 24,32",
+        "--mask mask.png", "--content-weight 9", "--style-weights 1,1,1,1", "--tv-weight 5",
+        "--content-layer fire5", "--style-layers fire2,fire3,fire4,fire5", "--preset the_scream", "--style-size 40",
+    ]  # fmt: skip
+    made = set()
+    for i, option in enumerate(options):
+        size = "" if "--sizes" in option else "--size 32"
+        code, out, err = make(f"{base} {size} {option} -o {i}.png")
+        assert (code, err) == (0, [])
+        made.add(pixels(f"{i}.png").tobytes())
+        assert pixels(f"{i}.png").shape == (32, 48, 3)
+    assert len(made) == len(options)
+    pictures = []
+    for i, blend in enumerate(("1,0", "1,1", "3,1", "6,2")):
+        assert make(f"style PHOTO PAINTING PHOTO --blend {blend} --size 32 --steps 6 -o {i}.png")[0] == 0
+        pictures.append(pixels(f"{i}.png").tobytes())
+    assert len(set(pictures)) >= 3
