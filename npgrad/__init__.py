@@ -47,11 +47,18 @@ __all__ = [
     "gradcheck",
     "layers",
     "load",
+    "losses",
     "models",
+    "optim",
     "rules",
+    "scenes",
+    "synthesis",
+    "training",
 ]
 
-_MODULES = {"attribution", "course", "evaluation", "models", "rules"}  # imported when first used
+_MODULES = {  # imported when first used
+    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis", "training",
+}  # fmt: skip
 
 
 def __getattr__(name):

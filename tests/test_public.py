@@ -15,7 +15,8 @@ import npgrad
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [
     "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
-    "npgrad.evaluation", "npgrad.course", "npgrad.rules",
+    "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
+    "npgrad.course", "npgrad.rules",
 ]  # fmt: skip
 
 

@@ -1,0 +1,47 @@
+"""The homework on image gradients under its own names (Georgia Tech CS7643, after Stanford's CS231n), on NumPy arrays.
+
+Whoever knows the course finds its functions here with the same meanings and defaults; what they return is what the
+course's return. X is (N, 3, H, W), preprocessed; y holds a class index a picture. The layers that the course
+calls features[3] and features[12] are SqueezeNet 1.1's fire2 and fire9.
+"""
+
+from npgrad.course.checks import content_loss_test, gram_matrix_test, style_loss_test, tv_loss_test
+from npgrad.course.climbing import (
+    blur_image,
+    class_visualization_update_step,
+    create_class_visualization,
+    jitter,
+    make_fool_image,
+    make_fooling_image,
+)
+from npgrad.course.explaining import (
+    compute_attributions,
+    compute_saliency_maps,
+    grad_cam,
+    guided_backprop,
+    guided_grad_cam,
+)
+from npgrad.course.pictures import (
+    IMAGENET_VAL_URL,
+    SQUEEZENET_MEAN,
+    SQUEEZENET_STD,
+    deprocess,
+    load_imagenet_val,
+    preprocess,
+)
+from npgrad.course.style import (
+    content_loss,
+    extract_features,
+    gram_matrix,
+    style_loss,
+    style_transfer,
+    tv_loss,
+)
+
+__all__ = [
+    "IMAGENET_VAL_URL", "SQUEEZENET_MEAN", "SQUEEZENET_STD", "blur_image", "class_visualization_update_step",
+    "compute_attributions", "compute_saliency_maps", "content_loss", "content_loss_test",
+    "create_class_visualization", "deprocess", "extract_features", "grad_cam", "gram_matrix", "gram_matrix_test",
+    "guided_backprop", "guided_grad_cam", "jitter", "load_imagenet_val", "make_fool_image", "make_fooling_image",
+    "preprocess", "style_loss", "style_loss_test", "style_transfer", "tv_loss", "tv_loss_test",
+]  # fmt: skip

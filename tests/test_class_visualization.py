@@ -1,0 +1,308 @@
+"""Class visualisation: the homework's loop is torch's own, the waves' gradients are right, it is seen."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from checks import assert_close
+from scipy.ndimage import gaussian_filter1d
+from torch_nets import activations, small_net, torch_names, torch_twin
+
+from npgrad import InputError, Model, layers
+from npgrad.errors import TargetError, UnknownName
+from npgrad.images import save_png
+from npgrad.synthesis.class_visualization import Aim, create_class_visualization
+from npgrad.synthesis.fourier import AXES, WaveAdam, Waves
+from npgrad.synthesis.transforms import affine, affine_backward
+
+SIDE = 33
+METHODS = ("pixels", "fourier")
+AIMS = {
+    "class": {"target": 4},
+    "channel": {"layer": "fire4", "channel": 7},
+    "neuron": {"layer": "fire4", "channel": 0, "neuron": (1, 2)},
+}
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+
+@pytest.fixture(scope="module")
+def net():
+    return small_net()
+
+
+def visualize(net, aim=None, **options):
+    return create_class_visualization(
+        net, **{"size": SIDE, "num_iterations": 6, **(aim or AIMS["class"]), **options}
+    )
+
+
+def torch_loop(net, aim, steps, l2_reg=1e-3, learning_rate=25, blur_every=10, max_jitter=16, seed=3):
+    """The homework's loop in torch, by autograd: (picture after every step, score at every step)."""
+    twin, names, rng = torch_twin(net), torch_names(net), np.random.default_rng(seed)
+    image, images, scores = torch.tensor(rng.standard_normal((1, 3, SIDE, SIDE))), [], []
+    for t in range(steps):
+        ox, oy = (int(o) for o in rng.integers(0, max_jitter, size=2, endpoint=True))
+        image = torch.roll(image, (oy, ox), (2, 3)).requires_grad_()
+        if "target" in aim:
+            score = twin(image)[0, aim["target"]]
+        else:
+            y = activations(twin, image)[names[aim["layer"]]][0, aim["channel"]]
+            score = y[aim["neuron"]] if "neuron" in aim else y.mean()
+        (score - l2_reg * torch.sum(image**2)).backward()
+        image = image.detach() + learning_rate * image.grad / image.grad.norm()
+        image = torch.roll(image, (-oy, -ox), (2, 3))
+        for c in range(3):
+            image[:, c].clamp_(float(-MEAN[c] / STD[c]), float((1 - MEAN[c]) / STD[c]))
+        if t % blur_every == 0:
+            image = torch.tensor(
+                gaussian_filter1d(gaussian_filter1d(image.numpy(), 0.5, axis=2), 0.5, axis=3)
+            )
+        images.append(image.numpy().copy()), scores.append(score.item())
+    return images, scores
+
+
+@pytest.mark.parametrize("aim", AIMS.values(), ids=AIMS)
+def test_twenty_steps_are_torchs(net, aim):
+    expected, scores = torch_loop(net, aim, 20)
+    seen = []
+    result = visualize(
+        net, aim, num_iterations=20, rng=3, callback=lambda t, image, losses: seen.append(image)
+    )
+    assert min(map(abs, scores)) > 0, "a dead score is climbed in another way"
+    for found, image in zip(seen, expected, strict=True):
+        assert_close(found, image, 1e-8)
+    np.testing.assert_allclose(result.losses["score"], scores, rtol=1e-8)
+    assert result.draws == 1 and result.target == aim.get("target")
+
+
+def test_the_other_options_are_torchs(net):
+    options = {"l2_reg": 0.05, "learning_rate": 3.0, "blur_every": 3, "max_jitter": 2}
+    expected, _ = torch_loop(net, AIMS["class"], 8, **options)
+    assert_close(visualize(net, num_iterations=8, rng=3, **options).image, expected[-1], 1e-8)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 4), (5, 1), (2, 2)])
+def test_the_gradient_by_the_waves(rng, size):
+    """Waves to picture to a view of it, and a loss of it: all by hand, held against centred differences."""
+    waves = Waves(*size, MEAN, STD, decay=1.2, contrast=0.7)
+    spectrum, dview = waves.noise(rng, np.float64, amplitude=1.0), rng.normal(size=(1, 3, *size))
+    move = {"scale": 1.2, "angle": 12.0, "shift": (0.4, -0.7)}
+
+    def loss(spectrum):
+        return np.sum(dview * np.sin(affine(waves.forward(spectrum)[0], **move)[0]))
+
+    def gradient(spectrum):
+        image, cache = waves.forward(spectrum)
+        view, view_cache = affine(image, **move)
+        return waves.backward(affine_backward(dview * np.cos(view), view_cache), cache)
+
+    assert spectrum.shape == (2, 3, size[0], size[1] // 2 + 1)
+    assert_close(gradient(spectrum), centred(loss, spectrum), 1e-7)
+
+
+def centred(f, x, h=1e-5):
+    """The gradient of f at x by centred differences."""
+    g = np.zeros_like(x)
+    for i in range(x.size):
+        step = np.zeros_like(x)
+        step.flat[i] = h
+        g.flat[i] = (f(x + step) - f(x - step)) / (2 * h)
+    return g
+
+
+def test_the_waves_are_torchs(rng):
+    """Forward and backward in torch's own FFT and autograd, at an even and an odd size."""
+    for height, width in ((8, 10), (9, 7)):
+        waves = Waves(height, width, MEAN, STD)
+        spectrum, dimage = waves.noise(rng, np.float64, 1.0), rng.normal(size=(1, 3, height, width))
+        s = torch.tensor(spectrum, requires_grad=True)
+        down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
+        frequency = torch.clamp(torch.hypot(down.double(), across.double()), min=1 / max(height, width))
+        z = torch.complex(s[0], s[1]) / frequency**waves.decay * waves.contrast
+        colours = torch.fft.irfft2(z, s=(height, width), norm="ortho")
+        rgb = torch.sigmoid(torch.einsum("ij,jhw->ihw", torch.tensor(AXES), colours))
+        image = (rgb - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+        image.backward(torch.tensor(dimage[0]))
+        found, cache = waves.forward(spectrum)
+        assert_close(found[0], image.detach().numpy(), 1e-6)  # torch's frequencies are float32
+        assert_close(waves.backward(dimage, cache), s.grad.numpy(), 1e-6)
+
+
+def test_the_axes_are_orthogonal_and_fall():
+    products = AXES.T @ AXES
+    np.testing.assert_allclose(products, np.diag(np.diag(products)), atol=1e-15)
+    assert np.all(np.diff(np.diag(products)) < 0)
+    assert np.ptp(AXES[:, 0]) == 0 and np.allclose(
+        AXES[:, 1:].sum(axis=0), 0
+    )  # light is grey, the others are not
+
+
+@pytest.mark.parametrize("aim", AIMS.values(), ids=AIMS)
+@pytest.mark.parametrize("method", METHODS)
+def test_it_climbs(net, aim, method):
+    result = visualize(net, aim, method=method, num_iterations=25, l2_reg=0.0)
+    begin = result.losses["score"][0]
+    assert result.score > max(begin, 0), (begin, result.score)
+    assert result.image.shape == (1, 3, SIDE, SIDE) and result.image.dtype == np.float64
+    if "target" in aim:
+        logits = net(result.image)[0]
+        assert result.target == 4 and result.score == logits[4]
+        assert result.probability == pytest.approx(np.exp(logits[4]) / np.exp(logits).sum())
+        assert "class 4, probability" in repr(result)
+    else:
+        y = net.forward(result.image, upto=aim["layer"])[aim["layer"]][0, aim["channel"]]
+        assert result.score == pytest.approx(y[aim["neuron"]] if "neuron" in aim else y.mean())
+        assert result.target is None and result.probability is None and "score" in repr(result)
+    pixels = result.image * STD[:, None, None] + MEAN[:, None, None]
+    assert pixels.min() >= -1e-12 and pixels.max() <= 1 + 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_same_seed_same_bits_in_float32(net, method):
+    small = net.astype(np.float32)
+    one, two = (visualize(small, method=method, rng=rng) for rng in (5, np.random.default_rng(5)))
+    assert one.image.dtype == np.float32
+    np.testing.assert_array_equal(one.image, two.image)
+    assert not np.array_equal(one.image, visualize(small, method=method, rng=6).image)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("step", [1, 4])
+def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, step):
+    net, seen = net.astype(np.float32), {}
+
+    def interrupt(t, image, losses):
+        seen[t] = image
+        if t == step:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "run.ckpt"
+    whole = visualize(net, method=method, rng=1)
+    first = visualize(net, method=method, rng=1, callback=interrupt, checkpoint=path)
+    assert first.interrupted and first.steps == step and first.image is seen[step]
+    rest = visualize(net, method=method, rng=1, checkpoint=path)
+    assert not rest.interrupted and rest.steps == 6 and rest.losses == whole.losses
+    np.testing.assert_array_equal(rest.image, whole.image)
+    changed = [
+        {"target": 5}, {"learning_rate": 0.5}, {"l2_reg": 0.5}, {"max_jitter": 3}, {"rng": 2},
+        {"size": 40}, {"method": METHODS[1 - METHODS.index(method)]},
+    ]  # fmt: skip
+    for options in changed:
+        with pytest.raises(InputError, match="made with other settings"):
+            visualize(net, **{"method": method, "rng": 1, "checkpoint": path, **options})
+
+
+def test_a_wave_adams_state_goes_on_to_the_same_bits(rng):
+    gradients = rng.normal(size=(4, 2, 3, 4, 3))
+    one = WaveAdam(np.zeros((2, 3, 4, 3)), 0.1)
+    for g in gradients[:2]:
+        one.climb(g)
+    two = WaveAdam(np.ones((2, 3, 4, 3)), 0.1)
+    two.state = one.state
+    for g in gradients[2:]:
+        one.climb(g), two.climb(g)
+    np.testing.assert_array_equal(one.spectrum, two.spectrum)
+
+
+def gated(bias):
+    """Two classes behind a ReLU and another layer; only pictures bright enough have a gradient at all."""
+    weight = np.full((2, 3, 5, 5), 0.05)
+    conv = layers.Conv2d(weight, np.array([bias, bias]))
+    parts = {"conv": conv, "relu": layers.ReLU(), "mean": layers.GlobalAvgPool2d(),
+             "linear": layers.Linear(np.eye(2), np.ones(2))}  # fmt: skip
+    return Model(layers.Sequential(parts))
+
+
+def test_noise_without_a_gradient_is_drawn_again():
+    with pytest.warns(UserWarning, match="drawn again, [0-9]+ times in all") as record:
+        result = create_class_visualization(gated(-0.5), 0, size=5, num_iterations=3, max_jitter=0, rng=1)
+    assert result.draws == 7 and len(record) == 1 and record[0].filename == __file__
+    rng = np.random.default_rng(1)
+    sums = [0.05 * rng.standard_normal((1, 3, 5, 5)).sum() - 0.5 for _ in range(7)]
+    assert max(sums[:6]) < 0 < sums[6] and result.losses["score"][0] == pytest.approx(sums[6] + 1)
+    with pytest.raises(InputError, match="20 pictures of noise, and the gradient is 0 on each"):
+        create_class_visualization(gated(-1e6), 0, size=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a ReLU at the end is opened, so the first noise will do
+        assert (
+            create_class_visualization(gated(-1e6), layer="relu", channel=0, size=5, num_iterations=1).draws
+            == 1
+        )
+
+
+def test_a_dead_neuron_is_woken_up(net):
+    x = np.zeros((1, 3, SIDE, SIDE))
+    y = net.forward(x, upto="fire4")["fire4"]
+    channel, row, column = np.argwhere(y[0] == 0)[0]
+    aim = Aim.at(net, None, "fire4", int(channel), (int(row), int(column)))
+    score, dx = aim.gradient(x)
+    assert score == 0 and dx.any()
+
+
+@pytest.mark.parametrize("aim", AIMS.values(), ids=AIMS)
+def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
+    aim = Aim.at(net, aim.get("target"), *(aim.get(key) for key in ("layer", "channel", "neuron")))
+    x, d, h = rng.normal(size=(1, 3, SIDE, SIDE)), rng.normal(size=(1, 3, SIDE, SIDE)), 1e-20
+    score, dx = aim.gradient(x)
+    slope = aim.gradient(x + 1j * h * d)[0].imag / h
+    assert score != 0 and np.sum(dx * d) == pytest.approx(slope, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    "options, error, message",
+    [
+        ({}, InputError, "expected a target, or a layer with a channel; found neither"),
+        ({"target": 1, "layer": "fire2"}, InputError, "a layer with a channel; found both"),
+        ({"target": 1, "channel": 2}, InputError, "channel and neuron belong to a layer; found a target"),
+        ({"target": 10}, TargetError, "10"),
+        ({"target": "zebra"}, UnknownName, "no class 'zebra'"),
+        ({"layer": "fire2"}, InputError, "channel: expected a whole number >= 0, found None"),
+        ({"layer": "fier2", "channel": 1}, UnknownName, "nearest: fire2"),
+        ({"layer": "fire2", "channel": 128}, InputError, "channel: expected 0 to 127 at fire2, found 128"),
+        (
+            {"layer": "fire2", "channel": 1, "neuron": 3},
+            InputError,
+            r"neuron: expected \(row, column\), found 3",
+        ),
+        (
+            {"layer": "fire2", "channel": 1, "neuron": (0, 7)},
+            InputError,
+            "column: expected 0 to 6 at fire2, found 7",
+        ),
+        (
+            {"layer": "fire2", "channel": 1, "neuron": (0, -1)},
+            InputError,
+            "neuron: expected a whole number >= 0",
+        ),
+        (
+            {"layer": "input", "channel": 1},
+            InputError,
+            "layer: expected a layer of the network, found 'input'",
+        ),
+        ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
+        ({"target": 1, "size": 0}, InputError, "size: expected a whole number >= 1, found 0"),
+        ({"target": 1, "size": 5}, InputError, "this network takes pictures from 17x17 px"),
+        ({"target": 1, "l2_reg": -1}, InputError, "l2_reg: expected a number >= 0, found -1"),
+        (
+            {"target": 1, "learning_rate": np.nan},
+            InputError,
+            "learning_rate: expected a number >= 0, found nan",
+        ),
+        ({"target": 1, "num_iterations": 2.5}, InputError, "num_iterations: expected a whole number >= 0"),
+        ({"target": 1, "blur_every": 0}, InputError, "blur_every: expected a whole number >= 1, found 0"),
+        ({"target": 1, "max_jitter": -1}, InputError, "max_jitter: expected a whole number >= 0, found -1"),
+        ({"target": 1, "rng": "dice"}, InputError, "rng: expected a Generator"),
+    ],
+)
+@pytest.mark.parametrize("method", METHODS)
+def test_mistakes_are_said_in_one_line(net, method, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        create_class_visualization(net, **{"size": 31, "method": method, **options})
+    assert "\n" not in str(caught.value)
+
+
+def test_no_steps_give_the_noise_back(net):
+    result = visualize(net, num_iterations=0, rng=2)
+    np.testing.assert_array_equal(result.image, np.random.default_rng(2).standard_normal((1, 3, SIDE, SIDE)))
+    assert result.steps == 0 and result.losses == {}
