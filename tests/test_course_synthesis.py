@@ -74,6 +74,13 @@ def test_fooling_image(model, X, name):
     assert 0 < np.linalg.norm(few - X) < 4e-6
 
 
+def test_fooling_stops_by_the_array_alone(model, X, monkeypatch):
+    """In the course nobody asks whether the picture still fools after being saved."""
+    monkeypatch.setattr("npgrad.synthesis.fooling.as_saved", lambda *_: pytest.fail("asked"))
+    top = int(model(X).argmax())
+    np.testing.assert_array_equal(course.make_fooling_image(X, top, model), X)
+
+
 def test_update_step(model, X):
     target, before = int(model(X).argmax()), X.copy()
     _, g = score_and_gradient(torch_twin(model), X, target)

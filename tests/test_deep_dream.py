@@ -13,6 +13,15 @@ from npgrad.synthesis.deep_dream import deep_dream
 from npgrad.synthesis.fooling import picture_limits
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Torch's second thread makes such small networks slower, and very slow where the cores are busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def net():
     return small_net()

@@ -89,14 +89,13 @@ def test_by_default_the_loss_is_relative(model, x):
 
 def test_deeper_layers_keep_less(real_model, shared):
     """With the real weights, the correlation with the original falls from layer to layer."""
-    x = npgrad.course.preprocess(shared / "images" / "tubingen.jpg", 56)
+    x = npgrad.course.preprocess(shared / "images" / "tubingen.jpg", 48)
     kept = [
         invert_features(real_model, x, layer).correlation for layer in ("fire2", "fire4", "fire6", "fire9")
     ]
     assert kept == sorted(kept, reverse=True)
     assert kept[0] > 0.9
-    assert kept[1] > 0.6
-    assert kept[3] > 0.1
+    assert kept[3] < 0.5
 
 
 def test_real_weights_take_the_homeworks_steps(real_model, shared):
