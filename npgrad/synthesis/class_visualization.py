@@ -79,19 +79,23 @@ def create_class_visualization(
 
     target: a class, by index or name; the score is its raw one. Or layer and channel: the mean of the channel's map;
     with neuron=(row, column) that place of the map alone. method: "pixels" or "fourier"; what is None is its default,
-    see DEFAULTS. With "fourier", l2_reg is relative: the score's gradient is first brought to a root mean square
-    of 1. size: the side in px (None: the network's own). blur_every: steps from one blur to the next ("pixels"
-    only). max_jitter: px, the picture is moved by at most so much. callback, checkpoint: see `Run`.
+    see DEFAULTS (for the pixels of a layer l2_reg is 0). With "fourier", l2_reg is relative: the score's gradient is
+    first brought to a root mean square of 1. size: the side in px (None: the network's own). blur_every: steps from
+    one blur to the next ("pixels" only). max_jitter: px, the picture is moved by at most so much. callback(step,
+    image, losses), checkpoint: see `Run`.
 
     Noise on which the gradient is 0 everywhere is drawn again, up to 20 times, with a warning; then an InputError.
     """
     aim = Aim.at(model, target, layer, channel, neuron)
     if method not in DEFAULTS:
         raise unknown("method", method, DEFAULTS)
+    if method == "pixels" and aim.layer is not None and l2_reg is None:
+        l2_reg = 0.0  # the homework's weight is made for classes; it would keep most channels' pictures grey
     given = {"l2_reg": l2_reg, "learning_rate": learning_rate, "num_iterations": num_iterations}
     options = {key: DEFAULTS[method][key] if value is None else value for key, value in given.items()}
-    not_negative(options["l2_reg"], "l2_reg"), not_negative(options["learning_rate"], "learning_rate")
-    whole_number(options["num_iterations"], "num_iterations", 0)
+    for name in ("l2_reg", "learning_rate"):
+        options[name] = not_negative(options[name], name)
+    options["num_iterations"] = whole_number(options["num_iterations"], "num_iterations", 0)
     options["blur_every"] = whole_number(blur_every, "blur_every")
     options["max_jitter"] = whole_number(max_jitter, "max_jitter", 0)
     size = model.preprocessing.crop if size is None else whole_number(size, "size")
@@ -141,11 +145,11 @@ def _climb_waves(
             view, view_cache = affine(image, scale, angle, shift)
             score, dview = aim.gradient(view)
             dscore = affine_backward(dview, view_cache)
-            dscore = dscore / (
+            rms = (
                 np.sqrt(np.mean(dscore * dscore)) or 1
-            )  # now l2_reg means the same at every layer
+            )  # divided by it, l2_reg means the same at every layer
             l2, dl2 = losses.l2_loss(image, l2_reg)
-            adam.climb(waves.backward(dscore - dl2, waves_cache))
+            adam.climb(waves.backward(dscore / rms - dl2, waves_cache))
             image, waves_cache = waves.forward(adam.spectrum)
             run.update(image, {"score": score, "l2": l2})
     return run, draws

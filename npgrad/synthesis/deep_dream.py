@@ -61,8 +61,8 @@ def deep_dream(
         "picture": x,
         "layer": layer,
         "channel": channel,
-        "octaves": [octaves, octave_scale],
-        "rate": learning_rate,
+        "octaves": [octaves, float(octave_scale)],
+        "rate": float(learning_rate),
         "jitter": max_jitter,
     }
     with Run(pictures[0], octaves * steps, rng, None, callback, checkpoint, settings=settings) as run:

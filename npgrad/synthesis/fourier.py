@@ -1,6 +1,6 @@
 """A picture kept as waves instead of pixels (Olah, Mordvintsev, Schubert 2017; Mordvintsev et al. 2018).
 
-    colours   = irfft2(spectrum / frequency^1.2)    one plane of waves each for light, red-blue, green-magenta
+    colours   = irfft2(spectrum / frequency^1.4)    one plane of waves each for light, red-blue, green-magenta
     rgb       = sigmoid(AXES colours)               between black and white
     image     = (rgb - mean) / std
 
@@ -41,8 +41,8 @@ class Waves:
     width: int
     mean: tuple
     std: tuple
-    decay: float = 1.2
-    contrast: float = 0.15
+    decay: float = 1.4
+    contrast: float = 0.1
 
     def noise(self, rng, dtype, amplitude=0.01):
         """A spectrum to begin with: almost even grey."""
