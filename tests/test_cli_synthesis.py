@@ -274,6 +274,14 @@ def test_a_checkpoint_of_another_run_or_no_checkpoint(make):
     assert "b.png" not in os.listdir()
 
 
+def test_style_is_smoother_than_the_preset_unless_told(make, folder):
+    base = "style PHOTO PAINTING --preset the_scream --size 32 --style-size 36 --steps 6"
+    for name, option in ("a", ""), ("b", "--tv-weight 0.2"), ("c", "--tv-weight 0.02"):
+        assert make(f"{base} {option} -o {name}.png")[0] == 0
+    assert (pixels("a.png") == pixels("b.png")).all()
+    assert (pixels("a.png") != pixels("c.png")).any()
+
+
 def test_style_options_reach_the_run(make, folder):
     """Each option changes the picture, and a mask keeps a style away from where it is dark."""
     mask = np.zeros((60, 90), np.uint8)

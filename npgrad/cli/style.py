@@ -1,6 +1,7 @@
 """Paint a picture in the style of another (Gatys, Ecker, Bethge 2016).
 
-A preset holds the weights that suit one painting; each of them can be given by itself."""
+A preset holds the weights that suit one painting; each of them can be given by itself. They are the homework's but for
+one: total variation counts ten times as much, or a fine grid is left in even parts."""
 
 from pathlib import Path
 
@@ -15,6 +16,9 @@ EXAMPLES = """examples:
   npgrad style town.jpg night.jpg muse.jpg --blend 2,1 --original-colors --weights squeezenet1_1.h5 -o both.png
   npgrad style town.jpg night.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1.h5
   npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5"""
+
+# With the homework's weight, 200 steps leave a grid of 18/255 in starry_night's sky; with ten times that, 4/255.
+SMOOTHER = 10
 
 
 def add_arguments(parser):
@@ -61,11 +65,17 @@ def add_arguments(parser):
         "--style-weights", type=_numbers(float), metavar="W,W,...", help="how much each style layer counts"
     )
     weights.add_argument("--style-layers", type=_names, metavar="NAME,...", help="the style layers")
-    weights.add_argument("--tv-weight", type=float, metavar="W", help="how much smoothness counts")
+    weights.add_argument(
+        "--tv-weight",
+        type=float,
+        metavar="W",
+        help=f"how much smoothness counts; default: {SMOOTHER} times the preset's",
+    )
     making.add_options(parser, "CONTENT-STYLE.png in this folder", "200")
 
 
 def run(args):
+    from npgrad.synthesis import presets
     from npgrad.synthesis.style_transfer import style_transfer
 
     args.output = args.output or making.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
@@ -76,6 +86,7 @@ def run(args):
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
     )  # fmt: skip
+    options.setdefault("tv_weight", SMOOTHER * presets.settings(args.preset, tv_weight=None)["tv_weight"])
     steps = (args.steps or 200) * len(args.sizes or [1])
     with making.Making(args, steps, lambda image: model.deprocess(image)[0]) as follow:
         result = style_transfer(
