@@ -1,40 +1,47 @@
 """Train the bundled network: SqueezeNet 1.1 on drawn scenes, by npgrad's own backward, from one seed.
 
     python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
+    python scripts/train_scenes.py --quick                 a few minutes at 96 px, to see that it works
 
 Stopped by Ctrl-C or by a power cut, the same command goes on from the checkpoint, to the same bits. Most of the
-training is at small sizes, where a step is cheap; the end is at 224 px, the size of use.
+training is at small sizes, where a step is cheap, and mixed, since a network that has seen one size only knows
+no other; the end is at 224 px, the size of use.
 """
 
 import argparse
+import dataclasses
 import functools
 import os
 import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the threads are those of `batch_gradients`
 
 import numpy as np
 
 from npgrad import training
 from npgrad.images import Preprocessing
+from npgrad.layers import Dropout, Sequential
 from npgrad.models import squeezenet1_1
 from npgrad.optim import Adam, cosine
 from npgrad.scenes import CLASSES, scene
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-# (share of the steps, size in px, scenes a batch)
-STAGES = ((0.70, 96, 64), (0.20, 128, 64), (0.10, 224, 32))
+# (share of the steps, sizes in px that take turns, scenes a batch)
+STAGES = ((0.60, (96, 96, 128), 64), (0.20, (128, 160, 192), 48), (0.20, (224,), 32))
+QUICK = ((1.0, (96,), 16),)
+PARTS = 4  # of a batch: so small that they stay near the processor
 
 
-def stage(t, steps):
+def stage(t, steps, stages=STAGES):
     """(size, scenes a batch, number of the first scene) of step t."""
-    first = end = 0
-    for share, size, n in STAGES:
-        begin, end = end, end + round(share * steps)
-        if t < end or (share, size, n) == STAGES[-1]:
-            return size, n, first + (t - begin) * n
+    first = end = total = 0
+    for share, sizes, n in stages:
+        total += share
+        begin, end = end, round(total * steps)
+        if t < end:
+            return sizes[t % len(sizes)], n, first + (t - begin) * n
         first += (end - begin) * n
-    raise AssertionError
+    raise ValueError(f"step {t}: expected one below {steps}")
 
 
 def labelled(indices, seed, size):
@@ -43,22 +50,26 @@ def labelled(indices, seed, size):
     return training.as_input(np.stack(images), Preprocessing()), np.array(labels)
 
 
-def batch(t, steps):
+def batch(t, steps, stages=STAGES):
     """The batch of step t: scenes that no other step has."""
-    size, n, first = stage(t, steps)
+    size, n, first = stage(t, steps, stages)
     return labelled(range(first, first + n), TRAINING_SEED, size)
 
 
 def fresh_network(seed):
-    """He-initialised; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut."""
+    """He-initialised; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut.
+
+    No scene is seen twice, so there is nothing to learn by heart, and dropout would only slow the learning.
+    """
     model = squeezenet1_1(num_classes=len(CLASSES), rng=seed)
-    return model.with_parameters({"conv10.bias": np.full(len(CLASSES), 1.0, np.float32)})
+    model = model.with_parameters({"conv10.bias": np.full(len(CLASSES), 1.0, np.float32)})
+    return dataclasses.replace(model, network=Sequential(model.network.layers | {"drop9": Dropout(0.0)}))
 
 
-def validate(model, count=520):
-    """Top-1 on held-out scenes at 224 px."""
+def validate(model, count=520, size=224):
+    """Top-1 on held-out scenes."""
     chunks = np.array_split(np.arange(count), -(-count // 20))
-    return training.accuracy(model, (labelled(chunk, VALIDATION_SEED, 224) for chunk in chunks)).overall
+    return training.accuracy(model, (labelled(chunk, VALIDATION_SEED, size) for chunk in chunks)).overall
 
 
 def main():
@@ -68,7 +79,10 @@ def main():
     parser.add_argument(
         "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
     )
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, metavar="N", help="default: 6000; quick: 1500")
+    parser.add_argument(
+        "--quick", action="store_true", help="a few minutes of training at 96 px, and no more"
+    )
     parser.add_argument(
         "--rate", type=float, default=1e-3, help="Adam's highest learning rate (default 0.001)"
     )
@@ -79,6 +93,8 @@ def main():
 
     from tqdm import tqdm
 
+    args.steps = args.steps or (1500 if args.quick else 6000)
+    stages, size = (QUICK, 96) if args.quick else (STAGES, 224)
     optimizer = Adam(
         cosine(args.rate, args.steps, warmup=args.steps // 20), weight_decay=1e-4, decoupled=True
     )
@@ -95,13 +111,15 @@ def main():
         )
 
     def checked(model):
-        found = validate(model)
-        bar.write(f"step {bar.n + 1}: held-out accuracy at 224 px {found:.2%}", file=sys.stderr)
+        found = validate(model, size=size)
+        bar.write(f"step {bar.n + 1}: held-out accuracy at {size} px {found:.2%}", file=sys.stderr)
         return found
 
-    with training.Ahead(functools.partial(batch, steps=args.steps), count=args.steps) as batches:
+    with training.Ahead(
+        functools.partial(batch, steps=args.steps, stages=stages), count=args.steps
+    ) as batches:
         result = training.train(
-            fresh_network(args.seed), batches, args.steps, optimizer, rng=args.seed,
+            fresh_network(args.seed), batches, args.steps, optimizer, parts=PARTS, rng=args.seed,
             validate=checked, validate_every=args.validate_every, callback=show, checkpoint=args.checkpoint,
         )  # fmt: skip
     bar.close()
@@ -115,13 +133,14 @@ def main():
 
 
 def finish(result, output):
-    """Bring the network to the common activation scale, name its classes, save it."""
-    import dataclasses
-
+    """Bring the network to the common activation scale, name its classes, save it in half precision."""
     x, _ = labelled(range(16), VALIDATION_SEED, 224)
-    model = training.rescaled(result.model, x)
+    trained = training.rescaled(result.model, x).parameters()
+    half = {name: array.astype(np.float16) for name, array in trained.items()}
+    model = squeezenet1_1(num_classes=len(CLASSES)).with_parameters(half)
     source = {"made by": "scripts/train_scenes.py", "licence": "that of npgrad"}
-    dataclasses.replace(model, classes=CLASSES, source=source).save(output)
+    seen = Preprocessing(resize=224, crop=224)  # a scene's border may hold part of the object
+    dataclasses.replace(model, classes=CLASSES, preprocessing=seen, source=source).save(output)
     print(f"{output}: {result.steps} steps, held-out accuracy {result.validations[-1][1]:.2%}")
     return 0
 

@@ -15,7 +15,7 @@ VERSION = 1  # counts up whenever the same number would give another picture
 SURFACES = MADE + NATURAL
 CLASSES = tuple(draw.__name__ for draw in SHAPES + SURFACES)
 
-SMALLEST, LARGEST = 0.045, 0.42  # what of the picture an object may cover
+SMALLEST, LARGEST = 0.03, 0.42  # what of the picture an object may cover
 THIN = {"key", "spiral", "lightning", "arrow"}
 LEAN = {"heart": 0.6, "lightning": 0.5}  # how far (radians) a shape may lean; others: any way
 HUES = {
@@ -43,7 +43,7 @@ def scene(index, seed=0, size=224):
     palette, light = Palette(rng), Light.drawn(rng)
     background(canvas, palette, rng)
     kind = CLASSES[label]
-    low, high = (0.30, 0.46) if kind in THIN else (0.24, 0.44) if label < len(SHAPES) else (0.28, 0.42)
+    low, high = (0.22, 0.40) if kind in THIN else (0.17, 0.36) if label < len(SHAPES) else (0.19, 0.36)
     outline = _outline(label, rng)
     hider = _hider(outline, rng, 0.12 if kind in THIN else 0.22) if rng.random() < 0.3 else None
     radius = _fit(outline, rng.uniform(low, high), 0.25 if hider else 0)
