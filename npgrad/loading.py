@@ -19,8 +19,8 @@ def load(source=None):
     from npgrad.formats import hdf5
 
     if source is None:
-        path = weights_folder() / f"{BUNDLED}.h5"
-        if not path.is_file():
+        path = bundled(BUNDLED)
+        if path is None:
             raise WeightsError(
                 "no network is bundled with this version: give a weights file, "
                 "or get one with `npgrad weights get squeezenet1_1`"
@@ -32,16 +32,21 @@ def load(source=None):
     return hdf5.load(_by_name(text))
 
 
+def bundled(name):
+    """The path of a network that comes with npgrad, or None if none of this name does."""
+    path = weights_folder() / f"{name}.h5"
+    return path if name.isidentifier() and path.is_file() else None
+
+
 def _by_name(name):
     from npgrad import fetch
 
-    bundled = weights_folder() / f"{name}.h5"
-    if name.isidentifier() and bundled.is_file():
-        return bundled
+    if (path := bundled(name)) is not None:
+        return path
     networks = [known.name for known in fetch.known().values() if known.kind == "weights"]
     path = fetch.find(name)
     if path is None and name in networks:
         raise WeightsError(f"{name} is not on this machine yet: get it with `npgrad weights get {name}`")
     if name not in networks:
-        raise unknown("network or file", shown(name), networks)
+        raise unknown("network or file", shown(name), [*networks, BUNDLED])
     return path

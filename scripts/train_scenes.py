@@ -26,22 +26,29 @@ from npgrad.optim import Adam, cosine
 from npgrad.scenes import CLASSES, scene
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-# (share of the steps, sizes in px that take turns, scenes a batch)
-STAGES = ((0.60, (96, 96, 128), 64), (0.20, (128, 160, 192), 48), (0.20, (224,), 32))
-QUICK = ((1.0, (96,), 16),)
+# (steps, sizes in px that take turns, scenes a batch)
+STAGES = ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32))
+QUICK = ((500, (96,), 64),)
+RESTART = 5200  # the step at which the learning rate goes up again, so that 224 px is learned as thoroughly
 PARTS = 4  # of a batch: so small that they stay near the processor
 
 
-def stage(t, steps, stages=STAGES):
+def stage(t, stages=STAGES):
     """(size, scenes a batch, number of the first scene) of step t."""
-    first = end = total = 0
-    for share, sizes, n in stages:
-        total += share
-        begin, end = end, round(total * steps)
-        if t < end:
+    first = begin = 0
+    for steps, sizes, n in stages:
+        if t < begin + steps:
             return sizes[t % len(sizes)], n, first + (t - begin) * n
-        first += (end - begin) * n
-    raise ValueError(f"step {t}: expected one below {steps}")
+        first, begin = first + steps * n, begin + steps
+    raise ValueError(f"step {t}: expected one below {begin}")
+
+
+def rate(t):
+    """Adam's learning rate at step t: down along a cosine, and once more (warm restart: Loshchilov, Hutter 2017)."""
+    return FIRST(t) if t < RESTART else SECOND(t - RESTART)
+
+
+FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - RESTART, warmup=50)
 
 
 def labelled(indices, seed, size):
@@ -50,9 +57,9 @@ def labelled(indices, seed, size):
     return training.as_input(np.stack(images), Preprocessing()), np.array(labels)
 
 
-def batch(t, steps, stages=STAGES):
+def batch(t, stages=STAGES):
     """The batch of step t: scenes that no other step has."""
-    size, n, first = stage(t, steps, stages)
+    size, n, first = stage(t, stages)
     return labelled(range(first, first + n), TRAINING_SEED, size)
 
 
@@ -79,12 +86,9 @@ def main():
     parser.add_argument(
         "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
     )
-    parser.add_argument("--steps", type=int, metavar="N", help="default: 6000; quick: 1500")
+    parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps")
     parser.add_argument(
         "--quick", action="store_true", help="a few minutes of training at 96 px, and no more"
-    )
-    parser.add_argument(
-        "--rate", type=float, default=1e-3, help="Adam's highest learning rate (default 0.001)"
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", metavar="FILE")
@@ -93,12 +97,11 @@ def main():
 
     from tqdm import tqdm
 
-    args.steps = args.steps or (1500 if args.quick else 6000)
     stages, size = (QUICK, 96) if args.quick else (STAGES, 224)
-    optimizer = Adam(
-        cosine(args.rate, args.steps, warmup=args.steps // 20), weight_decay=1e-4, decoupled=True
-    )
-    bar = tqdm(total=args.steps, unit="step", mininterval=10)
+    steps = args.steps or sum(steps for steps, _, _ in stages)
+    schedule = cosine(1e-3, steps, warmup=steps // 20) if args.quick else rate
+    optimizer = Adam(schedule, weight_decay=1e-4, decoupled=True)
+    bar = tqdm(total=steps, unit="step", mininterval=10)
     smooth = {}
 
     def show(step, seen):
@@ -115,11 +118,9 @@ def main():
         bar.write(f"step {bar.n + 1}: held-out accuracy at {size} px {found:.2%}", file=sys.stderr)
         return found
 
-    with training.Ahead(
-        functools.partial(batch, steps=args.steps, stages=stages), count=args.steps
-    ) as batches:
+    with training.Ahead(functools.partial(batch, stages=stages), count=steps) as batches:
         result = training.train(
-            fresh_network(args.seed), batches, args.steps, optimizer, parts=PARTS, rng=args.seed,
+            fresh_network(args.seed), batches, steps, optimizer, parts=PARTS, rng=args.seed,
             validate=checked, validate_every=args.validate_every, callback=show, checkpoint=args.checkpoint,
         )  # fmt: skip
     bar.close()

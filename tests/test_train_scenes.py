@@ -26,28 +26,38 @@ def script():
     return module
 
 
-@pytest.mark.parametrize("steps", [6000, 10, 37])
-def test_no_scene_is_seen_twice_and_none_is_left_out(script, steps):
-    next_scene = 0
+def test_no_scene_is_seen_twice_and_none_is_left_out(script):
+    next_scene, steps = 0, sum(steps for steps, _, _ in script.STAGES)
     for t in range(steps):
-        size, n, first = script.stage(t, steps)
+        size, n, first = script.stage(t)
         assert first == next_scene and 96 <= size <= 224
         next_scene += n
-    assert script.stage(steps - 1, steps)[0] == 224  # the size of use comes last
+    assert script.stage(steps - 1)[0] == 224  # the size of use comes last
+    with pytest.raises(ValueError, match=f"expected one below {steps}"):
+        script.stage(steps)
+
+
+def test_the_rate_goes_down_twice(script):
+    rates = [script.rate(t) for t in range(7600)]
+    assert max(rates) == rates[300] == 1e-3
+    assert max(rates[5200:]) == rates[5250] == 4e-4
+    assert rates[5199] < 1e-4 and rates[-1] < 1e-8
+    for first, last in ((300, 5200), (5250, 7600)):
+        assert (np.diff(rates[first:last]) < 0).all()
 
 
 def test_a_batch_holds_the_scenes_of_the_training_seed(script):
-    x, target = script.batch(3, 40, ((1.0, (64,), 4),))
+    x, target = script.batch(3, ((40, (64,), 4),))
     image, label, _ = scene(14, script.TRAINING_SEED, 64)
     assert x.shape == (4, 3, 64, 64) and target[2] == label
     np.testing.assert_array_equal(npgrad.Preprocessing().invert(x[2:3])[0], image)
 
 
 def test_the_first_fifty_steps_are_torchs(script):
-    model, stages = script.fresh_network(0).astype(np.float64), ((1.0, (48,), 4),)
+    model, stages = script.fresh_network(0).astype(np.float64), ((50, (48,), 4),)
 
     def batch(t):
-        x, target = script.batch(t, 50, stages)
+        x, target = script.batch(t, stages)
         return x.astype(np.float64), target
 
     net = torch_twin(model)

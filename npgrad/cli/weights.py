@@ -35,7 +35,7 @@ def run(args):
 def _list(args):
     from npgrad import fetch
 
-    entries = fetch.listing()
+    entries = [*_bundled(), *fetch.listing()]
     if args.json:
         return print_json(
             [{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries]
@@ -58,18 +58,36 @@ def _list(args):
     return None
 
 
+def _bundled():
+    """What is known of the network that comes with npgrad, as fetch.listing() tells of the others."""
+    from npgrad.loading import BUNDLED, bundled
+
+    path = bundled(BUNDLED)
+    if path is None:
+        return []
+    about = {
+        "name": BUNDLED,
+        "kind": "weights",
+        "title": "SqueezeNet 1.1 for drawn scenes, comes with npgrad",
+    }
+    facts = {"size": path.stat().st_size, "accuracy": None, "licence": "BSD-3-Clause (npgrad)"}
+    return [{**about, **facts, "cached": path}]
+
+
 def _get(args):
     from npgrad import fetch
+    from npgrad.loading import bundled
 
+    if path := bundled(args.name):
+        return print_json({"name": args.name, "path": str(path)}) if args.json else print(path)
     progress = progress_bar(args.name)
     try:
         path = fetch.get(args.name, progress=progress, force=args.force)
     finally:
         progress.close()
     if args.json:
-        print_json({"name": args.name, "path": str(path)})
-    else:
-        print(path)
+        return print_json({"name": args.name, "path": str(path)})
+    return print(path)
 
 
 def _show(args):

@@ -1,0 +1,23 @@
+"""Training anew, for a few minutes: what accuracy that reaches, and that it is the same to the bit. `make test-slow`"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_scenes.py"
+
+
+@pytest.mark.slow
+def test_a_short_training_reaches_its_accuracy_and_twice_the_same_bits(tmp_path):
+    files = []
+    for name in ("first.h5", "second.h5"):
+        command = [sys.executable, str(SCRIPT), "--quick", "-o", name]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=3600)
+        assert done.returncode == 0, done.stderr
+        accuracy = float(re.search(r"held-out accuracy (\d+\.\d+)%", done.stdout)[1])
+        assert accuracy >= 20, accuracy  # measured: 23.3 %; chance is 3.8 %
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1]
