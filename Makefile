@@ -3,22 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint wheel clean
+.PHONY: demo test test-slow lint wheel clean
 
-# make demo WEIGHTS=squeezenet.h5 PHOTO=cat.jpg     any weights file that scripts/convert_weights.py reads will do
+# make demo                                         drawn scenes and the bundled network
+# make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
 demo: .venv/core
-	@test -n "$(WEIGHTS)" -a -n "$(PHOTO)" || \
-		{ echo "make demo: give a weights file and a photo: make demo WEIGHTS=FILE PHOTO=FILE"; exit 2; }
-	@mkdir -p build
 	@case "$(WEIGHTS)" in \
-		*.h5) cp "$(WEIGHTS)" build/demo.h5 ;; \
-		*) $(BIN)/python scripts/convert_weights.py "$(WEIGHTS)" -o build/demo.h5 ;; esac
-	$(BIN)/npgrad classify "$(PHOTO)" --weights build/demo.h5
-	$(BIN)/npgrad attribute "$(PHOTO)" --weights build/demo.h5 -o build/demo-saliency.png
+		""|*.h5) ;; \
+		*) mkdir -p build && $(BIN)/python scripts/convert_weights.py "$(WEIGHTS)" -o build/demo.h5 ;; esac
+	$(BIN)/npgrad demo $(if $(PHOTO),"$(PHOTO)") $(if $(WEIGHTS),--weights $(if $(filter %.h5,$(WEIGHTS)),"$(WEIGHTS)",build/demo.h5))
 
 # Everything the README claims, against torch and Captum.
 test: .venv/dev
 	$(BIN)/python -m pytest
+
+# What takes minutes: retraining, twice, to the same bits.
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -13,12 +13,14 @@ from npgrad import __version__
 from npgrad.cli import (
     attribute,
     classify,
+    demo,
     dream,
     evaluate,
     fool,
     gradcheck,
     invert,
     layers,
+    score,
     style,
     visualize,
     weights,
@@ -26,9 +28,11 @@ from npgrad.cli import (
 from npgrad.errors import NpgradError
 
 COMMANDS = {
+    "demo": demo,
     "classify": classify,
     "attribute": attribute,
     "evaluate": evaluate,
+    "score": score,
     "fool": fool,
     "visualize": visualize,
     "style": style,
@@ -40,6 +44,7 @@ COMMANDS = {
 }
 
 EXAMPLES = """examples:
+  npgrad demo
   npgrad weights get squeezenet1_1
   npgrad classify cat.jpg --weights squeezenet1_1
   npgrad attribute cat.jpg --weights squeezenet1_1 -o cat-saliency.png

@@ -91,7 +91,7 @@ def _row(name, model, x, target, mask, args):
     start = time.perf_counter()
     attribution = _attribution(name, model, x, target, args)
     seconds = time.perf_counter() - start
-    maps = _importance(name, attribution, x)
+    maps = methods.importance(name, attribution, x)
     row = {
         "method": name,
         "deletion": evaluation.deletion_auc(model, x, maps, target, args.steps)[0],
@@ -107,7 +107,7 @@ def _row(name, model, x, target, mask, args):
     if name != "random":
 
         def method(model, x, target):
-            return _importance(name, _attribution(name, model, x, target, args), x)
+            return methods.importance(name, _attribution(name, model, x, target, args), x)
 
         options = {"n_samples": args.samples, "rng": args.rng}
         row["sensitivity"] = evaluation.sensitivity_max(method, model, x, target, **options)[0]
@@ -133,20 +133,6 @@ def _attribution(name, model, x, target, args):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the score of")  # random weights may shut a class off
         return methods.function_of(name)(model, x, target, **methods.defaults(name, model, x))
-
-
-def _importance(name, attribution, x):
-    """One number a pixel (N, H, W), as the method is usually shown."""
-    import numpy as np
-
-    from npgrad.attribution import resize_map
-
-    if attribution.ndim == 4:
-        absolute = name == "random" or methods.METHODS[name].sign == "absolute"
-        attribution = (np.abs(attribution) if absolute else attribution).sum(axis=1)
-    if attribution.shape[1:] != x.shape[2:]:
-        attribution = resize_map(attribution, x.shape[2:], "bilinear")
-    return attribution
 
 
 def _mask(model, image, path):

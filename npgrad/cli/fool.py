@@ -136,7 +136,7 @@ class _Photo:
         from PIL import Image
 
         self.model, seen, picture = model, model.preprocessing, open_image(path)
-        self.before = model.deprocess(x)[0]
+        self.x = x
         width, height = (round(seen.resize * side / min(picture.size)) for side in picture.size)
         self.pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
         left, top = round((width - seen.crop) / 2), round((height - seen.crop) / 2)
@@ -148,16 +148,9 @@ class _Photo:
         pixels[self.middle] = self.model.deprocess(image)[0]
         return pixels
 
-    def three(self, image):
-        """Before, the change around grey, after: each uint8 (crop, crop, 3); and how much the change is magnified."""
-        after = self.model.deprocess(image)[0]
-        change = after.astype(int) - self.before
-        factor = max(1, int(127 / max(1, np.percentile(np.abs(change), 99.9))))
-        return (self.before, np.clip(128 + factor * change, 0, 255).astype(np.uint8), after), factor
-
     def frame(self, image):
         """A frame of the animation: what the network sees, and beside it the magnified change."""
-        (_, change, after), _ = self.three(image)
+        (_, change, after), _ = making.before_and_after(self.model, self.x, image)
         return np.hstack([after, change])
 
 
@@ -166,7 +159,7 @@ def _compare(model, photo, result, path):
     from npgrad.display import contact_sheet
     from npgrad.images import save_png
 
-    tiles, factor = photo.three(result.image)
+    tiles, factor = making.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # twice as large, pixel by pixel
     before, after = (model.class_name(index) for index in (result.before, result.after))
     labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]

@@ -4,6 +4,8 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from npgrad.animation import Animation, check_suffix
 from npgrad.cli.common import add_json, add_weights, whole_number
 from npgrad.errors import ImageError, InputError
@@ -164,6 +166,14 @@ class Making:
             "interrupted": result.interrupted,
             "losses": {name: values[-1] for name, values in result.losses.items() if values},
         }
+
+
+def before_and_after(model, x, image):
+    """Before, the change around grey, after: each uint8 (H, W, 3); and how much the change is magnified."""
+    before, after = model.deprocess(x)[0], model.deprocess(image)[0]
+    change = after.astype(int) - before
+    factor = max(1, int(127 / max(1, np.percentile(np.abs(change), 99.9))))
+    return (before, np.clip(128 + factor * change, 0, 255).astype(np.uint8), after), factor
 
 
 def given(args, *names, **renamed):

@@ -111,6 +111,20 @@ def defaults(name, model, x):
     return {}
 
 
+def importance(name, attribution, x):
+    """One number a pixel of x (N, H, W), as the method is usually shown; "random" counts as shown by its size."""
+    import numpy as np
+
+    from npgrad.attribution import resize_map
+
+    if attribution.ndim == 4:
+        absolute = name == "random" or METHODS[name].sign == "absolute"
+        attribution = (np.abs(attribution) if absolute else attribution).sum(axis=1)
+    if attribution.shape[1:] != x.shape[2:]:
+        attribution = resize_map(attribution, x.shape[2:], "bilinear")
+    return attribution
+
+
 def _pixel(model, value, x):
     """A grey of 0..1 as the network's input has it: (1, 3, 1, 1)."""
     import numpy as np

@@ -4,19 +4,26 @@ All take raw attributions and give one number a picture, an array (N,).
 """
 
 from npgrad.evaluation.faithfulness import infidelity, sensitivity_max
-from npgrad.evaluation.localisation import energy_inside, pointing_game
+from npgrad.evaluation.known_truth import HeldOut, Score, held_out, sanity_methods, score_method
+from npgrad.evaluation.localisation import best_iou, energy_inside, pointing_game
 from npgrad.evaluation.pixels import deletion_auc, insertion_auc
 from npgrad.evaluation.randomisation import Randomisation, randomisation
 from npgrad.evaluation.road import road
 
 __all__ = [
+    "HeldOut",
     "Randomisation",
+    "Score",
+    "best_iou",
     "deletion_auc",
     "energy_inside",
+    "held_out",
     "infidelity",
     "insertion_auc",
     "pointing_game",
     "randomisation",
     "road",
+    "sanity_methods",
+    "score_method",
     "sensitivity_max",
 ]

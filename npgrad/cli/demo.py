@@ -1,0 +1,95 @@
+"""Make one folder of pictures that shows what npgrad does, with a page to look at them. No photo and no network needed.
+
+Without a photo, scenes are drawn, and the bundled network, which was trained on such scenes, names them. Then come
+attributions, a fooling image, pictures of classes, a style transfer and inversions. With a PHOTO the same is done to
+that; for photos a network that knows ImageNet's classes is wanted (--weights)."""
+
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from npgrad.cli.common import add_json, add_weights, network, print_json, whole_number
+from npgrad.errors import InputError
+from npgrad.files import atomic_write, shown
+
+HELP = "make a folder of pictures that shows what npgrad does"
+EXAMPLES = """examples:
+  npgrad demo
+  npgrad demo --seed 12 -o twelve
+  npgrad demo cat.jpg --weights squeezenet1_1 -o cat"""
+
+
+def add_arguments(parser):
+    parser.add_argument(
+        "photo", nargs="?", metavar="PHOTO", help="a picture of your own; default: drawn scenes"
+    )
+    parser.add_argument(
+        "-o", "--output", default="npgrad-demo", metavar="FOLDER", help="where to (default npgrad-demo)"
+    )
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="other scenes, other noise (default 0)"
+    )
+    add_weights(parser)
+    add_json(parser)
+
+
+def run(args):
+    from npgrad.cli import demo_pictures as pictures
+
+    start = time.perf_counter()
+    model = network(args)
+    subject = pictures.Photo(model, args) if args.photo else pictures.Scenes(model, args)
+    folder = _folder(args)
+    subject.save(folder)
+    sections, interrupted = [], False
+    try:
+        for number, make in enumerate(pictures.MAKERS):
+            began = time.perf_counter()
+            print(f"{number + 1}/{len(pictures.MAKERS)} {make.__doc__}", file=sys.stderr, flush=True)
+            section = make(model, subject, folder)
+            sections.append(replace(section, seconds=time.perf_counter() - began))
+            _write_page(folder, subject, sections)
+    except KeyboardInterrupt:
+        interrupted = True
+    _report(args, folder, sections, time.perf_counter() - start, interrupted)
+    return 130 if interrupted else None
+
+
+def _folder(args):
+    folder = Path(args.output)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "there is a file of this name" if folder.is_file() else error.strerror
+        raise InputError(f"{shown(folder)}: expected a folder to write to; {reason}") from None
+    return folder
+
+
+def _write_page(folder, subject, sections):
+    """After every section: whoever interrupts the rest has a page of what there is."""
+    from npgrad import __version__
+    from npgrad.cli.demo_page import page
+
+    footer = (
+        f"npgrad {__version__}. Every gradient on this page was computed by hand-written backprop in NumPy."
+    )
+    with atomic_write(folder / "index.html") as temporary:
+        Path(temporary).write_text(page("npgrad", subject.introduction, sections, footer), encoding="utf-8")
+
+
+def _report(args, folder, sections, seconds, interrupted):
+    if args.json:
+        made = [{"file": s.file, "title": s.title, "seconds": round(s.seconds, 2)} for s in sections]
+        print_json(
+            {
+                "folder": str(folder),
+                "page": str(folder / "index.html") if sections else None,
+                "sections": made,
+                "seconds": round(seconds, 2),
+                "interrupted": interrupted,
+            }
+        )
+    elif sections:
+        state = "interrupted, with so much done" if interrupted else "done"
+        print(f"{state} in {seconds:.0f} s: open {shown(folder / 'index.html')}")

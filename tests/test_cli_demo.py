@@ -1,0 +1,199 @@
+"""`npgrad demo` and `npgrad score`: the folder of pictures, and the table."""
+
+import html
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_cli import run as run  # the fixture
+
+import npgrad
+from npgrad.cli import _parser, demo_page, demo_pictures, methods
+from npgrad.models import squeezenet1_1
+
+PICTURES = ["methods.png", "fooling.png", "classes.png", "style.png", "inversion.png"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """So few steps that the pictures show nothing; how they look is for a person to judge."""
+    monkeypatch.setattr(demo_pictures, "STEPS", {**dict.fromkeys(demo_pictures.STEPS, 2), "fooling": 20})
+    monkeypatch.setattr(demo_pictures, "SHOWN", ("saliency", "grad_cam", "lrp"))
+
+
+class Links(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+        assert tag != "img" or dict(attrs)["alt"]
+        if tag not in ("meta", "img", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def checked_page(folder):
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    links = Links(text)
+    assert not links.open
+    assert all((folder / link).is_file() for link in links.found)  # beside the page, nothing else
+    assert not re.search(r"https?:|//|@import|<script", text)
+    for link in links.found:
+        Image.open(folder / link).verify()
+    return text, set(links.found)
+
+
+def test_the_demo(run, quick, tmp_path):
+    code, out, err = run("demo")
+    assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
+    assert [line[:3] for line in err.splitlines()] == [f"{i}/6" for i in range(1, 7)]
+    text, links = checked_page(tmp_path / "npgrad-demo")
+    assert links == {"scenes.png", *PICTURES}
+    # the fooled picture fools as a file, too, and the page's commands find theirs
+    model = npgrad.load()
+    before, after = (
+        model.predict(tmp_path / "npgrad-demo" / name, top=1)[0][0][0] for name in ("scene.png", "fooled.png")
+    )
+    assert before != after
+    assert f"<code>npgrad attribute {Path('npgrad-demo') / 'scene.png'} --method all</code>" in text
+
+
+def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
+    run("demo", "-o", "a folder")
+    text, _ = checked_page(tmp_path / "a folder")
+    commands = re.findall(r"<code>(.*?)</code>", text)
+    assert len(commands) == 6
+    for command in commands:
+        words = shlex.split(html.unescape(command))
+        args = _parser().parse_args(words[1:])
+        assert words[0] == "npgrad"
+        for name in ("image", "content"):
+            if getattr(args, name, None):
+                assert (tmp_path / getattr(args, name)).is_file()
+
+
+def test_the_same_seed_gives_the_same_pictures_and_another_others(run, quick, tmp_path):
+    for folder, seed in (("a", 0), ("b", 0), ("c", 2)):
+        assert run("demo", "-o", folder, "--seed", seed)[0] == 0
+    first, again, other = ([(tmp_path / f / name).read_bytes() for name in PICTURES] for f in "abc")
+    assert first == again
+    assert all(a != b for a, b in zip(first, other, strict=True))
+
+
+def test_the_demo_of_a_photo(run, quick, tmp_path):
+    model = squeezenet1_1(num_classes=12, rng=3)
+    names = [f"<b>{i}</b> & \"'" for i in range(12)]
+    npgrad.Model(model.network, names, None, model.architecture, model.aliases).save(tmp_path / "net.h5")
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "my photo.png")
+    code, out, _ = run("demo", "my photo.png", "--weights", "net.h5", "-o", "out", "--json")
+    made = json.loads(out)
+    assert code == 0 and not made["interrupted"]
+    assert [section["file"] for section in made["sections"]] == ["photo.png", *PICTURES]
+    text, links = checked_page(tmp_path / "out")
+    assert links == {"photo.png", *PICTURES}
+    assert "<b>" not in text and "&lt;b&gt;" in text
+    assert "'my photo.png'" in text.replace("&#x27;", "'") and "--weights net.h5" in text
+
+
+def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_path):
+    def interrupt(*args):
+        """?"""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo_pictures, "MAKERS", (demo_pictures.named, demo_pictures.explained, interrupt))
+    code, out, _ = run("demo")
+    assert code == 130 and "interrupted, with so much done" in out
+    assert checked_page(tmp_path / "npgrad-demo")[1] == {"scenes.png", "methods.png"}
+
+
+def test_the_demo_says_what_is_wrong_in_one_line(run, tmp_path):
+    squeezenet1_1(num_classes=3).save(tmp_path / "net.h5")
+    (tmp_path / "taken").write_text("a file")
+    for arguments, said in (
+        (["--weights", "net.h5"], "expected a network of the scenes' 26 classes"),
+        (["nowhere.jpg"], "nowhere.jpg"),
+        (["-o", "taken"], "taken: expected a folder to write to; there is a file of this name"),
+        (["-o", "taken/below"], "taken/below: expected a folder"),
+    ):
+        code, out, err = run("demo", *arguments)
+        assert (code, out) == (2, "") and err.count("\n") == 1 and said in err
+    assert (tmp_path / "taken").read_text() == "a file"
+
+
+def test_a_page_of_nothing_is_a_page():
+    assert not Links(demo_page.page("a", "b < c", [], "d")).open
+
+
+# score
+
+
+def scored(run, *arguments):
+    code, out, _ = run("score", "-n", 4, "--slow", 1, "--curves", 1, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def test_score(run):
+    code, found = scored(run, "--methods", "grad_cam,saliency,score_cam")
+    assert code == 0 and found["scenes"] == 4 and not found["interrupted"]
+    rows = {row["method"]: row for row in found["rows"]}
+    assert set(rows) == {"grad_cam", "saliency", "score_cam", "random map", "centred blob", "edge detector"}
+    assert rows["score_cam"]["n"] == 1 and rows["saliency"]["n"] == 4
+    assert rows["grad_cam"]["pointing_95"][0] < rows["grad_cam"]["pointing"] <= 1
+    assert rows["grad_cam"]["deletion_95"] is None  # of one picture there is no interval
+    order = [(row["pointing"], row["energy"]) for row in found["rows"]]
+    assert order == sorted(order, reverse=True)
+    assert {key for key in rows["saliency"] if not key.endswith("_95")} == {
+        "method", "n", "pointing", "energy", "iou", "deletion", "insertion", "seconds",
+    }  # fmt: skip
+
+
+def test_scores_table(run):
+    code, out, err = run("score", "-n", 3, "--curves", 0, "--methods", "grad_cam")
+    lines = out.splitlines()
+    assert code == 0 and re.match(r"3 scenes that the network names correctly, of \d+ \(seed 3\)", lines[0])
+    assert lines[1].split("  ")[0] == "method" and len(lines) == 6
+    assert re.search(r"grad_cam +3 +\d+\.\d \+-\d+\.\d ", out)
+
+
+def test_an_interrupted_score_goes_on_from_its_checkpoint(run, monkeypatch):
+    arguments = ("--methods", "grad_cam,lrp", "--checkpoint", "score.ckpt")
+    whole = scored(run, "--methods", "grad_cam,lrp")[1]
+    real = methods.defaults
+
+    def interrupt(name, model, x):
+        if name == "lrp":
+            raise KeyboardInterrupt
+        return real(name, model, x)
+
+    monkeypatch.setattr(methods, "defaults", interrupt)
+    code, out, err = run("score", "-n", 4, "--slow", 1, "--curves", 1, *arguments)
+    assert code == 130 and "interrupted; not scored: lrp, random map" in err and "grad_cam" in out
+    monkeypatch.setattr(methods, "defaults", real)
+    code, rest = scored(run, *arguments)
+    assert code == 0
+    for a, b in zip(whole["rows"], rest["rows"], strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    code, _, err = run("score", "-n", 5, *arguments)
+    assert code == 2 and "made with other settings" in err
+
+
+def test_score_says_what_is_wrong_before_the_work(run, tmp_path):
+    squeezenet1_1(num_classes=3).save(tmp_path / "net.h5")
+    for arguments, said in (
+        (["--methods", "grad_can"], "grad_cam"),
+        (["--weights", "net.h5"], "expected a network of the scenes' 26 classes"),
+        (["-n", "1", "--checkpoint", "nowhere/score.ckpt"], "nowhere"),
+    ):
+        code, out, err = run("score", *arguments)
+        assert (code, out) == (2, "") and err.count("\n") == 1 and said in err
