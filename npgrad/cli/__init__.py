@@ -18,6 +18,7 @@ from npgrad.cli import (
     evaluate,
     fool,
     gradcheck,
+    grade,
     invert,
     layers,
     score,
@@ -39,6 +40,7 @@ COMMANDS = {
     "invert": invert,
     "dream": dream,
     "layers": layers,
+    "grade": grade,
     "gradcheck": gradcheck,
     "weights": weights,
 }
@@ -52,6 +54,7 @@ EXAMPLES = """examples:
   npgrad visualize flamingo --weights squeezenet1_1 -o flamingo.png
   npgrad style town.jpg painting.jpg --preset starry_night --weights squeezenet1_1 -o town-by-night.png
   npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1 -o cat-remembered.png
+  npgrad grade notebooks/student/NetworkVisualization.ipynb
   npgrad layers --arch squeezenet1_0
 
 `npgrad COMMAND --help` tells more about each command."""

@@ -21,6 +21,7 @@ from npgrad.course.explaining import (
     guided_backprop,
     guided_grad_cam,
 )
+from npgrad.course.grading import QUESTIONS, Question, Result, check, grade
 from npgrad.course.pictures import (
     IMAGENET_VAL_URL,
     SQUEEZENET_MEAN,
@@ -39,9 +40,10 @@ from npgrad.course.style import (
 )
 
 __all__ = [
-    "IMAGENET_VAL_URL", "SQUEEZENET_MEAN", "SQUEEZENET_STD", "blur_image", "class_visualization_update_step",
-    "compute_attributions", "compute_saliency_maps", "content_loss", "content_loss_test",
-    "create_class_visualization", "deprocess", "extract_features", "grad_cam", "gram_matrix", "gram_matrix_test",
-    "guided_backprop", "guided_grad_cam", "jitter", "load_imagenet_val", "make_fool_image", "make_fooling_image",
-    "preprocess", "style_loss", "style_loss_test", "style_transfer", "tv_loss", "tv_loss_test",
+    "IMAGENET_VAL_URL", "QUESTIONS", "Question", "Result", "SQUEEZENET_MEAN", "SQUEEZENET_STD", "blur_image",
+    "check", "class_visualization_update_step", "compute_attributions", "compute_saliency_maps",
+    "content_loss", "content_loss_test", "create_class_visualization", "deprocess", "extract_features",
+    "grad_cam", "grade", "gram_matrix", "gram_matrix_test", "guided_backprop", "guided_grad_cam", "jitter",
+    "load_imagenet_val", "make_fool_image", "make_fooling_image", "preprocess", "style_loss",
+    "style_loss_test", "style_transfer", "tv_loss", "tv_loss_test",
 ]  # fmt: skip

@@ -1,0 +1,128 @@
+"""What the checks hand to a function: little networks of random weights, and pictures.
+
+The networks are SqueezeNet 1.1 by their layers and names, but narrow, so that a check takes no time. Their scores are
+all alive. The pictures of a batch differ in contrast and form, and no picture's `y` is what the network says of it.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from npgrad.layers import Conv2d, Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
+from npgrad.layers.base import he_normal
+from npgrad.model import Model
+from npgrad.models import squeezenet1_1
+
+WIDTHS = {
+    "A": (12, 6, 8),
+    "B": (8, 5, 7),
+}  # conv1's filters; what a fire squeezes to; half of what it expands to
+CLASSES = {"A": 6, "B": 5}
+SEEDS = {"A": 2, "B": 28}
+
+
+@dataclass(frozen=True, eq=False)
+class Watched(Model):
+    """A Model that keeps what it is shown."""
+
+    seen: list = field(default_factory=list)
+
+    def __call__(self, x):
+        self.seen.append(np.array(x))
+        return super().__call__(x)
+
+    def forward(self, x, *arguments, **options):
+        self.seen.append(np.array(x))
+        return super().forward(x, *arguments, **options)
+
+
+def watched(model):
+    """The model as a Watched one that has seen nothing yet."""
+    return Watched(**{each.name: getattr(model, each.name) for each in dataclasses.fields(Model)})
+
+
+@lru_cache
+def network(name, dtype="float64"):
+    """One of the networks."""
+    if name == "C":
+        return _shallow().astype(dtype)
+    rng, classes = np.random.default_rng(SEEDS[name]), CLASSES[name]
+    first, squeeze, expand = WIDTHS[name]
+
+    def conv(channels, filters, kernel, **options):
+        bias = 0.1 * rng.standard_normal(filters)
+        return Conv2d(he_normal((filters, channels, kernel, kernel), rng), bias, **options)
+
+    layers = {"conv1": conv(3, first, 3, stride=2), "relu1": ReLU(), "pool1": _pool()}
+    channels = first
+    for i in range(2, 10):
+        layers[f"fire{i}"] = Fire(
+            conv(channels, squeeze, 1), conv(squeeze, expand, 1), conv(squeeze, expand, 3, padding=1)
+        )
+        channels = 2 * expand
+        if i in (3, 5):
+            layers[f"pool{i}"] = _pool()
+    layers["drop9"] = Dropout(0.5)
+    layers["conv10"] = conv(channels, classes, 1)
+    layers["relu10"], layers["pool10"] = ReLU(), GlobalAvgPool2d()
+    model = Model(Sequential(layers), aliases=squeezenet1_1(num_classes=1).aliases).astype("float64")
+    return _balanced(model).astype(dtype)
+
+
+def _shallow():
+    """A network of one layer for four classes: convex, so any ascent drives its scores up. They are large, as
+    a real network's, so that the L2 term of class visualisation does not rule.
+    """
+    rng = np.random.default_rng(5)
+    weight = he_normal((4, 3, 5, 5), rng)
+    conv1 = Conv2d(300 * (weight - weight.mean(axis=(1, 2, 3), keepdims=True)), 30 * rng.standard_normal(4))
+    return Model(Sequential({"conv1": conv1, "relu1": ReLU(), "pool10": GlobalAvgPool2d()}))
+
+
+def _balanced(model):
+    """The model with its last layer changed so that no class is always ahead, and its ReLU open, but not everywhere."""
+    y = model.forward(pictures(8, 64, 64), upto="conv10")["conv10"]
+    weight, bias = (model.parameters()[f"conv10.{key}"] for key in ("weight", "bias"))
+    mean, spread = y.mean(axis=(0, 2, 3)), 2 * y.std(axis=(0, 2, 3))
+    changed = {
+        "conv10.weight": weight / spread[:, None, None, None],
+        "conv10.bias": (bias - mean) / spread + 0.5,
+    }
+    return model.with_parameters(changed)
+
+
+def _pool():
+    return MaxPool2d(3, stride=2, ceil_mode=True)
+
+
+def pictures(n, height, width, seed=0, dtype="float64"):
+    """n pictures (n, 3, height, width) of blots and grain, each of another contrast."""
+    rng = np.random.default_rng(seed)
+    blots = rng.standard_normal((n, 3, height // 8 + 1, width // 8 + 1)).repeat(8, axis=2).repeat(8, axis=3)
+    blots = blots[:, :, :height, :width]
+    grain = rng.standard_normal((n, 3, height, width))
+    contrast = np.linspace(1.2, 0.6, n).reshape(-1, 1, 1, 1)
+    return (contrast * (blots + 0.3 * grain)).astype(dtype)
+
+
+def others(model, X):
+    """A class for each picture that the network does not say, y (N,): one for the even pictures, one for the odd ones.
+
+    So a class comes twice in a batch of three, and mixing the pictures differs from mixing the classes.
+    """
+    said, y = model(X).argmax(axis=1), np.zeros(len(X), int)
+    for part in (slice(0, None, 2), slice(1, None, 2)):
+        taken = {*said[part], *y[: 1 if part.start else 0]}
+        y[part] = next(k for k in range(model.num_classes) if k not in taken)
+    return y
+
+
+def cases(sizes=((72, 56), (56, 72), (64, 64), (48, 64))):
+    """({X, y, model}, what they are in words) for four calls: two networks, a batch and one picture, two dtypes."""
+    kinds = [("A", 3, "float64"), ("B", 3, "float32"), ("B", 1, "float64"), ("A", 1, "float32")]
+    for (name, n, dtype), (height, width) in zip(kinds, sizes, strict=True):
+        model, X = network(name, dtype), pictures(n, height, width, seed=n, dtype=dtype)
+        where = f"{n} picture{'s' if n > 1 else ''} of {height} x {width} px, {dtype}, random network {name}"
+        yield {"X": X, "y": others(model, X), "model": model}, where

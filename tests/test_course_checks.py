@@ -1,0 +1,191 @@
+"""The homework's checks: right answers get full points; each typical wrong one is caught, and its mistake is named."""
+
+import functools
+import re
+
+import homework_answers as own
+import pytest
+import wrong_answers
+from wrong_answers import variant
+
+import npgrad
+from npgrad import course
+from npgrad.course import grading_cams as cams
+from npgrad.course import grading_losses, grading_style
+from npgrad.course import grading_maps as maps
+from npgrad.course.grading import QUESTIONS, Result, check, grade
+from npgrad.course.grading_calls import Answer, Wrong, close, variants
+from npgrad.course.grading_cases import cases
+
+POINTS = {"Q1.1": 11, "Q1.2": 11, "Q1.3a": 3, "Q1.3b": 10, "Q1.4": 10, "Q2.1": 3, "Q2.2": 6, "Q2.3": 3, "Q2.4": 6,
+          "Q2.5": 2}  # fmt: skip
+
+
+def test_the_points_are_the_homeworks():
+    assert {name: question.points for name, question in QUESTIONS.items()} == POINTS
+    assert sum(POINTS.values()) == 65
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_npgrads_own_functions_are_right(question):
+    assert check(question, *[getattr(course, name) for name in QUESTIONS[question].functions])
+
+
+def test_right_answers_get_full_points(capsys):
+    results, got, total = grade(vars(own))
+    assert [result.id for result in results] == list(POINTS)
+    assert (got, total) == (65, 65), [result for result in results if not result]
+    assert all(results)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Q1.1 compute_saliency_maps: ok"
+    assert lines[-2:] == ["Q2.5 2 of 2 points", "65 of 65 points"]
+    assert len(lines) == 15 + 10 + 1
+
+
+def test_an_imported_function_is_not_ones_own():
+    results = grade({"content_loss": course.content_loss}).results
+    assert results[5] == Result("Q2.1", 3, 0, "content_loss: imported from npgrad, not written here")
+
+
+def cases_of(table):
+    return [(where, *case) for where, answers in table.items() for case in answers]
+
+
+def checked(where, function):
+    """(Result, its lines about the function, the function's points). where: a question, and one of its functions."""
+    question, _, name = where.partition(" ")
+    name = name or next(iter(QUESTIONS[question].functions))
+    result = check(question, **{name: function})
+    lines = [line for line in result.message.splitlines() if not line.endswith(": not given")]
+    return result, lines, QUESTIONS[question].functions.get(name, result.points)
+
+
+def test_there_are_many_wrong_answers_for_every_question():
+    assert len(cases_of(wrong_answers.WRONG)) > 80
+    assert {where.split()[0] for where in wrong_answers.WRONG} == set(POINTS)
+
+
+@pytest.mark.parametrize(("where", "function", "message"), cases_of(wrong_answers.WRONG))
+def test_a_wrong_answer_is_caught_and_its_mistake_named(where, function, message):
+    result, lines, _ = checked(where, function)
+    assert (bool(result), result.got) == (False, 0)
+    assert re.search(message, "\n".join(lines)), lines
+
+
+@pytest.mark.parametrize(("where", "function", "note"), cases_of(wrong_answers.ACCEPTED))
+def test_what_is_as_good_is_accepted(where, function, note):
+    result, lines, points = checked(where, function)
+    assert result.got == points
+    assert [note in line for line in lines] == [True] * bool(note)
+
+
+def test_part_of_the_points(capsys):
+    result = check("Q1.2", own.guided_backprop, variant(own.grad_cam, relu=lambda c: c), own.guided_grad_cam)
+    assert (result.points, result.got, bool(result)) == (11, 7, False)
+    assert result.message.startswith("grad_cam: no ReLU")
+    lines = capsys.readouterr().out.splitlines()
+    assert (lines[0], lines[2:]) == (
+        "Q1.2 guided_backprop: ok",
+        ["Q1.2 guided_grad_cam: ok", "Q1.2 7 of 11 points"],
+    )
+    assert lines[1] == f"Q1.2 {result.message}"
+    half = check("Q2.2", own.gram_matrix, wrong_answers.early_return)
+    assert (half.points, half.got) == (6, 0)  # full or nothing
+    alone = check("Q1.2", grad_cam=own.grad_cam)
+    assert alone == Result("Q1.2", 11, 4, "guided_backprop: not given\nguided_grad_cam: not given")
+
+
+def test_a_product_of_wrong_parts_is_said_to_be_right_itself():
+    parts = [lambda X, y, m: abs(own.guided_backprop(X, y, m)), own.grad_cam]
+
+    def product(X, y, model):
+        return parts[0](X, y, model) * parts[1](X, y, model)[..., None]
+
+    result = check("Q1.2", *parts, product)
+    assert result.got == 4
+    assert (
+        "guided_grad_cam: it multiplies your guided_backprop and grad_cam, and is right once"
+        in result.message
+    )
+
+
+def not_yet(*args, **options):
+    raise NotImplementedError
+
+
+def test_an_empty_edition_gets_nothing():
+    names = {name for question in QUESTIONS.values() for name in question.functions}
+    for namespace in ({}, dict.fromkeys(names, not_yet), {**vars(course), **dict.fromkeys(names, not_yet)}):
+        results, got, total = grade(namespace)
+        assert (got, total, any(results)) == (0, 65, False)
+        for result in results:
+            functions = QUESTIONS[result.id].functions
+            assert result.message.splitlines() == [f"{name}: not answered yet" for name in functions]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "message"),
+    [
+        (("Q1.5", own.grad_cam), {}, "no question 'Q1.5'; nearest: Q2.5, Q1.4"),
+        (("Q1.1",), {}, "Q1.1: expected compute_saliency_maps, found no function"),
+        (("Q1.1", own.grad_cam, own.grad_cam), {}, "Q1.1: expected compute_saliency_maps, found 2 functions"),
+        (("Q1.2",), {"gradcam": own.grad_cam}, "no function of Q1.2 'gradcam'; nearest: grad_cam"),
+        (("Q2.1", own.content_loss), {"content_loss": own.content_loss}, "expected it once, found it twice"),
+    ],
+)
+def test_a_mistake_in_asking_is_one_line(arguments, named, message):
+    with pytest.raises(npgrad.NpgradError) as error:
+        check(*arguments, **named)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    with pytest.raises(npgrad.InputError, match="grade: expected a dict of names, .* found list"):
+        grade([])
+
+
+def test_every_mistake_in_a_loss_is_told_from_every_other():
+    """Each twin with one fault is recognised by just this fault's words."""
+    for name in ("content_loss", "gram_matrix", "style_loss", "tv_loss"):
+        twin, judge = getattr(grading_losses, name), getattr(grading_losses, f"judge_{name}")
+        faults = getattr(grading_losses, name.split("_")[0].upper())
+        for (text,), options in variants(faults, pairs=False):
+            with pytest.raises(Wrong) as wrong:
+                judge(Answer(name, functools.partial(twin, **options)))
+            assert str(wrong.value).startswith(text), (name, options)
+
+
+def test_every_mistake_in_a_map_is_told_from_every_other():
+    """No two faults give the same values where the checks begin: the first inputs are rich enough."""
+    batch, _ = next(cases())
+    for twin, faults in (
+        (maps.saliency, maps.SALIENCY),
+        (maps.guided_backprop, maps.GUIDED),
+        (cams.grad_cam, cams.CAM),
+        (cams.guided_grad_cam, cams.PRODUCT),
+    ):
+        assert_distinct(twin, faults, batch)
+    arguments, _ = next(cams.small_cases())
+    for method, faults in cams.BY_NAME.items():
+        if method == "LayerConductance":  # takes many passes, and its faults are LayerActivation's
+            continue
+        assert_distinct(functools.partial(cams.by_name, method), faults, arguments)
+
+
+def test_every_mistake_in_style_transfer_has_its_own_words():
+    way = grading_style._Way(init_random=False)
+    for (text,), options in variants(grading_style.FAULTS, pairs=False):
+        adam = grading_style.Adam(grading_style.RATE, options.pop("adam", ""))
+        xs = [grading_style.clamped(way.content)]
+        for _ in range(14):
+            xs.append(grading_style.clamped(adam.step(xs[-1], way.gradient(xs[-1], **options))))
+        with pytest.raises(Wrong) as wrong:
+            way.follow(xs)
+        assert str(wrong.value) == text
+
+
+def assert_distinct(twin, faults, arguments):
+    found = {"right": twin(**arguments)}
+    for (text,), options in variants(faults, pairs=False):
+        value = twin(**arguments, **options)
+        same = [other for other in found if close(value, found[other], 1e-2)]
+        assert all(other == text for other in same), (text, same)
+        found[text] = value
