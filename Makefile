@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow lint wheel clean
+.PHONY: demo test test-slow gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
@@ -20,6 +20,13 @@ test: .venv/dev
 # What takes minutes: retraining, twice, to the same bits.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+# The README's pictures, and the notebooks with their outputs and their student edition.
+gallery: .venv/core
+	$(BIN)/npgrad demo -o docs/gallery
+
+notebooks: .venv/dev
+	$(BIN)/python scripts/make_notebooks.py --run
 
 lint: .venv/dev
 	$(BIN)/ruff check .

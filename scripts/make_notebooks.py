@@ -1,0 +1,85 @@
+"""Make the student edition of the homework's notebooks: the answers cut out, and no outputs.
+
+    python scripts/make_notebooks.py            writes notebooks/student/NAME.ipynb
+    python scripts/make_notebooks.py --run      runs every notebook anew first, and keeps its outputs
+    python scripts/make_notebooks.py --check    exit code 1 if the student edition is not what would be written
+
+An answer stands between the lines ### BEGIN SOLUTION and ### END SOLUTION, in a code cell."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NAMES = ("NetworkVisualization", "StyleTransfer")
+LESSON = "BackpropByHand"  # nothing to answer
+ANSWER = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
+
+
+def without_answers(code):
+    """The code with every answer replaced by a place for one's own."""
+    cut = ANSWER.sub(r"\1# your code here\n\1raise NotImplementedError", code)
+    if "### BEGIN SOLUTION" in cut or "### END SOLUTION" in cut:
+        raise ValueError(f"a marker without its other one:\n{cut}")
+    return cut
+
+
+def student_edition(notebook):
+    """A notebook (as JSON holds it) for students; the one given stays as it is."""
+    cells = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            cell = {**cell, "outputs": [], "execution_count": None, "metadata": {}}
+            source = without_answers(source)
+        cells.append({**cell, "source": source.splitlines(keepends=True)})
+    return {**notebook, "cells": cells}
+
+
+def written(name):
+    """The student edition of one notebook, as text."""
+    notebook = json.loads((FOLDER / f"{name}.ipynb").read_text(encoding="utf-8"))
+    return json.dumps(student_edition(notebook), indent=1, ensure_ascii=False) + "\n"
+
+
+def run(name):
+    """Run a notebook from a clean kernel and save it with its outputs."""
+    import nbclient
+    import nbformat
+
+    path = FOLDER / f"{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=None, record_timing=False, resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    nbformat.write(notebook, path)
+    print(path.relative_to(FOLDER.parent))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="write nothing; say which are not in step")
+    parser.add_argument("--run", action="store_true", help="run every notebook first (needs nbclient)")
+    args = parser.parse_args()
+    stale = 0
+    for name in (*NAMES, LESSON) if args.run else ():
+        run(name)
+    for name in NAMES:
+        path, text = FOLDER / "student" / f"{name}.ipynb", written(name)
+        if args.check:
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                print(f"{path.relative_to(FOLDER.parent)} is not in step with the solution", file=sys.stderr)
+                stale = 1
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(path.relative_to(FOLDER.parent))
+    return stale
+
+
+if __name__ == "__main__":
+    sys.exit(main())
