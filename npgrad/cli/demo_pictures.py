@@ -23,7 +23,6 @@ TARTAN = CLASSES.index("tartan")  # of many colours: with fewer, the result is o
 STYLE = "style-scene.png"
 STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # together well under a minute
 EPSILON = 8  # of 255: the most that fooling may change a value
-CONTENT = 4  # times the preset's weight: a drawn thing has less to be known by than a photo
 LAYERS = ("fire2", "fire3", "fire9")
 
 
@@ -43,6 +42,8 @@ class Subject:
 
 class Scenes(Subject):
     """Eight drawn scenes of different classes. The largest object that is named correctly is looked at more closely."""
+
+    content = 4  # times the preset's weight: a drawn thing has less to be known by than a photo
 
     introduction = (
         "A small SqueezeNet, trained by this library's own backward pass, names drawn scenes; and image gradients show "
@@ -78,6 +79,8 @@ class Scenes(Subject):
 
 class Photo(Subject):
     """The user's photo, as the network sees it."""
+
+    content = 1
 
     introduction = (
         "What a network sees on this photo, how it is fooled, and what it remembers: pictures that image gradients "
@@ -197,7 +200,7 @@ def painted(model, subject, folder):
     from npgrad.synthesis import presets, style_transfer
 
     weights = presets.settings(content_weight=None, tv_weight=None)
-    weights["content_weight"] *= CONTENT
+    weights["content_weight"] *= subject.content
     weights["tv_weight"] *= SMOOTHER
     sizes = {"image_size": 160, "style_size": 160}
     result = style_transfer(model, subject.tile, subject.style, **sizes, **weights, steps=STEPS["style"])
