@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow gallery notebooks lint wheel clean
+.PHONY: demo test test-slow bench gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
@@ -20,6 +20,10 @@ test: .venv/dev
 # What takes minutes: retraining, twice, to the same bits.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+# npgrad, torch and Captum taking turns; other cases: .venv/bin/python -m benchmarks --help
+bench: .venv/dev
+	$(BIN)/python -m benchmarks
 
 # The README's pictures, and the notebooks with their outputs and their student edition.
 gallery: .venv/core

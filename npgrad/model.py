@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from npgrad import parallel
 from npgrad.classes import find_class
 from npgrad.errors import InputError, TooSmall, unknown
 from npgrad.images import Preprocessing
@@ -47,7 +48,7 @@ class Model:
         """Logits (N, classes). Nothing of the pass is kept."""
         x = check_input(x)
         with self._saying_what_fits(x):
-            return self.network(x)
+            return np.concatenate(parallel.each(lambda rows: self.network(x[rows]), parallel.parts(x)))
 
     def forward(self, x, upto=None, training=False, rng=None):
         """Run the network and keep the pass: a Tape.

@@ -5,9 +5,11 @@ import warnings
 
 import numpy as np
 
+from npgrad import parallel
 from npgrad.classes import find_class
 from npgrad.errors import InputError, TargetError
 from npgrad.layers import Fire
+from npgrad.model import check_input
 
 BUDGET = (
     128 << 20
@@ -69,11 +71,18 @@ def _level_outside():
 
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
-    """One forward and one backward: (tape, targets, {layer: d score / d layer}). The usual beginning."""
-    tape = model.forward(x)
-    targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets)
-    return tape, targets, tape.backward(seed_at(tape.output, targets), rules, at)
+    """Forward and backward, in parts: (logits, targets, {layer: d score / d layer}). The usual beginning."""
+    x = check_input(x)
+    parts = parallel.parts(x)
+    tapes = parallel.each(lambda rows: model.forward(x[rows]), parts)
+    logits = np.concatenate([tape.output for tape in tapes])
+    targets = resolve_targets(model, logits, target)
+    warn_if_dead(model, logits, targets)
+    seed = seed_at(logits, targets)
+    gradients = parallel.each(
+        lambda part: part[0].backward(seed[part[1]], rules, at), zip(tapes, parts, strict=True)
+    )
+    return logits, targets, {name: np.concatenate([part[name] for part in gradients]) for name in at}
 
 
 def cam_layer(model, tape, layer=None):
@@ -97,7 +106,7 @@ def copies_at_once(model, x, batch_size=None, backward=True):
             raise InputError(f"batch_size: expected a whole number >= 1, found {batch_size!r}")
         return int(batch_size)
     one = sum(record.y.nbytes for record in model.forward(x[:1])) * (2 if backward else 1)
-    return max(1, BUDGET // one)
+    return max(2, BUDGET // one)  # two threads have one each
 
 
 def batches(total, size, progress=None):

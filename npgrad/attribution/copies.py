@@ -7,6 +7,7 @@ never shows in a result.
 
 import numpy as np
 
+from npgrad import parallel
 from npgrad.attribution.common import (
     batches,
     copies_at_once,
@@ -34,8 +35,12 @@ def begin(model, x, target=None, batch_size=None, backward=True):
 
 def gradient_of_scores(model, x, targets):
     """d score / d x of each picture's own target, of the shape of x."""
-    tape = model.forward(x)
-    return tape.backward(seed_at(tape.output, targets))["input"]
+
+    def of_part(rows):
+        tape = model.forward(x[rows])
+        return tape.backward(seed_at(tape.output, targets[rows]))["input"]
+
+    return np.concatenate(parallel.each(of_part, parallel.parts(x)))
 
 
 def scores_of(model, x, targets, size):

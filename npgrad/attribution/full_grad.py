@@ -6,6 +6,7 @@ from npgrad.attribution.common import score_gradients
 from npgrad.attribution.maps import scaled
 from npgrad.attribution.resize import resize_map
 from npgrad.layers import BatchNorm2d
+from npgrad.model import check_input
 
 
 def full_grad(model, x, target=None):
@@ -31,8 +32,8 @@ def full_gradients(model, x, target=None):
     """
     biases = {name: _bias(model.layer(name)) for name in model.layer_names()}
     biases = {name: bias for name, bias in biases.items() if bias is not None}
-    tape, _, gradients = score_gradients(model, x, target, at=("input", *biases))
-    parts = {"input": tape.x * gradients["input"]}
+    _, _, gradients = score_gradients(model, x, target, at=("input", *biases))
+    parts = {"input": check_input(x) * gradients["input"]}
     for name, bias in biases.items():
         dy = gradients[name]
         parts[name] = bias.reshape(-1, *(1,) * (dy.ndim - 2)) * dy

@@ -3,6 +3,7 @@
 from npgrad.attribution.common import score_gradients, scores
 from npgrad.attribution.copies import each
 from npgrad.layers import ReLU
+from npgrad.model import check_input
 from npgrad.rules import deconv, guided
 
 
@@ -13,8 +14,8 @@ def input_x_gradient(model, x, target=None):
     Greenside, Shcherbina, Kundaje 2016). The score is the logit of each picture's target (None: the top
     class).
     """
-    tape, _, gradients = score_gradients(model, x, target)
-    return tape.x * gradients["input"]
+    _, _, gradients = score_gradients(model, x, target)
+    return check_input(x) * gradients["input"]
 
 
 def guided_backprop(model, x, target=None):
@@ -34,6 +35,6 @@ def deconvolution(model, x, target=None):
     its maxima were (their switches), as in any backward pass. They put in the score itself rather than 1:
     here only a score of 0 makes the difference, and gives 0.
     """
-    tape, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
-    alive = scores(tape.output, targets) != 0  # its rule does not see that the last ReLU is shut
-    return gradients["input"] * each(alive, tape.x)
+    logits, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
+    alive = scores(logits, targets) != 0  # its rule does not see that the last ReLU is shut
+    return gradients["input"] * each(alive, gradients["input"])

@@ -1,0 +1,67 @@
+"""A batch in parts, a few pictures each, spread over the processor's cores.
+
+One picture's matrix products are too small to gain much from two BLAS threads; two pictures side by side, with one BLAS
+thread each, gain nearly all that there is, since NumPy lets other threads run while it multiplies and copies. And
+what one picture needs stays near the processor, where a whole batch does not.
+"""
+
+import contextvars
+import functools
+import os
+import threading
+
+PIXELS = 224 * 224  # about as many go through the network together
+
+_busy = (
+    threading.Lock()
+)  # the number of BLAS threads is the whole process's: one batch at a time may change it
+
+
+def parts(x):
+    """Slices that cut a batch (N, C, H, W) into parts of about PIXELS pixels; what has no pixels stays whole."""
+    size = max(1, PIXELS // max(1, x.shape[2] * x.shape[3])) if x.ndim == 4 else len(x)
+    return [slice(first, first + size) for first in range(0, len(x), size)]
+
+
+def each(work, items):
+    """[work(item) for item in items], on as many threads as BLAS has now; BLAS has one thread meanwhile.
+
+    So whoever sets BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) gets one here, too. So does a
+    call from a thread while another thread's batch is at work. What comes out is the same to the bit either way.
+    """
+    items = list(items)
+    if len(items) > 1 and _busy.acquire(blocking=False):
+        try:
+            blas = _blas()
+            before = [library.get_num_threads() for library in blas]
+            if max(before, default=1) > 1:
+                try:
+                    for library in blas:
+                        library.set_num_threads(1)
+                    here = contextvars.copy_context()  # np.errstate holds in the threads, too
+                    return list(_pool(max(before)).map(lambda item: here.copy().run(work, item), items))
+                finally:
+                    for library, count in zip(blas, before, strict=True):
+                        library.set_num_threads(count)
+        finally:
+            _busy.release()
+    return [work(item) for item in items]
+
+
+@functools.cache
+def _pool(threads):
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(threads, thread_name_prefix="npgrad")
+
+
+@functools.cache
+def _blas():
+    """The BLAS libraries of this process, whose numbers of threads can be set."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
