@@ -70,19 +70,32 @@ def _level_outside():
     return level
 
 
+class Passes:
+    """A batch forward, in parts, and back from its targets' scores. tapes: one a part; [name]: a layer's output."""
+
+    def __init__(self, model, x):
+        x = check_input(x)
+        self.parts = parallel.parts(x)
+        self.tapes = parallel.each(lambda rows: model.forward(x[rows]), self.parts)
+        self.logits = np.concatenate([tape.output for tape in self.tapes])
+
+    def __getitem__(self, name):
+        return np.concatenate([tape[name] for tape in self.tapes])
+
+    def gradients(self, targets, rules=None, at=("input",)):
+        """{layer: d score / d layer}. rules as for `Tape.backward`; they see one part at a time."""
+        seed = seed_at(self.logits, targets)
+        back = zip(self.tapes, self.parts, strict=True)
+        found = parallel.each(lambda part: part[0].backward(seed[part[1]], rules, at), back)
+        return {name: np.concatenate([part[name] for part in found]) for name in at}
+
+
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
-    """Forward and backward, in parts: (logits, targets, {layer: d score / d layer}). The usual beginning."""
-    x = check_input(x)
-    parts = parallel.parts(x)
-    tapes = parallel.each(lambda rows: model.forward(x[rows]), parts)
-    logits = np.concatenate([tape.output for tape in tapes])
-    targets = resolve_targets(model, logits, target)
-    warn_if_dead(model, logits, targets)
-    seed = seed_at(logits, targets)
-    gradients = parallel.each(
-        lambda part: part[0].backward(seed[part[1]], rules, at), zip(tapes, parts, strict=True)
-    )
-    return logits, targets, {name: np.concatenate([part[name] for part in gradients]) for name in at}
+    """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning."""
+    passes = Passes(model, x)
+    targets = resolve_targets(model, passes.logits, target)
+    warn_if_dead(model, passes.logits, targets)
+    return passes.logits, targets, passes.gradients(targets, rules, at)
 
 
 def cam_layer(model, tape, layer=None):

@@ -9,7 +9,14 @@ logit. layer: any with an extent; None is the last fire or, without one, the las
 for the layer's own size, or "nearest", "bilinear" or "bicubic" for the picture's (`resize_map`).
 """
 
-from npgrad.attribution.maps import activation_and_gradient, at_size, divide, one_pass, positive, weighted_sum
+from npgrad.attribution.maps import (
+    activation_and_gradient,
+    at_size,
+    divide,
+    forward_to_map,
+    positive,
+    weighted_sum,
+)
 from npgrad.errors import InputError
 from npgrad.layers import ReLU
 from npgrad.rules import guided
@@ -81,7 +88,7 @@ def guided_grad_cam(model, x, target=None, layer=None, resize="nearest"):
     """
     if resize is None:
         raise InputError("resize: expected nearest, bilinear or bicubic, found None")
-    tape, layer, seed = one_pass(model, x, target, layer)
-    dA = tape.backward(seed, at=(layer,))[layer]
-    maps = positive(weighted_sum(dA.mean(axis=(2, 3)), tape[layer]))
-    return at_size(x, maps, resize)[:, None] * tape.backward(seed, rules={ReLU: guided})["input"]
+    passes, layer, targets = forward_to_map(model, x, target, layer)
+    dA = passes.gradients(targets, at=(layer,))[layer]
+    maps = positive(weighted_sum(dA.mean(axis=(2, 3)), passes[layer]))
+    return at_size(x, maps, resize)[:, None] * passes.gradients(targets, rules={ReLU: guided})["input"]
