@@ -42,6 +42,7 @@ __all__ = [
     "WeightsError",
     "attribution",
     "check_layers",
+    "config",
     "course",
     "evaluation",
     "gradcheck",

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from npgrad import parallel
+from npgrad import config, parallel
+from npgrad.batch_tape import BatchTape
 from npgrad.classes import find_class
 from npgrad.errors import InputError, TooSmall, unknown
 from npgrad.images import Preprocessing
@@ -47,21 +48,29 @@ class Model:
     def __call__(self, x):
         """Logits (N, classes). Nothing of the pass is kept."""
         x = check_input(x)
+        config.tell_allocator()
         with self._saying_what_fits(x):
             return np.concatenate(parallel.each(lambda rows: self.network(x[rows]), parallel.parts(x)))
 
-    def forward(self, x, upto=None, training=False, rng=None):
+    def forward(self, x, upto=None, training=False, rng=None, whole=False):
         """Run the network and keep the pass: a Tape.
 
         upto: the last layer to run (None: all). training: dropout and BatchNorm act as in training; then
-        `rng` draws, and BatchNorm's new statistics are `tape.statistics`.
+        `rng` draws, and BatchNorm's new statistics are `tape.statistics`. whole: keep a large batch in one piece,
+        which otherwise goes through in parts, on all cores (a BatchTape); only the time differs.
         """
         upto = None if upto is None else self.resolve(upto)
         if upto == INPUT:
             raise InputError("upto: expected a layer to run up to, found 'input'")
         x = check_input(x)
-        with self._saying_what_fits(x):
+        config.tell_allocator()
+
+        def run(x):
             return Tape(self.network, x, upto, training, rng, self.aliases)
+
+        rows = parallel.parts(x)
+        with self._saying_what_fits(x):
+            return run(x) if whole or training or len(rows) == 1 else BatchTape(run, x, rows)
 
     def preprocess(self, images, resize=True):
         """Pictures to an input (N, 3, H, W), float32.

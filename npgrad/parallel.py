@@ -10,11 +10,12 @@ import functools
 import os
 import threading
 
+from npgrad import config
+
 PIXELS = 224 * 224  # about as many go through the network together
 
-_busy = (
-    threading.Lock()
-)  # the number of BLAS threads is the whole process's: one batch at a time may change it
+# The number of BLAS threads is the whole process's: one batch at a time may change it.
+_busy = threading.Lock()
 
 
 def parts(x):
@@ -26,20 +27,22 @@ def parts(x):
 def each(work, items):
     """[work(item) for item in items], on as many threads as BLAS has now; BLAS has one thread meanwhile.
 
-    So whoever sets BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) gets one here, too. So does a
-    call from a thread while another thread's batch is at work. What comes out is the same to the bit either way.
+    So whoever sets BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) gets one here, too;
+    `npgrad.config.threads` wins over both. A call from a thread while another thread's batch is at work has one
+    thread. What comes out is the same to the bit either way.
     """
     items = list(items)
     if len(items) > 1 and _busy.acquire(blocking=False):
         try:
             blas = _blas()
             before = [library.get_num_threads() for library in blas]
-            if max(before, default=1) > 1:
+            threads = config.number_of_threads(max(before, default=1))
+            if threads > 1:
                 try:
                     for library in blas:
                         library.set_num_threads(1)
                     here = contextvars.copy_context()  # np.errstate holds in the threads, too
-                    return list(_pool(max(before)).map(lambda item: here.copy().run(work, item), items))
+                    return list(_pool(threads).map(lambda item: here.copy().run(work, item), items))
                 finally:
                     for library, count in zip(blas, before, strict=True):
                         library.set_num_threads(count)

@@ -109,6 +109,11 @@ class Tape:
         return next(reversed(self.records.values())).y
 
     @property
+    def parts(self):
+        """The tapes that this one is made of: itself, or those of a large batch's parts (`BatchTape`)."""
+        return (self,)
+
+    @property
     def statistics(self):
         """After a training pass: BatchNorm's new running statistics by name, `bn1.running_mean`."""
         return {
@@ -130,8 +135,9 @@ class Tape:
 
         seeds: the gradient put in at the last output, or {layer: gradient put in at its output}, each of the
         shape of that output. rules: {layer type or name: f(record, dy) -> dx}, what backward does there
-        instead of the layer's own; a name wins over a type. at: the layers at whose outputs the gradient is
-        wanted; "input" is x. A layer that no seed reaches has gradient 0.
+        instead of the layer's own; a name wins over a type. A rule whose attribute `by_picture` is True promises
+        to treat each picture by itself; then a large batch may come to it in parts. at: the layers at whose
+        outputs the gradient is wanted; "input" is x. A layer that no seed reaches has gradient 0.
 
         Nothing is computed above the topmost seed, nor below the lowest wanted layer.
         """
@@ -258,13 +264,18 @@ def _checked_seeds(tape, seeds):
     checked = {}
     for name, seed in seeds.items():
         own, y, seed = tape.resolve(name), tape[name], np.asarray(seed)
-        if seed.shape != y.shape:
-            raise InputError(f"seed at {name}: expected shape {y.shape}, found {seed.shape}")
-        if seed.dtype.kind not in "fciub":
-            raise InputError(f"seed at {name}: expected numbers, found {seed.dtype}")
+        check_seed(name, seed, y.shape)
         seed = seed.astype(np.result_type(y, 1j) if seed.dtype.kind == "c" else y.dtype, copy=False)
         checked[own] = add(checked.get(own), seed)
     return checked
+
+
+def check_seed(name, seed, shape):
+    """Refuse a seed of another shape than the output it is put in at, or of what is no number."""
+    if seed.shape != shape:
+        raise InputError(f"seed at {name}: expected shape {shape}, found {seed.shape}")
+    if seed.dtype.kind not in "fciub":
+        raise InputError(f"seed at {name}: expected numbers, found {seed.dtype}")
 
 
 def _split_rules(tape, rules):

@@ -11,9 +11,8 @@ from npgrad.errors import InputError, TargetError
 from npgrad.layers import Fire
 from npgrad.model import check_input
 
-BUDGET = (
-    128 << 20
-)  # bytes of activations and gradients that a method with many copies of a picture may hold at once
+# Bytes of activations and gradients that a method with many copies of a picture may hold at once.
+BUDGET = 128 << 20
 
 
 def resolve_targets(model, logits, target=None):
@@ -23,17 +22,25 @@ def resolve_targets(model, logits, target=None):
     a sequence of N of them. TargetError (an IndexError) names the range, TypeError says what is no class.
     """
     n, count = logits.shape
+    target = target_list(target, n)
     if target is None:
         return logits.argmax(axis=1)
-    if isinstance(target, (str, bytes)) or np.ndim(target) == 0:
-        target = [target] * n
-    if len(target) != n or np.ndim(target) != 1:
-        raise InputError(f"target: expected one class, or {n}, one a picture; found shape {np.shape(target)}")
     names = model.classes or [f"class {i}" for i in range(count)]
     indices = np.array([find_class(t, names) for t in target])
     if indices.max() >= count:
         raise TargetError(f"target: expected 0 to {count - 1}; found {indices.max()}")
     return indices
+
+
+def target_list(target, n):
+    """The `target` argument as a list of n, one a picture, or None."""
+    if target is None:
+        return None
+    if isinstance(target, (str, bytes)) or np.ndim(target) == 0:
+        return [target] * n
+    if len(target) != n or np.ndim(target) != 1:
+        raise InputError(f"target: expected one class, or {n}, one a picture; found shape {np.shape(target)}")
+    return list(target)
 
 
 def scores(logits, targets):
@@ -70,40 +77,32 @@ def _level_outside():
     return level
 
 
-class Passes:
-    """A batch forward, in parts, and back from its targets' scores. tapes: one a part; [name]: a layer's output."""
-
-    def __init__(self, model, x):
-        x = check_input(x)
-        self.parts = parallel.parts(x)
-        self.tapes = parallel.each(lambda rows: model.forward(x[rows]), self.parts)
-        self.logits = np.concatenate([tape.output for tape in self.tapes])
-
-    def __getitem__(self, name):
-        return np.concatenate([tape[name] for tape in self.tapes])
-
-    def gradients(self, targets, rules=None, at=("input",)):
-        """{layer: d score / d layer}. rules as for `Tape.backward`; they see one part at a time."""
-        seed = seed_at(self.logits, targets)
-        back = zip(self.tapes, self.parts, strict=True)
-        found = parallel.each(lambda part: part[0].backward(seed[part[1]], rules, at), back)
-        return {name: np.concatenate([part[name] for part in found]) for name in at}
-
-
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
-    """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning."""
-    passes = Passes(model, x)
-    targets = resolve_targets(model, passes.logits, target)
-    warn_if_dead(model, passes.logits, targets)
-    return passes.logits, targets, passes.gradients(targets, rules, at)
+    """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning.
+
+    Each part of the batch goes forward and back before the next: its tape is dropped soon. So rules see one part.
+    """
+    x = check_input(x)
+    target = target_list(target, len(x))
+
+    def of_part(rows):
+        tape = model.forward(x[rows])
+        targets = resolve_targets(model, tape.output, target and target[rows])
+        return tape.output, targets, tape.backward(seed_at(tape.output, targets), rules, at)
+
+    logits, targets, found = zip(*parallel.each(of_part, parallel.parts(x)), strict=True)
+    logits, targets = np.concatenate(logits), np.concatenate(targets)
+    warn_if_dead(model, logits, targets)
+    return logits, targets, {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
 def cam_layer(model, tape, layer=None):
     """The layer a class activation map is made at: `layer`, or the last Fire, or the last one with an extent."""
     if layer is not None:
         return model.resolve(layer)
-    fires = [record.name for record in tape if isinstance(record.layer, Fire)]
-    wide = [record.name for record in tape if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
+    records = list(tape.parts[0])
+    fires = [record.name for record in records if isinstance(record.layer, Fire)]
+    wide = [record.name for record in records if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
     if not fires and not wide:
         raise InputError("layer: no layer of this network has a spatial extent")
     return (fires or wide)[-1]

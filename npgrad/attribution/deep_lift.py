@@ -104,7 +104,8 @@ def deep_lift_shap(
     total = np.zeros(x.shape, logits.dtype)
     for pairs in batches(len(x) * len(baselines), size, progress):
         picture, base = np.divmod(pairs, len(baselines))
-        tape, reference = model.forward(x[picture]), model.forward(baselines[base])
+        tape = model.forward(x[picture], whole=True)
+        reference = model.forward(baselines[base], whole=True)
         contributions = _contributions(tape, reference, targets[picture], INPUT, rules)
         for i, contribution in zip(picture, contributions, strict=True):
             total[i] += contribution
@@ -181,7 +182,7 @@ def with_defaults(rules, defaults):
 def refuse_unknown_layers(tape, rules, method):
     """An InputError for the first layer for which the rules of `method` have no entry."""
     named = {tape.resolve(key) for key in rules if isinstance(key, str)}
-    for record in tape:
+    for record in tape.parts[0]:
         known = record.name in named or any(kind in rules for kind in type(record.layer).__mro__)
         if not known and not isinstance(record.layer, Composite):
             kind = type(record.layer).__name__
@@ -193,8 +194,8 @@ def refuse_unknown_layers(tape, rules, method):
 def _two_passes(model, x, target, baseline):
     """The tapes of x and of its baseline, and the targets."""
     x = check_input(x)
-    tape = model.forward(x)
-    reference = model.forward(full_baseline(baseline, x.shape, x.dtype))
+    tape = model.forward(x, whole=True)  # in one piece: the rules compare the two passes record by record
+    reference = model.forward(full_baseline(baseline, x.shape, x.dtype), whole=True)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, np.abs(tape.output) + np.abs(reference.output), targets)
     return tape, reference, targets

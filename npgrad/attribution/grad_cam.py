@@ -88,7 +88,7 @@ def guided_grad_cam(model, x, target=None, layer=None, resize="nearest"):
     """
     if resize is None:
         raise InputError("resize: expected nearest, bilinear or bicubic, found None")
-    passes, layer, targets = forward_to_map(model, x, target, layer)
-    dA = passes.gradients(targets, at=(layer,))[layer]
-    maps = positive(weighted_sum(dA.mean(axis=(2, 3)), passes[layer]))
-    return at_size(x, maps, resize)[:, None] * passes.gradients(targets, rules={ReLU: guided})["input"]
+    tape, layer, seed = forward_to_map(model, x, target, layer)
+    dA = tape.backward(seed, at=(layer,))[layer]
+    maps = positive(weighted_sum(dA.mean(axis=(2, 3)), tape[layer]))
+    return at_size(x, maps, resize)[:, None] * tape.backward(seed, rules={ReLU: guided})["input"]

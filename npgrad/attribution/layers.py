@@ -29,7 +29,7 @@ def every_layer(model, x, target=None):
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
-    names = [record.name for record in tape]
+    names = [record.name for record in tape.parts[0]]
     gradients = tape.backward(seed_at(tape.output, targets), at=names)
     return {name: _view(tape[name], gradients[name]) for name in names}
 

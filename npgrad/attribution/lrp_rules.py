@@ -37,6 +37,8 @@ class Rule:
 
     epsilon: float = field(default=1e-9, kw_only=True)
 
+    by_picture = True  # see Tape.backward
+
     def __post_init__(self):
         for own in dataclasses.fields(self):
             if own.type is float:
@@ -192,6 +194,9 @@ def pass_through(record, relevance):
 def own_backward(record, relevance):
     """For a layer that only moves numbers: relevance goes as gradients do."""
     return record.layer.backward(relevance, record.cache)
+
+
+pass_through.by_picture = own_backward.by_picture = True
 
 
 def _share_out(relevance, parts, epsilon):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.attribution.common import Passes, cam_layer, resolve_targets, warn_if_dead
+from npgrad.attribution.common import cam_layer, resolve_targets, seed_at, warn_if_dead
 from npgrad.attribution.resize import resize_map
 from npgrad.attribution.surgery import run_to
 from npgrad.errors import InputError
@@ -10,20 +10,20 @@ from npgrad.errors import InputError
 
 def activation_and_gradient(model, x, target=None, layer=None):
     """(A, d score / d A) at a layer with an extent, (N, C, h, w) each."""
-    passes, layer, targets = forward_to_map(model, x, target, layer)
-    return passes[layer], passes.gradients(targets, at=(layer,))[layer]
+    tape, layer, seed = forward_to_map(model, x, target, layer)
+    return tape[layer], tape.backward(seed, at=(layer,))[layer]
 
 
 def forward_to_map(model, x, target=None, layer=None):
-    """(the Passes of x, the layer's own name, the targets)."""
+    """(the tape of x, the layer's own name, the seed of the targets' scores)."""
     if layer is not None:
         model.resolve(layer)  # a wrong name is said before the work
-    passes = Passes(model, x)
-    layer = cam_layer(model, passes.tapes[0], layer)
-    expect_extent(layer, passes.tapes[0][layer])
-    targets = resolve_targets(model, passes.logits, target)
-    warn_if_dead(model, passes.logits, targets)
-    return passes, layer, targets
+    tape = model.forward(x)
+    layer = cam_layer(model, tape, layer)
+    expect_extent(layer, tape.parts[0][layer])
+    targets = resolve_targets(model, tape.output, target)
+    warn_if_dead(model, tape.output, targets)
+    return tape, layer, seed_at(tape.output, targets)
 
 
 def map_layer(model, x, layer=None):

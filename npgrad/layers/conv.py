@@ -21,13 +21,14 @@ class Conv2d(Layer):
     as a column of a matrix W (KH*KW*C, F). Then a convolution is one matrix product, and its
     gradients are those of a matrix product:
 
-        y        = columns(x) @ W + bias
-        dcolumns = dy @ W.T                 each window's pixels get what each filter made of them
-        dx       = scatter(dcolumns)        a pixel that stood in several windows gets the sum
-        dW       = columns(x).T @ dy        each weight met its pixel once in every window
-        dbias    = sum of dy over pictures and pixels
+        y     = columns(x) @ W + bias
+        dx   += dy @ W[i, j].T              for each place (i, j) of a window, at the pixels that stand there:
+                                            a pixel that stood in several windows gets the sum
+        dW    = columns(x).T @ dy           each weight met its pixel once in every window
+        dbias = sum of dy over pictures and pixels
 
-    The products run picture by picture, so the matrix of windows stays small.
+    with W[i, j] the rows (C, F) of W for that place. The products run picture by picture, so the matrices
+    stay small.
     """
 
     weight: np.ndarray
@@ -69,24 +70,41 @@ class Conv2d(Layer):
         y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), np.result_type(x, *self.arrays().values()))
         for picture, yn in zip(self._padded(x), y, strict=True):
             np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
-        y = y.reshape(len(x), oh, ow, -1)
+        y = y.reshape(len(x), oh, -1)
         if self.bias is not None:
-            y += self.bias
-        return windows.channels_first(y), x
+            y += np.tile(self.bias, ow)  # a whole row of pixels at a time: NumPy is fast on long runs
+        return windows.channels_first(y.reshape(len(x), oh, ow, -1)), x
 
     def backward(self, dy, x):
-        dy, W = self._rows(dy), self._matrix()
         n, c, h, w = x.shape
-        oh, ow = self._output_shape(x)
-        (kh, kw), (ph, pw) = self.kernel_size, self.padding
-        dx = np.empty((n, h, w, c), np.result_type(dy, W))
-        for dyn, dxn in zip(dy, dx, strict=True):
-            dcolumns = self._dcolumns(dyn, W)
-            dwindows = dcolumns.reshape(self.groups, oh, ow, kh, kw, -1).transpose(1, 2, 3, 4, 0, 5)
-            dwindows = dwindows.reshape(oh, ow, kh, kw, c)
-            dpadded = windows.scatter(dwindows, (kh, kw), self.stride, (h + 2 * ph, w + 2 * pw, c))
-            dxn[:] = dpadded[ph : ph + h, pw : pw + w]
-        return windows.channels_first(dx)
+        ph, pw = self.padding
+        size, rows = self._output_shape(x), self._rows(dy)
+        dpadded = np.zeros((n, h + 2 * ph, w + 2 * pw, c), np.result_type(dy, self.weight))
+        for dyn, dpicture in zip(rows, dpadded, strict=True):
+            if c < windows.FEW_CHANNELS:
+                self._back_by_planes(dyn, size, dpicture)
+            else:
+                self._back_by_places(dyn, size, dpicture)
+        return windows.channels_first(dpadded[:, ph : ph + h, pw : pw + w])
+
+    def _back_by_places(self, dy, size, dx):
+        """dx (H, W, C) += dy (groups, OH*OW, F/groups) @ W[i, j].T for every place."""
+        (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        W = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
+        dy, W = _without_idle_filters(dy, W)
+        if self._pointwise:  # the only place: nothing to be added to
+            np.matmul(dy, W[..., 0, 0], out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
+            return
+        for i, rows in enumerate(windows.taps(kh, sh, size[0])):
+            for j, columns in enumerate(windows.taps(kw, sw, size[1])):
+                share = dy @ W[..., i, j]
+                dx[rows, columns] += share.transpose(1, 0, 2).reshape(*size, -1)
+
+    def _back_by_planes(self, dy, size, dx):
+        """The same for few channels: the shares of all places in one product, each channel a plane."""
+        planes = self._matrix() @ dy.transpose(0, 2, 1)
+        planes = planes.reshape(self.groups, *self.kernel_size, -1, *size).transpose(1, 2, 0, 3, 4, 5)
+        dx += windows.scatter(planes.reshape(*self.kernel_size, -1, *size), self.stride, dx.shape[:2])
 
     def parameter_gradients(self, dy, x):
         size, rows, W = self._output_shape(x), self._rows(dy), self._matrix()
@@ -98,6 +116,11 @@ class Conv2d(Layer):
         if self.bias is None:
             return {"weight": dweight}
         return {"weight": dweight, "bias": dy.sum(axis=(0, 2, 3))}
+
+    @property
+    def _pointwise(self):
+        """Whether a window is one pixel and every pixel is one, so that x is the matrix of windows as it stands."""
+        return self.kernel_size == self.stride == (1, 1) and self.padding == (0, 0)
 
     def _output_shape(self, x):
         expect_ndim(self, x, 4)
@@ -118,21 +141,28 @@ class Conv2d(Layer):
 
     def _columns(self, picture, size):
         """Every window of one padded picture (H, W, C) as a row: (groups, OH*OW, KH*KW*C/groups)."""
-        view = windows.gather(picture, self.kernel_size, self.stride, size)
-        rows = view.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
+        if not self._pointwise:
+            picture = windows.gather(picture, self.kernel_size, self.stride, size)
+        rows = picture.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
         return rows.transpose(2, 0, 1, 3).reshape(self.groups, rows.shape[0], -1)
-
-    def _dcolumns(self, dy, W):
-        """dy @ W.T, as y = columns @ W; its memory in the order in which `windows.scatter` is fast."""
-        if self.weight.shape[1] * self.groups < windows.FEW_CHANNELS:
-            return (W @ dy.transpose(0, 2, 1)).transpose(0, 2, 1)
-        return dy @ W.transpose(0, 2, 1)
 
     def _rows(self, dy):
         """dy (N, F, OH, OW) as (N, groups, OH*OW, F/groups), the shape in which y was computed."""
         dy = windows.channels_last(dy)
         n, oh, ow, f = dy.shape
         return dy.reshape(n, oh * ow, self.groups, f // self.groups).transpose(0, 2, 1, 3)
+
+
+def _without_idle_filters(dy, W):
+    """dy (groups, OH*OW, F/groups) and W without the filters to which nothing comes back, if they are many.
+
+    Behind one class score these are all filters of the last layer but one.
+    """
+    if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # a look at one pixel costs nothing
+        busy = dy[0].any(axis=0)
+        if 4 * np.count_nonzero(busy) < len(busy):
+            return dy[:, :, busy], W[:, busy]
+    return dy, W
 
 
 def _check_groups(groups, channels):

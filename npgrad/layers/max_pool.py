@@ -20,9 +20,9 @@ class MaxPool2d(Layer):
     the maximum, to the first in reading order if several are equal (PyTorch's rule), and where
     windows overlap a pixel gets the sum over those it won.
 
-    The largest of a KH x KW window is the largest of its rows' largest. Both passes use that: along the
-    width, then along the height, and back in the opposite order. "First row that has the maximum, first
-    pixel in it" is reading order, so ties fall where they should.
+    The largest of a KH x KW window is the largest of its rows' largest, and it stands in the first row that
+    has it, at the first pixel of that row that does: so ties fall in reading order, as they should. Both
+    passes use that: first along the width, then along the height.
     """
 
     kernel_size: int | tuple
@@ -33,19 +33,37 @@ class MaxPool2d(Layer):
     def __post_init__(self):
         set_window(self)
 
+    def __call__(self, x):
+        return self._maxima(x)[-1]
+
     def forward(self, x):
+        padded, rows, y = self._maxima(x)
+        (kh, kw), (sh, sw) = self.kernel_size, self.stride
+        row = _places_before(rows, windows.channels_last(y), 1, kh, sh)
+        column = _places_before(padded, rows, 2, kw, sw)  # in every row; wanted is that of the winning row
+        down = windows.taps(kh, sh, y.shape[2])
+        column = sum(column[:, tap] * (row == i) for i, tap in enumerate(down))
+        return y, (x.shape, padded.shape, row, column)
+
+    def backward(self, dy, cache):
+        shape, (n, h, w, c), row, column = cache
+        (sh, sw), (oh, ow) = self.stride, dy.shape[2:]
+        first = np.ravel_multi_index(
+            np.ogrid[:n, 0 : oh * sh : sh, 0 : ow * sw : sw], (n, h, w)
+        )  # pixel of a window
+        pixel = row.astype(np.intp) * w + column + first[..., None]
+        position = pixel * c + np.arange(c)
+        dpadded = np.zeros((n, h, w, c), dy.dtype)
+        np.add.at(dpadded.reshape(-1), position.reshape(-1), windows.channels_last(dy).reshape(-1))
+        return cut_padding(self, dpadded, shape)
+
+    def _maxima(self, x):
+        """x padded (N, H', W', C), the largest along the width (N, H', OW, C), and y (N, C, OH, OW)."""
         out = window_grid(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
         rows = _largest(padded, 2, self.kernel_size[1], self.stride[1], out[1])
         y = _largest(rows, 1, self.kernel_size[0], self.stride[0], out[0])
-        return windows.channels_first(y), (x.shape, padded, rows, y)
-
-    def backward(self, dy, cache):
-        shape, padded, rows, y = cache
-        dy = windows.channels_last(dy)
-        drows = _to_first_largest(dy, y, rows, 1, self.kernel_size[0], self.stride[0])
-        dpadded = _to_first_largest(drows, rows, padded, 2, self.kernel_size[1], self.stride[1])
-        return cut_padding(self, dpadded, shape)
+        return padded, rows, windows.channels_first(y)
 
 
 def _largest(x, axis, kernel, stride, out):
@@ -57,16 +75,15 @@ def _largest(x, axis, kernel, stride, out):
     return y
 
 
-def _to_first_largest(dy, y, x, axis, kernel, stride):
-    """Inverts `_largest`: dy goes to the first place of each window that holds its maximum y."""
-    dx = np.zeros(x.shape, dy.dtype)
-    waiting = np.ones(y.shape, bool)
-    for tap in windows.taps(kernel, stride, y.shape[axis]):
-        place = _along(axis, tap)
-        won = waiting & (x[place] == y)
-        dx[place] += dy * won
-        waiting ^= won
-    return dx
+def _places_before(x, y, axis, kernel, stride):
+    """Inverts `_largest`: how many places of each window stand before the first that holds its maximum y."""
+    *others, _ = windows.taps(kernel, stride, y.shape[axis])  # it is the last if it is none of the others
+    before = np.zeros(y.shape, np.min_scalar_type(kernel))
+    not_yet = np.ones(y.shape, bool)
+    for tap in others:
+        not_yet &= x[_along(axis, tap)] != y
+        before += not_yet
+    return before
 
 
 def _along(axis, tap):

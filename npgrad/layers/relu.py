@@ -16,7 +16,9 @@ class ReLU(Layer):
     """
 
     def forward(self, x):
-        return np.maximum(x, 0), x
+        # The zeros of one row of pixels: NumPy compares row with row several times as fast as with one number.
+        zeros = np.zeros_like(x[:1, :, :1]) if x.ndim == 4 else 0
+        return np.maximum(x, zeros), x
 
     def backward(self, dy, x):
         return dy * (x > 0)

@@ -74,28 +74,14 @@ def gather(x, kernel, stride, out):
     return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
-def scatter(windows, kernel, stride, shape):
-    """The adjoint of `gather`: a pixel that stood in several windows gets the sum of what they send back.
+def scatter(planes, stride, size):
+    """The adjoint of `gather`, a plane a channel: (KH, KW, C, OH, OW) -> (H, W, C), with `size` = (H, W).
 
-    windows (OH, OW, KH, KW, C) -> (H, W, C) of `shape`.
-    """
-    oh, ow = windows.shape[:2]
-    if shape[-1] < FEW_CHANNELS:
-        return _scatter_planes(windows.transpose(2, 3, 4, 0, 1), stride, shape)
-    x = np.zeros(shape, windows.dtype)
-    for i, rows in enumerate(taps(kernel[0], stride[0], oh)):
-        for j, columns in enumerate(taps(kernel[1], stride[1], ow)):
-            x[rows, columns] += windows[:, :, i, j]
-    return x
-
-
-def _scatter_planes(planes, stride, shape):
-    """`scatter` for few channels, planes (KH, KW, C, OH, OW): whole rows of a channel are added, not pixels.
-
+    A pixel that stood in several windows gets the sum of what they send back. Whole rows of a channel are added.
     With stride s, a window's place i falls on the pixels i, i + s, i + 2s, ...: those with remainder i % s. So
     the pixels are kept apart by their remainders, one plane each, and put side by side at the end.
     """
-    (kh, kw, c, oh, ow), (sh, sw), (h, w, _) = planes.shape, stride, shape
+    (kh, kw, c, oh, ow), (sh, sw), (h, w) = planes.shape, stride, size
     x = np.zeros((sh, sw, c, -(-h // sh), -(-w // sw)), planes.dtype)
     for i in range(kh):
         for j in range(kw):

@@ -1,0 +1,121 @@
+"""A batch's tape in parts: whatever is asked of it, the answer is that of one tape."""
+
+import numpy as np
+import pytest
+from checks import assert_close
+from threadpoolctl import threadpool_limits
+
+from npgrad import InputError, UnknownName, parallel
+from npgrad.batch_tape import BatchTape
+from npgrad.layers import Conv2d, ReLU
+from npgrad.models import squeezenet1_1
+from npgrad.rules import guided
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = squeezenet1_1(num_classes=5, rng=1).astype(np.float64)
+    return model.with_parameters({"conv10.bias": np.full(5, 6.0)})
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(5, 3, 64, 64))
+
+
+@pytest.fixture(scope="module")
+def seed():
+    return np.random.default_rng(1).normal(size=(5, 5))
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(parallel, "PIXELS", 2 * 64 * 64)
+    with threadpool_limits(2, user_api="blas"):
+        yield
+
+
+def test_a_large_batch_goes_in_parts_and_a_small_one_does_not(model, x):
+    assert [len(part.x) for part in model.forward(x).parts] == [2, 2, 1]
+    one = model.forward(x[:2])
+    assert one.parts == (one,)
+    assert model.forward(x, whole=True).parts[0].x is x
+    assert not isinstance(model.forward(x, training=True, rng=0), BatchTape)
+
+
+def test_activations_and_output(model, x):
+    tape, whole = model.forward(x), model.forward(x, whole=True)
+    assert_close(tape.output, whole.output, 1e-13)
+    assert tape["input"] is tape.x
+    for name in model.layer_names():
+        assert_close(tape[name], whole[name], 1e-13, name)
+    assert "fire3.squeeze" in tape and "fire33" not in tape
+    with pytest.raises(UnknownName, match="fire33"):
+        tape["fire33"]
+    assert list(model.forward(x, upto="fire4").parts[1].records)[-1] == "fire4"
+
+
+def test_gradients(model, x, seed):
+    tape, whole = model.forward(x), model.forward(x, whole=True)
+    at = ("input", "fire5", "features.0")
+    for rules in (None, {ReLU: guided}):
+        found, expected = tape.backward(seed, rules, at=at), whole.backward(seed, rules, at=at)
+        assert list(found) == list(at)
+        for name in at:
+            assert_close(found[name], expected[name], 1e-13, name)
+    assert list(tape.backward(seed, at="fire2")) == ["fire2"]
+    inner = {"fire4": np.cos(whole["fire4"]), "conv10": np.sin(whole["conv10"]), "input": x}
+    assert_close(tape.backward(inner)["input"], whole.backward(inner)["input"], 1e-13)
+
+
+def test_what_no_seed_reaches_is_0(model, x):
+    dy = model.forward(x).backward({"fire2": np.zeros((5, 128, 15, 15))}, at=("fire9",))["fire9"]
+    assert dy.shape == (5, 512, 3, 3) and not dy.any()
+
+
+def test_parameter_gradients(model, x, seed):
+    found = model.forward(x).parameter_gradients(seed)
+    expected = model.forward(x, whole=True).parameter_gradients(seed)
+    assert list(found) == list(expected)
+    for name in expected:
+        assert_close(found[name], expected[name], 1e-12, name)
+
+
+def test_a_rule_that_looks_at_the_batch_gets_it_whole(model, x, seed):
+    seen = []
+
+    def mean_gradient(record, dy):
+        seen.append(len(dy))
+        return dy.mean(axis=0, keepdims=True) * (record.x > 0)
+
+    tape = model.forward(x)
+    found = tape.backward(seed, {ReLU: mean_gradient})["input"]
+    expected = model.forward(x, whole=True).backward(seed, {ReLU: mean_gradient})["input"]
+    assert_close(found, expected, 1e-13)
+    assert set(seen) == {5}
+    assert len(tape.records["conv1"].x) == 5 and len(next(iter(tape)).y) == 5
+
+
+def test_a_rule_by_picture_gets_parts(model, x, seed):
+    seen = []
+
+    def own(record, dy):
+        seen.append(len(dy))
+        return record.layer.backward(dy, record.cache)
+
+    own.by_picture = True
+    tape = model.forward(x)
+    np.testing.assert_array_equal(tape.backward(seed, {Conv2d: own})["input"], tape.backward(seed)["input"])
+    assert set(seen) == {1, 2}
+
+
+def test_seeds_that_do_not_fit(model, x, seed):
+    tape = model.forward(x)
+    with pytest.raises(InputError, match=r"seed at .*: expected shape \(5, 5\), found \(4, 5\)"):
+        tape.backward(seed[:4])
+    with pytest.raises(
+        InputError, match=r"seed at fire4: expected shape \(5, 256, 7, 7\), found \(2, 256, 7, 7\)"
+    ):
+        tape.backward({"fire4": tape["fire4"][:2]})
+    with pytest.raises(InputError, match="expected numbers"):
+        tape.parameter_gradients(np.full((5, 5), "a"))
