@@ -1,11 +1,15 @@
 """Perturbation: cover a part of the picture, and see how much of the score is lost."""
 
+from functools import partial
 from itertools import product
 
 import numpy as np
 
+from npgrad import parallel
 from npgrad.attribution.common import batches, scores
 from npgrad.attribution.copies import begin, full_baseline, whole_number
+from npgrad.attribution.maps import part_of
+from npgrad.attribution.patches import Rescoring
 from npgrad.errors import InputError
 
 
@@ -35,14 +39,13 @@ def occlusion(
     lost, cover = np.zeros(x.shape, clean.dtype), np.zeros(x.shape[1:], clean.dtype)
     for place in places:
         cover[place] += 1
-    for copies in batches(len(x) * len(places), size, progress):
-        image, number = np.divmod(copies, len(places))
-        covered = x[image]
-        for copy, i, k in zip(covered, image, number, strict=True):
-            copy[places[k]] = baseline[i][places[k]]
-        left = scores(model(covered), targets[image])
-        for i, k, score in zip(image, number, left, strict=True):
-            lost[i][places[k]] += clean[i] - score
+
+    for i in range(len(x)):
+        rescoring = Rescoring(model, x[i : i + 1], targets[i])
+        score = partial(_covered_score, rescoring, x[i], baseline[i])
+        for some in batches(len(places), size, part_of(progress, i, len(x))):
+            for k, left in zip(some, parallel.each(score, [places[k] for k in some]), strict=True):
+                lost[i][places[k]] += rescoring.clean - left
     return lost / cover
 
 
@@ -74,6 +77,14 @@ def feature_ablation(
         for i, where, score in zip(image, ablated, left, strict=True):
             lost[i][where] = clean[i] - score
     return lost
+
+
+def _covered_score(rescoring, x, baseline, place):
+    """The score of x (C, H, W) with the baseline at `place`, three slices."""
+    channels, rows, columns = place
+    pixels = np.copy(x[:, rows, columns])
+    pixels[channels] = baseline[place]
+    return rescoring.changed((rows, columns), pixels[None])
 
 
 def _windows(shape, window, stride):

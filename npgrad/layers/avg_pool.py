@@ -29,6 +29,9 @@ class AvgPool2d(Layer):
     def __post_init__(self):
         set_window(self)
 
+    def receptive_field(self):
+        return self.kernel_size, self.stride, self.padding
+
     def forward(self, x):
         out = window_grid(self, x)
         padded = pad_to_windows(self, x, out, 0)

@@ -15,6 +15,8 @@ import numpy as np
 
 from npgrad.errors import InputError
 
+PIXEL = ((1, 1), (1, 1), (0, 0))  # the receptive field of a layer that treats every pixel by itself
+
 
 class Layer:
     """A function with a hand-written derivative. The module's docstring is the protocol."""
@@ -38,6 +40,12 @@ class Layer:
     def parameter_gradients(self, dy, cache):
         """Return {parameter name: gradient}; empty for a layer without parameters."""
         return {}
+
+    def receptive_field(self):
+        """(kernel, stride, padding), each (height, width), of the windows through which it sees a picture.
+
+        None: it sees the picture as a whole, or this is not known.
+        """
 
     def arrays(self, buffers=False):
         """The parameters by name, and with `buffers` the buffers too."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad.errors import InputError
-from npgrad.layers.base import Layer, expect_ndim, float_array
+from npgrad.layers.base import PIXEL, Layer, expect_ndim, float_array
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,9 @@ class BatchNorm2d(Layer):
         """weight 1, bias 0, running mean 0 and variance 1; nothing is drawn, `rng` is there for symmetry."""
         zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         return cls(ones, zeros, zeros, ones)
+
+    def receptive_field(self):
+        return PIXEL
 
     def forward(self, x, training=False, rng=None):
         """The cache is (xhat, 1/sqrt(var + eps), batch statistics or None in evaluation)."""

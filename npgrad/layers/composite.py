@@ -16,7 +16,7 @@ tuple of gradients; say how many, for the pass may have stopped before it:
 from contextlib import contextmanager
 
 from npgrad.errors import InputError
-from npgrad.layers.base import Layer
+from npgrad.layers.base import PIXEL, Layer
 
 
 class Composite(Layer):
@@ -102,6 +102,22 @@ class _Collect:
         for key, gradient in layer.parameter_gradients(dy, cache).items():
             self.gradients[f"{name}.{key}"] = gradient
         return layer.backward(dy, cache)
+
+
+def in_a_row(*layers):
+    """The receptive field of layers that run one after the other: a step of the second is s1 pixels of the first.
+
+    k = k1 + (k2 - 1) * s1,  s = s1 * s2,  p = p1 + p2 * s1.
+    """
+    kernel, stride, padding = PIXEL
+    for layer in layers:
+        field = layer.receptive_field()
+        if field is None:
+            return None
+        kernel = tuple(k + (own - 1) * s for k, own, s in zip(kernel, field[0], stride, strict=True))
+        padding = tuple(p + own * s for p, own, s in zip(padding, field[2], stride, strict=True))
+        stride = tuple(s * own for s, own in zip(stride, field[1], strict=True))
+    return kernel, stride, padding
 
 
 def add(*gradients):

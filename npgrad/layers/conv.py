@@ -64,6 +64,9 @@ class Conv2d(Layer):
         """(KH, KW)"""
         return self.weight.shape[2:]
 
+    def receptive_field(self):
+        return self.kernel_size, self.stride, self.padding
+
     def forward(self, x):
         oh, ow = self._output_shape(x)
         W = self._matrix()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad.errors import InputError
-from npgrad.layers.base import Layer
+from npgrad.layers.base import PIXEL, Layer
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Dropout(Layer):
     def __post_init__(self):
         if not isinstance(self.p, (int, float)) or not 0 <= self.p < 1:
             raise InputError(f"Dropout p: expected 0 <= p < 1, found {self.p!r}")
+
+    def receptive_field(self):
+        return PIXEL
 
     def forward(self, x, training=False, rng=None):
         """`rng` (a Generator or an int seed) draws the mask and is needed in training."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad.errors import InputError
-from npgrad.layers.composite import Calls, Composite, add
+from npgrad.layers.composite import Calls, Composite, add, in_a_row
 from npgrad.layers.conv import Conv2d
 from npgrad.layers.relu import ReLU
 
@@ -65,6 +65,9 @@ class Fire(Composite):
         ds = add(tape.back("expand1x1", da), tape.back("expand3x3", db))  # the fork: s was used twice
         ds = tape.back("squeeze_relu", ds)
         return tape.back("squeeze", ds)
+
+    def receptive_field(self):
+        return in_a_row(self.squeeze, self.expand3x3)  # expand1x1 sees less
 
     def parts(self):
         return {

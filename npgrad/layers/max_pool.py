@@ -33,6 +33,9 @@ class MaxPool2d(Layer):
     def __post_init__(self):
         set_window(self)
 
+    def receptive_field(self):
+        return self.kernel_size, self.stride, self.padding
+
     def __call__(self, x):
         return self._maxima(x)[-1]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.layers.base import Layer
+from npgrad.layers.base import PIXEL, Layer
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,9 @@ class ReLU(Layer):
     A positive x moves y one for one, any other does not move it: dx = dy where x > 0, else 0.
     At exactly 0 the derivative is taken as 0, as PyTorch does.
     """
+
+    def receptive_field(self):
+        return PIXEL
 
     def forward(self, x):
         # The zeros of one row of pixels: NumPy compares row with row several times as fast as with one number.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from npgrad.errors import InputError
 from npgrad.layers.base import Layer
-from npgrad.layers.composite import Calls, Composite
+from npgrad.layers.composite import Calls, Composite, in_a_row
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,9 @@ class Sequential(Composite):
         for name in reversed(self.layers):
             dy = tape.back(name, dy)
         return dy
+
+    def receptive_field(self):
+        return in_a_row(*self.layers.values())
 
     def parts(self):
         return self.layers

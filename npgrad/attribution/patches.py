@@ -1,0 +1,98 @@
+"""A score after a change of a few pixels: only what the change can reach is computed again.
+
+A layer that looks at a picture through windows (kernel k, stride s, padding p) makes output j of the pixels j*s - p to
+j*s - p + k - 1. So a change of the pixels low to high - 1 reaches the outputs from ceil((low + p - k + 1) / s) to
+floor((high - 1 + p) / s) and no others, and what these need besides is as it was in the clean pass. At the first layer
+that sees the picture as a whole, as global average pooling does, the changed rectangle is put into the clean picture.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
+
+PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # here no channel sees another
+
+
+class Rescoring:
+    """One picture's score for one class: `clean`, and `changed(place, pixels)`. x (1, C, H, W)."""
+
+    def __init__(self, model, x, target):
+        layers, self._target = _with_one_output(_flat(model.network), target)
+        self._stages = []
+        while x.ndim == 4 and (field := layers[0].receptive_field()):
+            layer, *layers = layers
+            y = layer(x)
+            self._stages.append((layer, field, x, y.shape[2:]))
+            x = y
+        self._whole, self._rest = x, layers
+        self.clean = self._score(x)
+
+    def changed(self, place, pixels):
+        """The score with x[:, :, rows, columns] = pixels, where place = (rows, columns), two slices."""
+        place = [(side.start, side.stop) for side in place]
+        for number, (layer, field, x, out) in enumerate(self._stages):
+            if number == 0 and np.array_equal(_cut(x, place), pixels):
+                return self.clean
+            sides = zip(place, x.shape[2:], out, *field, strict=True)
+            reached, needed = zip(*(_reach(*side) for side in sides), strict=True)
+            if any(first >= end for first, end in reached):
+                return self.clean
+            y = layer(_put(x, needed, place, pixels))
+            offsets = [begin // stride for (begin, _), stride in zip(needed, field[1], strict=True)]
+            pixels = _cut(y, [(a - o, b - o) for (a, b), o in zip(reached, offsets, strict=True)])
+            place = reached
+        if self._whole.ndim == 4:
+            pixels = _put(self._whole, [(0, size) for size in self._whole.shape[2:]], place, pixels)
+        return self._score(pixels)
+
+    def _score(self, x):
+        for layer in self._rest:
+            x = layer(x)
+        return x[0, self._target]
+
+
+def _reach(place, size, out, kernel, stride, padding):
+    """Along one side: the outputs that a change of the pixels `place` reaches, and the pixels that these need."""
+    low, high = place
+    first = max(-((kernel - 1 - padding - low) // stride), 0)
+    end = min((high - 1 + padding) // stride + 1, out)
+    begin = max(first * stride - padding, 0) // stride * stride  # so that the windows stand where they stood
+    return (first, end), (begin, min((end - 1) * stride - padding + kernel, size))
+
+
+def _cut(x, place):
+    (top, bottom), (left, right) = place
+    return x[:, :, top:bottom, left:right]
+
+
+def _put(x, region, place, pixels):
+    """The part `region` of x, with pixels at `place`."""
+    if tuple(region) == tuple(place):
+        return pixels
+    part = np.copy(_cut(x, region))  # keeps the order in memory
+    both = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(region, place, strict=True)]
+    inside = [(a - c, b - c) for (a, b), (c, _) in zip(both, region, strict=True)]
+    _cut(part, inside)[:] = _cut(pixels, [(a - c, b - c) for (a, b), (c, _) in zip(both, place, strict=True)])
+    return part
+
+
+def _flat(network):
+    """The layers that run one after the other, in order."""
+    if not isinstance(network, Sequential):
+        return [network]
+    return [layer for part in network.layers.values() for layer in _flat(part)]
+
+
+def _with_one_output(layers, target):
+    """The layers, the last one with weights left with the filter of the target alone, and the score's index."""
+    for i, layer in reversed(list(enumerate(layers))):
+        if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
+            own = slice(target, target + 1)
+            bias = None if layer.bias is None else layer.bias[own]
+            narrow = dataclasses.replace(layer, weight=layer.weight[own], bias=bias)
+            return [*layers[:i], narrow, *layers[i + 1 :]], 0
+        if type(layer) not in PER_CHANNEL:
+            break
+    return layers, target
