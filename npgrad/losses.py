@@ -29,23 +29,22 @@ def gram_matrix(features, normalize=True, mask=None):
     mask (H, W), 0 to 1: weighs the pixels, F is multiplied by it first (Gatys et al. 2017, section 4); then
     C times the sum of mask^2 stands for C*H*W.
     """
-    F = _rows(features, mask)
-    return F @ F.transpose(0, 2, 1) / _entries(features, normalize, mask)
+    P = _pixels(features, mask)
+    return P.transpose(0, 2, 1) @ P / _entries(features, normalize, mask)
 
 
 def gram_matrix_backward(dgram, features, normalize=True, mask=None):
     """The gradient by `features`, (N, C, H, W), for a gradient `dgram` (N, C, C) of `gram_matrix`.
 
-    G = F F^T, so dF = (dG + dG^T) F: F stands in the product twice, and its two gradients add.
+    G = P^T P with the pixels as the rows of P, so dP = P (dG + dG^T): P stands in the product twice, and its two
+    gradients add.
     """
-    F = _rows(features, mask)
-    dgram = np.asarray(dgram)
-    if dgram.shape != (len(F), F.shape[1], F.shape[1]):
-        raise InputError(
-            f"gram_matrix_backward: expected dgram {(len(F), F.shape[1], F.shape[1])}, found {dgram.shape}"
-        )
-    dF = (dgram + dgram.transpose(0, 2, 1)) @ F / _entries(features, normalize, mask)
-    dfeatures = dF.reshape(np.shape(features))
+    P = _pixels(features, mask)
+    dgram, (n, _, c) = np.asarray(dgram), P.shape
+    if dgram.shape != (n, c, c):
+        raise InputError(f"gram_matrix_backward: expected dgram {(n, c, c)}, found {dgram.shape}")
+    dP = P @ ((dgram + dgram.transpose(0, 2, 1)) / _entries(features, normalize, mask))
+    dfeatures = dP.reshape(n, *np.shape(features)[2:], c).transpose(0, 3, 1, 2)
     return dfeatures if mask is None else dfeatures * np.asarray(mask, dfeatures.dtype)
 
 
@@ -124,8 +123,8 @@ def score(logits, target):
     return np.sum(logits[rows, target]), dlogits
 
 
-def _rows(features, mask):
-    """features (N, C, H, W), weighed by the mask, as F (N, C, H*W)."""
+def _pixels(features, mask):
+    """features (N, C, H, W), weighed by the mask, as P (N, H*W, C): as npgrad keeps them, no number is moved."""
     features = _floats("gram_matrix", features)
     if features.ndim != 4:
         raise InputError(f"gram_matrix: expected features (N, C, H, W), found shape {features.shape}")
@@ -133,7 +132,7 @@ def _rows(features, mask):
         if np.shape(mask) != features.shape[2:]:
             raise InputError(f"gram_matrix: expected a mask {features.shape[2:]}, found {np.shape(mask)}")
         features = features * np.asarray(mask, features.dtype)
-    return features.reshape(*features.shape[:2], -1)
+    return features.transpose(0, 2, 3, 1).reshape(len(features), -1, features.shape[1])
 
 
 def _entries(features, normalize, mask):

@@ -1,12 +1,11 @@
 """Perturbation: cover a part of the picture, and see how much of the score is lost."""
 
-from functools import partial
 from itertools import product
 
 import numpy as np
 
 from npgrad import parallel
-from npgrad.attribution.common import batches, scores
+from npgrad.attribution.common import batches
 from npgrad.attribution.copies import begin, full_baseline, whole_number
 from npgrad.attribution.maps import part_of
 from npgrad.attribution.patches import Rescoring
@@ -41,11 +40,15 @@ def occlusion(
         cover[place] += 1
 
     for i in range(len(x)):
-        rescoring = Rescoring(model, x[i : i + 1], targets[i])
-        score = partial(_covered_score, rescoring, x[i], baseline[i])
-        for some in batches(len(places), size, part_of(progress, i, len(x))):
-            for k, left in zip(some, parallel.each(score, [places[k] for k in some]), strict=True):
-                lost[i][places[k]] += rescoring.clean - left
+
+        def covered(place, i=i):
+            copy = np.copy(x[i : i + 1])
+            copy[0][place] = baseline[i][place]
+            return copy
+
+        score = Rescoring(model, x[i : i + 1], targets[i])
+        for place, loss in _losses(score, covered, places, size, part_of(progress, i, len(x))):
+            lost[i][place] += loss
     return lost / cover
 
 
@@ -67,24 +70,24 @@ def feature_ablation(
     """
     x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
     baseline = full_baseline(baseline, x.shape, x.dtype)
-    mask = _feature_map(mask, x.shape)
-    features = [(i, feature) for i, own in enumerate(mask) for feature in np.unique(own)]
-    lost = np.zeros(x.shape, clean.dtype)
-    for copies in batches(len(features), size, progress):
-        image, feature = map(np.array, zip(*(features[k] for k in copies), strict=True))
-        ablated = mask[image] == feature.reshape(-1, *(1,) * (x.ndim - 1))
-        left = scores(model(np.where(ablated, baseline[image], x[image])), targets[image])
-        for i, where, score in zip(image, ablated, left, strict=True):
-            lost[i][where] = clean[i] - score
+    mask, lost = _feature_map(mask, x.shape), np.zeros(x.shape, clean.dtype)
+    for i in range(len(x)):
+
+        def without(feature, i=i):
+            return np.where(mask[i] == feature, baseline[i], x[i])[None]
+
+        score, features = Rescoring(model, x[i : i + 1], targets[i]), np.unique(mask[i])
+        for feature, loss in _losses(score, without, features, size, part_of(progress, i, len(x))):
+            lost[i][mask[i] == feature] = loss
     return lost
 
 
-def _covered_score(rescoring, x, baseline, place):
-    """The score of x (C, H, W) with the baseline at `place`, three slices."""
-    channels, rows, columns = place
-    pixels = np.copy(x[:, rows, columns])
-    pixels[channels] = baseline[place]
-    return rescoring.changed((rows, columns), pixels[None])
+def _losses(score, change, items, size, progress):
+    """(item, the score less that of the changed picture `change(item)`), `size` of them at a time, on all cores."""
+    for some in batches(len(items), size, progress):
+        chosen = [items[k] for k in some]
+        changed = parallel.each(lambda item: score(change(item)), chosen)
+        yield from zip(chosen, [score.clean - one for one in changed], strict=True)
 
 
 def _windows(shape, window, stride):

@@ -16,12 +16,15 @@ PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # here no 
 
 
 class Rescoring:
-    """One picture's score for one class: `clean`, and `changed(place, pixels)`. x (1, C, H, W)."""
+    """One picture's score for one class, `clean`; called with the picture changed, the score it has then.
+
+    x (1, C, H, W), or of any shape (1, ...) for a network that takes no pictures.
+    """
 
     def __init__(self, model, x, target):
         layers, self._target = _with_one_output(_flat(model.network), target)
-        self._stages = []
-        while x.ndim == 4 and (field := layers[0].receptive_field()):
+        self._x, self._stages = x, []
+        while layers and x.ndim == 4 and (field := layers[0].receptive_field()):
             layer, *layers = layers
             y = layer(x)
             self._stages.append((layer, field, x, y.shape[2:]))
@@ -29,12 +32,15 @@ class Rescoring:
         self._whole, self._rest = x, layers
         self.clean = self._score(x)
 
-    def changed(self, place, pixels):
-        """The score with x[:, :, rows, columns] = pixels, where place = (rows, columns), two slices."""
-        place = [(side.start, side.stop) for side in place]
-        for number, (layer, field, x, out) in enumerate(self._stages):
-            if number == 0 and np.array_equal(_cut(x, place), pixels):
-                return self.clean
+    def __call__(self, changed):
+        differs = changed != self._x
+        if not differs.any():
+            return self.clean
+        if not self._stages:
+            return self._score(changed)
+        place = [_extent(differs.any(axis=(0, 1, 3))), _extent(differs.any(axis=(0, 1, 2)))]
+        pixels = _cut(changed, place)
+        for layer, field, x, out in self._stages:
             sides = zip(place, x.shape[2:], out, *field, strict=True)
             reached, needed = zip(*(_reach(*side) for side in sides), strict=True)
             if any(first >= end for first, end in reached):
@@ -43,14 +49,18 @@ class Rescoring:
             offsets = [begin // stride for (begin, _), stride in zip(needed, field[1], strict=True)]
             pixels = _cut(y, [(a - o, b - o) for (a, b), o in zip(reached, offsets, strict=True)])
             place = reached
-        if self._whole.ndim == 4:
-            pixels = _put(self._whole, [(0, size) for size in self._whole.shape[2:]], place, pixels)
-        return self._score(pixels)
+        return self._score(_put(self._whole, [(0, size) for size in self._whole.shape[2:]], place, pixels))
 
     def _score(self, x):
         for layer in self._rest:
             x = layer(x)
         return x[0, self._target]
+
+
+def _extent(marked):
+    """(first, last + 1) of what is True in a row."""
+    found = np.flatnonzero(marked)
+    return int(found[0]), int(found[-1]) + 1
 
 
 def _reach(place, size, out, kernel, stride, padding):
