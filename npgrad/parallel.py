@@ -31,24 +31,32 @@ def each(work, items):
     `npgrad.config.threads` wins over both. A call from a thread while another thread's batch is at work has one
     thread. What comes out is the same to the bit either way.
     """
+    return list(stream(work, items))
+
+
+def stream(work, items):
+    """What `each` gives, one by one, as soon as it is there."""
     items = list(items)
-    if len(items) > 1 and _busy.acquire(blocking=False):
+    if len(items) < 2 or not _busy.acquire(blocking=False):
+        yield from map(work, items)
+        return
+    try:
+        blas = _blas()
+        before = [library.get_num_threads() for library in blas]
+        threads = config.number_of_threads(max(before, default=1))
         try:
-            blas = _blas()
-            before = [library.get_num_threads() for library in blas]
-            threads = config.number_of_threads(max(before, default=1))
-            if threads > 1:
-                try:
-                    for library in blas:
-                        library.set_num_threads(1)
-                    here = contextvars.copy_context()  # np.errstate holds in the threads, too
-                    return list(_pool(threads).map(lambda item: here.copy().run(work, item), items))
-                finally:
-                    for library, count in zip(blas, before, strict=True):
-                        library.set_num_threads(count)
+            for library in blas:
+                library.set_num_threads(1)
+            if threads == 1:
+                yield from map(work, items)
+            else:
+                here = contextvars.copy_context()  # np.errstate holds in the threads, too
+                yield from _pool(threads).map(lambda item: here.copy().run(work, item), items)
         finally:
-            _busy.release()
-    return [work(item) for item in items]
+            for library, count in zip(blas, before, strict=True):
+                library.set_num_threads(count)
+    finally:
+        _busy.release()
 
 
 @functools.cache

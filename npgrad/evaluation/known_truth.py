@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad import parallel
 from npgrad.attribution.copies import whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation.localisation import best_iou, energy_inside, pointing_game
@@ -107,8 +108,7 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
     as many for deletion and insertion, which take 2 (n_steps + 1) forward passes a picture; None: all.
     progress(done, total) after every picture.
 
-    Pictures are taken side by side, a thread each, as many as there are processors; the seconds are those of
-    one thread.
+    Pictures are taken side by side on all cores, a thread each; the seconds are those of one thread.
     """
     n = len(held.x) if n is None else min(whole_number(n, "n"), len(held.x))
     n_curves = n if n_curves is None else min(whole_number(n_curves, "n_curves", 0), n)
@@ -129,27 +129,12 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
         return found, seconds
 
     results = []
-    for result in _side_by_side(measure, n):
+    for result in parallel.stream(measure, range(n)):
         results.append(result)
         if progress is not None:
             progress(len(results), n)
     values = {name: np.array([found[name] for found, _ in results if name in found]) for name in MEASURES}
     return Score({name: one for name, one in values.items() if len(one)}, sum(s for _, s in results) / n)
-
-
-def _side_by_side(function, n):
-    """function(0), ..., function(n - 1), in order, computed by several threads with one BLAS thread each."""
-    import os
-    from concurrent.futures import ThreadPoolExecutor
-
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        pool = ThreadPoolExecutor(os.cpu_count() or 1)
-        try:
-            yield from pool.map(function, range(n))
-        finally:
-            pool.shutdown(cancel_futures=True)  # interrupted: what has not begun is not begun
 
 
 def sanity_methods(rng=0):

@@ -1,11 +1,8 @@
 """One batch forward and backward: the loss and its gradient by every parameter."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-
 import numpy as np
 
+from npgrad import parallel
 from npgrad.losses import cross_entropy
 
 PARTS = 2
@@ -30,22 +27,7 @@ def batch_gradients(model, x, target, rng=None, parts=PARTS):
         right = np.sum(tape.output.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics
 
-    if len(rows) == 1:
-        return run(rows[0], seeds[0])
-    with ThreadPoolExecutor(min(len(rows), os.cpu_count() or 1)) as pool:
-        results = list(pool.map(run, rows, seeds))
+    results = parallel.each(lambda part: run(*part), zip(rows, seeds, strict=True))
     losses, right, gradients, statistics = zip(*results, strict=True)
     total = {name: sum(part[name] for part in gradients) for name in gradients[0]}
     return sum(losses), sum(right), total, statistics[0]
-
-
-@contextmanager
-def one_blas_thread_each(parts):
-    """While the block runs, matrix products keep to one thread if `parts` threads make them side by side."""
-    if parts == 1:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        yield

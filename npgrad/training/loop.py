@@ -10,7 +10,7 @@ from npgrad.attribution.copies import generator, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
 from npgrad.optim import Adam
-from npgrad.training.gradients import PARTS, batch_gradients, one_blas_thread_each
+from npgrad.training.gradients import PARTS, batch_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +59,23 @@ def train(
     state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts})
     interrupted = False
     try:
-        with one_blas_thread_each(parts):
-            while state.t < steps:
-                began = time.perf_counter()
-                x, target = batch(state.t)
-                seed = int(rng.integers(2**63))
-                loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
-                if not np.isfinite(loss):
-                    raise InputError(
-                        f"training: the loss is {loss} at step {state.t}; a lower learning rate may help"
-                    )
-                state.step(gradients, statistics, loss, right / len(x))
-                rate = len(x) / (time.perf_counter() - began)
-                if validate is not None and (state.t % validate_every == 0 or state.t == steps):
-                    state.validations.append((state.t, validate(state.model)))
-                if callback is not None:
-                    callback(state.t, {"loss": loss, "accuracy": right / len(x), "rate": rate})
-                if checkpoint is not None and (state.t % checkpoint_every == 0 or state.t == steps):
-                    state.save()
+        while state.t < steps:
+            began = time.perf_counter()
+            x, target = batch(state.t)
+            seed = int(rng.integers(2**63))
+            loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
+            if not np.isfinite(loss):
+                raise InputError(
+                    f"training: the loss is {loss} at step {state.t}; a lower learning rate may help"
+                )
+            state.step(gradients, statistics, loss, right / len(x))
+            rate = len(x) / (time.perf_counter() - began)
+            if validate is not None and (state.t % validate_every == 0 or state.t == steps):
+                state.validations.append((state.t, validate(state.model)))
+            if callback is not None:
+                callback(state.t, {"loss": loss, "accuracy": right / len(x), "rate": rate})
+            if checkpoint is not None and (state.t % checkpoint_every == 0 or state.t == steps):
+                state.save()
     except KeyboardInterrupt:
         interrupted = True
         if checkpoint is not None:
