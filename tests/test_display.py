@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from npgrad import display
 from npgrad.display import COLOUR_MAPS, colour, contact_sheet, heat_map, normalize, to_map
 from npgrad.errors import ImageError, InputError
 
@@ -222,3 +223,12 @@ def test_contact_sheet_refuses():
     for columns in (0, -1, 1.5):
         with pytest.raises(InputError, match="columns: expected an integer of at least 1"):
             contact_sheet([tile], ["a"], columns)
+
+
+@pytest.mark.parametrize(("shape", "smooth"), [((40, 61), 0.02), ((9, 30), 0.5), ((1, 7), 0.3), ((5, 5), 0.01)])
+def test_smoothing_is_scipys(shape, smooth):
+    from scipy.ndimage import gaussian_filter
+
+    values = np.random.default_rng(0).normal(size=shape)
+    expected = gaussian_filter(values, smooth * min(shape))
+    np.testing.assert_allclose(display._smoothed(values, smooth), expected, atol=1e-14)

@@ -16,6 +16,7 @@ from npgrad.attribution.common import (
     seed_at,
     warn_if_dead,
 )
+from npgrad.attribution.narrow import narrowed
 from npgrad.errors import InputError
 from npgrad.model import check_input
 
@@ -35,6 +36,7 @@ def begin(model, x, target=None, batch_size=None, backward=True):
 
 def gradient_of_scores(model, x, targets):
     """d score / d x of each picture's own target, of the shape of x."""
+    model, targets = narrowed(model, targets)
 
     def of_part(rows):
         tape = model.forward(x[rows])
@@ -45,6 +47,7 @@ def gradient_of_scores(model, x, targets):
 
 def scores_of(model, x, targets, size):
     """The score of each picture's own target (N,), `size` pictures at a time."""
+    model, targets = narrowed(model, targets)
     return np.concatenate([scores(model(x[rows]), targets[rows]) for rows in batches(len(x), size)])
 
 

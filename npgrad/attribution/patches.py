@@ -6,13 +6,10 @@ floor((high - 1 + p) / s) and no others, and what these need besides is as it wa
 that sees the picture as a whole, as global average pooling does, the changed rectangle is put into the clean picture.
 """
 
-import dataclasses
-
 import numpy as np
 
-from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
-
-PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # here no channel sees another
+from npgrad.attribution.narrow import narrowed
+from npgrad.layers import Sequential
 
 
 class Rescoring:
@@ -22,7 +19,8 @@ class Rescoring:
     """
 
     def __init__(self, model, x, target):
-        layers, self._target = _with_one_output(_flat(model.network), target)
+        model, [self._target] = narrowed(model, [target])
+        layers = _flat(model.network)
         self._x, self._stages = x, []
         while layers and x.ndim == 4 and (field := layers[0].receptive_field()):
             layer, *layers = layers
@@ -93,16 +91,3 @@ def _flat(network):
     if not isinstance(network, Sequential):
         return [network]
     return [layer for part in network.layers.values() for layer in _flat(part)]
-
-
-def _with_one_output(layers, target):
-    """The layers, the last one with weights left with the filter of the target alone, and the score's index."""
-    for i, layer in reversed(list(enumerate(layers))):
-        if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
-            own = slice(target, target + 1)
-            bias = None if layer.bias is None else layer.bias[own]
-            narrow = dataclasses.replace(layer, weight=layer.weight[own], bias=bias)
-            return [*layers[:i], narrow, *layers[i + 1 :]], 0
-        if type(layer) not in PER_CHANNEL:
-            break
-    return layers, target

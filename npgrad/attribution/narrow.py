@@ -1,0 +1,28 @@
+"""A network without the outputs that nobody asks for."""
+
+import dataclasses
+
+import numpy as np
+
+from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
+
+PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # here no channel sees another
+
+
+def narrowed(model, targets):
+    """(a model that gives the scores of these classes alone, where each target's score stands in it).
+
+    The last layer with weights keeps the filters of the targets, if what follows treats every channel by itself.
+    In a small network with many classes that layer is a good part of the work. Any other model comes back as it is.
+    """
+    classes, places = np.unique(targets, return_inverse=True)
+    layers = model.network.layers if type(model.network) is Sequential else {}
+    for name, layer in reversed(layers.items()):
+        if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
+            bias = None if layer.bias is None else layer.bias[classes]
+            narrow = dataclasses.replace(layer, weight=layer.weight[classes], bias=bias)
+            network = Sequential({**layers, name: narrow})
+            return dataclasses.replace(model, network=network, classes=None, architecture=None), places
+        if type(layer) not in PER_CHANNEL:
+            break
+    return model, np.asarray(targets)
