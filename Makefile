@@ -21,9 +21,9 @@ test: .venv/dev
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
 
-# npgrad, torch and Captum taking turns; other cases: .venv/bin/python -m benchmarks --help
-bench: .venv/dev
-	$(BIN)/python -m benchmarks
+# npgrad, torch, Captum and ONNX Runtime taking turns, 40 minutes; make bench BENCH=--help says what else there is
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # The README's pictures, and the notebooks with their outputs and their student edition.
 gallery: .venv/core
@@ -49,4 +49,8 @@ clean:
 
 .venv/dev: .venv/core
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/bench: .venv/core
+	$(INSTALL) --editable ".[bench]"
 	touch $@

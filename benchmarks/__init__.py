@@ -1,1 +1,4 @@
-"""How long npgrad takes, as a ratio to PyTorch and Captum on the same weights and inputs. `python -m benchmarks`"""
+"""How long npgrad takes, beside PyTorch, Captum and ONNX Runtime on the same weights and pictures.
+
+python -m benchmarks       see __main__.py; the cases, each with its contenders side by side, are in cases.py
+"""

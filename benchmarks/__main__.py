@@ -1,109 +1,121 @@
-"""Time npgrad against torch eager and Captum: same weights, same inputs, each in its own process, taking turns.
+"""Time npgrad beside torch eager, Captum and ONNX Runtime: same weights, same pictures, each in its own process.
 
-    python -m benchmarks                     all cases, two threads
-    python -m benchmarks --cases forward --archs squeezenet1_1 --batches 1 --rounds 9
+    python -m benchmarks                                  the table in build/bench.md, all numbers in build/bench.json
+    python -m benchmarks --cases forward,saliency --networks squeezenet1_1 --batches 1
+    python -m benchmarks --resume                         go on where the last run ended
+    python -m benchmarks --readme build/bench.json        the short table for the README
 
-A ratio is npgrad's time divided by the other's in the same round; the table shows the median of the ratios, and in
-brackets their smallest and largest. Below 1, npgrad is faster. "torch" is torch as people run it (NCHW, Captum for the
-attributions), "channels_last" the same with that memory format.
+How to read the table: a ratio is npgrad's time divided by the other's in the same round; given is the median of the
+ratios, and in brackets their smallest and largest. Below 1, npgrad is faster. "torch" is torch eager as people run it
+(memory order NCHW; Captum with its defaults for attributions), "channels_last" torch at its best: in the memory format
+that suits a CPU, with Captum sending 8 pictures through at once.
+"products" is the floor: the matrix products of the convolutions alone. Before a case is timed, what the contenders
+find is compared; where they differ by more than rounding explains, the case is not timed, and the run ends with 1.
+
+By default this is left out, since it takes an hour or more: batch 32 but for forward, forward + input gradient and a
+training step; with one thread all of batch 32, and integrated gradients, SmoothGrad and occlusion at batch 8. --full
+measures it, too; so does naming cases with --cases.
 """
 
 import argparse
+import importlib.util
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
-CONTENDERS = ("npgrad", "torch", "channels_last")
-QUICK = ("forward", "input gradient", "saliency", "guided backprop", "Grad-CAM")
-LONG = ("integrated gradients (50)", "smoothgrad (25)", "occlusion (45 px, stride 16)", "training gradients")
+from tqdm import tqdm
 
-
-class Worker:
-    """A contender's process."""
-
-    def __init__(self, name, threads):
-        count = {key: str(threads) for key in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        command = [sys.executable, "-m", "benchmarks.worker", name]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, env={**os.environ, **count}, **pipes)
-
-    def seconds(self, *case):
-        print(json.dumps(case), file=self.process.stdin, flush=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the process of {self.process.args[-1]} ended")
-        return json.loads(line)
+from benchmarks import tables
+from benchmarks.bench import Bench
+from benchmarks.cases import BATCHES
+from benchmarks.inputs import NETWORKS
+from benchmarks.plan import EVERY_CASE
+from benchmarks.readme import readme
 
 
-def measure(workers, case, rounds):
-    """{contender: [seconds of each round]}; the first run of each, which builds and warms up, does not count."""
-    for worker in workers.values():
-        worker.seconds(*case)
-    times = {name: [] for name in workers}
-    for _ in range(rounds):
-        for name, worker in workers.items():
-            times[name].append(worker.seconds(*case))
-    return times
-
-
-def row(case, times):
-    arch, batch, name = case
-    cells = [arch, str(batch), name]
-    cells += [f"{1000 * statistics.median(times[contender]):.1f}" for contender in CONTENDERS]
-    for other in CONTENDERS[1:]:
-        ratios = [a / b for a, b in zip(times["npgrad"], times[other], strict=True)]
-        cells.append(f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})")
-    return "| " + " | ".join(cells) + " |"
-
-
-def about():
-    import captum
-    import numpy
-    import torch
-
-    versions = f"NumPy {numpy.__version__}, torch {torch.__version__}, Captum {captum.__version__}"
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions}"
-
-
-def main():
+def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--archs", default="squeezenet1_0,squeezenet1_1")
-    parser.add_argument("--batches", default="1,8")
-    parser.add_argument("--cases", default=",".join(QUICK), help=f"of: {', '.join(QUICK + LONG)}; or all")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--json", metavar="FILE", help="all seconds, besides the table")
-    args = parser.parse_args()
-    # The names hold commas themselves, so a name counts as asked for if the words given begin it.
-    asked = [word.strip() for word in args.cases.split(",")]
-    cases = [name for name in QUICK + LONG if args.cases == "all" or any(name.startswith(w) for w in asked)]
-    workers = {name: Worker(name, args.threads) for name in CONTENDERS}
-    print(f"{about()}, {args.threads} threads, {args.rounds} rounds\n")
-    print(
-        "| network | batch | what | npgrad ms | torch ms | channels_last ms | to torch | to channels_last |"
+    parser.add_argument(
+        "--cases", type=_list(EVERY_CASE), metavar="NAMES", help=f"of: {', '.join(EVERY_CASE)}"
     )
-    print("|---|---|---|---|---|---|---|---|", flush=True)
-    found = []
-    for arch in args.archs.split(","):
-        for batch in map(int, args.batches.split(",")):
-            for name in cases:
-                case = (arch, batch, name)
-                times = measure(workers, case, args.rounds)
-                print(row(case, times), flush=True)
-                found.append({"network": arch, "batch": batch, "case": name, "seconds": times})
-                if args.json:
-                    with open(args.json, "w") as file:
-                        json.dump(
-                            {"machine": about(), "threads": args.threads, "cases": found}, file, indent=1
-                        )
+    parser.add_argument("--networks", type=_list(NETWORKS), default=NETWORKS, metavar="NAMES")
+    parser.add_argument("--batches", type=_list(BATCHES), default=BATCHES, metavar="NUMBERS")
+    parser.add_argument(
+        "--threads", type=_list(range(1, 257)), default=[2, 1], metavar="NUMBERS", help="default 2,1"
+    )
+    parser.add_argument(
+        "--contenders",
+        type=_list(tables.CONTENDERS),
+        default=list(tables.CONTENDERS),
+        metavar="NAMES",
+        help=f"of: {', '.join(tables.CONTENDERS)}",
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="at most; default 9")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="seconds for the rounds of one case, after the first three of them; default 10",
+    )
+    parser.add_argument("--side", type=int, default=224, help="of the pictures in px; default 224")
+    parser.add_argument("--full", action="store_true", help="all cases at all batches")
+    parser.add_argument(
+        "-o", "--output", default="build/bench", metavar="NAME", help="writes NAME.json and NAME.md"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="keep what NAME.json holds and measure what is missing"
+    )
+    parser.add_argument("--readme", metavar="JSON", help="print a short table of what was measured, and end")
+    args = parser.parse_args(arguments)
+    if args.rounds < 1:
+        parser.error("--rounds: expected at least 1")
+    if args.contenders[0] != "npgrad":
+        parser.error("--contenders: expected npgrad and whom to compare it with")
+    return args
+
+
+def _list(known):
+    def convert(text):
+        found = {str(each): each for each in known}
+        words = [word.strip() for word in text.split(",")]
+        for word in words:
+            if word not in found:
+                raise argparse.ArgumentTypeError(f"expected of {', '.join(list(found)[:20])}; found {word!r}")
+        return [found[word] for word in words]
+
+    return convert
+
+
+def main(arguments=None):
+    args = parse(arguments)
+    if args.readme:
+        print(readme(json.loads(Path(args.readme).read_text())), end="")
+        return 0
+    missing = [name for name in ("torch", "captum") if not importlib.util.find_spec(name)]
+    if missing:
+        raise SystemExit(f"benchmarks: {missing[0]} is not installed; pip install -e '.[bench]'")
+    if (load := os.getloadavg()[0]) > 0.5:
+        print(f"benchmarks: the machine is busy (load {load:.1f}); the ratios will scatter", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, folder)
+        try:
+            with tqdm(unit="case", smoothing=0, bar_format="{desc}{n_fmt} of {total_fmt} [{elapsed}]") as bar:
+                bench.run(bar)
+        except KeyboardInterrupt:
+            print(f"benchmarks: interrupted; --resume goes on from {bench.json}", file=sys.stderr)
+            return 130
+        finally:
+            bench.close()
+    print(f"benchmarks: {bench.table} has the table, {bench.json} all numbers", file=sys.stderr)
+    return 1 if bench.failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -45,6 +45,7 @@ __all__ = [
     "config",
     "course",
     "evaluation",
+    "folders",
     "gradcheck",
     "layers",
     "load",
@@ -58,7 +59,8 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when first used
-    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis", "training",
+    "attribution", "course", "evaluation", "folders", "losses", "models", "optim", "rules", "scenes", "synthesis",
+    "training",
 }  # fmt: skip
 
 

@@ -284,6 +284,7 @@ def save_png(image, path):
     elif not isinstance(image, Image.Image):
         raise ImageError(f"image: expected a PIL image or a uint8 array; found {type(image).__name__}")
     image = _rgb(image, "image")
-    options = {"quality": 95} if WRITE_FORMATS[suffix] in ("JPEG", "WEBP") else {}
+    # Of PNGs' nine levels the third takes a third of the time of the usual sixth, for files hardly larger.
+    options = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}, "PNG": {"compress_level": 3}}
     with atomic_write(path) as temporary:
-        image.save(temporary, WRITE_FORMATS[suffix], **options)
+        image.save(temporary, WRITE_FORMATS[suffix], **options.get(WRITE_FORMATS[suffix], {}))

@@ -225,7 +225,9 @@ def test_contact_sheet_refuses():
             contact_sheet([tile], ["a"], columns)
 
 
-@pytest.mark.parametrize(("shape", "smooth"), [((40, 61), 0.02), ((9, 30), 0.5), ((1, 7), 0.3), ((5, 5), 0.01)])
+@pytest.mark.parametrize(
+    ("shape", "smooth"), [((40, 61), 0.02), ((9, 30), 0.5), ((1, 7), 0.3), ((5, 5), 0.01)]
+)
 def test_smoothing_is_scipys(shape, smooth):
     from scipy.ndimage import gaussian_filter
 

@@ -75,6 +75,26 @@ def test_parts_add_up_to_the_whole(rng):
             np.testing.assert_allclose(other[2][name], gradient, atol=1e-12 * np.abs(gradient).max())
 
 
+def test_how_many_parts_there_are_unless_one_says(rng, monkeypatch):
+    model, (x, target) = without_dropout(small_net()), batches(n=7)(0)
+    sizes = []
+    forward = Model.forward
+    monkeypatch.setattr(
+        Model, "forward", lambda self, x, **how: sizes.append(len(x)) or forward(self, x, **how)
+    )
+
+    def found(model):
+        sizes.clear()
+        training.batch_gradients(model, x, target)
+        return sorted(sizes)
+
+    assert found(model) == [3, 4]
+    monkeypatch.setattr("npgrad.training.gradients.AT_ONCE", 2 * x[0, 0].size)
+    assert found(model) == [2, 2, 3]
+    norm = {"norm": BatchNorm2d.init(3), **model.network.layers}
+    assert found(Model(Sequential(norm))) == [7]
+
+
 def test_dropout_masks_differ_between_parts_and_steps_and_come_from_the_seed():
     model = Model(Sequential({"drop": Dropout(0.5), "flat": Flatten(), "fc": Linear(np.eye(8), np.zeros(8))}))
     x, target = np.ones((2, 2, 2, 2)), np.zeros(2, int)

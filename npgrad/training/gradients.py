@@ -5,17 +5,18 @@ import numpy as np
 from npgrad import parallel
 from npgrad.losses import cross_entropy
 
-PARTS = 2
+AT_ONCE = 4 * parallel.PIXELS  # as many pixels go through the network together
 
 
-def batch_gradients(model, x, target, rng=None, parts=PARTS):
+def batch_gradients(model, x, target, rng=None, parts=None):
     """(loss, how many are right, {parameter: gradient}, {BatchNorm's new statistics}) for one batch.
 
     x (N, C, H, W), normalised. target (N,): class indices. The loss is `losses.cross_entropy`, its mean over the
-    batch. rng draws the dropout masks. The batch goes through the network in `parts` parts, side by side on as
-    many threads; the number of threads that there are changes no bit, the number of parts does. With
-    BatchNorm it must be 1: the statistics are those of the part.
+    batch. rng draws the dropout masks. The batch goes through the network in `parts` parts, side by side on all
+    cores; the number of threads that there are changes no bit, the number of parts does. None: two, or more of a
+    large batch; one for a network with BatchNorm, whose statistics are those of the part.
     """
+    parts = _usual_parts(model, x) if parts is None else parts
     rows = np.array_split(np.arange(len(x)), max(1, min(parts, len(x))))
     seeds = np.random.default_rng(rng).integers(2**63, size=len(rows))
 
@@ -27,7 +28,14 @@ def batch_gradients(model, x, target, rng=None, parts=PARTS):
         right = np.sum(tape.output.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics
 
-    results = parallel.each(lambda part: run(*part), zip(rows, seeds, strict=True))
-    losses, right, gradients, statistics = zip(*results, strict=True)
-    total = {name: sum(part[name] for part in gradients) for name in gradients[0]}
-    return sum(losses), sum(right), total, statistics[0]
+    loss, right, total, statistics = 0.0, 0, {}, {}
+    for found in parallel.stream(lambda part: run(*part), zip(rows, seeds, strict=True)):
+        loss, right, statistics = loss + found[0], right + found[1], statistics or found[3]
+        total = {name: total[name] + own if total else own for name, own in found[2].items()}
+    return loss, right, total, statistics
+
+
+def _usual_parts(model, x):
+    if len(model.network.arrays(buffers=True)) > len(model.parameters()):
+        return 1
+    return max(2, x[:, 0].size // AT_ONCE)

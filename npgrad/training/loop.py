@@ -10,7 +10,7 @@ from npgrad.attribution.copies import generator, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
 from npgrad.optim import Adam
-from npgrad.training.gradients import PARTS, batch_gradients
+from npgrad.training.gradients import batch_gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ def train(
     batch,
     steps,
     optimizer=None,
-    parts=PARTS,
+    parts=None,
     rng=0,
     validate=None,
     validate_every=500,
@@ -54,7 +54,8 @@ def train(
 
     InputError if the loss is no longer finite: the learning rate was too high.
     """
-    steps, parts = whole_number(steps, "steps", 0), whole_number(parts, "parts")
+    steps = whole_number(steps, "steps", 0)
+    parts = None if parts is None else whole_number(parts, "parts")
     optimizer, rng = optimizer or Adam(1e-3), generator(rng)
     state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts})
     interrupted = False

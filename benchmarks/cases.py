@@ -1,0 +1,126 @@
+"""The cases: what is timed, once for each contender, side by side.
+
+A case has, for each contender that can do it, a function that gets everything ready and gives back the function to be
+timed. `it` is a contender of contenders.py. What the timed functions return is compared before anything is timed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks import style_step, training_step
+
+BATCHES = (1, 8, 32)
+
+# How far results may differ, relatively, in float32. Where a value stands next to a ReLU's kink, or two in a pool are
+# all but equal, rounding decides the way of a gradient: equal networks differ by up to 5e-3 (in float64, by 1e-15).
+CLOSE, GRADIENT = 1e-3, 1e-2
+
+
+@dataclass(frozen=True)
+class Case:
+    """title: for the table. batches: those at which it can be measured.
+
+    tolerance: see CLOSE. usual: the largest batch by default. long: takes minutes, so by default one thread does
+    batch 1 alone.
+    """
+
+    title: str
+    npgrad: Callable
+    torch: Callable
+    onnxruntime: Callable | None = None
+    products: Callable | None = None
+    batches: tuple = BATCHES
+    tolerance: float = CLOSE
+    usual: int = 8
+    long: bool = False
+
+    def of(self, contender):
+        """What gets this contender ready, or None; torch does the same in either order of memory."""
+        return self.torch if contender == "channels_last" else getattr(self, contender)
+
+
+CASES = {
+    "forward": Case(
+        "forward",
+        npgrad=lambda it: it.logits,
+        torch=lambda it: it.logits,
+        onnxruntime=lambda it: it.logits,
+        products=lambda it: it.forward,
+        usual=32,
+    ),
+    "gradient": Case(
+        "forward + input gradient",
+        npgrad=lambda it: it.input_gradient,
+        torch=lambda it: it.input_gradient,
+        products=lambda it: it.forward_and_back,
+        usual=32,
+        tolerance=GRADIENT,
+    ),
+    "saliency": Case(
+        "saliency",
+        npgrad=lambda it: it.attribution("saliency"),
+        torch=lambda it: it.captum("Saliency"),
+        tolerance=GRADIENT,
+    ),
+    "guided-backprop": Case(
+        "guided backprop",
+        npgrad=lambda it: it.attribution("guided_backprop"),
+        torch=lambda it: it.captum("GuidedBackprop"),
+        tolerance=GRADIENT,
+    ),
+    "grad-cam": Case(
+        "Grad-CAM",
+        npgrad=lambda it: it.attribution("grad_cam", layer="fire9"),
+        torch=lambda it: it.captum("LayerGradCam", it.net.features[-1]),
+        tolerance=GRADIENT,
+    ),
+    "integrated-gradients": Case(
+        "integrated gradients (50 steps)",
+        npgrad=lambda it: it.attribution("integrated_gradients", n_steps=50),
+        torch=lambda it: it.captum(
+            "IntegratedGradients", n_steps=50, internal_batch_size=it.batch * it.copies_at_once(50)
+        ),
+        long=True,
+        tolerance=GRADIENT,
+    ),
+    "smoothgrad": Case(
+        "SmoothGrad (25 samples)",
+        npgrad=lambda it: it.attribution(
+            "smoothgrad", n_samples=25, noise_absolute=0.0 if it.checking else 0.5
+        ),
+        torch=lambda it: it.captum_smoothgrad(25),
+        long=True,
+        tolerance=GRADIENT,
+    ),
+    "occlusion": Case(
+        "occlusion (45 px, stride 16)",
+        npgrad=lambda it: it.attribution("occlusion", window=45, stride=16),
+        torch=lambda it: it.captum(
+            "Occlusion",
+            sliding_window_shapes=(3, 45, 45),
+            strides=(3, 16, 16),
+            perturbations_per_eval=it.copies_at_once(1),
+        ),
+        long=True,
+    ),
+    "style-192": Case(
+        "style transfer, a step at 192 px",
+        npgrad=lambda it: style_step.in_npgrad(it, 192),
+        torch=lambda it: style_step.in_torch(it, 192),
+        batches=(1,),
+    ),
+    "style-512": Case(
+        "style transfer, a step at 512 px",
+        npgrad=lambda it: style_step.in_npgrad(it, 512),
+        torch=lambda it: style_step.in_torch(it, 512),
+        batches=(1,),
+    ),
+    "training": Case(
+        "training, a step",
+        npgrad=training_step.in_npgrad,
+        torch=training_step.in_torch,
+        batches=(32,),
+        usual=32,
+        tolerance=GRADIENT,
+    ),
+}

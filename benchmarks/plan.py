@@ -1,0 +1,47 @@
+"""What a run measures, in order: jobs {"threads", "network", "batch", "case"}."""
+
+from itertools import product
+
+from benchmarks.cases import CASES
+from benchmarks.programs import IMPORT, PROGRAM
+
+EVERY_CASE = (*CASES, PROGRAM, IMPORT)
+
+
+def plan(args):
+    """The jobs that the command line asks for."""
+    jobs = []
+    for threads in args.threads:
+        every = product(args.networks, args.batches, CASES)
+        jobs += [job(threads, *one) for one in every if is_wanted(args, threads, *one)]
+        if not args.cases or PROGRAM in args.cases:
+            jobs += [job(threads, network, 1, PROGRAM) for network in args.networks]
+    if not args.cases or IMPORT in args.cases:
+        jobs.append(job(max(args.threads), None, None, IMPORT))
+    return jobs
+
+
+def is_wanted(args, threads, network, batch, name):
+    """Whether a case is measured at this batch: what is named is, and else what does not take too long."""
+    case = CASES[name]
+    if batch not in case.batches:
+        return False
+    if args.cases:
+        return name in args.cases
+    return args.full or batch <= usual_batch(case, threads)
+
+
+def usual_batch(case, threads):
+    """The largest batch that is measured by default."""
+    if threads == 1:
+        return 1 if case.long else min(case.usual, 8)
+    return case.usual
+
+
+def job(threads, network, batch, case):
+    return {"threads": threads, "network": network, "batch": batch, "case": case}
+
+
+def key(job):
+    """What tells one job, or the record made of it, from another."""
+    return tuple(job[name] for name in ("threads", "network", "batch", "case"))

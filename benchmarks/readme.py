@@ -1,0 +1,63 @@
+"""The short table for the README: batches 1 and 8, a training step, whole programs, how far it is to the floor."""
+
+from benchmarks.cases import CASES
+from benchmarks.programs import IMPORT, PROGRAM, TITLES
+from benchmarks.tables import WHOLE, about, head, in_words, line, milliseconds, ratio, whole
+
+
+def readme(data):
+    """Markdown of what was measured with the most threads."""
+    threads = max(record["threads"] for record in data["records"])
+    found = {
+        (record["case"], record["batch"], record["network"]): record
+        for record in data["records"]
+        if record["threads"] == threads
+    }
+    networks = list(dict.fromkeys(network for _, _, network in found if network))
+    parts = [
+        f"{about(data)} {in_words(threads).capitalize()}, medians. A ratio is npgrad's time divided by the other's in "
+        "the same round: below 1, npgrad is faster. torch is torch eager as people run it (NCHW), with Captum and its "
+        "defaults for the attributions; channels_last is torch at its best: in the memory format that suits a CPU, "
+        "with Captum sending 8 pictures through at once.",
+        _table(found, networks, CASES, {
+            "{}, ms": lambda record: milliseconds(record, "npgrad"),
+            "to torch": lambda record: ratio(record, "torch"),
+            "to channels_last": lambda record: ratio(record, "channels_last"),
+        }),
+        _table(found, networks, ("forward", "gradient"), {
+            "{}, to the matrix products alone": lambda record: ratio(record, "products"),
+            "to ONNX Runtime": lambda record: ratio(record, "onnxruntime"),
+        }),
+        _whole_table(found),
+    ]  # fmt: skip
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _table(found, networks, cases, columns):
+    """A line for each case and batch, with these columns for each network."""
+    lines = head(["what", "batch", *(title.format(_short(name)) for name in networks for title in columns)])
+    for case in cases:
+        for batch in [batch for batch in CASES[case].batches if batch <= 8] or CASES[case].batches:
+            records = [found.get((case, batch, network)) for network in networks]
+            if any(records):
+                cells = [cell(record) if record else "" for record in records for cell in columns.values()]
+                lines.append(line([CASES[case].title, str(batch), *cells]))
+    return _unless_empty(lines)
+
+
+def _whole_table(found):
+    lines = head(["whole processes", *WHOLE])
+    for (case, _, network), record in found.items():
+        if case == PROGRAM:
+            lines.append(line([f"{TITLES[PROGRAM]}, {_short(network)}", *whole(record, "torch", ratio)]))
+        if case == IMPORT:
+            lines.append(line([TITLES[IMPORT], *whole(record, "torch + Captum", ratio)]))
+    return _unless_empty(lines)
+
+
+def _unless_empty(lines):
+    return "\n".join(lines) if len(lines) > len(head([])) else ""
+
+
+def _short(network):
+    return network.replace("squeezenet", "SqueezeNet ").replace("_", ".")

@@ -1,0 +1,328 @@
+"""`npgrad attribute FOLDER`: what it prints, its exit codes, and that no end of a run loses or spoils anything."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import threadpoolctl
+from folder_runs import files, lines, little_net, photo, photos
+from PIL import Image
+from test_cli import run  # noqa: F401 - a fixture
+
+import npgrad
+from npgrad.cli import methods
+from npgrad.folders import attribute_folder, processes
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "net.h5"
+    little_net().save(path)
+    return str(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return photos(tmp_path / "photos", 4)
+
+
+def said(err):
+    """The lines for people, without the progress bar's."""
+    return [line for line in re.split(r"[\r\n]", err) if line.startswith("npgrad: ")]
+
+
+def test_a_folder(run, weights, folder):  # noqa: F811
+    photo(folder / "deep" / "a.png")
+    (folder / "notes.txt").write_text("")
+    code, out, err = run("attribute", "photos", "--weights", weights)
+    assert code == 0 and said(err) == []
+    told = r"photos: saliency of 5 photos in [\d.]+ s, 1 other file passed over -> photos-saliency\n"
+    assert re.fullmatch(told, out)
+    expected = attribute_folder(npgrad.load(weights), folder, "expected")
+    assert expected.made == 5 and files("expected") == files("photos-saliency")
+    code, out, err = run("attribute", "photos", "--weights", weights)
+    assert code == 0 and "saliency of 0 photos in " in out and "5 were there already" in out
+
+
+def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
+    (folder / "000.jpg").write_bytes(b"\xff\xd8\xff")
+    (folder / "two\nlines.jpg").write_text("no picture")
+    code, out, err = run("attribute", folder, "--weights", weights, "-o", "out")
+    assert code == 2
+    assert "saliency of 3 photos" in out and "2 broken" in out
+    assert len(said(err)) == 2
+    assert said(err)[0].startswith("npgrad: 000.jpg: ") and said(err)[1].startswith(
+        r"npgrad: 'two\nlines.jpg': "
+    )
+    code, out, err = run("attribute", folder, "--weights", weights, "-o", "out", "--json")
+    result = json.loads(out)
+    assert code == 2
+    assert [broken["image"] for broken in result.pop("broken")] == ["000.jpg", "two\nlines.jpg"]
+    assert result.pop("seconds") > 0
+    assert result == {
+        "folder": str(folder), "method": "saliency", "output": "out", "manifest": "out/manifest.jsonl", "photos": 5,
+        "made": 0, "there": 3, "warned": 0, "skipped": 0, "interrupted": False,
+    }  # fmt: skip
+
+
+def test_many_broken_photos_are_not_all_listed(run, weights, folder):  # noqa: F811
+    for i in range(120):
+        (folder / f"b{i:03}.png").write_bytes(b"")
+    code, _, err = run("attribute", folder, "--weights", weights, "-o", "out")
+    assert code == 2 and len(said(err)) == 101
+    assert said(err)[-1] == "npgrad: and 20 more, see out/manifest.jsonl"
+
+
+def test_options_reach_every_photo(run, weights, folder):  # noqa: F811
+    flags = [
+        "--method",
+        "occlusion",
+        "--window",
+        16,
+        "--stride",
+        16,
+        "--target",
+        "owl",
+        "--save-arrays",
+        "--alone",
+    ]
+    code, _, _ = run("attribute", folder, "--weights", weights, *flags, "-o", "out")
+    assert code == 0
+    model = npgrad.load(weights)
+    for line in lines("out"):
+        x = model.preprocess(folder / line["image"])
+        expected = npgrad.attribution.occlusion(model, x, 2, window=16, stride=16)[0]
+        np.testing.assert_array_equal(np.load(f"out/{line['array']}"), expected)
+        assert line["target"]["name"] == "owl"
+
+
+def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
+    few = {name: methods.METHODS[name] for name in ("saliency", "deconvolution", "lrp")}
+    monkeypatch.setattr(methods, "METHODS", few)
+    code, out, _ = run("attribute", folder, "--weights", weights, "--method", "all", "-o", "out")
+    assert code == 0 and "all of 4 photos" in out
+    with Image.open("out/000.jpg.png") as sheet:
+        assert sheet.width > 2 * 64
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["photos", "--method", "gradcam"], "no method 'gradcam'; nearest: grad_cam"),
+        (["photos", "--n-steps", "3"], "saliency takes no --n-steps"),
+        (["photos", "--method", "grad_cam", "--layer", "covn"], "no layer 'covn'; nearest: conv"),
+        (["photos", "--method", "grad_cam", "--layer", "covn", "--workers", "2"], "no layer 'covn'; nearest: conv"),
+        (["photos", "--target", "cta"], "no class 'cta'; nearest: cat"),
+        (["photos", "--save-array", "a.npy"], "--save-arrays saves every array"),
+        (["photos", "--method", "all", "--save-arrays"], "one array is saved; give one --method, not all"),
+        (["photos", "-o", "sheet.png"], "sheet.png: expected a folder's name"),
+        (["photos", "-o", "photos"], "photos: expected a new or empty folder for the results"),
+        (["photos", "-o", "photos/000.jpg/x"], "photos/000.jpg/x: cannot be written"),
+        (["empty"], "empty: no pictures in it (JPEG, PNG"),
+        (["photos/000.jpg", "--workers", "2"], "--workers: this is for a folder of photos; photos/000.jpg is none"),
+        (["photos/000.jpg", "--save-arrays"], "--save-arrays: this is for a folder of photos"),
+    ],
+)  # fmt: skip
+def test_mistakes(run, weights, folder, tmp_path, arguments, message):  # noqa: F811
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("attribute", *arguments, "--weights", weights)
+    assert (code, out) == (2, "")
+    [line] = said(err)
+    assert message in line
+    assert sorted(os.listdir(tmp_path)) == ["empty", "photos"]
+
+
+def test_how_many_processes(monkeypatch):
+    monkeypatch.setattr(npgrad.config, "threads", 6)
+    assert [processes.usual_count(photos) for photos in (0, 1, 19, 20, 45, 1000)] == [1, 1, 1, 2, 4, 6]
+    monkeypatch.setattr(npgrad.config, "threads", 64)
+    assert processes.usual_count(1000) == 8
+    monkeypatch.setattr(npgrad.config, "threads", 1)
+    assert processes.usual_count(1000) == 1
+
+
+def test_processes_leave_ctrl_c_to_their_parent_and_share_the_cores():
+    here = max(library["num_threads"] for library in threadpoolctl.threadpool_info())
+    with processes.Processes(2) as executor:
+        assert executor.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+        assert executor.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result() == {signal.SIGINT}
+        for library in executor.submit(threadpoolctl.threadpool_info).result():
+            assert library["num_threads"] == max(1, here // 2)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_processes_can_be_stopped_in_the_midst_of_their_work():
+    start = time.monotonic()
+    with processes.Processes(1) as executor:
+        executor.submit(os.getpid).result()
+        future = executor.submit(time.sleep, 60)
+        while not future.running():
+            time.sleep(0.01)
+        executor.stop()
+    assert time.monotonic() - start < 30
+
+
+def begin(folder, weights, *arguments):
+    """The command in a process of its own, at the head of a group of its own, as a shell starts it."""
+    command = [
+        sys.executable,
+        "-m",
+        "npgrad",
+        "attribute",
+        "photos",
+        "--weights",
+        weights,
+        "-o",
+        "out",
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command,
+        cwd=folder.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def after_lines(process, folder, count):
+    """Wait until the manifest has so many lines."""
+    manifest = folder.parent / "out" / "manifest.jsonl"
+    until = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < until:
+        if manifest.exists() and manifest.read_bytes().count(b"\n") >= count:
+            return
+        time.sleep(0.001)
+
+
+def is_whole_and_like(folder, expected):
+    """Whether the manifest has each photo, once or (killed between picture and line) more, and the files are those."""
+    assert {line["image"] for line in lines(folder.parent / "out")} == {
+        path.name for path in folder.iterdir()
+    }
+    return files(folder.parent / "out") == expected
+
+
+def test_killed_at_any_moment_it_goes_on(weights, tmp_path):
+    folder = photos(tmp_path / "photos", 60)
+    attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
+    moments, kills = random.Random(0), 0
+    for count in (0, 8, 20, 33):
+        process = begin(folder, weights)
+        after_lines(process, folder, count)
+        time.sleep(moments.uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
+        done = lines_of_whole(tmp_path / "out")
+        for line in done:  # what is in the manifest is whole, at every moment
+            picture = (tmp_path / "out" / line["output"]).read_bytes()
+            assert picture == (tmp_path / "expected" / line["output"]).read_bytes()
+    assert kills >= 3
+    process = begin(folder, weights, "--json")
+    result = json.loads(process.communicate()[0])
+    assert process.returncode == 0 and result["there"] > 0
+    assert result["made"] + result["there"] == 60
+    assert is_whole_and_like(folder, files(tmp_path / "expected"))
+    assert len(lines(tmp_path / "out")) <= 60 + kills
+
+
+def lines_of_whole(output):
+    manifest = output / "manifest.jsonl"
+    text = manifest.read_bytes() if manifest.exists() else b""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
+    folder = photos(tmp_path / "photos", 100)
+    attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
+    process = begin(folder, weights, "--workers", str(workers))
+    after_lines(process, folder, 5)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the processes, too
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    [line] = said(err)
+    left = int(
+        re.fullmatch(r"npgrad: interrupted, (\d+) of 100 photos left; the same command goes on", line)[1]
+    )
+    assert 0 < left <= 95
+    assert not [name for name in files(tmp_path / "out") if "npgrad-" in name]
+    process = begin(folder, weights, "--workers", str(workers), "--json")
+    assert json.loads(process.communicate(timeout=60)[0])["made"] == left
+    assert is_whole_and_like(folder, files(tmp_path / "expected"))
+
+
+def test_processes_end_with_the_command(weights, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    folder = photos(tmp_path / "photos", 150)
+    process = begin(folder, weights, "--workers", "2")
+    after_lines(process, folder, 3)
+    workers = psutil.Process(process.pid).children()
+    assert len(workers) >= 2
+    process.kill()
+    alive = psutil.wait_procs(workers, timeout=10)[1]
+    for worker in alive:
+        worker.kill()
+    process.communicate(timeout=30)
+    assert not alive
+
+
+def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
+    psutil = pytest.importorskip("psutil")
+    folder = photos(tmp_path / "photos", 150)
+    process = begin(folder, weights, "--workers", "2")
+    after_lines(process, folder, 3)
+    for worker in psutil.Process(process.pid).children():
+        if "spawn_main" in " ".join(worker.cmdline()):
+            worker.kill()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "Traceback" not in err
+    [line] = said(err)
+    assert "a worker process was ended from outside" in line and "the same command goes on" in line
+
+
+@pytest.mark.parametrize("part", ["pictures", "manifest"])
+def test_a_full_disk(weights, tmp_path, part):
+    pytest.importorskip("resource")
+    folder = photos(tmp_path / "photos", 60)
+    attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
+    expected = files(tmp_path / "expected")
+    limit = min(map(len, expected.values())) - 1 if part == "pictures" else max(map(len, expected.values()))
+    assert part == "pictures" or limit < (tmp_path / "expected" / "manifest.jsonl").stat().st_size
+    code = """if True:
+        import resource, sys
+        from npgrad.cli import main
+        limit = int(sys.argv.pop())  # bytes in a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        sys.exit(main(sys.argv[1:]))
+    """
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "attribute",
+        "photos",
+        "--weights",
+        weights,
+        "-o",
+        "out",
+        str(limit),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = said(done.stderr)
+    assert "cannot be written: File too large" in line
+    assert ("manifest.jsonl" in line) == (part == "manifest")
+    assert attribute_folder(npgrad.load(weights), folder, tmp_path / "out").left == 0
+    assert is_whole_and_like(folder, expected)
