@@ -78,9 +78,15 @@ def _level_outside():
 
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
-    """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning.
+    """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning."""
+    logits, targets, found = by_parts(model, x, target, lambda tape, seed: tape.backward(seed, rules, at))
+    return logits, targets, {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
-    Each part of the batch goes forward and back before the next: its tape is dropped soon. So rules see one part.
+
+def by_parts(model, x, target, work):
+    """(logits, targets, [work(tape, seed of the targets' scores) for each part of the batch]).
+
+    A part's tape is dropped before the next part's forward pass begins. A warning where scores are dead.
     """
     x = check_input(x)
     target = target_list(target, len(x))
@@ -88,12 +94,12 @@ def score_gradients(model, x, target=None, rules=None, at=("input",)):
     def of_part(rows):
         tape = model.forward(x[rows])
         targets = resolve_targets(model, tape.output, target and target[rows])
-        return tape.output, targets, tape.backward(seed_at(tape.output, targets), rules, at)
+        return tape.output, targets, work(tape, seed_at(tape.output, targets))
 
     logits, targets, found = zip(*parallel.each(of_part, parallel.parts(x)), strict=True)
     logits, targets = np.concatenate(logits), np.concatenate(targets)
     warn_if_dead(model, logits, targets)
-    return logits, targets, {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+    return logits, targets, found
 
 
 def cam_layer(model, tape, layer=None):

@@ -11,9 +11,10 @@ for the layer's own size, or "nearest", "bilinear" or "bicubic" for the picture'
 
 from npgrad.attribution.maps import (
     activation_and_gradient,
+    activation_and_its_gradient,
+    at_map_layer,
     at_size,
     divide,
-    forward_to_map,
     positive,
     weighted_sum,
 )
@@ -88,7 +89,10 @@ def guided_grad_cam(model, x, target=None, layer=None, resize="nearest"):
     """
     if resize is None:
         raise InputError("resize: expected nearest, bilinear or bicubic, found None")
-    tape, layer, seed = forward_to_map(model, x, target, layer)
-    dA = tape.backward(seed, at=(layer,))[layer]
-    maps = positive(weighted_sum(dA.mean(axis=(2, 3)), tape[layer]))
-    return at_size(x, maps, resize)[:, None] * tape.backward(seed, rules={ReLU: guided})["input"]
+
+    def both(tape, layer, seed):
+        A, dA = activation_and_its_gradient(tape, layer, seed)
+        return A, dA, tape.backward(seed, rules={ReLU: guided})["input"]
+
+    A, dA, dx = at_map_layer(model, x, target, layer, both)
+    return at_size(x, positive(weighted_sum(dA.mean(axis=(2, 3)), A)), resize)[:, None] * dx

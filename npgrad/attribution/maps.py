@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.attribution.common import cam_layer, resolve_targets, seed_at, warn_if_dead
+from npgrad.attribution.common import by_parts, cam_layer
 from npgrad.attribution.resize import resize_map
 from npgrad.attribution.surgery import run_to
 from npgrad.errors import InputError
@@ -10,20 +10,27 @@ from npgrad.errors import InputError
 
 def activation_and_gradient(model, x, target=None, layer=None):
     """(A, d score / d A) at a layer with an extent, (N, C, h, w) each."""
-    tape, layer, seed = forward_to_map(model, x, target, layer)
-    return tape[layer], tape.backward(seed, at=(layer,))[layer]
+    A, dA = at_map_layer(model, x, target, layer, activation_and_its_gradient)
+    return A, dA
 
 
-def forward_to_map(model, x, target=None, layer=None):
-    """(the tape of x, the layer's own name, the seed of the targets' scores)."""
+def at_map_layer(model, x, target, layer, work):
+    """work(tape, the layer's own name, seed of the targets' scores) for each part of the batch, put together."""
     if layer is not None:
         model.resolve(layer)  # a wrong name is said before the work
-    tape = model.forward(x)
-    layer = cam_layer(model, tape, layer)
-    expect_extent(layer, tape.parts[0][layer])
-    targets = resolve_targets(model, tape.output, target)
-    warn_if_dead(model, tape.output, targets)
-    return tape, layer, seed_at(tape.output, targets)
+
+    def of_part(tape, seed):
+        name = cam_layer(model, tape, layer)
+        expect_extent(name, tape[name])
+        return work(tape, name, seed)
+
+    _, _, found = by_parts(model, x, target, of_part)
+    return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
+
+
+def activation_and_its_gradient(tape, layer, seed):
+    """(A, dA) of one tape."""
+    return tape[layer], tape.backward(seed, at=(layer,))[layer]
 
 
 def map_layer(model, x, layer=None):

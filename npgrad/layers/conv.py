@@ -21,14 +21,13 @@ class Conv2d(Layer):
     as a column of a matrix W (KH*KW*C, F). Then a convolution is one matrix product, and its
     gradients are those of a matrix product:
 
-        y     = columns(x) @ W + bias
-        dx   += dy @ W[i, j].T              for each place (i, j) of a window, at the pixels that stand there:
-                                            a pixel that stood in several windows gets the sum
-        dW    = columns(x).T @ dy           each weight met its pixel once in every window
-        dbias = sum of dy over pictures and pixels
+        y        = columns(x) @ W + bias
+        dcolumns = dy @ W.T                 each window's pixels get what each filter made of them
+        dx       = the sum of dcolumns      over all windows in which a pixel stood
+        dW       = columns(x).T @ dy        each weight met its pixel once in every window
+        dbias    = sum of dy over pictures and pixels
 
-    with W[i, j] the rows (C, F) of W for that place. The products run picture by picture, so the matrices
-    stay small.
+    The products run picture by picture, so the matrix of windows stays small.
     """
 
     weight: np.ndarray
@@ -91,17 +90,16 @@ class Conv2d(Layer):
         return windows.channels_first(dpadded[:, ph : ph + h, pw : pw + w])
 
     def _back_by_places(self, dy, size, dx):
-        """dx (H, W, C) += dy (groups, OH*OW, F/groups) @ W[i, j].T for every place."""
-        (kh, kw), (sh, sw) = self.kernel_size, self.stride
-        W = self.weight.reshape(self.groups, -1, *self.weight.shape[1:])
-        dy, W = _without_idle_filters(dy, W)
+        """dx (H, W, C) += what every place of the windows gets from dy (groups, OH*OW, F/groups)."""
+        dy, W = _without_idle_filters(dy, self._matrix())
         if self._pointwise:  # the only place: nothing to be added to
-            np.matmul(dy, W[..., 0, 0], out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
+            np.matmul(dy, W.transpose(0, 2, 1), out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
             return
-        for i, rows in enumerate(windows.taps(kh, sh, size[0])):
-            for j, columns in enumerate(windows.taps(kw, sw, size[1])):
-                share = dy @ W[..., i, j]
-                dx[rows, columns] += share.transpose(1, 0, 2).reshape(*size, -1)
+        dcolumns = (dy @ W.transpose(0, 2, 1)).reshape(self.groups, *size, *self.kernel_size, -1)
+        dwindows = dcolumns.transpose(1, 2, 3, 4, 0, 5).reshape(*size, *self.kernel_size, -1)
+        for i, rows in enumerate(windows.taps(self.kernel_size[0], self.stride[0], size[0])):
+            for j, columns in enumerate(windows.taps(self.kernel_size[1], self.stride[1], size[1])):
+                dx[rows, columns] += dwindows[:, :, i, j]
 
     def _back_by_planes(self, dy, size, dx):
         """The same for few channels: the shares of all places in one product, each channel a plane."""
@@ -157,14 +155,14 @@ class Conv2d(Layer):
 
 
 def _without_idle_filters(dy, W):
-    """dy (groups, OH*OW, F/groups) and W without the filters to which nothing comes back, if they are many.
+    """dy (groups, OH*OW, F/groups) and W (groups, KH*KW*C/groups, F/groups), less the filters that get nothing back.
 
-    Behind one class score these are all filters of the last layer but one.
+    If they are many, that is: behind one class score they are all filters of the last layer but one.
     """
     if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # a look at one pixel costs nothing
         busy = dy[0].any(axis=0)
         if 4 * np.count_nonzero(busy) < len(busy):
-            return dy[:, :, busy], W[:, busy]
+            return dy[:, :, busy], W[:, :, busy]
     return dy, W
 
 
