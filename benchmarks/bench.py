@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks import tables
 from benchmarks.cases import CASES
-from benchmarks.inputs import has_onnx, write_files
+from benchmarks.inputs import SQUEEZENETS, has_onnx, write_files
 from benchmarks.plan import key, plan
 from benchmarks.programs import IMPORT, PROGRAM, measure_imports, measure_programs
 from benchmarks.turns import Disagreement, Worker, measure
@@ -82,9 +82,9 @@ class Bench:
             return measure_imports(job, *limits, tell)
         case, left_out = CASES[job["case"]], {}
         names = [name for name in self.args.contenders if case.of(name)]
-        if "onnxruntime" in names and not has_onnx():
+        if "onnxruntime" in names and not has_onnx(job["network"]):
             names.remove("onnxruntime")
-            left_out["onnxruntime"] = "not installed"
+            left_out["onnxruntime"] = "not installed" if job["network"] in SQUEEZENETS else "no file"
         workers = {name: self._worker(name, job["threads"]) for name in names}
         asked = {**job, "side": self.args.side}
         found = measure(workers, asked, self.folder, case.tolerance, *limits, tell)

@@ -63,11 +63,13 @@ class Torch(Contender):
         super().__init__(*given)
         import torch
 
-        from benchmarks.torch_squeezenet import TorchSqueezeNet
+        from benchmarks.torch_networks import make
 
         torch.set_num_threads(self.threads)
-        self.net = TorchSqueezeNet(self.network).eval().requires_grad_(False)
-        self.net.load_state_dict(torch.load(self.folder / f"{self.network}.pth"))
+        self.net = make(self.network).requires_grad_(False)
+        self.net.load_state_dict(
+            torch.load(self.folder / f"{self.network}.pth"), strict=False
+        )  # but for counters
         self.net = self.in_order(self.net)
         self.x = self.in_order(torch.from_numpy(pictures(self.batch, self.side)))
         self.wanted = self.x.clone().requires_grad_()

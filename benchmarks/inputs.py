@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 CLASSES = 1000
-NETWORKS = ("squeezenet1_0", "squeezenet1_1")
+SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
+LARGER = ("resnet18", "vgg16")  # only forward and forward + input gradient of these
+NETWORKS = (*SQUEEZENETS, *LARGER)
 
 
 def pictures(count, side, seed=0):
@@ -25,27 +27,28 @@ def targets(count):
 
 
 def write_files(folder, network):
-    """A freshly initialised network as NETWORK.h5, .pth and, if ONNX is installed, .onnx; and photo.jpg."""
+    """A freshly initialised network as NETWORK.h5, .pth and, where `has_onnx`, .onnx; and photo.jpg."""
     import torch
 
     from benchmarks.torch_squeezenet import torch_state
     from npgrad import models
 
     model = getattr(models, network)(num_classes=CLASSES, rng=0)
-    # An untrained network has its scores about 0: open the final ReLU, so that gradients flow.
-    model = model.with_parameters({"conv10.bias": np.full(CLASSES, 5.0, np.float32)})
+    if network in SQUEEZENETS:
+        # An untrained network has its scores about 0: open the final ReLU, so that gradients flow.
+        model = model.with_parameters({"conv10.bias": np.full(CLASSES, 5.0, np.float32)})
     model.save(Path(folder, f"{network}.h5"))
     torch.save(torch_state(model), Path(folder, f"{network}.pth"))
-    if has_onnx():
+    if has_onnx(network):
         from benchmarks.onnx_squeezenet import write_onnx
 
         write_onnx(model, Path(folder, f"{network}.onnx"))
     _draw_photo(Path(folder, "photo.jpg"))
 
 
-def has_onnx():
+def has_onnx(network):
     """Whether ONNX Runtime can be measured: it and the library that writes its files are installed."""
-    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
+    return network in SQUEEZENETS and all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
 def _draw_photo(path):

@@ -1,6 +1,7 @@
 """The short table for the README: batches 1 and 8, a training step, whole programs, how far it is to the floor."""
 
 from benchmarks.cases import CASES
+from benchmarks.inputs import LARGER, SQUEEZENETS
 from benchmarks.programs import IMPORT, PROGRAM, TITLES
 from benchmarks.tables import WHOLE, about, head, in_words, line, milliseconds, ratio, whole
 
@@ -14,20 +15,22 @@ def readme(data):
         if record["threads"] == threads
     }
     networks = list(dict.fromkeys(network for _, _, network in found if network))
+    squeezenets = [network for network in networks if network in SQUEEZENETS]
     parts = [
         f"{about(data)} {in_words(threads).capitalize()}, medians. A ratio is npgrad's time divided by the other's in "
         "the same round: below 1, npgrad is faster. torch is torch eager as people run it (NCHW), with Captum and its "
         "defaults for the attributions; channels_last is torch at its best: in the memory format that suits a CPU, "
         "with Captum sending 8 pictures through at once.",
-        _table(found, networks, CASES, {
+        _table(found, squeezenets, CASES, {
             "{}, ms": lambda record: milliseconds(record, "npgrad"),
             "to torch": lambda record: ratio(record, "torch"),
             "to channels_last": lambda record: ratio(record, "channels_last"),
         }),
-        _table(found, networks, ("forward", "gradient"), {
+        _table(found, squeezenets, ("forward", "gradient"), {
             "{}, to the matrix products alone": lambda record: ratio(record, "products"),
             "to ONNX Runtime": lambda record: ratio(record, "onnxruntime"),
         }),
+        _larger_table(found, [network for network in networks if network in LARGER]),
         _whole_table(found),
     ]  # fmt: skip
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -42,6 +45,19 @@ def _table(found, networks, cases, columns):
             if any(records):
                 cells = [cell(record) if record else "" for record in records for cell in columns.values()]
                 lines.append(line([CASES[case].title, str(batch), *cells]))
+    return _unless_empty(lines)
+
+
+def _larger_table(found, networks):
+    """A line for each larger network, case and batch."""
+    lines = head(
+        ["network", "what", "batch", "ms", "to torch", "to channels_last", "to the matrix products alone"]
+    )
+    for (case, batch, network), record in found.items():
+        if network in networks:
+            ratios = [ratio(record, name) for name in ("torch", "channels_last", "products")]
+            cells = [_short(network), CASES[case].title, str(batch), milliseconds(record, "npgrad"), *ratios]
+            lines.append(line(cells))
     return _unless_empty(lines)
 
 
@@ -60,4 +76,7 @@ def _unless_empty(lines):
 
 
 def _short(network):
-    return network.replace("squeezenet", "SqueezeNet ").replace("_", ".")
+    words = {"squeezenet": "SqueezeNet ", "resnet": "ResNet-", "vgg": "VGG-", "_": "."}
+    for short, long in words.items():
+        network = network.replace(short, long)
+    return network

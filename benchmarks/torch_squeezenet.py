@@ -67,12 +67,12 @@ def torch_names(model):
 
 
 def torch_state(model):
-    """The model's parameters as a state dict with torchvision's names."""
+    """The model's parameters and buffers as a state dict with torchvision's names."""
     names = torch_names(model)
     state = {}
-    for name, array in model.parameters().items():
+    for name, array in model.network.arrays(buffers=True).items():
         layer, _, parameter = name.rpartition(".")
-        state[f"{names[layer]}.{parameter}"] = torch.tensor(np.ascontiguousarray(array))
+        state[f"{names.get(layer, layer)}.{parameter}"] = torch.tensor(np.ascontiguousarray(array))
     return state
 
 

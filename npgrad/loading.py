@@ -12,11 +12,11 @@ BUNDLED = "scenes"  # the network that comes with npgrad
 def load(source=None):
     """The Model of a weights file, or of a bundled or cached network by name.
 
-    source: a path to an .h5 file that `Model.save` or scripts/convert_weights.py wrote; or a name that
-    `npgrad weights list` shows; None is the bundled network. WeightsError says what is wrong with a file,
-    UnknownName lists the nearest names.
+    source: a path to an .h5 file that `Model.save` or scripts/convert_weights.py wrote, or to an .onnx file (with
+    the extra `npgrad[onnx]`); or a name that `npgrad weights list` shows; None is the bundled network. WeightsError
+    says what is wrong with a file, UnknownName lists the nearest names.
     """
-    from npgrad.formats import hdf5
+    from npgrad.formats import hdf5, onnx
 
     if source is None:
         path = bundled(BUNDLED)
@@ -28,7 +28,7 @@ def load(source=None):
         return hdf5.load(path)
     text = os.fspath(source)
     if Path(text).is_file() or isinstance(source, os.PathLike) or os.sep in text or Path(text).suffix:
-        return hdf5.load(text)
+        return onnx.load(text) if onnx.matches(text) else hdf5.load(text)
     return hdf5.load(_by_name(text))
 
 

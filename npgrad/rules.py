@@ -15,7 +15,7 @@ def guided(record, dy):
 
     Springenberg, Dosovitskiy, Brox, Riedmiller 2015, figure 1c.
     """
-    return dy * (record.x > 0) * (dy > 0)
+    return record.layer.backward(dy * (dy > 0), record.cache)
 
 
 def deconv(record, dy):

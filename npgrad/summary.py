@@ -45,7 +45,7 @@ def summarise(model, size=None):
 
 def totals(model, rows):
     """(parameters, multiply-adds, bytes of activations) of the whole network."""
-    outer = [row for row in rows if "." not in row.name]
+    outer = [row for row in rows if row.name in model.network.parts()]
     parameters = sum(array.size for array in model.parameters().values())
     return parameters, sum(row.multiply_adds for row in outer), sum(row.memory for row in outer)
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Turn somebody else's weights file into npgrad's .h5: torch .pth (both containers), .caffemodel, Deep Compression
-.net, .npz or .safetensors. What the file is and which network it holds is recognised by its content; nothing in
-it is ever run, and neither torch nor Caffe is needed."""
+.net, .npz, .safetensors or .onnx. What the file is and which network it holds (SqueezeNet, AlexNet, VGG, ResNet,
+MobileNetV2; from .onnx, any that npgrad has the layers for) is recognised by its content; nothing in it is ever run, and
+neither torch nor Caffe is needed."""
 
 import argparse
 import sys
@@ -15,6 +16,8 @@ from npgrad.formats.convert import convert
 EXAMPLES = """examples:
   python scripts/convert_weights.py squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
   python scripts/convert_weights.py compressed_SqueezeNet.net -o squeezenet1_0.h5
+  python scripts/convert_weights.py resnet18-f37072fd.pth -o resnet18.h5
+  python scripts/convert_weights.py net.onnx -o net.h5 --labels names.txt
   python scripts/convert_weights.py mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
 
 

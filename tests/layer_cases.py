@@ -139,6 +139,51 @@ def torch_nested(x, p):
     return F.softmax(F.linear(x, p["fc.weight"], p["fc.bias"]), dim=1)
 
 
+RELU = layers.ReLU()
+
+
+def residual_layer(rng, channels, filters, stride=1, after=RELU):
+    branch = {
+        "conv1": conv_layer(rng, channels, filters, (3, 3), False, stride=stride, padding=1),
+        "bn1": batch_norm_layer(rng, filters),
+        "relu1": layers.ReLU(),
+        "conv2": conv_layer(rng, filters, filters, (1, 1)),
+    }
+    same = stride == 1 and channels == filters
+    shortcut = {} if same else {"shortcut": conv_layer(rng, channels, filters, (1, 1), stride=stride)}
+    return layers.Residual(branch, shortcut, after)
+
+
+def torch_residual(x, p, stride=1, after=F.relu):
+    f = F.conv2d(x, p["conv1.weight"], None, stride, 1)
+    f = F.conv2d(F.relu(torch_batch_norm(f, p, "bn1.")), p["conv2.weight"], p["conv2.bias"])
+    s = F.conv2d(x, p["shortcut.weight"], p["shortcut.bias"], stride) if "shortcut.weight" in p else x
+    return after(f + s)
+
+
+def graph_layer(rng):
+    """A value used three times, a node that comes back to the input, and two that lead nowhere."""
+    return layers.Graph(
+        {
+            "a": (conv_layer(rng, 3, 4, (3, 3), padding=1), "input"),
+            "b": (layers.ReLU(), "a"),
+            "nowhere": (layers.MaxPool2d(2), "b"),
+            "c": (conv_layer(rng, 4, 4, (1, 1)), "b"),
+            "sum": (layers.Add(), ("c", "a", "b")),
+            "side by side": (layers.Concat(), ("sum", "input", "b")),
+            "nowhere.either": (layers.Softmax(), "c"),
+            "mean": (layers.AvgPool2d(2), "side by side"),
+        }
+    )
+
+
+def torch_graph(x, p):
+    a = F.conv2d(x, p["a.weight"], p["a.bias"], padding=1)
+    b = F.relu(a)
+    c = F.conv2d(b, p["c.weight"], p["c.bias"])
+    return F.avg_pool2d(torch.cat([c + a + b, x, b], 1), 2)
+
+
 # The pooling windows: id, input shape, kernel and the rest as both npgrad and torch name it.
 WINDOWS = [
     ("2, stride as the kernel", (1, 2, 6, 6), 2, {}),
@@ -222,6 +267,21 @@ RELUS = [
     plain("relu of vectors", layers.ReLU(), torch.relu, (1, 9)),
 ]
 
+ADAPTIVE = [  # id, input shape, output size
+    ("to one", (3, 4, 5, 7), 1),
+    ("as it is", (1, 2, 4, 3), (4, 3)),
+    ("even", (3, 2, 6, 8), (3, 2)),
+    ("uneven", (3, 2, 7, 5), (3, 4)),
+    ("larger than the picture", (1, 3, 2, 3), (5, 7)),
+]
+
+
+def relu6_layer(rng):
+    """A convolution by large weights: some of what the ReLU6 sees is below 0, some between, some above 6."""
+    weight = 6 * rng.normal(size=(4, 2, 1, 1))
+    return layers.Sequential({"conv": layers.Conv2d(weight), "relu6": layers.ReLU6()})
+
+
 CASES = [
     *CONVOLUTIONS,
     *MAX_POOLS,
@@ -229,6 +289,31 @@ CASES = [
     *RELUS,
     plain("global avg pool", layers.GlobalAvgPool2d(), lambda x: x.mean(dim=(2, 3)), (3, 4, 5, 3)),
     plain("global avg pool of 1 pixel", layers.GlobalAvgPool2d(), lambda x: x.mean(dim=(2, 3)), (1, 4, 1, 1)),
+    *(
+        plain(
+            f"adaptive avg pool {id}",
+            layers.AdaptiveAvgPool2d(size),
+            lambda x, size=size: F.adaptive_avg_pool2d(x, size),
+            shape,
+        )
+        for id, shape, size in ADAPTIVE
+    ),
+    *(
+        plain(
+            f"clip to {low}, {high}",
+            layers.Clip(low, high),
+            lambda x, low=low, high=high: torch.clamp(x, low, high),
+            (3, 2, 5, 7),
+        )
+        for low, high in [(-0.5, 0.7), (0, None), (None, 0.2)]
+    ),
+    Case("clip without bounds", lambda rng: layers.Clip(), lambda x, p: x * 1, (1, 2, 3, 3)),
+    Case(
+        "relu6 of large numbers",
+        relu6_layer,
+        lambda x, p: F.relu6(F.conv2d(x, p["conv.weight"])),
+        (3, 2, 4, 5),
+    ),
     linear("batch of 3", (3, 5), 4),
     linear("one row", (1, 7), 3),
     linear("without bias", (3, 4), 6, bias=False),
@@ -250,5 +335,19 @@ CASES = [
     plain("softmax of pixels", layers.Softmax(), lambda x: torch.softmax(x, 1), (1, 5, 3, 4)),
     Case("fire", lambda rng: fire_layer(rng, 5, 3, 4, 2), torch_fire, (3, 5, 5, 7)),
     Case("fire, one picture", lambda rng: fire_layer(rng, 3, 2, 2, 3), torch_fire, (1, 3, 4, 1)),
+    Case("residual", lambda rng: residual_layer(rng, 4, 4), torch_residual, (3, 4, 5, 6)),
+    Case(
+        "residual without a layer after it",
+        lambda rng: residual_layer(rng, 3, 3, after=None),
+        lambda x, p: torch_residual(x, p, after=lambda y: y),
+        (1, 3, 4, 4),
+    ),
+    Case(
+        "residual with a shortcut, stride 2",
+        lambda rng: residual_layer(rng, 3, 5, 2),
+        lambda x, p: torch_residual(x, p, 2),
+        (3, 3, 7, 6),
+    ),
+    Case("graph", graph_layer, torch_graph, (3, 3, 6, 4)),
     Case("nested sequential", nested_layer, torch_nested, (3, 2, 11, 13)),
 ]

@@ -35,12 +35,7 @@ def mirror(server, monkeypatch):
 
 def test_known_facts():
     known = fetch.known()
-    assert set(known) == {
-        "squeezenet1_0",
-        "squeezenet1_1",
-        "squeezenet1_0_deep_compression",
-        "imagenet_val_25",
-    }
+    assert set(known) == {*models.__all__, "squeezenet1_0_deep_compression", "imagenet_val_25"}
     for name, entry in known.items():
         assert entry.name == name
         assert entry.kind in ("weights", "data")
@@ -49,9 +44,9 @@ def test_known_facts():
         assert entry.licence
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
         if entry.kind == "weights":
-            assert entry.architecture in ("squeezenet1_0", "squeezenet1_1")
+            assert entry.architecture in models.__all__
             assert entry.sha256 or len(entry.sha256_prefix) == 8
-            assert 50 < entry.accuracy["top1"] < entry.accuracy["top5"] < 90
+            assert 50 < entry.accuracy["top1"] < entry.accuracy["top5"] < 93
             assert entry.accuracy["measured_on"]
         if entry.filename.endswith(".pth"):  # torchvision's names end in the beginning of the SHA-256
             assert entry.filename.endswith(f"-{(entry.sha256 or entry.sha256_prefix)[:8]}.pth")

@@ -30,9 +30,11 @@ from npgrad.attribution.common import (
 from npgrad.attribution.copies import baseline_set, full_baseline
 from npgrad.errors import InputError
 from npgrad.layers import (
+    AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Clip,
     Composite,
     Concat,
     Conv2d,
@@ -160,12 +162,14 @@ RULES = {
     Linear: linear,
     AvgPool2d: linear,
     GlobalAvgPool2d: linear,
+    AdaptiveAvgPool2d: linear,
     BatchNorm2d: linear,  # with the running statistics
     Dropout: linear,  # off
     Flatten: linear,
     Concat: linear,
     Add: linear,
-    ReLU: elementwise,
+    ReLU: elementwise,  # and ReLU6, which is one
+    Clip: elementwise,
     MaxPool2d: max_pool,
     Softmax: softmax,
 }

@@ -14,9 +14,11 @@ from npgrad.attribution.deep_lift import refuse_unknown_layers, with_defaults
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Rule, ZBox, own_backward, pass_through
 from npgrad.errors import InputError
 from npgrad.layers import (
+    AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
+    Clip,
     Concat,
     Conv2d,
     Dropout,
@@ -36,12 +38,14 @@ RULES = {
     BatchNorm2d: Epsilon(),
     AvgPool2d: Epsilon(),
     GlobalAvgPool2d: Epsilon(),
+    AdaptiveAvgPool2d: Epsilon(),
     Add: Epsilon(),
     MaxPool2d: Epsilon(),  # the winner takes all
     Concat: own_backward,
     Flatten: own_backward,
     Dropout: own_backward,
     ReLU: pass_through,
+    Clip: pass_through,
     Softmax: pass_through,
 }
 

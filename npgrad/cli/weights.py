@@ -7,6 +7,7 @@ show FILE    what an npgrad weights file says of itself"""
 
 from npgrad.cli.common import add_json, print_json, progress_bar, table
 from npgrad.errors import InputError
+from npgrad.files import shown
 
 HELP = "get weights files, see which there are"
 EXAMPLES = """examples:
@@ -47,7 +48,7 @@ def _list(args):
             [
                 entry["name"],
                 entry["title"],
-                f"{entry['size'] / 1e6:.1f}" if entry["size"] else "?",
+                f"{entry['size'] / 1e6:.1f}" if entry["size"] else f"< {entry['max_bytes'] / 1e6:.0f}",
                 f"{accuracy['top1']} / {accuracy['top5']} %" if accuracy else "",
                 entry["licence"],
                 "yes" if entry["cached"] else "no",
@@ -106,7 +107,7 @@ def _show(args):
     }
     if args.json:
         return print_json({**about, "tensors": {name: array.shape for name, array in parameters.items()}})
-    print(table([[key, _plain(value)] for key, value in about.items() if value is not None]))
+    print(table([[shown(key), shown(_plain(value))] for key, value in about.items() if value is not None]))
     return None
 
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from npgrad import formats
 from npgrad.classes import imagenet_classes
-from npgrad.errors import WeightsError
+from npgrad.errors import WeightsError, unknown
 from npgrad.files import shown
+from npgrad.formats import onnx
 from npgrad.formats.hdf5 import check_names_and_shapes
+from npgrad.formats.recognise import architecture_of
 from npgrad.images import Preprocessing
 from npgrad.model import walk_layers
 from npgrad.models import registry
@@ -25,25 +27,25 @@ CAFFE_CROP = 227
 
 
 def convert(path, labels=None, architecture=None, source=None):
-    """The Model in a weights file: torch .pth, .caffemodel, Deep Compression, .npz or .safetensors.
+    """The Model in a weights file: torch .pth, .caffemodel, Deep Compression, .npz, .safetensors or .onnx.
 
     labels: a text file with one class name a line; ImageNet's names are used for 1,000 classes without it.
     architecture: the network's name, where it should be checked rather than recognised. source: what is
     known of the file (url, licence ...), stored with the model beside its name and SHA-256.
     WeightsError says what is wrong with the file, in one line.
     """
+    if onnx.matches(path):
+        return _from_onnx(path, labels, architecture, source)
     contents = formats.read(path)
     name = shown(path)
-    tensors = {_own_name(key): array for key, array in contents.tensors.items()}
-    if len(tensors) != len(contents.tensors):
-        raise WeightsError(f"{name}: some tensors stand there twice under different names")
+    tensors = _renamed(contents.tensors, _own_name, name)
     from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names have it
     model = _recognise(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    tensors = {
-        model.aliases.get(_layer(key), _layer(key)) + "." + _last(key): a for key, a in tensors.items()
-    }
-    expected = {key: array.shape for key, array in model.parameters().items()}
+    # torch counts BatchNorm's training passes; nothing needs it
+    tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
+    tensors = _renamed(tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name)
+    expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
@@ -56,6 +58,15 @@ def convert(path, labels=None, architecture=None, source=None):
     count = model.architecture["options"]["num_classes"]
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
+
+
+def _from_onnx(path, labels, architecture, source):
+    """An ONNX file describes its network itself."""
+    if architecture is not None:
+        raise WeightsError(f"{shown(path)}: an ONNX file names no architecture, expected {architecture}")
+    model = onnx.load(path)
+    classes = read_labels(labels, model.num_classes) if labels else model.classes
+    return dataclasses.replace(model, classes=classes, source={**model.source, **(source or {})})
 
 
 def to_torchvision_input(tensors, preprocessing):
@@ -99,33 +110,22 @@ def read_labels(path, count):
 
 
 def _recognise(tensors, contents, from_caffe, architecture, name):
-    """The skeleton whose first convolution is the file's."""
-    conv1 = _find(tensors, ("conv1.weight", "features.0.weight"), name)
-    conv10 = _find(tensors, ("conv10.weight", "classifier.1.weight"), name)
-    if conv10.ndim != 4:
-        raise WeightsError(
-            f"{name}: the last convolution: expected shape (classes, 512, 1, 1), found {conv10.shape}"
-        )
-    found = f"{name}: the first convolution has shape {conv1.shape}"
-    for candidate in [architecture] if architecture else registry.BUILDERS:
-        padding = _conv10_padding(candidate, contents.details, name) if from_caffe else 0
-        options = {"num_classes": len(conv10), "conv10_padding": padding}
-        model = registry.skeleton({"name": candidate, "options": options}, room=conv10.size)
-        expected = model.parameters()["conv1.weight"].shape
-        if expected == conv1.shape:
-            crop = CAFFE_CROP if from_caffe else 224
-            return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
-        if architecture:
-            raise WeightsError(f"{found}, that of {architecture} has {expected}")
-    raise WeightsError(f"{found}, which is none of the known networks' ({', '.join(registry.BUILDERS)})")
-
-
-def _find(tensors, names, name):
-    for key in names:
-        if key in tensors:
-            return tensors[key]
-    some = ", ".join(sorted(tensors)[:4])
-    raise WeightsError(f"{name}: expected a SqueezeNet with a tensor {' or '.join(names)}; found {some} ...")
+    """The skeleton of the network whose tensors these are."""
+    found, count = architecture_of(tensors, name)
+    if architecture not in (None, found):
+        if architecture not in registry.BUILDERS:
+            raise unknown("architecture", architecture, registry.BUILDERS)
+        raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
+    options, crop = {"num_classes": count}, 224
+    if from_caffe:
+        if not found.startswith("squeezenet"):
+            raise WeightsError(
+                f"{name}: of Caffe's networks only SqueezeNet is read, found the tensors of {found}"
+            )
+        options["conv10_padding"], crop = _conv10_padding(found, contents.details, name), CAFFE_CROP
+    numbers = sum(array.size for array in tensors.values())
+    model = registry.skeleton({"name": found, "options": options}, room=numbers)
+    return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
 
 
 def _conv10_padding(architecture, details, name):
@@ -169,6 +169,14 @@ CAFFE_PARTS = {
     "conv3x3_2": "expand3x3",
     "conv_final": "conv10",
 }
+
+
+def _renamed(tensors, rename, name):
+    """The tensors by other names, each still there."""
+    renamed = {rename(key): array for key, array in tensors.items()}
+    if len(renamed) != len(tensors):
+        raise WeightsError(f"{name}: some tensors stand there twice under different names")
+    return renamed
 
 
 def _own_name(key):

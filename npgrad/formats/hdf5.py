@@ -3,7 +3,8 @@
 The first 512 bytes are text: what this is, and the SHA-256 of all that follows, so that any changed byte is seen
 before a parser starts. Then comes HDF5 with nothing in it but
     metadata        uint8: UTF-8 JSON; format version, architecture, classes, preprocessing, source
-    arrays/NAME     every parameter and buffer under its name, `conv1.weight`, uncompressed floats
+    arrays/NAME     every parameter and buffer under its name, `conv1.weight`, uncompressed floats; HDF5 takes "/" for
+                    a folder, so it stands there as %2F (and % as %25)
 Only this is read: no links but hard ones, no external or virtual storage, no filters, no other types.
 """
 
@@ -53,7 +54,9 @@ def to_bytes(model):
         file.create_dataset("metadata", data=np.frombuffer(text, np.uint8), track_times=False)
         group = file.create_group("arrays", track_times=False)
         for name, array in model.network.arrays(buffers=True).items():
-            group.create_dataset(name, data=array.astype(array.dtype.newbyteorder("<")), track_times=False)
+            group.create_dataset(
+                _key(name), data=array.astype(array.dtype.newbyteorder("<")), track_times=False
+            )
     body = buffer.getvalue()[HEADER:]
     return _header(hashlib.sha256(body).hexdigest()) + body
 
@@ -72,7 +75,7 @@ def from_bytes(data, name):
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             return _read(file, len(data), name)
-    except (OSError, RuntimeError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, NpgradError):
             raise
         raise WeightsError(f"{name}: damaged HDF5: {' '.join(str(error).split())[:120]}") from error
@@ -117,10 +120,16 @@ def _read(file, file_size, name):
     group = h5py.h5g.open(file.id, b"arrays")
     stored = {key: _open(group, key, name) for key in _members(group, name, "arrays")}
     skeleton = _skeleton(metadata, file_size, name)
-    expected = {key: array.shape for key, array in skeleton.network.arrays(buffers=True).items()}
+    names = {_key(own): own for own in skeleton.network.arrays(buffers=True)}
+    expected = {_key(own): array.shape for own, array in skeleton.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: dataset.shape for key, dataset in stored.items()}, name)
-    arrays = {key: _values(dataset, key, name) for key, dataset in stored.items()}
+    arrays = {names[key]: _values(dataset, key, name) for key, dataset in stored.items()}
     return skeleton.with_parameters(arrays)
+
+
+def _key(name):
+    """A parameter's name as HDF5 can have it."""
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def _members(group, name, where):

@@ -15,6 +15,7 @@ from npgrad.layers import Layer
 
 TYPES = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Composite")}
 DEEPEST = 20  # composites within composites
+MOST_PADDING = 64  # pixels, and those of an adaptive pool's output
 
 
 def describe(layer):
@@ -31,12 +32,20 @@ def describe(layer):
         elif isinstance(value, Layer):
             described[field.name] = describe(value)
         elif isinstance(value, dict):
-            described[field.name] = {name: describe(part) for name, part in value.items()}
+            described[field.name] = {name: _describe_part(part) for name, part in value.items()}
         else:
             described[field.name] = list(value) if isinstance(value, tuple) else value
     if arrays:
         described["arrays"] = arrays
     return described
+
+
+def _describe_part(part):
+    """A layer; or, in a Graph, [a layer, where its input comes from]."""
+    if isinstance(part, Layer):
+        return describe(part)
+    layer, source = part
+    return [describe(layer), list(source) if isinstance(source, tuple) else source]
 
 
 def build(described, room):
@@ -58,18 +67,36 @@ def _build(described, room, depth):
             continue
         if name == "arrays":
             values.update({key: _zeros(shape, room) for key, shape in _entries(value)})
-        elif isinstance(value, dict) and "type" in value:
+        elif isinstance(value, dict) and isinstance(value.get("type"), str):
             values[name] = _build(value, room, depth - 1)
         elif isinstance(value, dict):
-            values[name] = {key: _build(part, room, depth - 1) for key, part in value.items()}
+            values[name] = {key: _build_part(part, room, depth - 1) for key, part in value.items()}
         else:
-            values[name] = tuple(value) if isinstance(value, list) else value
+            values[name] = _option(cls, name, value)
     if not set(values) <= names:
         raise WeightsError(f"structure: {cls.__name__} has no {sorted(set(values) - names)}")
     try:
         return cls(**values)
     except (TypeError, AttributeError, NpgradError) as error:
         raise WeightsError(f"structure: {cls.__name__} cannot be made: {error}") from None
+
+
+def _build_part(part, room, depth):
+    if not isinstance(part, list):
+        return _build(part, room, depth)
+    if len(part) != 2 or not isinstance(part[1], (str, list)) or not all(isinstance(s, str) for s in part[1]):
+        raise WeightsError(f"structure: expected [layer, source], found {str(part)[:40]!r}")
+    return _build(part[0], room, depth), part[1]
+
+
+def _option(cls, name, value):
+    """A number, word or pair; a padding or output so large that a pass would fill the memory is refused."""
+    numbers = value if isinstance(value, list) else [value]
+    if name in ("padding", "output_size") and any(isinstance(n, int) and n > MOST_PADDING for n in numbers):
+        raise WeightsError(
+            f"structure: {cls.__name__} {name}: expected at most {MOST_PADDING}, found {value}"
+        )
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _entries(value):

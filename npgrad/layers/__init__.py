@@ -1,25 +1,31 @@
 """The layers: one a file, forward beside backward. `base.py` says what a layer is."""
 
+from npgrad.layers.adaptive_avg_pool import AdaptiveAvgPool2d
 from npgrad.layers.add import Add
 from npgrad.layers.avg_pool import AvgPool2d, GlobalAvgPool2d
 from npgrad.layers.base import Layer
 from npgrad.layers.batch_norm import BatchNorm2d
+from npgrad.layers.clip import Clip, ReLU6
 from npgrad.layers.composite import Composite
 from npgrad.layers.concat import Concat
 from npgrad.layers.conv import Conv2d
 from npgrad.layers.dropout import Dropout
 from npgrad.layers.fire import Fire
 from npgrad.layers.flatten import Flatten
+from npgrad.layers.graph import Graph
 from npgrad.layers.linear import Linear
 from npgrad.layers.max_pool import MaxPool2d
 from npgrad.layers.relu import ReLU
+from npgrad.layers.residual import Residual
 from npgrad.layers.sequential import Sequential
 from npgrad.layers.softmax import Softmax
 
 __all__ = [
+    "AdaptiveAvgPool2d",
     "Add",
     "AvgPool2d",
     "BatchNorm2d",
+    "Clip",
     "Composite",
     "Concat",
     "Conv2d",
@@ -27,10 +33,13 @@ __all__ = [
     "Fire",
     "Flatten",
     "GlobalAvgPool2d",
+    "Graph",
     "Layer",
     "Linear",
     "MaxPool2d",
     "ReLU",
+    "ReLU6",
+    "Residual",
     "Sequential",
     "Softmax",
 ]

@@ -17,9 +17,9 @@ class Add(Layer):
         shapes = {xi.shape for xi in x}
         if len(shapes) != 1:
             raise InputError(f"Add expects arrays of one shape, found {sorted(shapes)}")
-        y = x[0].copy()
-        for xi in x[1:]:
-            y = y + xi
+        y = x[0] + x[1] if len(x) > 1 else x[0].copy()
+        for xi in x[2:]:
+            y += xi
         return y, len(x)
 
     def backward(self, dy, count):

@@ -57,7 +57,7 @@ class BatchNorm2d(Layer):
         return PIXEL
 
     def forward(self, x, training=False, rng=None):
-        """The cache is (xhat, 1/sqrt(var + eps), batch statistics or None in evaluation)."""
+        """The cache is (x, mean, 1/sqrt(var + eps), batch statistics or None in evaluation)."""
         expect_ndim(self, x, 4)
         if x.shape[1] != len(self.weight):
             raise InputError(f"BatchNorm2d expects {len(self.weight)} channels, found shape {x.shape}")
@@ -71,31 +71,42 @@ class BatchNorm2d(Layer):
             batch = (mean, var * (count / (count - 1)))  # what is kept is the unbiased variance
         else:
             mean, var, batch = self.running_mean, self.running_var, None
-            centred = x - _channels(mean)
         scale = 1 / np.sqrt(var + self.eps)
-        xhat = centred * _channels(scale)
-        return xhat * _channels(self.weight) + _channels(self.bias), (xhat, scale, batch)
+        slope = self.weight * scale  # y = slope * x + (bias - slope * mean)
+        y = x * _channels(slope)
+        y += _channels(self.bias - slope * mean)
+        return y, (x, mean, scale, batch)
 
     def backward(self, dy, cache):
-        xhat, scale, batch = cache
+        x, mean, scale, batch = cache
+        if batch is None:
+            return dy * _channels(self.weight * scale)
+        xhat = _normalised(x, mean, scale)
         dxhat = dy * _channels(self.weight)
-        if batch is not None:
-            along_xhat = (dxhat * xhat).mean(axis=(0, 2, 3))
-            dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
+        along_xhat = (dxhat * xhat).mean(axis=(0, 2, 3))
+        dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
         return dxhat * _channels(scale)
 
     def parameter_gradients(self, dy, cache):
-        xhat, _, _ = cache
-        return {"weight": (dy * xhat).sum(axis=(0, 2, 3)), "bias": dy.sum(axis=(0, 2, 3))}
+        x, mean, scale, _ = cache
+        return {
+            "weight": (dy * _normalised(x, mean, scale)).sum(axis=(0, 2, 3)),
+            "bias": dy.sum(axis=(0, 2, 3)),
+        }
 
     def new_statistics(self, cache):
         """The running statistics after a training pass, {} after any other: moved by `momentum`."""
-        _, _, batch = cache
+        *_, batch = cache
         if batch is None:
             return {}
         old = (self.running_mean, self.running_var)
         moved = [(1 - self.momentum) * o + self.momentum * b for o, b in zip(old, batch, strict=True)]
         return dict(zip(self.buffer_names, moved, strict=True))
+
+
+def _normalised(x, mean, scale):
+    """xhat"""
+    return (x - _channels(mean)) * _channels(scale)
 
 
 def _channels(values):

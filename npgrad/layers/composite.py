@@ -15,6 +15,8 @@ tuple of gradients; say how many, for the pass may have stopped before it:
 
 from contextlib import contextmanager
 
+import numpy as np
+
 from npgrad.errors import InputError
 from npgrad.layers.base import PIXEL, Layer
 
@@ -63,7 +65,9 @@ class Calls(dict):
         return y
 
     def back(self, name, dy, inputs=1):
-        """Back through one part."""
+        """Back through one part; where nothing comes down, nothing goes on."""
+        if dy is None:
+            return None if inputs == 1 else (None,) * inputs
         layer, cache = self[name]
         return layer.backward(dy, cache)
 
@@ -99,6 +103,9 @@ class _Collect:
 
     def back(self, name, dy, inputs=1):
         layer, cache = self.calls[name]
+        if dy is None:
+            self.gradients.update({f"{name}.{key}": np.zeros_like(a) for key, a in layer.arrays().items()})
+            return None if inputs == 1 else (None,) * inputs
         for key, gradient in layer.parameter_gradients(dy, cache).items():
             self.gradients[f"{name}.{key}"] = gradient
         return layer.backward(dy, cache)

@@ -71,7 +71,11 @@ class Conv2d(Layer):
         W = self._matrix()
         y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), np.result_type(x, *self.arrays().values()))
         for picture, yn in zip(self._padded(x), y, strict=True):
-            np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
+            if self._depthwise:
+                seen = windows.gather(picture, self.kernel_size, self.stride, (oh, ow))
+                np.einsum("hwijc,ijc->hwc", seen, self._planes(), out=yn.reshape(oh, ow, -1))
+            else:
+                np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
         y = y.reshape(len(x), oh, -1)
         if self.bias is not None:
             y += np.tile(self.bias, ow)  # a whole row of pixels at a time: NumPy is fast on long runs
@@ -83,7 +87,9 @@ class Conv2d(Layer):
         size, rows = self._output_shape(x), self._rows(dy)
         dpadded = np.zeros((n, h + 2 * ph, w + 2 * pw, c), np.result_type(dy, self.weight))
         for dyn, dpicture in zip(rows, dpadded, strict=True):
-            if c < windows.FEW_CHANNELS:
+            if self._depthwise:
+                self._back_by_channels(dyn, size, dpicture)
+            elif c < windows.FEW_CHANNELS:
                 self._back_by_planes(dyn, size, dpicture)
             else:
                 self._back_by_places(dyn, size, dpicture)
@@ -97,9 +103,14 @@ class Conv2d(Layer):
             return
         dcolumns = (dy @ W.transpose(0, 2, 1)).reshape(self.groups, *size, *self.kernel_size, -1)
         dwindows = dcolumns.transpose(1, 2, 3, 4, 0, 5).reshape(*size, *self.kernel_size, -1)
-        for i, rows in enumerate(windows.taps(self.kernel_size[0], self.stride[0], size[0])):
-            for j, columns in enumerate(windows.taps(self.kernel_size[1], self.stride[1], size[1])):
-                dx[rows, columns] += dwindows[:, :, i, j]
+        for (i, j), rows, columns in windows.places(self.kernel_size, self.stride, size):
+            dx[rows, columns] += dwindows[:, :, i, j]
+
+    def _back_by_channels(self, dy, size, dx):
+        """The same where each channel has a filter to itself: numbers times numbers, no matrix."""
+        dy = dy.transpose(1, 0, 2).reshape(*size, -1)
+        for (i, j), rows, columns in windows.places(self.kernel_size, self.stride, size):
+            dx[rows, columns] += dy * self._planes()[i, j]
 
     def _back_by_planes(self, dy, size, dx):
         """The same for few channels: the shares of all places in one product, each channel a plane."""
@@ -122,6 +133,15 @@ class Conv2d(Layer):
     def _pointwise(self):
         """Whether a window is one pixel and every pixel is one, so that x is the matrix of windows as it stands."""
         return self.kernel_size == self.stride == (1, 1) and self.padding == (0, 0)
+
+    @property
+    def _depthwise(self):
+        """Whether every filter sees one channel, and every channel has one filter."""
+        return self.groups > 1 and self.weight.shape[:2] == (self.groups, 1)
+
+    def _planes(self):
+        """The weight of a depthwise convolution as (KH, KW, C)."""
+        return self.weight[:, 0].transpose(1, 2, 0)
 
     def _output_shape(self, x):
         expect_ndim(self, x, 4)

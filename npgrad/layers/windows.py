@@ -66,6 +66,13 @@ def taps(kernel, stride, out):
     return [slice(k, k + stride * (out - 1) + 1, stride) for k in range(kernel)]
 
 
+def places(kernel, stride, out):
+    """((i, j), rows, columns) for each place of a window: the pixels that stand there over all windows."""
+    for i, rows in enumerate(taps(kernel[0], stride[0], out[0])):
+        for j, columns in enumerate(taps(kernel[1], stride[1], out[1])):
+            yield (i, j), rows, columns
+
+
 def gather(x, kernel, stride, out):
     """All windows of a padded picture x (H, W, C), as a view (OH, OW, KH, KW, C)."""
     sh, sw, sc = x.strides

@@ -4,14 +4,9 @@ Layers are named as in the paper: conv1, fire2 ... fire9, conv10; a ReLU or pool
 torchvision's names are aliases.
 """
 
-from functools import partial
-
-import numpy as np
-
 from npgrad.errors import InputError
-from npgrad.layers import Conv2d, Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
-from npgrad.layers.base import he_normal
-from npgrad.model import Model
+from npgrad.layers import Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
+from npgrad.models.building import Weights, check_count, finished
 
 # filters of each fire: squeeze 1x1, expand 1x1, expand 3x3
 FIRES = {
@@ -37,51 +32,42 @@ def squeezenet1_0(num_classes=1000, rng=0, conv10_padding=0):
     He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 before conv10 acts
     in training only. `conv10_padding` is 1 in the original Caffe network, 0 in torchvision's.
     """
-    return build("squeezenet1_0", num_classes, conv10_padding, partial(he_normal, rng=_generator(rng)))
+    return build("squeezenet1_0", num_classes, conv10_padding, Weights.drawn(rng))
 
 
 def squeezenet1_1(num_classes=1000, rng=0, conv10_padding=0):
     """A freshly initialised SqueezeNet 1.1: 1,235,496 parameters, 2.3 times less work than 1.0."""
-    return build("squeezenet1_1", num_classes, conv10_padding, partial(he_normal, rng=_generator(rng)))
+    return build("squeezenet1_1", num_classes, conv10_padding, Weights.drawn(rng))
 
 
-def build(name, num_classes=1000, conv10_padding=0, weights=np.zeros):
-    """The Model `name`, whose every weight array is `weights(shape)`; biases 0."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)) or num_classes < 1:
-        raise InputError(f"num_classes: expected a whole number >= 1, found {num_classes!r}")
-
-    def conv(channels, filters, kernel, **options):
-        weight = weights((filters, channels, kernel, kernel)).astype(np.float32, copy=False)
-        return Conv2d(weight, np.zeros(filters, np.float32), **options)
-
+def build(name, num_classes=1000, conv10_padding=0, weights=None):
+    """The Model `name` with weights from `weights` (None: all zero)."""
+    weights = weights or Weights.zero()
+    if conv10_padding not in (0, 1):
+        raise InputError(f"conv10_padding: expected 0 or 1, found {conv10_padding!r}")
     channels, kernel, pooled = VERSIONS[name]
-    layers = {"conv1": conv(3, channels, kernel, stride=2), "relu1": ReLU()}
+    layers = {"conv1": weights.conv(3, channels, kernel, stride=2), "relu1": ReLU()}
     if "conv1" in pooled:
         layers["pool1"] = _pool()
     for fire, (squeeze, expand1x1, expand3x3) in FIRES.items():
         layers[fire] = Fire(
-            conv(channels, squeeze, 1),
-            conv(squeeze, expand1x1, 1),
-            conv(squeeze, expand3x3, 3, padding=1),
+            weights.conv(channels, squeeze, 1),
+            weights.conv(squeeze, expand1x1, 1),
+            weights.conv(squeeze, expand3x3, 3, padding=1),
         )
         channels = expand1x1 + expand3x3
         if fire in pooled:
             layers[f"pool{fire[-1]}"] = _pool()
     layers["drop9"] = Dropout(0.5)
-    layers["conv10"] = conv(channels, int(num_classes), 1, padding=conv10_padding)
+    layers["conv10"] = weights.conv(channels, check_count(num_classes), 1, padding=conv10_padding)
     layers["relu10"] = ReLU()
     layers["pool10"] = GlobalAvgPool2d()
-    options = {"num_classes": int(num_classes), "conv10_padding": int(conv10_padding)}
-    architecture = {"name": name, "options": options}
-    return Model(Sequential(layers), architecture=architecture, aliases=_torchvision_names(layers))
+    aliases = _torchvision_names(layers)
+    return finished(name, Sequential(layers), num_classes, aliases, conv10_padding=int(conv10_padding))
 
 
 def _pool():
     return MaxPool2d(3, stride=2, ceil_mode=True)
-
-
-def _generator(rng):
-    return np.random.default_rng(rng)  # one stream for the whole network
 
 
 def _torchvision_names(layers):

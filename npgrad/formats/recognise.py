@@ -1,0 +1,46 @@
+"""Which network a file's tensors are, by their names and shapes, in torchvision's spelling or npgrad's own."""
+
+from npgrad.errors import WeightsError
+
+# the tensors in which the networks end: their rows are the classes
+LAST = ("conv10.weight", "fc.weight", "fc8.weight", "classifier.6.weight", "classifier.1.weight")
+VGG = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by convolutions
+
+
+def architecture_of(tensors, name):
+    """(the network's name, its number of classes); `name` is the file's, for messages."""
+    last = next((tensors[key] for key in LAST if key in tensors), None)
+    first = next((tensors[key] for key in ("conv1.weight", "conv1_1.weight", *FIRST) if key in tensors), None)
+    if first is None or last is None or first.ndim != 4 or last.ndim not in (2, 4) or not len(last):
+        some = ", ".join(sorted(tensors)[:4])
+        raise WeightsError(
+            f"{name}: expected one of the networks that exist here, first tensor conv1.weight or {' or '.join(FIRST)} "
+            f"(F, C, KH, KW), last one of {', '.join(LAST)}; found {some} ..."
+        )
+    return _network(tensors, first.shape, last, name), len(last)
+
+
+FIRST = ("features.0.weight", "features.0.0.weight")
+
+
+def _network(tensors, first, last, name):
+    has = tensors.keys().__contains__
+    convolutions = sum(array.ndim == 4 for array in tensors.values())
+    if last.ndim == 4:
+        known = {(96, 7): "squeezenet1_0", (64, 3): "squeezenet1_1"}
+        if (found := (first[0], first[-1])) in known:
+            return known[found]
+    elif has("bottleneck1.project.weight") or has("features.1.conv.1.weight"):
+        return "mobilenet_v2"
+    elif has("conv2_1.conv1.weight") or has("layer1.0.conv1.weight"):
+        if has("conv2_1.conv3.weight") or has("layer1.0.conv3.weight"):
+            return "resnet50"
+        return "resnet34" if has("conv2_3.conv1.weight") or has("layer1.2.conv1.weight") else "resnet18"
+    elif first[-1] == 11:
+        return "alexnet"
+    elif first[-1] == 3 and convolutions in VGG:
+        return VGG[convolutions] + ("_bn" if any(key.endswith("running_mean") for key in tensors) else "")
+    raise WeightsError(
+        f"{name}: the first convolution has shape {first}, of {convolutions} in all, the last weights have shape "
+        f"{last.shape}: none of the known networks"
+    )

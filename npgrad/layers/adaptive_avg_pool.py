@@ -1,0 +1,54 @@
+"""Mean over as many windows as are asked for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.layers import windows
+from npgrad.layers.base import Layer, expect_ndim, pair
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool2d(Layer):
+    """Cut a picture of any size into OH x OW windows and take their means. x (N, C, H, W) -> y (N, C, OH, OW).
+
+    Window i of a side goes from floor(i * H / OH) to ceil((i + 1) * H / OH): windows overlap where they do not
+    come out even, and repeat pixels where the picture is the smaller one (PyTorch's rule). `output_size` is OH, OW.
+
+    A mean over windows along one side is a product with a matrix P (OH, H) that has 1/count where a pixel stands in a
+    window. Both sides:
+
+        y  = P @ x @ Q.T
+        dx = P.T @ dy @ Q
+    """
+
+    output_size: int | tuple
+
+    def __post_init__(self):
+        object.__setattr__(self, "output_size", pair(self.output_size, "AdaptiveAvgPool2d output_size"))
+
+    def forward(self, x):
+        expect_ndim(self, x, 4)
+        return self._both(x, *self._matrices(x.shape, x.real.dtype)), x.shape
+
+    def backward(self, dy, shape):
+        P, Q = self._matrices(shape, dy.real.dtype)
+        return self._both(dy, P.T, Q.T)
+
+    def _both(self, x, P, Q):
+        """P @ x @ Q.T of every channel, with the channels as they lie in memory."""
+        n, h, w, c = (x := windows.channels_last(x)).shape
+        rows = (P @ x.reshape(n, h, w * c)).reshape(n, len(P), w, c)
+        return windows.channels_first(Q @ rows)
+
+    def _matrices(self, shape, dtype):
+        return [
+            _means(size, windows, dtype) for size, windows in zip(shape[2:], self.output_size, strict=True)
+        ]
+
+
+def _means(size, count, dtype):
+    """The matrix (count, size) that takes the means over `count` windows of `size` pixels."""
+    i, pixel = np.arange(count)[:, None], np.arange(size)
+    inside = (pixel >= i * size // count) & (pixel < -(-(i + 1) * size // count))
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)

@@ -1,0 +1,84 @@
+"""The building block of residual networks."""
+
+from dataclasses import dataclass, field
+
+from npgrad.errors import InputError
+from npgrad.layers.add import Add
+from npgrad.layers.base import Layer
+from npgrad.layers.composite import Calls, Composite, add, in_a_row
+from npgrad.layers.relu import ReLU
+
+
+@dataclass(frozen=True, eq=False)
+class Residual(Composite):
+    """y = after(branch(x) + shortcut(x)): what the branch makes of x is added to x itself
+    (He, Zhang, Ren, Sun 2015, equations 1 and 2).
+
+        x -> branch ---> f ->
+        x -> shortcut -> s -> f + s -> after -> y
+
+    Going back, the sum hands its gradient to both sides whole. x was used twice, once by the branch and once by
+    the shortcut, so the gradients that come back along them add. Along a shortcut without layers the gradient
+    arrives as it left: that is why very deep networks can be trained.
+
+    branch: {name: layer} in the order of running. shortcut: the same; empty, it is x as it stands. after: the
+    layer after the sum, called "relu", or None (Sandler et al. 2018 have none). The sum is called "add".
+    """
+
+    branch: dict
+    shortcut: dict = field(default_factory=dict)
+    after: Layer | None = ReLU()
+
+    sum = Add()
+
+    def __post_init__(self):
+        names = [*self.branch, *self.shortcut]
+        for name, layer in [*self.branch.items(), *self.shortcut.items()]:
+            if not isinstance(layer, Layer):
+                raise InputError(f"Residual: {name} is a {type(layer).__name__}, not a layer")
+            if names.count(name) > 1 or name in ("input", "add", "relu") or not name or "." in name:
+                raise InputError(f"Residual: {name!r} is taken, or no layer name (a word without a dot)")
+        if not self.branch:
+            raise InputError("Residual: expected at least one layer in the branch, found none")
+        object.__setattr__(self, "branch", dict(self.branch))
+        object.__setattr__(self, "shortcut", dict(self.shortcut))
+
+    def forward(self, x, tape=None):
+        tape = Calls() if tape is None else tape
+        f = s = x
+        for name, layer in self.branch.items():
+            f = tape.run(name, layer, f)
+        for name, layer in self.shortcut.items():
+            s = tape.run(name, layer, s)
+        y = tape.run("add", self.sum, (f, s))
+        if self.after is not None:
+            y = tape.run("relu", self.after, y)
+        return y, tape
+
+    def backward(self, dy, tape):
+        if self.after is not None:
+            dy = tape.back("relu", dy)
+        df, ds = tape.back("add", dy, inputs=2)
+        for name in reversed(self.shortcut):
+            ds = tape.back(name, ds)
+        for name in reversed(self.branch):
+            df = tape.back(name, df)
+        return add(df, ds)  # the fork: x was used twice
+
+    def receptive_field(self):
+        branch, shortcut = in_a_row(*self.branch.values()), in_a_row(*self.shortcut.values())
+        after = in_a_row() if self.after is None else self.after.receptive_field()
+        if branch is None or shortcut is None or after != in_a_row():
+            return None
+        (k, s, p), (k0, s0, p0) = branch, shortcut
+        inside = all(p0[i] <= p[i] and k0[i] - p0[i] <= k[i] - p[i] for i in (0, 1))
+        return branch if s == s0 and inside else None
+
+    def parts(self):
+        after = {} if self.after is None else {"relu": self.after}
+        return {**self.branch, **self.shortcut, "add": self.sum, **after}
+
+    def with_parts(self, parts):
+        branch = {name: parts[name] for name in self.branch}
+        shortcut = {name: parts[name] for name in self.shortcut}
+        return Residual(branch, shortcut, parts.get("relu"))

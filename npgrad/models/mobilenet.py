@@ -1,0 +1,93 @@
+"""MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov, Chen 2018, table 2).
+
+bottleneck1 ... bottleneck17 are the paper's inverted residuals; inside, expand, depthwise and project, each with its
+normalisation (expand_bn) and, but for the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after them.
+"""
+
+from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
+from npgrad.models.building import Weights, finished
+
+# expansion, channels, how many, stride of the first
+BOTTLENECKS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+
+
+def mobilenet_v2(num_classes=1000, rng=0):
+    """A freshly initialised MobileNetV2, width 1: 3,504,872 parameters for 1,000 classes.
+
+    He-normal weights drawn by `rng` (a Generator or an int seed); normalisations start as the identity. Dropout 0.2
+    before fc acts in training only.
+    """
+    return build("mobilenet_v2", num_classes, Weights.drawn(rng))
+
+
+def build(name, num_classes=1000, weights=None):
+    """The Model with weights from `weights` (None: all zero)."""
+    weights = weights or Weights.zero()
+    layers = dict(zip(("conv1", "bn1", "relu1"), _conv(weights, 3, 32, 3, stride=2, padding=1), strict=True))
+    channels, number = 32, 0
+    for expansion, out, count, stride in BOTTLENECKS:
+        for _ in range(count):
+            number += 1
+            layers[f"bottleneck{number}"] = _bottleneck(weights, channels, out, expansion, stride)
+            channels, stride = out, 1
+    layers.update(zip(("conv2", "bn2", "relu2"), _conv(weights, channels, 1280, 1), strict=True))
+    layers["pool2"] = GlobalAvgPool2d()
+    layers["drop2"] = Dropout(0.2)
+    layers["fc"] = weights.linear(1280, num_classes)
+    return finished(name, Sequential(layers), num_classes, _torchvision_names(layers))
+
+
+def _conv(weights, channels, filters, kernel, **options):
+    """A convolution, its normalisation and a ReLU6."""
+    return (
+        weights.conv(channels, filters, kernel, bias=False, **options),
+        weights.batch_norm(filters),
+        ReLU6(),
+    )
+
+
+def _bottleneck(weights, channels, out, expansion, stride):
+    """Many channels, a 3x3 convolution of each by itself, and few channels again (figure 4d)."""
+    wide, branch = channels * expansion, {}
+    if expansion != 1:
+        branch.update(
+            zip(("expand", "expand_bn", "expand_relu"), _conv(weights, channels, wide, 1), strict=True)
+        )
+    depthwise = _conv(weights, wide, wide, 3, stride=stride, padding=1, groups=wide)
+    branch.update(zip(("depthwise", "depthwise_bn", "depthwise_relu"), depthwise, strict=True))
+    branch["project"] = weights.conv(wide, out, 1, bias=False)
+    branch["project_bn"] = weights.batch_norm(out)
+    same = stride == 1 and channels == out
+    return Residual(branch, after=None) if same else Sequential(branch)
+
+
+def _torchvision_names(layers):
+    """features.0 ... features.18, with the parts of a step numbered: conv.0.1 is the first normalisation."""
+    steps = [
+        ["conv1", "bn1", "relu1"],
+        *(n for n in layers if n.startswith("bottleneck")),
+        ["conv2", "bn2", "relu2"],
+    ]
+    aliases = {"classifier.0": "drop2", "classifier.1": "fc"}
+    for i, step in enumerate(steps):
+        if isinstance(step, list):
+            aliases[f"features.{i}"] = step[-1]
+            aliases.update({f"features.{i}.{j}": name for j, name in enumerate(step)})
+            continue
+        aliases[f"features.{i}"] = step
+        groups, place = [part for part in ("expand", "depthwise") if part in layers[step].parts()], 0
+        for place, part in enumerate(groups):
+            for j, end in enumerate(("", "_bn", "_relu")):
+                aliases[f"features.{i}.conv.{place}.{j}"] = f"{step}.{part}{end}"
+            aliases[f"features.{i}.conv.{place}"] = f"{step}.{part}_relu"
+        aliases[f"features.{i}.conv.{place + 1}"] = f"{step}.project"
+        aliases[f"features.{i}.conv.{place + 2}"] = f"{step}.project_bn"
+    return aliases

@@ -1,0 +1,148 @@
+"""AlexNet, VGG, ResNet and MobileNetV2 against torch's own, converted through a real .pth, and as published."""
+
+from dataclasses import replace
+
+import backbones
+import checks
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import torch_networks
+from npgrad import InputError, models
+
+COUNTS = {  # as published, for 1,000 classes
+    "alexnet": 61_100_840,
+    "vgg11": 132_863_336,
+    "vgg11_bn": 132_868_840,
+    "vgg13": 133_047_848,
+    "vgg13_bn": 133_053_736,
+    "vgg16": 138_357_544,
+    "vgg16_bn": 138_365_992,
+    "vgg19": 143_667_240,
+    "vgg19_bn": 143_678_248,
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "mobilenet_v2": 3_504_872,
+}
+
+
+def test_every_network_is_compared():
+    assert sorted(COUNTS) == sorted(torch_networks.NAMES)
+    assert {name for name in models.__all__ if not name.startswith("squeezenet")} == set(COUNTS)
+
+
+@pytest.mark.parametrize("name", torch_networks.NAMES)
+def test_numbers_are_those_of_torch(name, tmp_path):
+    model, net = backbones.pair(
+        name, tmp_path, legacy=name in ("alexnet", "vgg11", "resnet18", "mobilenet_v2")
+    )
+    x = backbones.pictures(name, batch=1 if name.startswith("vgg") else 2)
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = model.forward(x)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-9, "logits")
+    checks.assert_close(model(x), yt.detach().numpy(), 1e-9, "logits without a tape")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-9, "input gradient")
+    found = tape.parameter_gradients(dy)
+    expected = dict(net.named_parameters())
+    own = backbones.own_names(model, expected)
+    assert sorted(own.values()) == sorted(found)
+    for theirs, parameter in expected.items():
+        checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v2"])
+def test_training_moves_what_torch_moves(name, tmp_path):
+    """Batch normalisation with the batch's own statistics: gradients, and the running statistics after the step."""
+    model, net = backbones.pair(name, tmp_path)
+    for module in net.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    network = model.network.with_parts(
+        {
+            key: type(part)(0.0) if key.startswith("drop") else part
+            for key, part in model.network.parts().items()
+        }
+    )
+    x = backbones.pictures(name, batch=3)
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net.train()(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = replace(model, network=network).forward(x, training=True, rng=0)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-8, "logits")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-7, "input gradient")
+    found, expected = tape.parameter_gradients(dy), dict(net.named_parameters())
+    for theirs, own in backbones.own_names(model, expected).items():
+        gradient = expected[theirs].grad.numpy()
+        if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
+            continue  # a bias before a normalisation: exactly 0, and rounding in both
+        checks.assert_close(found[own], gradient, 1e-7, theirs)
+    buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
+    own = backbones.own_names(model, buffers)
+    assert sorted(tape.statistics) == sorted(own.values())
+    for theirs, value in buffers.items():
+        checks.assert_close(tape.statistics[own[theirs]], value.numpy(), 1e-9, theirs)
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameters_are_as_many_as_published(name):
+    assert sum(array.size for array in backbones.skeleton(name).parameters().values()) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet50", "mobilenet_v2"])
+def test_a_fresh_network_keeps_the_size_of_what_it_sees(name):
+    """He-normal weights: the logits of noise are neither tiny nor huge, and two seeds give two networks."""
+    make = getattr(models, name)
+    x = backbones.pictures(name).astype(np.float32)
+    logits = make(num_classes=5, rng=0)(x)
+    assert logits.shape == (2, 5)
+    assert 1e-2 < np.abs(logits).max() < 1e4
+    assert np.array_equal(logits, make(num_classes=5, rng=0)(x))
+    assert not np.array_equal(logits, make(num_classes=5, rng=1)(x))
+
+
+@pytest.mark.parametrize("make", [models.alexnet, models.resnet18, models.mobilenet_v2])
+@pytest.mark.parametrize("count", [0, -1, 2.5, True, "ten"])
+def test_classes_that_are_no_number_are_refused(make, count):
+    with pytest.raises(InputError, match="num_classes"):
+        make(num_classes=count)
+
+
+def test_layers_are_named_as_in_the_papers():
+    names = models.resnet18(num_classes=2).layer_names()
+    assert [name for name in names if "." not in name] == [
+        "conv1", "bn1", "relu1", "pool1", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv4_1", "conv4_2",
+        "conv5_1", "conv5_2", "pool5", "fc",
+    ]  # fmt: skip
+    inside = [name for name in names if name.startswith("conv3_1.")]
+    assert inside == [f"conv3_1.{part}" for part in (
+        "conv1", "bn1", "relu1", "conv2", "bn2", "shortcut", "shortcut_bn", "add", "relu"
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "own"),
+    [
+        ("resnet18", "layer4", "conv5_2"),
+        ("resnet18", "layer2.0.downsample.1", "conv3_1.shortcut_bn"),
+        ("resnet50", "layer3.5.conv3", "conv4_6.conv3"),
+        ("mobilenet_v2", "features.1.conv.1", "bottleneck1.project"),
+        ("mobilenet_v2", "features.2.conv.1.0", "bottleneck2.depthwise"),
+        ("mobilenet_v2", "features.18.0", "conv2"),
+        ("alexnet", "classifier.6", "fc8"),
+        ("alexnet", "features.10", "conv5"),
+    ],
+)
+def test_the_names_of_torchvision_are_aliases(name, alias, own):
+    assert getattr(models, name)(num_classes=2).resolve(alias) == own
+
+
+def test_vgg_names_are_those_of_its_authors():
+    names = list(dict.fromkeys(key.rpartition(".")[0] for key in backbones.skeleton("vgg19").parameters()))
+    assert names[:3] == ["conv1_1", "conv1_2", "conv2_1"]
+    assert names[-4:] == ["conv5_4", "fc6", "fc7", "fc8"]

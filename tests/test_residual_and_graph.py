@@ -1,0 +1,66 @@
+"""Residual, Graph, clips and adaptive pools as objects; their numbers are in the table of layer cases."""
+
+import numpy as np
+import pytest
+
+from npgrad import InputError, layers
+
+
+def test_a_graph_names_what_does_not_fit():
+    relu = layers.ReLU()
+    for nodes, message in [
+        ({}, "expected a dict of at least one node"),
+        ({"input": (relu, "input")}, "'input' is no node name"),
+        ({"": (relu, "input")}, "'' is no node name"),
+        ({"a": relu}, r"a: expected \(layer, source\)"),
+        ({"a": ("relu", "input")}, r"a: expected \(layer, source\)"),
+        ({"a": (relu, "b"), "b": (relu, "input")}, "a takes 'b', which is no node before it"),
+        ({"a": (relu, "a")}, "a takes 'a', which is no node before it"),
+        ({"a": (layers.Add(), ("input", "z"))}, "a takes 'z', which is no node before it"),
+    ]:
+        with pytest.raises(InputError, match=f"Graph: {message}"):
+            layers.Graph(nodes)
+
+
+def test_in_a_graph_a_node_that_leads_nowhere_has_gradient_0():
+    fc = layers.Linear(np.ones((2, 3)), np.ones(2))
+    graph = layers.Graph({"nowhere": (fc, "input"), "y": (layers.ReLU(), "input")})
+    y, cache = graph.forward(np.ones((1, 3)))
+    gradients = graph.parameter_gradients(np.ones_like(y), cache)
+    assert {name: array.tolist() for name, array in gradients.items()} == {
+        "nowhere.weight": [[0.0] * 3] * 2,
+        "nowhere.bias": [0.0] * 2,
+    }
+    assert graph.backward(np.ones_like(y), cache).tolist() == [[1.0] * 3]
+
+
+def test_a_residual_names_what_does_not_fit():
+    relu = layers.ReLU()
+    for branch, shortcut, message in [
+        ({}, {}, "expected at least one layer in the branch"),
+        ({"a": "relu"}, {}, "a is a str, not a layer"),
+        ({"add": relu}, {}, "'add' is taken"),
+        ({"a": relu}, {"a": relu}, "'a' is taken"),
+        ({"a.b": relu}, {}, "'a.b' is taken, or no layer name"),
+    ]:
+        with pytest.raises(InputError, match=f"Residual: {message}"):
+            layers.Residual(branch, shortcut)
+
+
+def test_a_residual_sees_as_far_as_its_branch():
+    conv = layers.Conv2d.init(2, 2, 3, stride=2, padding=1)
+    shortcut = layers.Conv2d.init(2, 2, 1, stride=2)
+    assert layers.Residual({"a": conv}, {"s": shortcut}).receptive_field() == ((3, 3), (2, 2), (1, 1))
+    assert layers.Residual({"a": layers.Conv2d.init(2, 2, 1)}).receptive_field() == ((1, 1), (1, 1), (0, 0))
+    wide = layers.Residual({"a": layers.Conv2d.init(2, 2, 1)}, {"s": layers.Conv2d.init(2, 2, 3, padding=1)})
+    assert wide.receptive_field() is None  # the shortcut sees more
+
+
+def test_clips_and_adaptive_pools_name_what_does_not_fit():
+    with pytest.raises(InputError, match="Clip: expected low <= high, found 2 and 1"):
+        layers.Clip(2, 1)
+    for size in (0, (2, 0), 1.5, "all"):
+        with pytest.raises(InputError, match="AdaptiveAvgPool2d output_size"):
+            layers.AdaptiveAvgPool2d(size)
+    with pytest.raises(InputError, match=r"AdaptiveAvgPool2d expects \(N, C, H, W\)"):
+        layers.AdaptiveAvgPool2d(2)(np.ones((2, 3)))
