@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow bench gallery notebooks lint wheel clean
+.PHONY: demo test test-slow fuzz bench gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
@@ -20,6 +20,11 @@ test: .venv/dev
 # What takes minutes: retraining, twice, to the same bits.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+# Every reader of strangers' files, so many seconds each, coverage-guided; make fuzz SECONDS=600 READERS="caffe npz"
+SECONDS ?= 60
+fuzz: .venv/fuzz
+	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(READERS),--reader $(READERS))
 
 # npgrad, torch, Captum and ONNX Runtime taking turns, 40 minutes; make bench BENCH=--help says what else there is
 bench: .venv/bench
@@ -49,6 +54,10 @@ clean:
 
 .venv/dev: .venv/core
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/fuzz: .venv/dev
+	$(INSTALL) --editable ".[fuzz]"
 	touch $@
 
 .venv/bench: .venv/core

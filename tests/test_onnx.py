@@ -229,6 +229,8 @@ LIES = {
     "too few bytes": (graph(CONV, [declared(3, 2, 3, 3)]), "54 numbers, found 2"),
     "infinity": (graph(CONV, [constant("w", np.full((3, 2, 3, 3), np.inf))]), "expected finite numbers"),
     "words": (graph(CONV, [helper.make_tensor("w", TensorProto.STRING, [1], [b"a"])]), "found STRING"),
+    "a type that is none": (graph(CONV, [TensorProto(name="w", data_type=49, dims=[1])]), "found type 49"),  # fuzzed
+    "115 dimensions": (graph(CONV, [declared(*[1] * 115, raw=b"\0" * 4)]), "expected a shape"),  # fuzzed
     "a weight twice": (graph(CONV, [W, W]), "tensor 'w' stands there twice"),
     "an operator that is missing": (
         graph([("Relu", ["x"], "r"), ("LSTM", ["r"], "y")]), "node 'y': the operator LSTM is not among those"),

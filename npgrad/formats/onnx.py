@@ -16,6 +16,7 @@ from npgrad.formats import read_regular_file
 from npgrad.formats.onnx_operators import OPERATORS, Node, same
 
 MOST_NODES = 20_000
+MOST_DIMENSIONS = 8
 FLOATS, WHOLE = ("float16", "float32", "float64"), ("int32", "int64")
 
 
@@ -240,11 +241,12 @@ def _array(tensor):
         raise WeightsError(
             f"{label}: its data lie in another file, which is never opened; export with them inside"
         )
-    kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type else "UNDEFINED"
+    kinds = {number: kind for kind, number in onnx.TensorProto.DataType.items()}
+    kind = kinds.get(tensor.data_type, f"type {tensor.data_type}")
     dtype = {"FLOAT": "float32", "DOUBLE": "float64"}.get(kind, kind.lower())
     if dtype not in (*FLOATS, *WHOLE):
         raise WeightsError(f"{label}: expected floats or whole numbers, found {kind}")
-    if any(side < 0 for side in tensor.dims):
+    if len(tensor.dims) > MOST_DIMENSIONS or any(side < 0 for side in tensor.dims):
         raise WeightsError(f"{label}: expected a shape, found {list(tensor.dims)[:6]}")
     count = math.prod(tensor.dims)
     fields = (tensor.float_data, tensor.double_data, tensor.int32_data, tensor.int64_data)
