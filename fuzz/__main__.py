@@ -20,7 +20,7 @@ from pathlib import Path
 from fuzz.targets import TARGETS, one, seeds
 
 MEMORY = 2048  # MiB of the whole process
-LONGEST = 1  # seconds for one file
+HANGING = 30  # seconds after which one file is given up
 
 
 def main(argv=None):
@@ -77,7 +77,7 @@ def fuzz(name, seconds, folder):
 
 
 def _run(name, seconds, corpus, kept, log):
-    options = [f"-max_total_time={seconds}", f"-artifact_prefix={kept}/", f"-timeout={LONGEST}", "-seed=1",
+    options = [f"-max_total_time={seconds}", f"-artifact_prefix={kept}/", f"-timeout={HANGING}", "-seed=1",
                f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={MEMORY}", "-print_final_stats=1", "-verbosity=1",
                f"-max_len={2 * TARGETS[name].largest}"]  # fmt: skip
     command = [sys.executable, "-m", "fuzz.child", name, *options, str(corpus)]

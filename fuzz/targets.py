@@ -7,10 +7,12 @@ seeds are made by code: the files of tests/attacks, good and bad, and a small ON
 import hashlib
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+LONGEST = 1  # second of the processor's time, for one file
 LARGEST_SEED = 1 << 16  # bytes; libFuzzer learns slowly from larger ones
 
 
@@ -113,12 +115,15 @@ def one(name, data):
     """Give bytes to a reader. Its own refusals are as they should be; any other exception goes on."""
     from npgrad.errors import NpgradError
 
+    began = time.process_time()
     try:
         TARGETS[name].read(data)
     except NpgradError as error:
         message = str(error)
         if "\n" in message:
             raise AssertionError(f"a refusal of two lines: {message!r}") from error
+    if (seconds := time.process_time() - began) > LONGEST:
+        raise AssertionError(f"{len(data)} bytes took {seconds:.1f} s")
 
 
 def seeds(name):

@@ -13,7 +13,6 @@ import pytest
 from fuzz import targets
 
 TIMES = 250
-LONGEST = 1.0  # seconds
 NUMBERS = [
     0,
     1,
@@ -68,9 +67,7 @@ def test_damaged_files_are_refused_or_read(name):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about what is damaged
         for data in tried:
-            began = time.process_time()
             targets.one(name, data)
-            assert time.process_time() - began < LONGEST, f"{len(data)} bytes take too long: {data[:200]!r}"
 
 
 @pytest.mark.parametrize("name", ["caffe", "npz", "onnx", "safetensors"])
@@ -85,10 +82,16 @@ def test_some_of_the_seeds_are_good_files(name):
     assert good >= 1
 
 
-def test_what_is_none_of_npgrads_own_errors_is_a_finding(monkeypatch):
+def test_what_is_a_finding(monkeypatch):
     def broken(data):
         raise ZeroDivisionError
 
-    monkeypatch.setitem(targets.TARGETS, "broken", targets.Target(broken, ()))
-    with pytest.raises(ZeroDivisionError):
-        targets.one("broken", b"")
+    def slow(data):
+        until = time.process_time() + 1.1
+        while time.process_time() < until:
+            pass
+
+    for read, kind in (broken, ZeroDivisionError), (slow, AssertionError):
+        monkeypatch.setitem(targets.TARGETS, "broken", targets.Target(read, ()))
+        with pytest.raises(kind):
+            targets.one("broken", b"")

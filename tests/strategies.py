@@ -1,0 +1,178 @@
+"""What Hypothesis draws: every kind of layer with any geometry, pictures for it, losses' inputs, and weights files.
+
+The draws are the same at every run (profile "npgrad"), so that a test that passes here passes everywhere.
+"""
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from npgrad import layers
+
+settings.register_profile("npgrad", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.load_profile("npgrad")
+
+seeds = st.integers(0, 2**32 - 1)
+sides = st.integers(1, 3)
+sizes = st.integers(1, 9)
+
+
+def array(seed, *shape, apart=False):
+    """Normal numbers; `apart`: no two of them, and none and 0, closer than 0.01, so that no kink is near."""
+    rng = np.random.default_rng(seed)
+    if not apart:
+        return rng.normal(size=shape)
+    count = int(np.prod(shape))
+    return (0.02 * (rng.permutation(count) - count // 2) + 0.01).reshape(shape)
+
+
+@st.composite
+def windowed(draw):
+    """(kernel, stride, padding) that leave at least one window on a picture of (height, width), and these."""
+    kernel, stride = draw(st.tuples(sides, sides)), draw(st.tuples(sides, sides))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    size = tuple(draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(kernel, padding, strict=True))
+    return kernel, stride, padding, size
+
+
+@st.composite
+def conv(draw, groups=None, size=None):
+    kernel, stride, padding, drawn = draw(windowed())
+    groups = draw(st.integers(1, 3)) if groups is None else groups
+    c, f = groups * draw(sides), groups * draw(sides)
+    seed, bias = draw(seeds), draw(st.booleans())
+    layer = layers.Conv2d(
+        array(seed, f, c // groups, *kernel), array(seed + 1, f) if bias else None, stride, padding, groups
+    )
+    return layer, (c, *drawn)
+
+
+@st.composite
+def depthwise(draw):
+    kernel, stride, padding, size = draw(windowed())
+    c = draw(st.integers(2, 5))
+    return layers.Conv2d(array(draw(seeds), c, 1, *kernel), None, stride, padding, c), (c, *size)
+
+
+@st.composite
+def pool(draw, kind):
+    kernel, stride, padding, size = draw(windowed())
+    return kind(kernel, stride, padding, draw(st.booleans())), (draw(sides), *size)
+
+
+@st.composite
+def linear(draw):
+    c, f, seed = draw(sizes), draw(sizes), draw(seeds)
+    return layers.Linear(array(seed, f, c), array(seed + 1, f) if draw(st.booleans()) else None), (c,)
+
+
+@st.composite
+def batch_norm(draw, channels=None):
+    c = channels or draw(sides)
+    rng = np.random.default_rng(draw(seeds))
+    return layers.BatchNorm2d(*rng.normal(size=(3, c)), rng.uniform(0.5, 2, c)), (c, draw(sizes), draw(sizes))
+
+
+@st.composite
+def plain(draw, layer, vectors=True):
+    """A layer without weights, on pictures or vectors."""
+    shape = draw(st.tuples(sides, sizes, sizes))
+    return layer, shape[:1] if vectors and draw(st.booleans()) else shape
+
+
+@st.composite
+def clip(draw):
+    low, high = sorted(draw(st.tuples(*[st.floats(-0.5, 0.5)] * 2)))
+    bounds = draw(st.sampled_from([(low, high), (None, high), (low, None), (None, None)]))
+    return draw(plain(layers.Clip(*bounds)))
+
+
+@st.composite
+def adaptive(draw):
+    return draw(plain(layers.AdaptiveAvgPool2d(draw(st.tuples(sizes, sizes))), vectors=False))
+
+
+@st.composite
+def fire(draw):
+    c, s, a, b, seed = draw(sides), draw(sides), draw(sides), draw(sides), draw(seeds)
+    layer = layers.Fire(
+        layers.Conv2d(array(seed, s, c, 1, 1), array(seed + 1, s)),
+        layers.Conv2d(array(seed + 2, a, s, 1, 1), array(seed + 3, a)),
+        layers.Conv2d(array(seed + 4, b, s, 3, 3), array(seed + 5, b), padding=1),
+    )
+    return layer, (c, draw(sizes), draw(sizes))
+
+
+@st.composite
+def residual(draw):
+    c, f, stride, seed = draw(sides), draw(sides), draw(sides), draw(seeds)
+    norm, _ = draw(batch_norm(f))
+    branch = {
+        "conv1": layers.Conv2d(array(seed, f, c, 3, 3), None, stride, 1),
+        "bn1": norm,
+        "relu1": layers.ReLU(),
+        "conv2": layers.Conv2d(array(seed + 1, f, f, 1, 1), array(seed + 2, f)),
+    }
+    shortcut = {}
+    if stride > 1 or c != f:
+        shortcut["shortcut"] = layers.Conv2d(array(seed + 3, f, c, 1, 1), None, stride)
+    return layers.Residual(branch, shortcut, draw(st.sampled_from([layers.ReLU(), None]))), (
+        c,
+        draw(sizes),
+        draw(sizes),
+    )
+
+
+@st.composite
+def graph(draw):
+    """Some convolutions and ReLUs, each behind any node, then the sum and the concatenation of some of them."""
+    c, rng = draw(sides), np.random.default_rng(draw(seeds))
+    nodes, names = {}, ["input"]
+    for i in range(draw(st.integers(1, 4))):
+        layer = layers.ReLU() if draw(st.booleans()) else layers.Conv2d(rng.normal(size=(c, c, 1, 1)))
+        nodes[f"n{i}"] = (layer, draw(st.sampled_from(names)))
+        names.append(f"n{i}")
+    several = st.lists(st.sampled_from(names), min_size=1, max_size=4).map(tuple)
+    nodes["sum"] = (layers.Add(), draw(several))
+    nodes["all"] = (layers.Concat(), (*draw(several), "sum"))
+    return layers.Graph(nodes), (c, draw(sizes), draw(sizes))
+
+
+@st.composite
+def sequential(draw):
+    layer, shape = draw(conv())
+    parts = {"conv": layer, "relu": layers.ReLU(), "mean": layers.GlobalAvgPool2d()}
+    parts["fc"] = layers.Linear(array(draw(seeds), 3, len(layer.weight)))
+    return layers.Sequential(parts), shape
+
+
+@st.composite
+def several(draw, layer, channels_alike):
+    """A layer that takes a tuple: shapes that agree, in their channels too or not."""
+    c, h, w = draw(sides), draw(sizes), draw(sizes)
+    count = draw(st.integers(1, 4))
+    return layer, [(c if channels_alike else draw(sides), h, w) for _ in range(count)]
+
+
+# For each kind of layer what draws (the layer, the shape of a picture for it, or the list of shapes of several).
+LAYERS = {
+    "AdaptiveAvgPool2d": adaptive(),
+    "Add": several(layers.Add(), True),
+    "AvgPool2d": pool(layers.AvgPool2d),
+    "BatchNorm2d": batch_norm(),
+    "Clip": clip(),
+    "Concat": several(layers.Concat(), False),
+    "Conv2d": conv() | depthwise(),
+    "Dropout": plain(layers.Dropout(0.5)),
+    "Fire": fire(),
+    "Flatten": plain(layers.Flatten(), vectors=False),
+    "GlobalAvgPool2d": plain(layers.GlobalAvgPool2d(), vectors=False),
+    "Graph": graph(),
+    "Linear": linear(),
+    "MaxPool2d": pool(layers.MaxPool2d),
+    "ReLU": plain(layers.ReLU()),
+    "ReLU6": plain(layers.ReLU6()),
+    "Residual": residual(),
+    "Sequential": sequential(),
+    "Softmax": plain(layers.Softmax()),
+}

@@ -1,0 +1,146 @@
+"""What holds for every layer at any geometry, whatever it computes."""
+
+import checks
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import LAYERS, array, conv, depthwise, pool, seeds
+
+from npgrad import layers
+from npgrad.layers import windows
+
+EVERY = pytest.mark.parametrize("kind", LAYERS)
+
+
+def inputs(shape, seed, batch=2, apart=False):
+    """What the layer takes: an array, or a tuple of them."""
+    if isinstance(shape, list):
+        return tuple(array(seed + i, batch, *one, apart=apart) for i, one in enumerate(shape))
+    return array(seed, batch, *shape, apart=apart)
+
+
+def each(x, function):
+    return tuple(map(function, x)) if isinstance(x, tuple) else function(x)
+
+
+def both(x, y, function):
+    return tuple(map(function, x, y)) if isinstance(x, tuple) else function(x, y)
+
+
+def dot(a, b):
+    return (
+        sum(np.vdot(ai, bi) for ai, bi in zip(a, b, strict=True)) if isinstance(a, tuple) else np.vdot(a, b)
+    )
+
+
+def assert_close(found, expected, rtol=1e-10):
+    for one, other in zip(found, expected, strict=True) if isinstance(found, tuple) else [(found, expected)]:
+        checks.assert_close(one, other, rtol)
+
+
+def test_every_layer_is_drawn():
+    assert set(LAYERS) == set(layers.__all__) - {"Layer", "Composite"}
+
+
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_dx_is_linear_in_dy(kind, data, seed):
+    layer, shape = data.draw(LAYERS[kind])
+    y, cache = layer.forward(inputs(shape, seed))
+    a, b = array(seed + 10, *y.shape), array(seed + 11, *y.shape)
+    together = layer.backward(2 * a - 3 * b, cache)
+    apart = both(layer.backward(a, cache), layer.backward(b, cache), lambda p, q: 2 * p - 3 * q)
+    size = max(np.abs(one).max(initial=1e-300) for one in (apart if isinstance(apart, tuple) else (apart,)))
+    both(together, apart, lambda p, q: np.testing.assert_allclose(p, q, rtol=0, atol=1e-10 * size))
+
+
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
+    """<dy, J v> = <J^T dy, v>, with J v by the complex step, away from kinks."""
+    layer, shape = data.draw(LAYERS[kind])
+    x = inputs(shape, seed, apart=True)
+    v = each(x, lambda one: array(seed + 7, *one.shape))
+    y, cache = layer.forward(x)
+    dy = array(seed + 8, *y.shape)
+    moved, _ = layer.forward(both(x, v, lambda a, b: a + 1e-30j * b))
+    Jv = moved.imag / 1e-30
+    assert np.isclose(dot(dy, Jv), dot(layer.backward(dy, cache), v), rtol=1e-9, atol=1e-9)
+
+
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_a_batch_is_its_pictures_one_by_one(kind, data, seed):
+    layer, shape = data.draw(LAYERS[kind])
+    x = inputs(shape, seed, batch=3)
+    y, cache = layer.forward(x)
+    dy = array(seed + 1, *y.shape)
+    dx = layer.backward(dy, cache)
+    for i in range(3):
+        alone, cache = layer.forward(each(x, lambda one, i=i: one[i : i + 1]))
+        checks.assert_close(y[i : i + 1], alone, 1e-12)
+        assert_close(each(dx, lambda one, i=i: one[i : i + 1]), layer.backward(dy[i : i + 1], cache), 1e-12)
+
+
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
+    layer, shape = data.draw(LAYERS[kind])
+    x = inputs(shape, seed)
+    y, cache = layer.forward(x)
+    dy = array(seed + 1, *y.shape)
+    dx = layer.backward(dy, cache)
+    for order in (np.asfortranarray, lambda a: a[::-1].copy()[::-1], lambda a: a.astype(">f8").astype("f8")):
+        xo, dyo = each(x, order), order(dy)
+        kept = each(xo, np.copy), dyo.copy()
+        yo, cache = layer.forward(xo)
+        checks.assert_close(yo, y, 1e-12)
+        assert_close(layer.backward(dyo, cache), dx, 1e-12)
+        both(xo, kept[0], np.testing.assert_array_equal)
+        np.testing.assert_array_equal(dyo, kept[1])
+    single = layer.map_arrays(lambda name, a: a.astype(np.float32))
+    y32, cache = single.forward(each(x, np.float32))
+    assert y32.dtype == np.float32
+    np.testing.assert_allclose(y32, y, rtol=0, atol=1e-3 * max(1, np.abs(y).max()))
+    each(single.backward(np.float32(dy), cache), lambda one: np.testing.assert_equal(one.dtype, np.float32))
+
+
+@given(data=st.data(), seed=seeds, down=st.integers(0, 3), right=st.integers(0, 3))
+def test_a_shift_of_the_picture_is_a_shift_of_what_is_made_of_it(data, seed, down, right):
+    """Under stride 1, and where no window looks over the edge."""
+    layer, shape = data.draw(conv() | depthwise() | pool(layers.MaxPool2d) | pool(layers.AvgPool2d))
+    layer = type(layer)(**{**vars(layer), "stride": 1, "padding": 0})
+    kernel = layer.kernel_size
+    shape = (shape[0], kernel[0] + 4, kernel[1] + 4)
+    large = array(seed, 1, shape[0], shape[1] + 3, shape[2] + 3)
+    whole = layer(large)
+    part = layer(large[:, :, down : down + shape[1], right : right + shape[2]])
+    np.testing.assert_allclose(
+        whole[:, :, down : down + part.shape[2], right : right + part.shape[3]], part, rtol=1e-10, atol=1e-12
+    )
+
+
+@given(data=st.data(), seed=seeds)
+def test_a_convolution_is_linear_in_its_weights_and_pictures(data, seed):
+    layer, shape = data.draw(conv() | depthwise())
+    x, z = array(seed, 1, *shape), array(seed + 1, 1, *shape)
+    zero = layer(np.zeros_like(x))
+    assert_close(layer(2 * x - z) - zero, 2 * (layer(x) - zero) - (layer(z) - zero), 1e-9)
+    y, cache = layer.forward(x)
+    dy = array(seed + 2, *y.shape)
+    dweight = layer.parameter_gradients(dy, cache)["weight"]
+    assert np.isclose(
+        dot(dy, y - zero), dot(dweight, layer.weight)
+    )  # Euler: y is of first order in the weights
+
+
+@given(data=st.data(), seed=seeds)
+def test_scatter_is_the_adjoint_of_gather(data, seed):
+    layer, (c, h, w) = data.draw(conv(groups=1))
+    kernel, stride = layer.kernel_size, layer.stride
+    h, w = h + kernel[0], w + kernel[1]
+    out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), kernel, stride, strict=True))
+    x, planes = array(seed, h, w, c), array(seed + 1, *kernel, c, *out)
+    seen = windows.gather(x, kernel, stride, out).transpose(2, 3, 4, 0, 1)
+    assert np.isclose(dot(seen, planes), dot(x, windows.scatter(planes, stride, (h, w))))
