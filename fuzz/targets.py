@@ -150,10 +150,10 @@ def _of_kind(kind):
 
 def _graphs():
     """Small ONNX graphs."""
-    import test_onnx
+    import onnx_files
 
-    good = [test_onnx.graph(*graph) for graph in test_onnx.LITTLE.values()]
-    return good + [data for data, _ in test_onnx.LIES.values()]
+    good = [onnx_files.graph(*graph) for graph in onnx_files.LITTLE.values()]
+    return good + [data for data, _ in onnx_files.LIES.values()]
 
 
 _folder = None

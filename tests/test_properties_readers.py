@@ -90,9 +90,9 @@ def _safetensors():
 
 
 def _onnx():
-    import test_onnx
+    import onnx_files
 
-    return test_onnx.graph(*test_onnx.LITTLE["MatMul and Add"])
+    return onnx_files.graph(*onnx_files.LITTLE["MatMul and Add"])
 
 
 # A file's bytes, and what reads {name: array} from it.

@@ -1,0 +1,62 @@
+"""Small ONNX graphs: what each operator becomes, equal to ONNX Runtime; and files that lie, refused in one line."""
+
+import checks
+import numpy as np
+import pytest
+from onnx_files import LIES, LITTLE, RELU, graph
+
+import npgrad
+from npgrad import WeightsError
+
+
+def read(data, tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(data)
+    return npgrad.load(path)
+
+
+def runtime(path, x):
+    """ONNX Runtime's output."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+@pytest.mark.parametrize("name", LITTLE)
+def test_little_graphs_are_those_of_the_runtime(name, tmp_path):
+    data = graph(*LITTLE[name])
+    model, x = read(data, tmp_path), np.random.default_rng(0).normal(size=(2, 2, 4, 4)).astype(np.float32)
+    checks.assert_close(model(x), runtime(data, x), 1e-6)
+
+
+def test_old_clips_have_their_bounds_as_attributes(tmp_path):
+    model = read(graph([("Clip", ["x"], "y", {"min": 0.0, "max": 6.0})], opset=6), tmp_path)
+    assert isinstance(model.layer("y"), npgrad.layers.ReLU6)
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_files_that_lie_are_refused_in_one_line(name, tmp_path):
+    data, message = LIES[name]
+    with pytest.raises(WeightsError, match=message) as caught:
+        read(data, tmp_path)
+    assert "net.onnx: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_no_cut_of_a_file_makes_another_network(tmp_path):
+    data, x = graph(*LITTLE["MatMul and Add"]), np.ones((1, 2, 4, 4), np.float32)
+    whole, refused = read(data, tmp_path)(x), 0
+    for length in range(len(data)):
+        try:
+            assert np.array_equal(read(data[:length], tmp_path)(x), whole)
+        except WeightsError:
+            refused += 1
+    assert refused > 0.95 * len(data)  # what is said after the graph can be missing
+
+
+def test_without_the_onnx_package_it_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    with pytest.raises(WeightsError, match=r"takes the onnx package: pip install 'npgrad\[onnx\]'"):
+        read(graph(RELU), tmp_path)
