@@ -5,9 +5,16 @@ The command prints that line and exits with 2; anything outside this family is a
 keeps its traceback.
 """
 
+import sys
+
+LONGEST = 800  # characters of a message
+
 
 class NpgradError(ValueError):
-    """The family: something that was handed in cannot be used, and the message says why."""
+    """The family: something that was handed in cannot be used, and the message says why, in one line."""
+
+    def __str__(self):
+        return one_line(ValueError.__str__(self))  # not the next class's: KeyError would print it quoted
 
 
 class WeightsError(NpgradError):
@@ -37,7 +44,23 @@ class TargetError(NpgradError, IndexError):
 class UnknownName(NpgradError, KeyError):
     """No layer, network or file goes by this name; the message lists the nearest ones."""
 
-    __str__ = ValueError.__str__  # KeyError would print the message quoted
+
+def one_line(text):
+    """`text` as one printable line: names in a file may be endless, break the line, or command a terminal.
+
+    >>> one_line("two\\nlines")
+    'two\\\\nlines'
+    """
+    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 200]} ... {text[-200:]}"
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def level_outside():
+    """For warnings.warn: the stacklevel of the first caller outside npgrad, the line that the warning is about."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("npgrad."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def unknown(kind, name, known):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from npgrad.errors import ImageError, InputError
-from npgrad.files import atomic_write, shown
+from npgrad.files import atomic_file, shown
 
 READ_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 WRITE_FORMATS = {
@@ -106,9 +106,17 @@ def _upright_rgb(image, name):
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
         4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270,
         7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
-    }.get(image.getexif().get(_EXIF_ORIENTATION))  # fmt: skip
+    }.get(_orientation(image))  # fmt: skip
     image = _rgb(image, name)
     return image if turn is None else image.transpose(turn)
+
+
+def _orientation(image):
+    """The way the picture lies, 1 to 8, as EXIF says; None where its EXIF is not there or cannot be read."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION)
+    except _DAMAGE:
+        return None
 
 
 def _check_size(size, name):
@@ -286,5 +294,5 @@ def save_png(image, path):
     image = _rgb(image, "image")
     # Of PNGs' nine levels the third takes a third of the time of the usual sixth, for files hardly larger.
     options = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}, "PNG": {"compress_level": 3}}
-    with atomic_write(path) as temporary:
-        image.save(temporary, WRITE_FORMATS[suffix], **options.get(WRITE_FORMATS[suffix], {}))
+    with atomic_file(path) as file:
+        image.save(file, WRITE_FORMATS[suffix], **options.get(WRITE_FORMATS[suffix], {}))

@@ -1,6 +1,7 @@
 """A network together with what belongs to it: classes, preprocessing, names."""
 
 import dataclasses
+import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import numpy as np
 from npgrad import config, parallel
 from npgrad.batch_tape import BatchTape
 from npgrad.classes import find_class
-from npgrad.errors import InputError, TooSmall, unknown
+from npgrad.errors import InputError, TooSmall, level_outside, unknown
 from npgrad.images import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
@@ -42,6 +43,11 @@ class Model:
             object.__setattr__(self, "network", Sequential({"layer": self.network}))
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        for name in (*self.layer_names(), *(self.classes or ())):
+            if not name.isprintable():  # names are printed; those in a file could command a terminal
+                raise InputError(
+                    f"names of layers and classes: expected printable characters, found {name!r}"
+                )
         if self.preprocessing is None:
             object.__setattr__(self, "preprocessing", Preprocessing())
 
@@ -101,8 +107,8 @@ class Model:
         ]
 
     def class_name(self, index):
-        """The name of a class, or "class 17" where the network has no names."""
-        return self.classes[index] if self.classes else f"class {index}"
+        """The name of a class, or "class 17" where there is no name for it."""
+        return self.classes[index] if index < len(self.classes or ()) else f"class {index}"
 
     def class_index(self, target):
         """The index of a class given by index or name; TargetError or UnknownName says what is wrong."""
@@ -194,19 +200,23 @@ def walk_layers(layer, prefix=""):
 
 def check_input(x):
     """x as an array that the layers can work on, or one clear line that says why not."""
-    x = np.asarray(x)
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        raise InputError("input: expected an array of floats, found rows of different lengths") from None
     if x.dtype.kind not in "fc":
         raise InputError(
             f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from pictures"
         )
-    if x.ndim == 0 or len(x) == 0:
+    if x.ndim == 0 or x.size == 0:
         raise InputError(f"input: expected at least one picture, found shape {x.shape}")
     if not np.isfinite(x).all():
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
-    if x.dtype.kind == "f" and x.min() >= 0 and x.max() > 20:
+    ours = threading.current_thread().name.startswith("npgrad")  # whoever gave us this part has said it
+    if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
+        # always in the same words: Python shows a warning of a line only once
         warnings.warn(
-            f"the input goes from {x.min():.0f} to {x.max():.0f}, as pixels do; "
-            "the network expects what model.preprocess gives",
-            stacklevel=3,
+            "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",
+            stacklevel=level_outside(),
         )
     return x.astype(x.dtype.newbyteorder("="), copy=False)

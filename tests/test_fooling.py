@@ -238,7 +238,7 @@ REFUSED = [
     ({"target": "cat"}, UnknownName, "cat"),
     ({"max_iter": -1}, InputError, "max_iter: expected a whole number >= 0, found -1"),
     ({"max_iter": 2.5}, InputError, "max_iter: expected a whole number >= 0, found 2.5"),
-    ({"learning_rate": -1}, InputError, "lr: expected a number >= 0, found -1"),
+    ({"learning_rate": -1}, InputError, "learning_rate: expected a number >= 0, found -1"),
     ({"margin": np.nan}, InputError, "margin: expected a number >= 0, found nan"),
     ({"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one picture (1, C, H, W), found shape (2, 3, 12, 12)"),
     ({"x": np.zeros((3, 12, 12))}, InputError, "x: expected one picture (1, C, H, W), found shape (3, 12, 12)"),

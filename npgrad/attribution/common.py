@@ -1,13 +1,12 @@
 """What attributions share: which class is asked about, the seed of its score, and batches that fit into memory."""
 
-import sys
 import warnings
 
 import numpy as np
 
 from npgrad import parallel
 from npgrad.classes import find_class
-from npgrad.errors import InputError, TargetError
+from npgrad.errors import InputError, TargetError, level_outside
 from npgrad.layers import Fire
 from npgrad.model import check_input
 
@@ -65,16 +64,8 @@ def warn_if_dead(model, logits, targets):
         names = ", ".join(model.class_name(targets[i]) for i in dead[:3])
         warnings.warn(
             f"the score of {names} is exactly 0 (the network's final ReLU is shut), so its gradient is 0 everywhere",
-            stacklevel=_level_outside(),
+            stacklevel=level_outside(),
         )
-
-
-def _level_outside():
-    """The stacklevel of the first caller outside npgrad: the line that the warning is about."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").startswith("npgrad."):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):

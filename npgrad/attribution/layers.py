@@ -14,6 +14,7 @@ from npgrad.attribution.copies import begin, each, full_baseline, whole_number
 from npgrad.attribution.integrated_gradients import quadrature
 from npgrad.attribution.maps import part_of, weighted_sum
 from npgrad.attribution.surgery import onward, run_to
+from npgrad.model import check_input
 
 
 class LayerView(NamedTuple):
@@ -142,7 +143,7 @@ def on_the_way(model, x, targets, layer, baseline, nodes, size, progress):
 
 def layer_name(model, x, layer=None):
     """The own name of `layer`, or of the default."""
-    return cam_layer(model, None if layer else model.forward(x[:1]), layer)
+    return cam_layer(model, None if layer else model.forward(check_input(x)[:1]), layer)
 
 
 def _view(y, dy):

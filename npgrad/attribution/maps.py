@@ -6,6 +6,7 @@ from npgrad.attribution.common import by_parts, cam_layer
 from npgrad.attribution.resize import resize_map
 from npgrad.attribution.surgery import run_to
 from npgrad.errors import InputError
+from npgrad.model import check_input
 
 
 def activation_and_gradient(model, x, target=None, layer=None):
@@ -37,7 +38,7 @@ def map_layer(model, x, layer=None):
     """The own name of `layer`, or of the default for maps; refused if its output has no extent."""
     if layer is not None:
         model.resolve(layer)
-    tape = run_to(model, x[:1], layer)
+    tape = run_to(model, check_input(x)[:1], layer)
     layer = cam_layer(model, tape, layer)
     expect_extent(layer, tape[layer])
     return layer

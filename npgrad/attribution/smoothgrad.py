@@ -109,6 +109,8 @@ def _wrapped(method, options, size, n, batch_size, rng):
         return _gradient, {"size": size, **options}, max(1, size // n)
     if isinstance(method, str):
         method = _by_name(method)
+    if not callable(method):
+        raise InputError(f"method: expected a function (model, x, target) or its name, found {method!r:.60}")
     taken = inspect.signature(method).parameters
     own = {"batch_size": batch_size, "rng": rng}
     return method, {**{key: own[key] for key in own if key in taken}, **options}, 1

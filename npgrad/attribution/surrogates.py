@@ -52,7 +52,7 @@ def lime(
         raise InputError(f"distance: expected one of {', '.join(_DISTANCES)}; found {distance!r}")
     if penalty not in _PENALTIES:
         raise InputError(f"penalty: expected one of {', '.join(_PENALTIES)}; found {penalty!r}")
-    if not kernel_width > 0:
+    if not not_negative(kernel_width, "kernel_width") > 0:
         raise InputError(f"kernel_width: expected more than 0, found {kernel_width}")
     not_negative(alpha, "alpha")
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)

@@ -76,14 +76,21 @@ def table(rows, right=()):
 
 
 def progress_bar(title, unit="B"):
-    """A callback (done, total) that draws a progress bar on stderr, and its `close`."""
+    """A callback (done, total) that draws a progress bar on stderr, from its first call on, and its `close`."""
     from tqdm import tqdm
 
-    bar = tqdm(desc=title, unit=unit, unit_scale=True, leave=False)
+    bar = None
 
     def update(done, total):
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(desc=title, unit=unit, unit_scale=True, leave=False)
         bar.total = total
         bar.update(done - bar.n)
 
-    update.close = bar.close
+    def close():
+        if bar is not None:
+            bar.close()
+
+    update.close = close
     return update

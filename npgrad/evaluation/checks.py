@@ -17,6 +17,12 @@ def begin(model, x, target, batch_size=None):
     return x, logits, resolve_targets(model, logits, target), size
 
 
+def expect_function(method):
+    """Refuse a `method` that cannot be called."""
+    if not callable(method):
+        raise InputError(f"method: expected a function (model, x, target), found {method!r:.60}")
+
+
 def pixel_map(attribution, size=None):
     """An attribution as one number a pixel, (N, H, W) float64: channels are summed.
 

@@ -8,7 +8,7 @@ import numpy as np
 from npgrad.attribution.common import batches, scores
 from npgrad.attribution.copies import generator, not_negative, whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation.checks import begin
+from npgrad.evaluation.checks import begin, expect_function
 
 
 def infidelity(
@@ -63,6 +63,7 @@ def sensitivity_max(
 
     radius: a number; or a function (x, rng) -> e of x's shape.
     """
+    expect_function(method)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     if not callable(radius):
         not_negative(radius, "radius")

@@ -12,7 +12,7 @@ import numpy as np
 from npgrad.attribution.common import scores
 from npgrad.attribution.copies import generator
 from npgrad.errors import InputError
-from npgrad.evaluation.checks import begin
+from npgrad.evaluation.checks import begin, expect_function
 from npgrad.layers.base import he_normal
 
 
@@ -31,15 +31,17 @@ class Randomisation:
 
     def __str__(self):
         rows = zip(self.layers, self.spearman.mean(axis=1), self.ssim.mean(axis=1), strict=True)
-        return "\n".join(["layer       spearman  ssim"] + [f"{a:<12}{b:8.3f}{c:6.2f}" for a, b, c in rows])
+        width = max(12, *(len(name) + 2 for name in self.layers))
+        lines = [f"{name:<{width}}{rank:8.3f}{like:6.2f}" for name, rank, like in rows]
+        return "\n".join([f"{'layer':<{width}}spearman  ssim", *lines])
 
 
 def randomisation(model, x, method, target=None, layers=None, rng=0, progress=None, **options):
     """Cascading randomisation : a Randomisation; the model itself is untouched.
 
-    From the top of the network down, the weights of one layer more are drawn anew (He normal, biases 0), and
-    method(model, x, targets, **options) is compared with what it gave for the original network. The targets
-    stay those of the original.
+    From the top of the network down, the weights of one layer more are drawn anew (He normal, biases 0; a BatchNorm
+    is the identity again, its statistics included), and method(model, x, targets, **options) is compared with what it
+    gave for the original network. The targets stay those of the original.
 
     layers: the names to go through, in order; a composite's name means all its parts. None: the network's own
     parts that have weights, from the last to the first. Where the score's final ReLU is shut by the random
@@ -47,6 +49,7 @@ def randomisation(model, x, method, target=None, layers=None, rng=0, progress=No
     else there would be nothing to compare.
     """
     rng = generator(rng)
+    expect_function(method)
     x, _, targets, _ = begin(model, x, target)
     layers = _top_down(model) if layers is None else [model.resolve(name) for name in layers]
     if not layers:
@@ -55,9 +58,10 @@ def randomisation(model, x, method, target=None, layers=None, rng=0, progress=No
     maps, changed = [first], model
     for k, layer in enumerate(layers):
         changed = _drawn_anew(changed, layer, rng)
-        changed = _opened(changed, layers[0], x, targets)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="the score of")  # it is compared as what it is: zeros
+            warnings.filterwarnings("ignore", message="the input goes up")  # and this has been said
+            changed = _opened(changed, layers[0], x, targets)
             maps.append(_magnitude(method(changed, x, targets, **options)))
         if progress is not None:
             progress(k + 1, len(layers))
@@ -122,7 +126,9 @@ def _top_down(model):
 
 
 def _parameters_of(model, layer):
-    return {name: array for name, array in model.parameters().items() if name.startswith(f"{layer}.")}
+    """What a layer has learnt: its parameters, and BatchNorm's statistics."""
+    learnt = model.network.arrays(buffers=True)
+    return {name: array for name, array in learnt.items() if name.startswith(f"{layer}.")}
 
 
 def _drawn_anew(model, layer, rng):
@@ -134,9 +140,9 @@ def _drawn_anew(model, layer, rng):
 
 
 def _fresh(name, array, rng):
-    if name.endswith("bias"):
+    if name.endswith(("bias", "running_mean")):
         return np.zeros_like(array)
-    if array.ndim == 1:  # BatchNorm's scale
+    if array.ndim == 1:  # BatchNorm's scale and variance
         return np.ones_like(array)
     return he_normal(array.shape, rng, array.dtype)
 

@@ -50,6 +50,8 @@ def read(path):
     if not tensors:
         raise WeightsError(f"{name}: expected the tensors of a network, found none")
     for key, tensor in tensors.items():
+        if tensor.dtype.kind == "c":
+            raise WeightsError(f"{name}: tensor {key!r}: expected real numbers, found {tensor.dtype}")
         if not np.isfinite(tensor).all():
             raise WeightsError(f"{name}: tensor {key!r}: expected finite numbers, found NaN or Inf")
     return Contents(path, format_, tensors, details, hashlib.sha256(data).hexdigest(), len(data))
@@ -73,7 +75,7 @@ def read_regular_file(path, name, look=None):
             if look is not None:
                 look(file.read(sniff.HEAD))
                 file.seek(0)
-            return file.read(MAX_SIZE)
+            return file.read(status.st_size)  # a larger number would be allocated at once
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from error
 

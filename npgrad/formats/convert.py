@@ -44,7 +44,9 @@ def convert(path, labels=None, architecture=None, source=None):
     _check_options(model, contents.details, name)
     # torch counts BatchNorm's training passes; nothing needs it
     tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
-    tensors = _renamed(tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name)
+    tensors = _renamed(
+        tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name
+    )
     expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
     if from_caffe:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from npgrad.errors import NpgradError, WeightsError
-from npgrad.files import atomic_write, shown
+from npgrad.files import atomic_write, ctrl_c_later, shown
 from npgrad.formats import read_regular_file
 
 VERSION = 1
@@ -50,7 +50,7 @@ def to_bytes(model):
         metadata["network"] = structure.describe(model.network)
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", userblock_size=HEADER) as file:
+    with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
         file.create_dataset("metadata", data=np.frombuffer(text, np.uint8), track_times=False)
         group = file.create_group("arrays", track_times=False)
         for name, array in model.network.arrays(buffers=True).items():
@@ -73,7 +73,7 @@ def from_bytes(data, name):
     import h5py
 
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+        with ctrl_c_later(), h5py.File(io.BytesIO(data), "r") as file:
             return _read(file, len(data), name)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, NpgradError):

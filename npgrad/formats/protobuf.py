@@ -24,7 +24,7 @@ FIXED = {DOUBLE: "<f8", FLOAT: "<f4"}
 
 # A whole network has some thousands of fields besides its numbers. The bound keeps a file of nothing but tiny
 # fields from keeping the reader busy for minutes.
-MAX_FIELDS = 50_000
+MAX_FIELDS = 20_000
 
 PAST_THE_END = "a number goes on past its end (cut off?)"
 

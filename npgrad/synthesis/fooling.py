@@ -65,7 +65,7 @@ def make_fooling_image(
     """
     x, target = one_picture(x), model.class_index(target)
     whole_number(max_iter, "max_iter", 0), not_negative(margin, "margin")
-    ascent = NormalizedAscent(learning_rate)
+    ascent = NormalizedAscent(not_negative(learning_rate, "learning_rate"))
     limits = picture_limits(model, x) if clip else None
     settings = {
         "make": "fooling",
