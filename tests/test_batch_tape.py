@@ -119,3 +119,16 @@ def test_seeds_that_do_not_fit(model, x, seed):
         tape.backward({"fire4": tape["fire4"][:2]})
     with pytest.raises(InputError, match="expected numbers"):
         tape.parameter_gradients(np.full((5, 5), "a"))
+
+
+def test_a_rule_that_speaks_of_the_whole_batch_leads_to_any_layer(model, x, seed):
+    def halved(record, dy):
+        assert len(dy) == 5
+        return dy * (record.x > 0) / 2
+
+    tape, whole = model.forward(x), model.forward(x, whole=True)
+    found = tape.backward(seed, rules={ReLU: halved}, at=("fire3", "conv1"))
+    expected = whole.backward(seed, rules={ReLU: halved}, at=("fire3", "conv1"))
+    assert list(found) == ["fire3", "conv1"]
+    for name in found:
+        assert_close(found[name], expected[name], 1e-12)
