@@ -66,8 +66,8 @@ def takes(name, option):
 def defaults(name, model, x):
     """What a shell cannot give: segments of the photo, a set of baselines, LRP's rules by the layers' position.
 
-    And a layer in the middle for internal_influence: behind the last fire comes nothing but a 1x1
-    convolution and a mean, so there the gradient alone is the same almost everywhere.
+    And a layer in the middle for internal_influence: behind the last fire or block comes hardly more than a
+    mean, so there the gradient alone is the same almost everywhere.
     """
     import numpy as np
 
@@ -78,8 +78,11 @@ def defaults(name, model, x):
     if name == "internal_influence":
         from npgrad.layers import Fire
 
+        parts, tape = model.network.parts(), model.forward(x[:1])
         fires = [key for key in model.layer_names() if isinstance(model.layer(key), Fire)]
-        return {"layer": fires[(len(fires) - 1) // 2]} if fires else {}
+        wide = [key for key in parts if tape[key].ndim == 4 and max(tape[key].shape[2:]) > 1]
+        middle = fires or wide
+        return {"layer": middle[(len(middle) - 1) // 2]} if middle else {}
     if name == "feature_ablation":
         from npgrad.attribution.segments import superpixels
 

@@ -38,9 +38,15 @@ def summarise(model, size=None):
             record.y.shape[1:],
             sum(array.size for array in record.layer.arrays().values()),
             sum(row.multiply_adds for row in leaves) if composite else _multiply_adds(record),
-            sum(row.memory for row in leaves) + record.y.nbytes if composite else record.y.nbytes,
+            _memory(record, leaves, tape) if composite else record.y.nbytes,
         )
     return list(rows.values())
+
+
+def _memory(record, leaves, tape):
+    """A composite's bytes: what its parts put out, and its own output where that is not the last part's."""
+    own = 0 if any(tape[row.name] is record.y for row in leaves) else record.y.nbytes
+    return own + sum(row.memory for row in leaves)
 
 
 def totals(model, rows):

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Turn somebody else's weights file into npgrad's .h5: torch .pth (both containers), .caffemodel, Deep Compression
 .net, .npz, .safetensors or .onnx. What the file is and which network it holds (SqueezeNet, AlexNet, VGG, ResNet,
-MobileNetV2; from .onnx, any that npgrad has the layers for) is recognised by its content; nothing in it is ever run, and
-neither torch nor Caffe is needed."""
+MobileNetV2; from .onnx, any that npgrad has the layers for) is recognised by its content; nothing in it is ever run,
+and neither torch nor Caffe is needed."""
 
 import argparse
 import sys
@@ -36,6 +36,9 @@ def main(argv=None):
     except NpgradError as error:
         print(f"convert_weights: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("convert_weights: interrupted", file=sys.stderr)
+        return 130
     print(f"{args.input} ({model.source['format']}) -> {args.output}: {model!r}")
     return 0
 

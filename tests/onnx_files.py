@@ -95,7 +95,17 @@ LIES = {
     "infinity": (graph(CONV, [constant("w", np.full((3, 2, 3, 3), np.inf))]), "expected finite numbers"),
     "words": (graph(CONV, [helper.make_tensor("w", TensorProto.STRING, [1], [b"a"])]), "found STRING"),
     "a type that is none": (graph(CONV, [TensorProto(name="w", data_type=49, dims=[1])]), "found type 49"),  # fuzzed
+    "numbers of another type": (
+        graph(CONV, [TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1, 1], int32_data=[1])]),
+        "has 1 numbers, found 0",
+    ),  # fuzzed
     "115 dimensions": (graph(CONV, [declared(*[1] * 115, raw=b"\0" * 4)]), "expected a shape"),  # fuzzed
+    "an identity of nothing": (
+        graph([("Identity", [], "i"), ("Relu", ["x"], "y")]), "expected one input, found \\[\\]"),  # fuzzed
+    "an identity of two": (
+        graph([("Identity", ["x", "x"], "i"), ("Relu", ["i"], "y")]), "expected one input, found .'x', 'x'"),  # fuzzed
+    "an identity of an input left out": (
+        graph([("Identity", [""], "i"), ("Relu", ["x"], "y")]), "expected one input, found .''"),
     "a weight twice": (graph(CONV, [W, W]), "tensor 'w' stands there twice"),
     "an operator that is missing": (
         graph([("Relu", ["x"], "r"), ("LSTM", ["r"], "y")]), "node 'y': the operator LSTM is not among those"),

@@ -7,11 +7,13 @@ ways adds up. A sum in a composite must be an Add: through plain NumPy in its fo
 composite's own backward, that is as gradients do.
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from npgrad.attribution.common import cam_layer, resolve_targets, seed_at, warn_if_dead
 from npgrad.attribution.deep_lift import refuse_unknown_layers, with_defaults
-from npgrad.attribution.lrp_rules import Epsilon, Gamma, Rule, ZBox, own_backward, pass_through
+from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
 from npgrad.errors import InputError
 from npgrad.layers import (
     AdaptiveAvgPool2d,
@@ -24,9 +26,12 @@ from npgrad.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    Graph,
     Linear,
     MaxPool2d,
     ReLU,
+    Residual,
+    Sequential,
     Softmax,
 )
 from npgrad.model import walk_layers
@@ -79,7 +84,8 @@ def composite_by_position(model, gamma=0.25, relative=0.25):
     Of the layers with weights, in the order of running: at the first z-box, with the range of pixels; in the
     lower half LRP-gamma, which smooths; in the upper half LRP-epsilon with `relative` times the root mean
     square of z, which takes out noise; at the last LRP-0, which is faithful. Kohlbrenner et al. 2020 found
-    such composites to agree best with where the objects are.
+    such composites to agree best with where the objects are. A BatchNorm and the convolution before it count as
+    one layer (`Merged`).
     """
     names = [name for name, layer in walk_layers(model.network) if isinstance(layer, (Conv2d, Linear))]
     if not names:
@@ -87,8 +93,12 @@ def composite_by_position(model, gamma=0.25, relative=0.25):
     first, *between, last = names if len(names) > 1 else (names[0], names[0])
     half = len(between) // 2
     rules = {last: Epsilon(), first: _pixel_box(model)}
-    rules.update({name: Gamma(gamma) for name in between[:half]})
+    rules.update({name: Gamma(gamma, signed=True) for name in between[:half]})
     rules.update({name: Epsilon(relative=relative) for name in between[half:]})
+    for chain in _chains(model.network):
+        for (name, layer), (after, norm) in pairwise(chain):
+            if isinstance(layer, Conv2d) and isinstance(norm, BatchNorm2d):
+                rules[name], rules[after] = Merged(rules[name], norm), pass_through
     return rules
 
 
@@ -102,6 +112,30 @@ def _relevance(model, x, target, layer, rules):
     layer = cam_layer(model, tape, layer)
     start = seed_at(tape.output, targets) * tape.output
     return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
+
+
+def _chains(layer, prefix=""):
+    """Lists of (name, layer), in each of which nothing but the next layer takes a layer's output."""
+    if isinstance(layer, Sequential):
+        chains = [list(layer.parts())]
+    elif isinstance(layer, Residual):
+        chains = [list(layer.branch), list(layer.shortcut)]
+    elif isinstance(layer, Graph):
+        sources = {
+            name: source if isinstance(source, tuple) else (source,)
+            for name, (_, source) in layer.nodes.items()
+        }
+        used = [source for several in sources.values() for source in several]
+        chains = [
+            [s[0], name] for name, s in sources.items() if s[0] != INPUT and used.count(s[0]) == len(s) == 1
+        ]
+    else:
+        return
+    parts = layer.parts()
+    for chain in chains:
+        yield [(f"{prefix}{name}", parts[name]) for name in chain]
+    for name, part in parts.items():
+        yield from _chains(part, f"{prefix}{name}.")
 
 
 def _by_type(rules):

@@ -17,6 +17,7 @@ References
         Pattern Recognition 65.
     Montavon et al. 2019: Layer-wise relevance propagation: an overview. In: Explainable AI, LNCS 11700,
         chapter 10.
+    Andeol et al. 2021: Learning domain invariant representations by joint Wasserstein distance minimization.
     Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what machines really learn. Nature
         Communications 10.
 """
@@ -28,7 +29,7 @@ import numpy as np
 
 from npgrad.attribution.copies import not_negative
 from npgrad.errors import InputError
-from npgrad.layers import Conv2d, Linear
+from npgrad.layers import BatchNorm2d, Conv2d, Linear
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,37 @@ class Gamma(Rule):
 
     It favours what speaks for the output. For x >= 0, which is what ReLUs give. The bias counts as it is, as
     in Captum (the paper's sum has it among the weights); with `bias=False` it does not count.
+
+    signed: favour what has the sign of the output, x_i w_ik + gamma * (x_i w_ik)+ where the sum is positive, and
+    with ()- where it is negative (Andeol et al. 2021). For x >= 0 and positive outputs this is the same, and for
+    any others the sum cannot come near 0 and blow relevance up.
     """
 
     gamma: float = 0.25
     bias: bool = True
+    signed: bool = False
 
     def __call__(self, record, relevance):
         layer = _weighted(self, record)
-        weight = layer.weight + self.gamma * np.maximum(layer.weight, 0)
-        part = replace(layer, weight=weight, bias=layer.bias if self.bias else None)
+        layer = layer if self.bias else replace(layer, bias=None)
+        if self.signed and ((record.x < 0).any() or relevance[record.y <= 0].any()):
+            return self._signed(record, layer, relevance)
+        part = replace(layer, weight=layer.weight + self.gamma * np.maximum(layer.weight, 0))
         return _share_out(relevance, [(record.x, part)], self.epsilon)
+
+    def _signed(self, record, layer, relevance):
+        """The outputs of one sign after those of the other."""
+        x, z, dx = record.x, layer.forward(record.x)[0], 0
+        for sign in (1, -1):
+            favoured = [
+                (
+                    self.gamma * _part(x, own),
+                    replace(layer, weight=_part(layer.weight, sign * own), bias=None),
+                )
+                for own in (1, -1)
+            ]
+            dx = dx + _share_out(np.where(sign * z > 0, relevance, 0), [(x, layer), *favoured], self.epsilon)
+        return dx
 
 
 @dataclass(frozen=True)
@@ -184,6 +206,25 @@ class Flat(Rule):
         layer = _weighted(self, record)
         part = replace(layer, weight=np.ones_like(layer.weight), bias=None)
         return _share_out(relevance, [(np.ones_like(record.x), part)], self.epsilon)
+
+
+@dataclass(frozen=True, eq=False)
+class Merged(Rule):
+    """`rule` for a convolution and the BatchNorm after it taken as the one convolution that they are.
+
+    A convolution's output is not yet what a ReLU looks at: it can be near 0 where the BatchNorm's is not. So a rule
+    that favours a sign belongs to the two together. The BatchNorm itself passes relevance through.
+    """
+
+    rule: Rule
+    norm: BatchNorm2d
+
+    def __call__(self, record, relevance):
+        layer, norm = _weighted(self, record), self.norm
+        scale = norm.weight / np.sqrt(norm.running_var + norm.eps)
+        shift = norm.bias + scale * ((0 if layer.bias is None else layer.bias) - norm.running_mean)
+        layer = replace(layer, weight=scale.reshape(-1, 1, 1, 1) * layer.weight, bias=shift)
+        return self.rule(replace(record, layer=layer, y=norm(record.y)), relevance)
 
 
 def pass_through(record, relevance):

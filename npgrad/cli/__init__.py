@@ -27,6 +27,7 @@ from npgrad.cli import (
     weights,
 )
 from npgrad.errors import NpgradError
+from npgrad.files import reason
 
 COMMANDS = {
     "demo": demo,
@@ -70,7 +71,9 @@ def main(argv=None):
     with warnings.catch_warnings():
         warnings.showwarning = _one_line
         try:
-            return COMMANDS[args.command].run(args) or 0
+            code = COMMANDS[args.command].run(args) or 0
+            print(end="", flush=True)  # now, while a full disk behind stdout can still be told of
+            return code
         except NpgradError as error:
             print(f"npgrad: {error}", file=sys.stderr)
             return 2
@@ -78,9 +81,28 @@ def main(argv=None):
             print("npgrad: interrupted", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # whoever read stdout (head, say) has enough; nothing more may be written to it at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _close_stdout()  # whoever reads it (head, say) has enough
             return 0
+        except OSError as error:
+            if not _stdout_is_full():
+                raise
+            _close_stdout()
+            print(f"npgrad: stdout: cannot be written: {reason(error)}", file=sys.stderr)
+            return 2
+
+
+def _stdout_is_full():
+    """Whether it was stdout that an OSError came from: then it comes again."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def _close_stdout():
+    """Nothing more is written to it, not even what is left at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser():

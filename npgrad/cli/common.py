@@ -11,7 +11,7 @@ def add_weights(parser):
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="a weights file (.h5), or a name that `npgrad weights list` shows; default: the bundled network",
+        help="a weights file (.h5, .onnx), or a name that `npgrad weights list` shows; default: the bundled network",
     )
 
 

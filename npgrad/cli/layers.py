@@ -39,9 +39,12 @@ def run(args):
         return print_json({"layers": layers, "total": total})
     lines = [["layer", "type", "output", "parameters", "multiply-adds", "activations"]]
     for row in rows:
+        inside = sum(
+            row.name.startswith(f"{other.name}.") for other in rows
+        )  # composites; a dot alone is no sign
         lines.append(
             [
-                "  " * row.name.count(".") + row.name,
+                "  " * inside + row.name,
                 row.kind,
                 " x ".join(map(str, row.shape)),
                 f"{row.parameters:,}" if row.parameters else "",

@@ -1,7 +1,8 @@
 """Paint a picture in the style of another (Gatys, Ecker, Bethge 2016).
 
-A preset holds the weights that suit one painting; each of them can be given by itself. They are the homework's but for
-one: total variation counts ten times as much, or a fine grid is left in even parts."""
+A preset holds the layers of one network and the weights that suit one painting; each of them can be given by itself.
+Those for SqueezeNet are the homework's but for one: total variation counts ten times as much, or a fine grid is left in
+even parts."""
 
 from pathlib import Path
 
@@ -15,7 +16,8 @@ EXAMPLES = """examples:
   npgrad style town.jpg the_scream.jpg --preset the_scream --weights squeezenet1_1.h5 --animate town.gif
   npgrad style town.jpg night.jpg muse.jpg --blend 2,1 --original-colors --weights squeezenet1_1.h5 -o both.png
   npgrad style town.jpg night.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5"""
+  npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5
+  npgrad style town.jpg night.jpg --weights vgg19 --preset gatys --optimizer lbfgs"""
 
 # With the homework's weight, 200 steps leave a grid of 18/255 in starry_night's sky; with ten times that, 4/255.
 SMOOTHER = 10
@@ -29,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="composition_vii, the_scream, starry_night (the default) or inversion",
+        help="composition_vii, the_scream, starry_night (the default) or inversion, for SqueezeNet; gatys, for VGG-19",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--size", type=whole_number(1), metavar="PX", help="the result's shorter side (192)")

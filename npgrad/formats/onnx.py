@@ -145,7 +145,9 @@ class _Reading:
         ]
         if missing:
             raise WeightsError(f"node {label}: takes {missing[0][:60]!r}, which nothing before it makes")
-        if proto.op_type == "Identity" and len(proto.input) == 1:
+        if proto.op_type == "Identity":
+            if len(proto.input) != 1 or not proto.input[0]:
+                raise WeightsError(f"node {label}: expected one input, found {list(proto.input)[:4]}")
             self._rename(proto.input[0], output)
             return
         if name in self.nodes or name == "input":
@@ -249,8 +251,10 @@ def _array(tensor):
     if len(tensor.dims) > MOST_DIMENSIONS or any(side < 0 for side in tensor.dims):
         raise WeightsError(f"{label}: expected a shape, found {list(tensor.dims)[:6]}")
     count = math.prod(tensor.dims)
-    fields = (tensor.float_data, tensor.double_data, tensor.int32_data, tensor.int64_data)
-    stored = len(tensor.raw_data) / np.dtype(dtype).itemsize if tensor.raw_data else max(map(len, fields))
+    field = {"float32": tensor.float_data, "float64": tensor.double_data, "int64": tensor.int64_data}.get(
+        dtype, tensor.int32_data
+    )
+    stored = len(tensor.raw_data) / np.dtype(dtype).itemsize if tensor.raw_data else len(field)
     if stored != count:
         raise WeightsError(f"{label}: shape {list(tensor.dims)[:6]} has {count} numbers, found {stored:g}")
     array = onnx.numpy_helper.to_array(tensor)

@@ -73,8 +73,9 @@ class BatchNorm2d(Layer):
             mean, var, batch = self.running_mean, self.running_var, None
         scale = 1 / np.sqrt(var + self.eps)
         slope = self.weight * scale  # y = slope * x + (bias - slope * mean)
+        shift = _channels(self.bias - slope * mean)
         y = x * _channels(slope)
-        y += _channels(self.bias - slope * mean)
+        y = np.add(y, shift, out=None if np.iscomplexobj(shift) else y)
         return y, (x, mean, scale, batch)
 
     def backward(self, dy, cache):

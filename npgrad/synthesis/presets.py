@@ -1,4 +1,5 @@
-"""The homework's settings for style transfer, by the painting that each is meant for, as keywords of `style_transfer`.
+"""Settings for style transfer, as keywords of `style_transfer`: the homework's for SqueezeNet, by the painting that
+each is meant for, and "gatys" for VGG-19.
 
 The course gives layers by their numbers in torchvision's SqueezeNet 1.1; by these names 1.0 has them, too. The
 weights suit networks whose activations are as large as torchvision's, and pictures of 192 px. The content loss and
@@ -46,6 +47,21 @@ PRESETS = {
         "style_weights": (0, 0, 0, 0),
         "tv_weight": 2e-2,
     },
+    # Gatys, Ecker, Bethge 2016, with alpha/beta = 1e-3 as the authors' own program counts it, by means over entries
+    # in place of the paper's sums: mean (F - P)^2 for the content, and at a style layer of C channels
+    #     beta / C^2 * mean over C x C of (difference of G/(H*W))^2  =  beta / C^2 * sum (difference of G/(C*H*W))^2,
+    # the sum being `style_loss`. All times the 512*24*24 values that conv4_2 has at 192 px, which makes the content
+    # weight 1. (By the formulas as printed, content = sum/2 and E = sum/4 at five layers, it would be 1 to 100 at
+    # each, and the picture stays the photo that it was.) The paper has no total variation.
+    "gatys": {
+        "content_layer": "conv4_2",
+        "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
+        "image_size": TUNED_FOR,
+        "style_size": TUNED_FOR,
+        "content_weight": 1.0,
+        "style_weights": tuple(1e3 * 512 * 24 * 24 / c**2 for c in (64, 128, 256, 512, 512)),
+        "tv_weight": 0.0,
+    },
 }
 DEFAULT = "starry_night"
 
@@ -65,6 +81,8 @@ def growth(size):
 
 def weights_by_layer(model, layers, weights):
     """{layer's own name: weight} for style_layers and style_weights; layers named twice count twice."""
+    if not isinstance(layers, (str, list, tuple)):
+        raise InputError(f"style_layers: expected names of layers, found {layers!r:.60}")
     layers = (layers,) if isinstance(layers, str) else tuple(layers)
     weights = tuple(weights) if np.ndim(weights) else (weights,)
     if len(weights) != len(layers):

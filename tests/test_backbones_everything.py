@@ -1,0 +1,395 @@
+"""Whatever works on SqueezeNet works on the other networks: every attribution, picture and measure."""
+
+import inspect
+
+import backbones
+import checks
+import numpy as np
+import pytest
+
+import npgrad
+from npgrad import attribution, evaluation, synthesis
+from npgrad.attribution.common import cam_layer
+from npgrad.attribution.copies import gradient_of_scores
+from npgrad.attribution.narrow import narrowed
+from npgrad.attribution.patches import Rescoring
+from npgrad.cli import main
+from npgrad.cli.methods import METHODS
+from npgrad.layers import (
+    Add,
+    BatchNorm2d,
+    Clip,
+    Concat,
+    Conv2d,
+    GlobalAvgPool2d,
+    Graph,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    ReLU6,
+    Residual,
+)
+from npgrad.models import alexnet, mobilenet_v2, resnet18
+
+SIDE = {"alexnet": 63}
+TARGETS = [1, 3]
+
+
+def graph(classes=5):
+    """A network as ONNX files have them: forks, a sum and a concatenation, names with slashes."""
+    rng = np.random.default_rng(0)
+    norm = BatchNorm2d(*(rng.uniform(0.5, 1.5, 8).astype(np.float32) for _ in range(4)))
+    return npgrad.Model(
+        Graph(
+            {
+                "/conv1": (Conv2d.init(3, 8, 3, stride=2, padding=1, rng=1), "input"),
+                "/bn1": (norm, "/conv1"),
+                "/relu1": (ReLU(), "/bn1"),
+                "/left": (Conv2d.init(8, 8, 1, rng=2), "/relu1"),
+                "/right": (Conv2d.init(8, 8, 3, padding=1, groups=2, rng=3), "/relu1"),
+                "/sum": (Add(), ("/left", "/right")),
+                "/relu6": (ReLU6(), "/sum"),
+                "/both": (Concat(), ("/relu6", "/relu1")),
+                "/pool": (MaxPool2d(3, stride=2, padding=1), "/both"),
+                "/conv2": (Conv2d.init(16, 12, 3, padding=1, rng=4), "/pool"),
+                "/clip": (Clip(-1.0, 4.0), "/conv2"),
+                "/mean": (GlobalAvgPool2d(), "/clip"),
+                "/fc": (Linear.init(12, classes, rng=5), "/mean"),
+            }
+        )
+    )
+
+
+MAKERS = {"alexnet": alexnet, "resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "graph": graph}
+# the default layer of maps: the last with an extent. And one with few channels, for what tries out each of them
+LAST = {"alexnet": "avgpool", "resnet18": "conv5_2", "mobilenet_v2": "relu2", "graph": "/clip"}
+NARROW = {"alexnet": "conv1", "resnet18": "conv2_2", "mobilenet_v2": "bottleneck2", "graph": "/relu6"}
+MIDDLE = {
+    "alexnet": "conv3",
+    "resnet18": "conv3_1.bn2",
+    "mobilenet_v2": "bottleneck6.project",
+    "graph": "/left",
+}
+
+
+@pytest.fixture(scope="module")
+def models():
+    """The networks with random biases and statistics, so that none is forgotten unseen; in float32."""
+    return {name: _alive(make(5)) for name, make in MAKERS.items()}
+
+
+def _alive(model):
+    rng, changed = np.random.default_rng(7), {}
+    for name, array in model.network.arrays(buffers=True).items():
+        if name.endswith(("bias", "running_mean")):
+            changed[name] = rng.normal(0, 0.1, array.shape).astype(array.dtype)
+        elif name.endswith("running_var"):
+            changed[name] = rng.uniform(0.5, 1.5, array.shape).astype(array.dtype)
+    return model.with_parameters(changed)
+
+
+def pictures(name, count=2, dtype=np.float32):
+    side = SIDE.get(name, 40)
+    return np.random.default_rng(0).normal(size=(count, 3, side, side)).astype(dtype)
+
+
+def options_of(method, name, model):
+    """What makes a method quick, and what it needs."""
+    mask = attribution.grid(pictures(name).shape[2:], (2, 2))
+    neuron = {}
+    if method.startswith("neuron"):  # one that counts for both pictures
+        view = attribution.every_layer(model, pictures(name), TARGETS)[MIDDLE[name]]
+        both = np.abs(view.gradient * view.activation).prod(axis=0)
+        neuron = {
+            "layer": MIDDLE[name],
+            "neuron": tuple(map(int, np.unravel_index(both.argmax(), both.shape))),
+        }
+    return {
+        "integrated_gradients": {"n_steps": 3},
+        "layer_integrated_gradients": {"n_steps": 3},
+        "layer_conductance": {"n_steps": 3},
+        "internal_influence": {"n_steps": 3},
+        "smoothgrad": {"n_samples": 2},
+        "gradient_shap": {"n_samples": 2},
+        "occlusion": {"window": 21, "stride": 19},
+        "feature_ablation": {"mask": mask},
+        "lime": {"mask": mask, "n_samples": 20},
+        "kernel_shap": {"mask": mask, "n_samples": 20},
+        "score_cam": {"layer": NARROW[name]},
+        "ablation_cam": {"layer": NARROW[name]},
+        "neuron_gradient": neuron,
+        "neuron_guided_backprop": neuron,
+        "neuron_integrated_gradients": {**neuron, "n_steps": 3},
+        "neuron_conductance": {**neuron, "n_steps": 3},
+    }.get(method, {})
+
+
+def takes_pictures(function):
+    return callable(function) and list(inspect.signature(function).parameters)[:2] == ["model", "x"]
+
+
+EVERY = [name for name in attribution.__all__ if takes_pictures(getattr(attribution, name))]
+ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
+MAPS = [name for name in METHODS if "cam" in name.split("_") and name != "guided_grad_cam"]
+AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
+# one random stream serves all pictures in turn, so a picture alone is drawn other samples
+DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
+
+
+def test_no_method_is_left_out():
+    assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 5
+
+
+@pytest.mark.parametrize("method", ARRAYS)
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_attribution(name, method, models):
+    model, x, options = models[name], pictures(name), options_of(method, name, models[name])
+    before, function = x.copy(), getattr(attribution, method)
+    both = function(model, x, TARGETS, **options)
+    expected = x.shape
+    if method in AT_A_LAYER and method != "layer_cam":
+        expected = model.forward(x)[LAST[name]].shape
+    elif method in MAPS:
+        shape = model.forward(x)[options.get("layer", LAST[name])].shape
+        expected = (2, *shape[2:])
+    elif method == "full_grad":
+        expected = (2, *x.shape[2:])
+    assert (both.shape, both.dtype) == (expected, np.float32)
+    assert np.isfinite(both).all() and both[0].any() and both[1].any()
+    assert np.array_equal(x, before)
+    if method not in DRAWN_TOGETHER:
+        checks.assert_close(both[1:], function(model, x[1:], TARGETS[1], **options), 1e-4)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_layer_at_once(name, models):
+    model, x = models[name], pictures(name)
+    views = attribution.every_layer(model, x, TARGETS)
+    assert list(views) == model.layer_names()
+    assert all(
+        np.isfinite(view.activation).all() and np.isfinite(view.gradient).all() for view in views.values()
+    )
+    checks.assert_close(views[LAST[name]].grad_cam, attribution.grad_cam(model, x, TARGETS), 1e-6)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_maps_are_made_at_the_last_layer_with_an_extent(name, models):
+    model, x = models[name], pictures(name)
+    assert cam_layer(model, model.forward(x)) == LAST[name]
+    explicit = attribution.grad_cam(model, x, TARGETS, layer=LAST[name])
+    assert np.array_equal(attribution.grad_cam(model, x, TARGETS), explicit)
+
+
+# Parts of the work that are left out where they cannot matter.
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_a_change_cannot_reach_is_not_computed_and_not_missed(name, models):
+    """Occlusion's scores, in float64, are those of the whole pass, through strides and shortcuts."""
+    model, rng = models[name].astype(np.float64), np.random.default_rng(3)
+    x = pictures(name, 1, np.float64)
+    score = Rescoring(model, x, 3)
+    checks.assert_close(score.clean, model(x)[0, 3], 1e-12)
+    for _ in range(8):
+        (top, bottom), (left, right) = (np.sort(rng.integers(0, side + 1, 2)) for side in x.shape[2:])
+        changed = x.copy()
+        changed[:, :: rng.integers(1, 3), top:bottom, left:right] = rng.normal()
+        checks.assert_close(score(changed), model(changed)[0, 3], 1e-12, f"{top}:{bottom}, {left}:{right}")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_blocks_are_looked_at_through_windows(name, models):
+    """Up to the mean over the whole picture: what a change can reach in a block is computed again, not the rest."""
+    score = Rescoring(models[name], pictures(name, 1), 0)
+    assert isinstance(score._rest[0], GlobalAvgPool2d)
+    assert sum(isinstance(stage[0], Residual) for stage in score._stages) == {"resnet18": 8}.get(name, 10)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_classes_nobody_asks_for_are_left_out(name, models):
+    model, x = models[name].astype(np.float64), pictures(name, 2, np.float64)
+    small, places = narrowed(model, [3, 3])
+    checks.assert_close(small(x)[:, places[0]], model(x)[:, 3], 1e-12)
+    assert small(x).shape[1] == (5 if name == "graph" else 1)  # of a graph all outputs are computed
+    expected = np.concatenate(
+        [attribution.neuron_gradient(model, x, layer=model.layer_names()[-1], neuron=3)]
+    )
+    checks.assert_close(gradient_of_scores(model, x, np.array([3, 3])), expected, 1e-11)
+
+
+# Pictures.
+
+
+def _total(result, *parts):
+    """What was made smaller, step by step."""
+    return np.sum([result.losses[part] for part in parts], axis=0)
+
+
+def whole(result, x):
+    """The picture of a result is one, and finite."""
+    assert result.image.shape == x.shape and result.image.dtype == x.dtype
+    assert np.isfinite(result.image).all() and not np.array_equal(result.image, x)
+    return result
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_picture(name, models):
+    model, x = models[name], pictures(name, 1)
+    before, low, high = x.copy(), NARROW[name], LAST[name]
+    target = int(model(x)[0].argsort()[-2])
+    assert whole(synthesis.make_fooling_image(model, x, target, learning_rate=1), x).reached
+    for attack in (synthesis.fgsm, synthesis.pgd):
+        whole(attack(model, x, epsilon=0.02), x)
+    small = whole(synthesis.smallest_perturbation(model, x, target), x)
+    assert small.reached and model(small.image).argmax() == target
+    seen = whole(synthesis.create_class_visualization(model, 2, size=x.shape[2], num_iterations=4), x)
+    assert seen.steps == 4
+    for layer in (low, high):
+        inverted = whole(synthesis.invert_features(model, x, layer, steps=3, optimizer="lbfgs"), x)
+        assert _total(inverted, "content", "tv")[-1] < _total(inverted, "content", "tv")[0]
+        dreamt = whole(synthesis.deep_dream(model, x, layer, octaves=1, steps=2, max_jitter=1), x)
+        assert dreamt.losses["activation"][-1] > 0
+    style = np.random.default_rng(4).normal(size=x.shape).astype(x.dtype)
+    styled = synthesis.style_transfer(
+        model, x, style, content_layer=MIDDLE[name], style_layers=(low, high), style_weights=(100, 10),
+        content_weight=1e-2, tv_weight=1e-3, steps=3, optimizer="lbfgs",
+    )  # fmt: skip
+    losses = _total(whole(styled, x), "content", "style", "tv")
+    assert losses[-1] < losses[0]
+    assert np.array_equal(x, before)
+
+
+def test_the_homeworks_presets_name_squeezenets_layers_and_gatys_names_vggs(models):
+    x = pictures("resnet18", 1)
+    with pytest.raises(npgrad.UnknownName, match="no layer 'fire2'"):
+        synthesis.style_transfer(models["resnet18"], x, x, steps=1)
+    with pytest.raises(npgrad.UnknownName, match="no layer 'conv4_2'"):
+        synthesis.style_transfer(npgrad.models.squeezenet1_1(5), x, x, preset="gatys", steps=1)
+
+
+def test_gatys_counts_as_the_authors_do():
+    """content_loss and style_loss with the preset's weights are multiples of means over entries, 1 to 1e3 / C^2."""
+    preset, rng, content, style = synthesis.PRESETS["gatys"], np.random.default_rng(0), 0.0, 0.0
+    F, P = rng.normal(size=(2, 1, 512, 24, 24))  # conv4_2 at 192 px
+    content, _ = npgrad.losses.content_loss(preset["content_weight"], F, P)
+    unit = content / np.mean((F - P) ** 2)
+    for layer, weight, channels in zip(
+        preset["style_layers"], preset["style_weights"], (64, 128, 256, 512, 512), strict=True
+    ):
+        F, P = rng.normal(size=(2, 1, channels, 5, 6))
+        target = {layer: npgrad.losses.gram_matrix(P)}
+        style, _ = npgrad.losses.style_loss({layer: F}, target, {layer: weight})
+        F, P = (a.reshape(channels, -1) for a in (F, P))
+        expected = 1e3 / channels**2 * np.mean(((F @ F.T - P @ P.T) / F.shape[1]) ** 2)
+        np.testing.assert_allclose(style / unit, expected, rtol=1e-12)
+
+
+def test_vgg19_paints_with_the_preset_gatys():
+    model = npgrad.Model(_vgg19_below_fc())
+    x, style = np.random.default_rng(0).normal(size=(2, 1, 3, 32, 40)).astype(np.float32)
+    found = synthesis.style_transfer(model, x, style, preset="gatys", image_size=32, style_size=32, steps=3,
+                                     optimizer="lbfgs")  # fmt: skip
+    assert _total(found, "content", "style")[-1] < 0.9 * _total(found, "content", "style")[0]
+
+
+def _vgg19_below_fc():
+    """VGG-19's convolutions with random weights; its fully connected layers are large, and not needed."""
+    layers = dict(backbones.skeleton("vgg19").network.layers)
+    rng, kept = np.random.default_rng(0), {}
+    for name, layer in layers.items():
+        if name == "avgpool":
+            break
+        if isinstance(layer, Conv2d):
+            filters, channels = layer.weight.shape[:2]
+            layer = Conv2d.init(channels, filters, 3, padding=1, rng=rng)
+        kept[name] = layer
+    return npgrad.layers.Sequential(kept)
+
+
+# Measures.
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_measure(name, models):
+    model, x = models[name], pictures(name)
+    before, shown = x.copy(), attribution.saliency(model, x, TARGETS)
+    mask = np.zeros(x.shape[2:], bool)
+    mask[5:20, 5:20] = True
+    found = {
+        "deletion": evaluation.deletion_auc(model, x, shown, TARGETS, n_steps=4),
+        "insertion": evaluation.insertion_auc(model, x, shown, TARGETS, n_steps=4),
+        "road": evaluation.road(model, x, shown, TARGETS, fractions=(0.3, 0.7)),
+        "infidelity": evaluation.infidelity(model, x, shown, TARGETS, n_samples=3),
+        "sensitivity": evaluation.sensitivity_max(attribution.saliency, model, x, TARGETS, n_samples=2),
+        "pointing": evaluation.pointing_game(shown, mask),
+        "energy": evaluation.energy_inside(shown, mask),
+        "overlap": evaluation.best_iou(shown, mask),
+    }
+    for measure, values in found.items():
+        assert values.shape == (2,) and np.isfinite(values).all(), measure
+    assert found["deletion"].min() > 0 and found["insertion"].max() < 1
+    assert np.array_equal(x, before)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "graph"])
+def test_the_randomisation_goes_down_through_blocks(name, models):
+    model, x = models[name], pictures(name, 1)
+    kept = {key: array.copy() for key, array in model.network.arrays(buffers=True).items()}
+    found = evaluation.randomisation(model, x, attribution.saliency)
+    own = [part for part in model.network.parts() if any(key.startswith(f"{part}.") for key in kept)]
+    assert found.layers == ("original", *own[::-1])
+    assert found.spearman.shape == found.ssim.shape == (len(own) + 1, 1)
+    assert found.spearman[0] == 1 and np.isfinite(found.spearman).all() and np.isfinite(found.ssim).all()
+    assert abs(found.spearman[-1, 0]) < 0.6  # strides alone make some pixels count more
+    assert checks.same_bits(model.network.arrays(buffers=True), kept)
+    assert all(
+        row.startswith(part) for row, part in zip(str(found).splitlines()[1:], found.layers, strict=True)
+    )
+
+
+# Commands.
+
+
+def test_layers_of_resnet50_are_the_published_ones(capsys):
+    assert main(["layers", "--arch", "resnet50"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == [
+        "conv1",
+        "Conv2d",
+        "64",
+        "x",
+        "112",
+        "x",
+        "112",
+        "9,408",
+        "118,013,952",
+        "3,136",
+        "KiB",
+    ]
+    assert lines[5].startswith("  conv2_1.conv1 ")
+    assert lines[-1].split()[:3] == ["total", "25,557,032", "4,089,184,256"]
+
+
+def test_commands_take_a_graph(tmp_path, capsys, monkeypatch):
+    """Its names have slashes and may have dots; only what is inside a composite is set in."""
+    monkeypatch.chdir(tmp_path)
+    network = graph().network
+    nodes = {name.replace("/conv1", "/a.0/conv1"): node for name, node in network.nodes.items()}
+    nodes["/bn1"] = (nodes["/bn1"][0], "/a.0/conv1")
+    seen = npgrad.images.Preprocessing(resize=45, crop=40)
+    npgrad.Model(Graph(nodes), preprocessing=seen).save("net.h5")
+    photo = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
+    npgrad.images.save_png(photo, "photo.png")
+    assert main(["layers", "--weights", "net.h5"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("/a.0/conv1 ")
+    for command in (
+        "gradcheck --size 17 --entries 1",
+        "attribute photo.png --method grad_cam -o map.png",
+        "attribute photo.png --method internal_influence --n-steps 2 --save-array influence.npy -o influence.png",
+        "fool photo.png --target 2 --margin 0.1 -o fooled.png",
+        "invert photo.png --layer /relu6 --steps 2 -o inverted.png",
+        "style photo.png photo.png --content-layer /conv2 --style-layers /relu1,/relu6 --style-weights 9,1 --steps 2 "
+        "--size 40 -o styled.png",
+    ):
+        assert main([*command.split(), "--weights", "net.h5"]) == 0, command
+    assert np.ptp(np.load("influence.npy")) > 0  # in the middle, where it is not the same everywhere
