@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow fuzz bench gallery notebooks lint wheel clean
+.PHONY: demo test test-slow fuzz mutation bench gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
@@ -25,6 +25,12 @@ test-slow: .venv/dev
 SECONDS ?= 60
 fuzz: .venv/fuzz
 	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(READERS),--reader $(READERS))
+
+# Tests of the tests: 40 changed lines of each layer, tape, loss and reader, and what no test sees of it, 15 minutes;
+# make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help says what else there is
+MUTATION ?= --sample 40
+mutation: .venv/mutation
+	$(BIN)/python -m tests.mutants $(MUTATION)
 
 # npgrad, torch, Captum and ONNX Runtime taking turns, 40 minutes; make bench BENCH=--help says what else there is
 bench: .venv/bench
@@ -58,6 +64,10 @@ clean:
 
 .venv/fuzz: .venv/dev
 	$(INSTALL) --editable ".[fuzz]"
+	touch $@
+
+.venv/mutation: .venv/dev
+	$(INSTALL) --editable ".[mutation]"
 	touch $@
 
 .venv/bench: .venv/core

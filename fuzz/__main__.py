@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def fuzz(name, seconds, folder):
         found = _run(name, seconds - done["seconds"], corpus, kept, folder / "log.txt")
         done = {
             "executions": done["executions"] + found["executions"],
-            "seconds": done["seconds"] + max(found["seconds"], 1),
+            "seconds": done["seconds"] + found["seconds"],
             "coverage": max(done["coverage"], found["coverage"]),
         }
         if len(set(kept.iterdir()) - before) > 20:
@@ -73,6 +74,10 @@ def fuzz(name, seconds, folder):
     findings = len(set(kept.iterdir()) - before)
     if findings:
         print(f"{name}: findings in {kept}, what they are in {folder / 'log.txt'}", file=sys.stderr)
+    print(
+        "{}: {executions:,} executions in {seconds} s, {} findings".format(name, findings, **done),
+        file=sys.stderr,
+    )
     return {"reader": name, "seeds": len(beginning), **done, "findings": findings}
 
 
@@ -83,18 +88,19 @@ def _run(name, seconds, corpus, kept, log):
     command = [sys.executable, "-m", "fuzz.child", name, *options, str(corpus)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
+    ended = time.monotonic()
     with log.open("a") as file:
         file.write(done.stderr[-20_000:] + done.stdout[-5_000:])
     text = done.stderr + done.stdout
     executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text) or re.findall(
         r"^#(\d+)", text, re.M
     )
-    ran = re.findall(r"in (\d+) second\(s\)", text)
-    if not executions:
+    began = re.search(r"^began at (\d+)", text, re.M)  # the imports before it, instrumented, take a while
+    if not executions or not began:
         raise SystemExit(f"{name}: the fuzzer did not start:\n{text[-2000:]}")
     return {
         "executions": int(executions[-1]),
-        "seconds": int(ran[-1]) if ran else seconds,
+        "seconds": max(round(ended - int(began[1])), 1),
         "coverage": int((re.findall(r"cov: (\d+)", text) or [0])[-1]),
     }
 

@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 import sys
+import time
 import warnings
 
 import atheris
@@ -23,6 +24,7 @@ def main():
 
     warnings.simplefilter("ignore")  # of Pillow's, about damaged EXIF and the like
     atheris.Setup(sys.argv, lambda data: targets.one(name, data))
+    print(f"began at {time.monotonic():.0f}", file=sys.stderr, flush=True)
     atheris.Fuzz()
 
 

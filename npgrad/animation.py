@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from npgrad.errors import ImageError, InputError
-from npgrad.files import atomic_write, shown
+from npgrad.files import atomic_file, shown
 from npgrad.images import open_image
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
@@ -70,9 +70,9 @@ def write(path, frames):
         palette = _palette(frames)
         images = (image.quantize(palette=palette) for image in images)
     options = {"optimize": False} if kind == "GIF" else {"quality": 85, "method": 4}
-    with atomic_write(path) as temporary:
+    with atomic_file(path) as file:
         next(images).save(
-            temporary,
+            file,
             kind,
             save_all=True,
             append_images=images,

@@ -2,7 +2,7 @@
 
 The bytes go to a file of this process's own beside the target, which is renamed onto it once the size and the
 SHA-256 are right, so nothing half-written ever stands under the final name. What an interrupted download got
-stays as `NAME.part`, and the next call goes on from there.
+stays as `NAME.part`, or where the process was killed as `NAME.PID-....part`, and the next call goes on from there.
 """
 
 import contextlib
@@ -17,10 +17,9 @@ from pathlib import Path
 
 from npgrad import web
 from npgrad.errors import DownloadError
-from npgrad.files import shown
+from npgrad.files import make, reason, shown, take
 
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third, and so on
-ABANDONED = 24 * 3600  # seconds after which a temporary file must be that of a process that was killed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +32,7 @@ class _Wanted:
     sha256_prefix: str | None
     progress: Callable | None
     timeout: float
+    check: Callable | None
 
     @property
     def resumable(self):
@@ -46,7 +46,16 @@ class _Wanted:
 
 
 def download(
-    url, path, *, sha256=None, sha256_prefix=None, max_bytes, progress=None, timeout=30, attempts=3
+    url,
+    path,
+    *,
+    sha256=None,
+    sha256_prefix=None,
+    max_bytes,
+    progress=None,
+    timeout=30,
+    attempts=3,
+    check=None,
 ) -> Path:
     """Fetch `url` to `path`, replacing what is there; returns the path.
 
@@ -54,19 +63,19 @@ def download(
     max_bytes: a longer file is refused, at once if the server declares its size.
     progress: called as progress(done_bytes, total_bytes_or_None).
     timeout: seconds to wait for an answer. attempts: how often to try where trying again may help.
+    check: a function of the path of what came, which says what else is wrong with it, or None.
 
     Proxies come from the environment (http_proxy, https_proxy, no_proxy). An interrupted download is
     continued only where there is a hash to check the whole by. Raises DownloadError.
     """
     path = Path(path)
     web.check_address(url)
-    wanted = _Wanted(url, max_bytes, sha256, sha256_prefix, progress, timeout)
+    wanted = _Wanted(url, max_bytes, sha256, sha256_prefix, progress, timeout, check)
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
-        own = _claim(path, wanted)
+        own, hold = _claim(path, wanted)
     try:
-        _fetch_patiently(wanted, own, attempts)
+        _fetch_patiently(wanted, own, path, attempts)
         with _writing(path):
             os.replace(own, path)
     except web.Unreachable as problem:
@@ -79,6 +88,7 @@ def download(
     finally:
         with contextlib.suppress(OSError):
             own.unlink()
+        hold.release()
     return path
 
 
@@ -98,40 +108,57 @@ def wrong_hash(found, sha256=None, sha256_prefix=None) -> str | None:
 
 
 def _claim(path, wanted):
-    """A name for this process's own temporary file, which holds what an earlier attempt left, if anything.
-
-    Of several processes exactly one succeeds in renaming the earlier bytes; the others begin afresh.
-    """
-    own = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    """(path, Hold) of this process's own temporary file, which holds what an earlier attempt left, if anything."""
+    own = _own(path)
     if wanted.resumable:
         with contextlib.suppress(FileNotFoundError):
-            os.replace(_part(path), own)
-    return own
+            os.replace(_part(path), own)  # of several processes exactly one succeeds
+    _inherit(own, path, wanted)
+    hold = take(own, at_once=True)
+    while hold is None:  # there is none, or another process was quicker to take it
+        own = _own(path)
+        hold = make(own)
+    return own, hold
+
+
+def _inherit(own, path, wanted):
+    """Of what killed processes left, take over the largest, if it is larger than `own`, and remove the others."""
+    pattern = re.compile(re.escape(path.name) + r"\.\d+-[0-9a-f]{8}\.part")
+    for other in [other for other in path.parent.iterdir() if pattern.fullmatch(other.name) and other != own]:
+        hold = take(other)
+        if hold is None:
+            continue
+        with contextlib.suppress(OSError):
+            if wanted.resumable and other.stat().st_size > _size(own):
+                os.replace(other, own)
+            else:
+                other.unlink()
+        hold.release()
 
 
 def _keep(own, path, wanted):
     """Leave what has come so far for the next attempt, whichever process makes it."""
-    if wanted.resumable:
+    if wanted.resumable and _size(own) > _size(_part(path)):
         with contextlib.suppress(OSError):
             os.replace(own, _part(path))
+
+
+def _own(path):
+    return path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
 
 
 def _part(path):
     return path.with_name(f"{path.name}.part")
 
 
-def _remove_abandoned(path):
-    for other in path.parent.iterdir():
-        if re.fullmatch(re.escape(path.name) + r"\.\d+-[0-9a-f]{8}\.part", other.name):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - other.stat().st_mtime > ABANDONED:
-                    other.unlink()
+def _size(path):
+    return path.stat().st_size if path.exists() else 0
 
 
-def _fetch_patiently(wanted, own, attempts):
+def _fetch_patiently(wanted, own, path, attempts):
     for attempt in range(1, attempts + 1):
         try:
-            _fetch(wanted, own)
+            _fetch(wanted, own, path)
             return
         except web.Unreachable as problem:
             if attempt == attempts or not problem.again:
@@ -139,36 +166,33 @@ def _fetch_patiently(wanted, own, attempts):
             time.sleep(PAUSE * attempt)
 
 
-def _fetch(wanted, own):
+def _fetch(wanted, own, path):
     """One attempt: go on from what `own` holds, and if that turns out useless, begin again."""
-    start = own.stat().st_size if own.exists() else 0
+    start = _size(own)
     if wanted.resumable and start:
         try:
-            _receive(wanted, own, start)
+            _receive(wanted, own, path, start)
             return
         except web.StalePart:
             pass
-    _receive(wanted, own, 0)
+    _receive(wanted, own, path, 0)
 
 
-def _receive(wanted, own, start):
-    """Ask for the bytes from `start` on, add them to `own`, and check the whole."""
-    with web.request(wanted.url, start, wanted.timeout) as response, contextlib.ExitStack() as stack:
+def _receive(wanted, own, path, start):
+    """Ask for the bytes from `start` on, add them to `own`, and check the whole. `path`: what messages name."""
+    with web.request(wanted.url, start, wanted.timeout) as response:
         start, total = web.extent(response, start)
         wanted.check_size(total or 0)
-        with _writing(own):
-            file = stack.enter_context(open(own, "r+b" if start else "w+b"))
-        digest = _digest(file)
-        done = start
-        while chunk := web.read(response):
-            done += len(chunk)
-            wanted.check_size(done)
-            digest.update(chunk)
-            with _writing(own):
+        with _writing(path), open(own, "r+b" if start else "w+b") as file:
+            digest = _digest(file)
+            done = start
+            while chunk := web.read(response):
+                done += len(chunk)
+                wanted.check_size(done)
+                digest.update(chunk)
                 file.write(chunk)
-            if wanted.progress:
-                wanted.progress(done, total)
-        with _writing(own):
+                if wanted.progress:
+                    wanted.progress(done, total)
             file.flush()
             os.fsync(file.fileno())
     if total is not None and done < total:
@@ -176,6 +200,7 @@ def _receive(wanted, own, start):
     problem = wrong_hash(digest.hexdigest(), wanted.sha256, wanted.sha256_prefix)
     if problem and start:
         raise web.StalePart
+    problem = problem or (wanted.check and wanted.check(own))
     if problem:
         raise DownloadError(f"{web.plain(wanted.url)} is not the expected file: {problem}")
 
@@ -193,4 +218,4 @@ def _writing(path):
     try:
         yield
     except OSError as problem:
-        raise DownloadError(f"{shown(path)}: cannot be written: {problem.strerror or problem}") from None
+        raise DownloadError(f"{shown(path)}: cannot be written: {reason(problem)}") from None

@@ -51,8 +51,13 @@ def one_line(text):
     >>> one_line("two\\nlines")
     'two\\\\nlines'
     """
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 200]} ... {text[-200:]}"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    spelled_out = "".join(c if c.isprintable() else repr(c)[1:-1] for c in _cut(text))
+    return _cut(spelled_out)
+
+
+def _cut(text):
+    """`text`, or its beginning and end."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 205]} ... {text[-200:]}"
 
 
 def level_outside():

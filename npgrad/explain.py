@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad import methods
 from npgrad.errors import InputError
-from npgrad.files import atomic_write
+from npgrad.files import atomic_file
 from npgrad.images import open_image
 
 
@@ -121,5 +121,5 @@ def _as_seen(model, source):
 
 def save_array(array, path):
     """Write an .npy file, whole or not at all."""
-    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+    with atomic_file(path) as file:
         np.save(file, array)

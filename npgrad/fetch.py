@@ -137,12 +137,10 @@ def _download(entry, progress):
             sha256_prefix=entry.sha256_prefix,
             max_bytes=entry.max_bytes,
             progress=progress,
+            check=functools.partial(_problem, entry),
         )
     except DownloadError as problem:
         raise DownloadError("; ".join([str(problem), *unfit])) from None
-    if problem := _problem(entry, path):
-        path.unlink(missing_ok=True)
-        raise DownloadError(f"{url} is not the expected file: {problem}")
     return path
 
 

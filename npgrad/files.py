@@ -1,11 +1,38 @@
 """Files on disk: writing one whole or not at all, and where the project's own data lies."""
 
+import errno
+import io
 import os
+import re
+import signal
 import stat
-from contextlib import contextmanager
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from npgrad.errors import InputError, WeightsError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+LEFTOVER = re.compile(r"\.npgrad-[0-9a-f]{12}(\..*)?")  # how `atomic_write` calls its temporary files
+ABANDONED = 24 * 3600  # seconds after which a temporary file is nobody's, where there are no locks to tell
+
+_CURES = {
+    errno.ENOSPC: "make room there, or give another place",
+    errno.EDQUOT: "make room there, or give another place",
+    errno.EFBIG: "the largest size of a file there, or that `ulimit -f` allows, is reached; give another place",
+    errno.EACCES: "give a place that you may write to",
+    errno.EPERM: "give a place that you may write to",
+    errno.EROFS: "give a place that can be written to",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOTDIR: "a part of this path is no folder",
+}
+_tidied = set()  # the folders that this process has looked through
 
 
 def shown(path):
@@ -18,31 +45,42 @@ def shown(path):
     return text if text.isprintable() and text else repr(text)
 
 
+def reason(error):
+    """What an OSError says, and what may help, in one line.
+
+    >>> reason(OSError(errno.ENOSPC, "No space left on device"))
+    'No space left on device; make room there, or give another place'
+    """
+    text = " ".join((error.strerror or str(error)).split()) or type(error).__name__
+    return f"{text}; {_CURES[error.errno]}" if error.errno in _CURES else text
+
+
 @contextmanager
 def atomic_write(path):
     """Yield the path of an empty temporary file; when the block ends well, it becomes `path`.
 
-    with atomic_write("out.npy") as temporary:
-        np.save(temporary, array)
+    with atomic_write("out.bin") as temporary:
+        temporary.write_bytes(data)
 
     The temporary file lies in the same folder and has the same suffix. Its bytes are on the disk before
     it takes the name, so `path` holds the old file or the whole new one, whatever happens between. On any
-    failure, Ctrl-C included, it is removed and `path` stays as it was. A file that is replaced keeps its
-    permissions; a link is followed, and stays.
+    failure, Ctrl-C included, it is removed and `path` stays as it was; what a killed process left is removed by
+    the next one that writes to the folder. A file that is replaced keeps its permissions; a link is followed,
+    and stays.
 
     Raises InputError for a folder that is missing or read-only, a name that is not a regular file's, or
     any OSError of the block itself, such as a full disk; so the block should do nothing but write.
     """
     import secrets
 
-    target = Path(os.path.realpath(path))
+    target, hold = Path(os.path.realpath(path)), None
     try:
         mode = _replaceable_mode(target, path)
-        temporary = target.with_name(f".npgrad-{secrets.token_hex(6)}{target.suffix}")
+        _tidy(target.parent)
+        while hold is None:
+            temporary = target.with_name(f".npgrad-{secrets.token_hex(6)}{target.suffix}")
+            hold = make(temporary, 0o666 if mode is None else mode | stat.S_IWUSR)
         try:
-            # O_EXCL: never write through a file or link that somebody else put there.
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-            os.close(os.open(temporary, flags, 0o666 if mode is None else mode | stat.S_IWUSR))
             yield temporary
             _flush_to_disk(temporary)
             if mode is not None:
@@ -50,15 +88,30 @@ def atomic_write(path):
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+            hold.release()
     except OSError as error:
-        reason = " ".join((error.strerror or str(error)).split())
-        raise InputError(f"{shown(path)}: cannot be written: {reason}") from error
+        raise InputError(f"{shown(path)}: cannot be written: {reason(error)}") from error
+
+
+@contextmanager
+def atomic_file(path):
+    """Yield a file in memory; when the block ends well, what is in it is written to `path` by `atomic_write`.
+
+    For writers in C, such as np.save's and Pillow's: given a real file, they pass over it in silence when a disk is
+    full and the last bytes do not fit.
+    """
+    with atomic_write(path) as temporary:
+        buffer = io.BytesIO()
+        yield buffer
+        temporary.write_bytes(buffer.getvalue())
 
 
 def _replaceable_mode(target, path):
     """The permission bits of the file that `target` would replace, or None where there is none yet."""
     if not target.parent.is_dir():
-        raise InputError(f"{shown(path)}: cannot be written: there is no folder {shown(target.parent)}")
+        raise InputError(
+            f"{shown(path)}: cannot be written: there is no folder {shown(target.parent)}; make it first"
+        )
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -68,13 +121,102 @@ def _replaceable_mode(target, path):
     if not stat.S_ISREG(mode):
         raise InputError(f"{shown(path)}: cannot be written: it is a device or pipe, expected a regular file")
     if not os.access(target, os.W_OK):
-        raise InputError(f"{shown(path)}: cannot be written: the file there is read-only")
+        raise InputError(
+            f"{shown(path)}: cannot be written: the file there is read-only; give another name, or allow writing to it"
+        )
     return stat.S_IMODE(mode)
 
 
 def _flush_to_disk(path):
     with open(path, "rb+") as file:
         os.fsync(file.fileno())
+
+
+def _tidy(folder):
+    """Once in a process: remove what killed processes left in this folder."""
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    with suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if LEFTOVER.fullmatch(entry.name)]:
+            hold = take(folder / name)
+            if hold is not None:
+                (folder / name).unlink(missing_ok=True)
+                hold.release()
+
+
+@contextmanager
+def ctrl_c_later():
+    """Hold back Ctrl-C until the end of the block, for code that would swallow it.
+
+    Python drops an exception, and prints a traceback, where it is raised in a weak reference's callback; h5py has one
+    for every object in a file.
+    """
+    came, before = [], signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield  # it does not reach this thread, or is ignored
+        return
+    signal.signal(signal.SIGINT, lambda *signal_and_frame: came.append(signal_and_frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
+
+
+@dataclass
+class Hold:
+    """A temporary file that belongs to this process, until `release` or the process's end, whatever ends it."""
+
+    file: int | None  # a descriptor with a lock; None where there are no locks
+
+    def release(self):
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
+
+
+def make(path, mode=0o666):
+    """Make a new, empty file: its Hold, or None in the rare case that another process tidied it away at once.
+
+    Never writes through a file or link that somebody else put there: FileExistsError.
+    """
+    return _hold(path, os.O_CREAT | os.O_EXCL, mode, free=True)
+
+
+def take(path, at_once=False):
+    """The Hold of a temporary file that a killed process left, or None: not there, or a living process has it.
+
+    Where there are no locks to tell, it is had only after a day, or `at_once`.
+    """
+    try:
+        found = os.lstat(path)
+        if stat.S_ISREG(found.st_mode):
+            return _hold(path, 0, 0, free=at_once or time.time() - found.st_mtime > ABANDONED)
+    except OSError:
+        pass
+    return None
+
+
+def _hold(path, flags, mode, free):
+    """free: whether the file may be had where there are no locks."""
+    file = os.open(path, os.O_WRONLY | flags | getattr(os, "O_NOFOLLOW", 0), mode)
+    if fcntl is None:
+        os.close(file)  # an open file can neither be renamed nor removed on Windows
+        return Hold(None) if free else None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except BlockingIOError:
+        free = False
+    except OSError:  # a file system without locks
+        pass
+    # Between the opening and the lock, another process may have had the lock and removed or renamed the file.
+    if free and os.path.lexists(path) and os.path.samestat(os.fstat(file), os.lstat(path)):
+        return Hold(file)
+    os.close(file)
+    return None
 
 
 def weights_folder():

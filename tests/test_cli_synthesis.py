@@ -185,7 +185,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
             "ascent takes no --epsilon; its options: --steps, --learning-rate",
         ),
         ("fool PHOTO --target 1 --method fgsm --margin 3", "fgsm takes no --margin; its options: --epsilon"),
-        ("fool PHOTO --target 1 --learning-rate -1", "lr: expected a number >= 0, found -1.0"),
+        ("fool PHOTO --target 1 --learning-rate -1", "learning_rate: expected a number >= 0, found -1.0"),
         ("fool PHOTO --target 1 --margin nan", "margin: expected a number >= 0, found nan"),
         ("fool PHOTO --target 1 -o PHOTO", "photo.png: this is one of the inputs"),
         ("fool PHOTO --target 1 --compare PHOTO", "photo.png: this is one of the inputs"),

@@ -17,6 +17,9 @@ from web_server import (
     with_ranges,
 )
 
+from npgrad import files
+from npgrad.files import take
+
 no_proxies, server, get = web_server.no_proxies, web_server.server, web_server.get  # fixtures
 
 
@@ -128,19 +131,37 @@ def test_interrupted_by_the_user_without_a_hash(server, get, tmp_path):
     assert names(tmp_path) == []
 
 
-def test_what_a_killed_process_left_is_removed(server, get, tmp_path):
-    server.answers["/file"] = whole()
+@pytest.mark.parametrize("resumable", [True, False])
+def test_what_killed_processes_left(server, get, tmp_path, resumable):
+    server.answers["/file"] = with_ranges()
     folder = tmp_path / "sub"
     folder.mkdir()
-    old, new, other = (
-        folder / f"{n}.part" for n in ("file.pth.7-0123abcd", "file.pth.8-0123abcd", "file.pth.x")
-    )
-    for path in (old, new, other):
-        path.write_bytes(b"x")
-    for path in (old, other):
-        os.utime(path, (0, 0))
+    sizes = {"file.pth.7-0123abcd": 20_000, "file.pth.8-0123abcd": 70_000, "file.pth.9-0123abcd": 90_000}
+    small, large, alive = (folder / f"{name}.part" for name in sizes)
+    for path, size in zip((small, large, alive), sizes.values(), strict=True):
+        path.write_bytes(BODY[:size])
+    (folder / "file.pth.part").write_bytes(BODY[:40_000])
+    (folder / "file.pth.x.part").write_bytes(b"somebody's own")
+    hold = take(alive)
+    get(**({} if resumable else {"sha256": None}))
+    hold.release()
+    assert server.ranges() == ["bytes=70000-" if resumable else None]
+    kept = [] if resumable else ["file.pth.part"]
+    assert names(folder) == sorted(["file.pth", alive.name, "file.pth.x.part", *kept])
+
+
+def test_without_locks_only_old_leftovers_go(server, get, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    server.answers["/file"] = with_ranges()
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    old, new = (folder / f"file.pth.{n}-0123abcd.part" for n in (7, 8))
+    for path in (old, new):
+        path.write_bytes(BODY[:1000])
+    os.utime(old, (0, 0))
+    (folder / "file.pth.part").write_bytes(BODY[:40_000])
     get()
-    assert names(folder) == ["file.pth", new.name, other.name]
+    assert server.ranges() == ["bytes=40000-"] and names(folder) == ["file.pth", new.name]
 
 
 @pytest.mark.parametrize("left", [0, 100_000])

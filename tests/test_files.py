@@ -64,7 +64,8 @@ def test_a_full_disk_is_one_line(tmp_path):
     path.write_bytes(b"old")
     with pytest.raises(InputError) as raised, atomic_write(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert str(raised.value) == f"{path}: cannot be written: No space left on device"
+    cure = "make room there, or give another place"
+    assert str(raised.value) == f"{path}: cannot be written: No space left on device; {cure}"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.bin"]
 

@@ -70,9 +70,9 @@ def test_damaged_files_are_refused_or_read(name):
             targets.one(name, data)
 
 
-@pytest.mark.parametrize("name", ["caffe", "npz", "onnx", "safetensors"])
+@pytest.mark.parametrize("name", [name for name in targets.TARGETS if name != "convert"])
 def test_some_of_the_seeds_are_good_files(name):
-    """So that the damage begins inside, not at the door."""
+    """So that the damage begins inside, not at the door. Of the networks that `convert` knows, each is megabytes."""
     from npgrad.errors import NpgradError
 
     good = 0
@@ -82,7 +82,15 @@ def test_some_of_the_seeds_are_good_files(name):
     assert good >= 1
 
 
+def test_a_known_network_without_its_weights():
+    """Found by fuzzing: the refusal did not name the file."""
+    for data in targets.seeds_of_networks():
+        targets.one("convert", data)
+
+
 def test_what_is_a_finding(monkeypatch):
+    from npgrad.errors import WeightsError
+
     def broken(data):
         raise ZeroDivisionError
 
@@ -91,7 +99,20 @@ def test_what_is_a_finding(monkeypatch):
         while time.process_time() < until:
             pass
 
-    for read, kind in (broken, ZeroDivisionError), (slow, AssertionError):
+    def refuse(message):
+        def read(data):
+            raise WeightsError(message)
+
+        return read
+
+    for read, kind in (
+        (broken, ZeroDivisionError),
+        (slow, AssertionError),
+        (refuse("no name"), AssertionError),
+    ):
         monkeypatch.setitem(targets.TARGETS, "broken", targets.Target(read, ()))
         with pytest.raises(kind):
             targets.one("broken", b"")
+    for message in "fuzz.h5: expected", "fuzz.h5: " + "\U000e0001\n" * 1000:
+        monkeypatch.setitem(targets.TARGETS, "fine", targets.Target(refuse(message), ()))
+        targets.one("fine", b"")

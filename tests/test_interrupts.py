@@ -1,166 +1,161 @@
-"""A little of `python -m tests.interrupts`, disks that are full, folders that are read-only, and several at once."""
+"""Work that is killed or ended by Ctrl-C: nothing half-written is taken for whole, nothing that stood there is lost.
 
-import hashlib
+`python -m tests.interrupts` does the same at many more moments, and prints a table.
+"""
+
 import os
+import signal
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
-import folder_runs
-import interrupts
 import numpy as np
 import pytest
-from interrupts import works
-from web_server import BODY, run, together, with_ranges
+import web_server
+from folder_runs import little_net
+from interrupts import driver, kinds, work
+from web_server import with_ranges
 
-import npgrad
+from npgrad import files, training
+from npgrad.files import atomic_write, ctrl_c_later
 
-KINDS = [
-    "saving a network", "writing checkpoints", "writing pictures and arrays", "writing animations", "a download",
-    "npgrad attribute FOLDER", "npgrad fool --checkpoint", "convert_weights.py",
-]  # fmt: skip
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are those of POSIX")
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, locks and limits as POSIX has them")
+pytestmark = POSIX
+no_proxies, server = web_server.no_proxies, web_server.server  # fixtures
 
 
 @pytest.fixture(scope="module")
-def server():
-    with works.serving() as server:
-        yield server
+def slow_server():
+    with driver.server() as at_work:
+        yield at_work
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_interrupted_at_any_moment_all_is_whole(kind, server, tmp_path):
-    known = works.works(server)
-    assert list(known) == KINDS
-    (tmp_path / "work").mkdir()
-    count = interrupts.interrupt(known[kind], tmp_path / "work", 2, rng=len(kind))
-    assert (count.interrupted, count.survived, count.faults) == (2, 2, [])
+@pytest.mark.parametrize("name", ["PNG", "download, resumed", "attribute FOLDER, workers 1"])
+def test_ended_at_random_moments(tmp_path, slow_server, name):
+    (kind,) = [kind for kind in kinds.kinds(slow_server.url) if kind.name == name]
+    count = driver.end_often(kind, 3, np.random.default_rng(1), tmp_path, slow_server.url)
+    assert not count.faults and count.finished
+    assert sum(count.survived.values()) == sum(count.tried.values()) >= 2
 
 
-def test_what_is_torn_is_seen(tmp_path, server):
-    """The test of the tests: a file that is written in place is found torn, or the old one found gone."""
-    works.two_networks(tmp_path)
-    whole = (tmp_path / "net.h5").read_bytes()
-    (tmp_path / "net.h5").write_bytes(whole[: len(whole) // 2])
-    assert "SHA-256" in works.torn_network(tmp_path)
-    for name, fault in [
-        ("run.ckpt", works.torn_checkpoint), ("out.png", works.torn_picture), ("out.gif", works.torn_animation),
-        ("weights.bin", works.torn_download), ("run.ckpt", works.torn_fool), ("net.h5", works.torn_conversion),
-    ]:  # fmt: skip
-        (tmp_path / name).write_bytes(b"half of it")
-        assert fault(tmp_path), name
-    (tmp_path / ".npgrad-0123456789ab.h5").write_bytes(b"")
-    assert interrupts.leftovers(tmp_path) == [".npgrad-0123456789ab.h5"]
+@pytest.mark.parametrize("signal_name", driver.SIGNALS)
+@pytest.mark.parametrize(("job", "each", "least"), [("array", 1, 40), ("download", 6, 25)])
+def test_ended_at_each_line(slow_server, job, each, least, signal_name):
+    found = driver.at_each_line(job, signal_name, slow_server.url, each)
+    assert found["tried"] >= least and found["faults"] == []
 
 
-LIMITED = """if True:
-    import resource, sys
-    limit = int(sys.argv.pop(1))  # bytes in a file: what follows fails, as on a full disk
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-    sys.argv.pop(0)
-    if sys.argv[0] == "npgrad":
-        from npgrad.cli import main
-        sys.exit(main(sys.argv[1:]))
-    import runpy
-    runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+def test_what_is_careless_is_seen(slow_server):
+    """The test of the tests: a file that is written in place."""
+    assert driver.at_each_line("careless", "kill -9", slow_server.url)["faults"]
 
 
-@pytest.fixture
-def place(tmp_path):
-    """A folder with a photo, a network, a weights file, and something where outputs go."""
-    folder_runs.photo(tmp_path / "photo.png", 3)
-    folder_runs.little_net().save(tmp_path / "net.h5")
-    model = npgrad.models.squeezenet1_1(num_classes=3, rng=0)
-    np.savez(tmp_path / "net.npz", **model.parameters())
-    for name in OUTPUTS:
-        (tmp_path / name).write_bytes(b"it was here before")
-    return tmp_path
-
-
-OUTPUTS = ("out.png", "out.npy", "out.h5", "out.gif")
-COMMANDS = {
-    "attribute": "npgrad attribute photo.png --weights net.h5 -o out.png --save-array out.npy",
-    "fool": "npgrad fool photo.png --target dog --weights net.h5 --method fgsm -o out.png",
-    "fool, a checkpoint": "npgrad fool photo.png --target dog --weights net.h5 --method pgd -o out.png --checkpoint c",
-    "invert, an animation": "npgrad invert photo.png --layer conv --weights net.h5 --steps 3 -o out.png "
-    "--animate out.gif",
-    "convert": f"{interrupts.ROOT / 'scripts' / 'convert_weights.py'} net.npz -o out.h5",
-}
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_on_a_full_disk_what_stood_there_stays(name, place):
-    command = [sys.executable, "-c", LIMITED, "200", *COMMANDS[name].split()]
-    done = subprocess.run(
-        command, cwd=place, env=interrupts.environment(), capture_output=True, text=True, timeout=60
+def weights_get(folder, url):
+    small = folder / "small.npz"
+    command = [sys.executable, str(driver.CHILD), "weights get", str(small)]
+    environment = driver.environment(folder, url)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    said = [line for line in done.stderr.split("\n") if ": " in line and "cannot be written" in line]
-    assert len(said) == 1 and "File too large" in said[0]
-    assert all((place / output).read_bytes() == b"it was here before" for output in OUTPUTS)
-    assert interrupts.leftovers(place) == []
 
 
-@pytest.mark.parametrize("name", ["attribute", "fool", "convert"])
-def test_where_nothing_can_be_written_it_says_so(name, place):
-    """A folder in the place of the output, and a file in the place of its folder: these stop root, too."""
-    for output in OUTPUTS:
-        (place / output).unlink()
-        (place / output).mkdir()
-    program, *arguments = COMMANDS[name].split()
-    start = [sys.executable, *(["-m", "npgrad"] if program == "npgrad" else [program])]
-    for there, message in (("", "it is a folder"), ("photo.png/", "there is no folder")):
-        words = [word.replace("out.", f"{there}out.") for word in arguments]
-        done = subprocess.run(
-            [*start, *words], cwd=place, env=interrupts.environment(), capture_output=True, text=True
-        )
-        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
-        assert message in done.stderr
+@pytest.mark.parametrize(("count", "killed"), [(2, 0), (4, 0), (3, 1)])
+def test_processes_that_get_the_same_weights_at_once(server, tmp_path, count, killed):
+    np.savez(tmp_path / "small.npz", **work.network().parameters())
+    data = (tmp_path / "small.npz").read_bytes()
+    half, go_on = threading.Barrier(count + 1), threading.Event()
+
+    def reply(handler):  # half of it, and the rest when some are dead
+        web_server.answer(handler, data[: len(data) // 2], declare=len(data))
+        half.wait(timeout=60)
+        go_on.wait(timeout=60)
+        handler.wfile.write(data[len(data) // 2 :])
+
+    server.answers["/small.npz"] = web_server.in_turn(*[reply] * count, with_ranges(data))
+    processes = [weights_get(tmp_path, server.url) for _ in range(count)]
+    half.wait(timeout=60)
+    for process in processes[:killed]:
+        process.kill()
+        assert process.wait(timeout=60) == -signal.SIGKILL
+    go_on.set()
+    said = [process.communicate(timeout=60) for process in processes]
+    path = tmp_path / "home" / "small.h5"
+    for out, _ in said[killed:]:
+        assert out == f"begun\n{path}\n"
+    loaded = files_of_network(path)
+    assert all(np.array_equal(loaded[name], array) for name, array in work.network().parameters().items())
+    assert (tmp_path / "home" / "downloads" / "small.npz").read_bytes() == data
+    left = [name for name in web_server.names(tmp_path / "home") if name not in ("small.h5", "small.npz")]
+    assert len(left) <= killed
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is read-only for root")
-def test_a_read_only_folder(place):
-    for output in OUTPUTS:
-        (place / output).unlink()
-    place.chmod(0o500)
-    try:
-        with pytest.raises(npgrad.InputError, match="cannot be written: Permission denied"):
-            folder_runs.little_net().save(place / "new.h5")
-    finally:
-        place.chmod(0o700)
+def files_of_network(path):
+    import npgrad
+
+    return npgrad.load(path).parameters()
 
 
-GET = """if True:
-    import sys
-    from npgrad.download import download
-    download(sys.argv[1], sys.argv[2], sha256=sys.argv[3], max_bytes=1 << 20)
-"""
-
-
-@pytest.mark.parametrize("count", [2, 4])
-def test_several_processes_get_the_same_file_at_once(count, server, tmp_path):
-    server.answers["/w"] = together(with_ranges(), count)
-    address, path = f"{server.url}/w", tmp_path / "w.bin"
-    with ThreadPoolExecutor(count) as pool:
-        waiting = [
-            pool.submit(run, GET, address, path, hashlib.sha256(BODY).hexdigest()) for _ in range(count)
-        ]
-        for future in waiting:
-            future.result()
-    assert path.read_bytes() == BODY
-    assert [other.name for other in tmp_path.iterdir()] == ["w.bin"]
-
-
-def test_one_of_two_that_get_the_same_file_is_killed(server, tmp_path):
-    server.answers["/slow"] = works.slowly(BODY, rest=0.2)
-    arguments = [f"{server.url}/slow", str(tmp_path / "w.bin"), hashlib.sha256(BODY).hexdigest()]
-    command = [sys.executable, "-c", GET, *arguments]
-    first, second = (subprocess.Popen(command, env=interrupts.environment()) for _ in range(2))
-    while not list(tmp_path.glob("*.part")):
+def test_leftovers_go_but_for_those_of_the_living(tmp_path):
+    names = [".npgrad-0123456789ab.h5", ".npgrad-0123456789ac", ".npgrad-0123456789ad.png"]
+    others = [".npgrad-mine.png", "npgrad-0123456789ab.h5", ".npgrad-0123456789abc.h5"]
+    for name in names + others:
+        (tmp_path / name).write_bytes(b"half")
+    os.mkfifo(tmp_path / ".npgrad-0123456789ae.png")
+    hold = files.take(tmp_path / names[2])
+    with atomic_write(tmp_path / "out") as temporary:
+        temporary.write_bytes(b"new")
+        assert files.take(temporary) is None
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, names[2], "out", ".npgrad-0123456789ae.png"])
+    hold.release()
+    with atomic_write(tmp_path / "out"):
+        pass  # a folder is looked through once by a process
+    assert names[2] in os.listdir(tmp_path)
+    files._tidied.clear()
+    with atomic_write(tmp_path / "out"):
         pass
-    first.kill()
-    first.wait()
-    assert second.wait(timeout=60) == 0
-    assert (tmp_path / "w.bin").read_bytes() == BODY
+    assert names[2] not in os.listdir(tmp_path)
+
+
+def test_without_locks_a_leftover_must_be_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "fcntl", None)
+    old, new = (tmp_path / f".npgrad-0123456789a{c}.png" for c in "bc")
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    with atomic_write(tmp_path / "out") as temporary:
+        temporary.write_bytes(b"new")
+    assert sorted(os.listdir(tmp_path)) == [new.name, "out"]
+
+
+def test_ctrl_c_waits(monkeypatch):
+    done = []
+    with pytest.raises(KeyboardInterrupt), ctrl_c_later():
+        signal.raise_signal(signal.SIGINT)
+        done.append(1)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    thread = threading.Thread(target=lambda: done.append(ctrl_c_later().__enter__()))
+    thread.start()
+    thread.join()
+    assert done == [1, None]
+
+
+def test_ctrl_c_in_a_validation_does_not_lose_it(tmp_path):
+    """Between the last step and what belongs to it: the run that goes on makes up for it."""
+    times = []
+
+    def validate(model):
+        times.append(1)
+        if len(times) == 2:
+            raise KeyboardInterrupt
+        return float(np.sum(model.parameters()["conv.weight"]))
+
+    def train(**options):
+        return training.train(little_net(), work._batch, 6, validate=validate, validate_every=3, **options)
+
+    path = tmp_path / "run.ckpt"
+    first = train(checkpoint=path)
+    assert first.interrupted and [step for step, _ in first.validations] == [3]
+    second = train(checkpoint=path)
+    assert not second.interrupted and second.steps == 6
+    assert second.validations == train().validations and len(second.validations) == 2

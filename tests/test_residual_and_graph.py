@@ -69,6 +69,9 @@ def test_clips_and_adaptive_pools_name_what_does_not_fit():
 def test_on_a_bound_a_clip_passes_nothing_back():
     clip, x = layers.Clip(-1, 2), np.array([[-1.0, 0.0, 2.0]])
     y, cache = clip.forward(x)
-    assert (y.tolist(), clip.backward(np.ones((1, 3)), cache).tolist()) == ([[-1.0, 0.0, 2.0]], [[0.0, 1.0, 0.0]])
+    assert (y.tolist(), clip.backward(np.ones((1, 3)), cache).tolist()) == (
+        [[-1.0, 0.0, 2.0]],
+        [[0.0, 1.0, 0.0]],
+    )
     y, cache = layers.ReLU6().forward(np.array([[0.0, 3.0, 6.0]]))
     assert layers.ReLU6().backward(np.ones((1, 3)), cache).tolist() == [[0.0, 1.0, 0.0]]

@@ -15,7 +15,7 @@ from npgrad import __version__
 from npgrad.checkpoints import fingerprint
 from npgrad.errors import ImageError, InputError, NpgradError
 from npgrad.explain import Question, explain, save_array
-from npgrad.files import shown
+from npgrad.files import reason, shown
 from npgrad.images import save_png
 
 _jobs = {}  # what this process has been sent
@@ -152,7 +152,7 @@ def _make_folder(path):
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be made: {error.strerror}") from error
+        raise InputError(f"{shown(path)}: cannot be made: {reason(error)}") from error
 
 
 def _plain(value):

@@ -9,12 +9,11 @@ A photo that was done again has a second line: the last one counts. A line that 
 import errno
 import json
 import os
-import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from npgrad.errors import InputError
-from npgrad.files import atomic_write, shown
+from npgrad.files import LEFTOVER, atomic_write, reason, shown
 
 SETTINGS, LINES = "npgrad-run.json", "manifest.jsonl"
 
@@ -28,7 +27,7 @@ def remove_leftovers(folder):
     """Remove what a killed run had only begun to write (see `npgrad.files.atomic_write`)."""
     for place, _, files in os.walk(folder):
         for name in files:
-            if re.fullmatch(r"\.npgrad-[0-9a-f]{12}\.(png|npy|json)", name):
+            if LEFTOVER.fullmatch(name):
                 with suppress(OSError):
                     os.unlink(os.path.join(place, name))
 
@@ -186,5 +185,4 @@ def _writing(path):
     try:
         yield
     except OSError as error:
-        reason = " ".join((error.strerror or str(error)).split())
-        raise InputError(f"{shown(path)}: cannot be written: {reason}") from error
+        raise InputError(f"{shown(path)}: cannot be written: {reason(error)}") from error

@@ -126,7 +126,12 @@ def _recognise(tensors, contents, from_caffe, architecture, name):
             )
         options["conv10_padding"], crop = _conv10_padding(found, contents.details, name), CAFFE_CROP
     numbers = sum(array.size for array in tensors.values())
-    model = registry.skeleton({"name": found, "options": options}, room=numbers)
+    try:
+        model = registry.skeleton({"name": found, "options": options}, room=numbers)
+    except WeightsError as error:  # which knows nothing of the file
+        raise WeightsError(
+            f"{name}: expected the tensors of {found}, found {numbers} numbers: {error}"
+        ) from None
     return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
 
 

@@ -59,7 +59,14 @@ def train(
     optimizer, rng = optimizer or Adam(1e-3), generator(rng)
     state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts})
     interrupted = False
+
+    def validate_when_due():
+        due = state.t % validate_every == 0 or state.t == steps
+        if validate is not None and state.t and due and state.t not in dict(state.validations):
+            state.validations.append((state.t, validate(state.model)))
+
     try:
+        validate_when_due()  # for Ctrl-C may have come between the last step and its validation
         while state.t < steps:
             began = time.perf_counter()
             x, target = batch(state.t)
@@ -71,8 +78,7 @@ def train(
                 )
             state.step(gradients, statistics, loss, right / len(x))
             rate = len(x) / (time.perf_counter() - began)
-            if validate is not None and (state.t % validate_every == 0 or state.t == steps):
-                state.validations.append((state.t, validate(state.model)))
+            validate_when_due()
             if callback is not None:
                 callback(state.t, {"loss": loss, "accuracy": right / len(x), "rate": rate})
             if checkpoint is not None and (state.t % checkpoint_every == 0 or state.t == steps):

@@ -1,65 +1,78 @@
-"""What is interrupted and is no command of npgrad's: python -m interrupts.child WORK."""
+"""One piece of work as a process: python child.py KIND ARGUMENT ...  It says "begun" when its modules are there.
 
+At Ctrl-C it says one line and ends with 130, as the commands do.
+"""
+
+import importlib.util
 import sys
 from pathlib import Path
 
-import numpy as np
-
-import npgrad
-
-
-def save():
-    """One of two networks over the other, again and again."""
-    first, second = npgrad.load(Path("first.h5")), npgrad.load(Path("second.h5"))
-    while True:
-        second.save("net.h5")
-        first.save("net.h5")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 
-def checkpoint():
-    """A run's state over the last, again and again: its arrays say which step it was."""
-    from npgrad import checkpoints
-
-    step = 0
-    while True:
-        step += 1
-        arrays = {"x": np.full(50_000, step), "m": np.full((50, 1000), -step)}
-        checkpoints.write("run.ckpt", "settings", arrays, {"step": step})
+def _begun():
+    print("begun", flush=True)
 
 
-def picture():
-    """One of two pictures over the other, and an array beside it."""
-    from npgrad.files import atomic_write
-    from npgrad.images import save_png
+def _command(*arguments):
+    from npgrad.cli import main
 
-    while True:
-        for value in (10, 200):
-            save_png(np.full((200, 300, 3), value, np.uint8), "out.png")
-            with atomic_write("out.npy") as temporary:
-                np.save(temporary, np.full(100_000, value))
+    _begun()
+    return main(arguments)
 
 
-def animation():
-    """One of two animations over the other."""
-    from npgrad import animation
+def _weights_get(original, *arguments):
+    from interrupts import work
 
-    while True:
-        for value in (0, 120):
-            animation.write("out.gif", [np.full((80, 90, 3), value + i, np.uint8) for i in range(6)])
+    work.know_small(original)
+    return _command("weights", "get", "small", *arguments)
 
 
-def download(url, sha256):
-    """A file from a server that is slow, over an older one; an interrupted download goes on."""
-    from npgrad.download import download
+def _convert(*arguments):
+    path = ROOT / "scripts" / "convert_weights.py"
+    spec = importlib.util.spec_from_file_location("convert_weights", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    _begun()
+    return script.main(arguments)
 
-    download(url, "weights.bin", sha256=sha256, max_bytes=1 << 22)
 
+def _in_turns(folder, name):
+    from interrupts import work
+
+    for which in (1, 0):  # loads what is loaded at first use
+        work.WRITERS[name][1](work.target(folder, name), which)
+    _begun()
+    work.write_in_turns(folder, name)
+
+
+def _download(url, path, *without):
+    from interrupts import work
+
+    _begun()
+    work.get_file(url, path, resumable=not without)
+
+
+def _train(folder):
+    from interrupts import work
+
+    _begun()
+    work.train(folder)
+
+
+KINDS = {
+    "command": _command,
+    "weights get": _weights_get,
+    "convert": _convert,
+    "in turns": _in_turns,
+    "download": _download,
+    "train": _train,
+}
 
 if __name__ == "__main__":
-    {
-        "save": save,
-        "checkpoint": checkpoint,
-        "picture": picture,
-        "animation": animation,
-        "download": download,
-    }[sys.argv[1]](*sys.argv[2:])
+    try:
+        sys.exit(KINDS[sys.argv[1]](*sys.argv[2:]))
+    except KeyboardInterrupt:
+        print("child: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,289 @@
+"""Mutation testing: do the tests see it if one operator, number, name or argument of the code is another?
+
+    python -m tests.mutants [FILE ...] [--sample N] [--seconds S] [--after JSON] [-o FOLDER]
+
+mutmut makes the mutants, in a copy of the project; here they are run. The tests are collected once. Each mutant is a
+fork in which the tests that reach the mutated function run, the quickest first, until one fails. (mutmut's own runner
+collects anew for every mutant, and forks when torch's threads are already there: tests hang, and all looks caught.)
+FOLDER/survivors.txt tells what no test has seen; tests/mutation_survivors.md judges it.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from fnmatch import fnmatch
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+COPIED = [
+    "npgrad",
+    "tests",
+    "weights",
+    "benchmarks",
+    "scripts",
+    "fuzz",
+    "README.md",
+    "setup.cfg",
+    "pyproject.toml",
+]
+# The words of an error are not mutated; the condition above it is.
+CONFIG = r"""
+[mutmut]
+source_paths = npgrad
+do_not_mutate_patterns = ^\s*raise \w+
+only_mutate =
+"""
+GROUPS = {  # name: (what is mutated, the tests that are quick and come by there)
+    "layers, tape, losses": (
+        ["npgrad/layers/*.py", "npgrad/tape.py", "npgrad/batch_tape.py", "npgrad/losses.py"],
+        "layers layer_objects residual_and_graph passes composites tape tape_walk batch_tape losses rules patches "
+        "model survivors_layers survivors_tape",
+    ),
+    "the readers": (
+        ["npgrad/formats/*.py"],
+        "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
+        "convert formats onnx_files refusals survivors_readers survivors_onnx "
+        "survivors_convert",
+    ),
+}
+SLOW = "not the_script"  # other processes, in which there is no mutant
+MEMORY = 6 << 30  # bytes of address space: a mutant of a bound may ask for more
+CAUGHT = ("caught", "hung", "crashed")  # a test failed; or did not end, or brought the interpreter down
+
+
+def mutants_of(path):
+    """(the code with every mutant of the file in it, {mutant's name: what it changes})."""
+    import libcst
+    from mutmut.mutation import file_mutation as mutmut
+    from mutmut.utils.format_utils import get_mutant_name
+
+    module, made, *ignored = mutmut.create_mutations(str(path), path.read_text())
+    # zip(..., strict=True) asserts what the lines before it have seen to: no mutants of that
+    keywords = (node for node in mutmut._walk(module) if isinstance(node, libcst.Arg) and node.keyword)
+    strict = {id(arg.value) for arg in keywords if arg.keyword.value == "strict"}
+    made = [mutation for mutation in made if not changes_one_of(strict, mutation)]
+    mutated = mutmut.combine_mutations_to_source(module, made, *ignored)
+    groups = mutmut.group_by_top_level_node(made)
+    bodies = ([node, *getattr(node.body, "body", [])] for node in module.body if hasattr(node, "body"))
+    functions = (node for body in bodies for node in body if isinstance(node, libcst.FunctionDef))
+    ordered = [mutation for function in functions for mutation in groups.get(function, [])]
+    names = [get_mutant_name(path, name) for name in mutated.mutant_names]
+
+    def change(mutation):
+        old, new = (module.code_for_node(node) for node in (mutation.original_node, mutation.mutated_node))
+        return f"{old}  ->  {new}"
+
+    return mutated.code, {name: change(mutation) for name, mutation in zip(names, ordered, strict=True)}
+
+
+def changes_one_of(nodes, mutation):
+    """Whether all that the mutation changes or leaves out are arguments whose ids are among `nodes`."""
+    old, kept = mutation.original_node, {id(arg) for arg in getattr(mutation.mutated_node, "args", ())}
+    lost = {id(arg.value) for arg in getattr(old, "args", ()) if id(arg) not in kept}
+    return (lost or {id(old)}) <= nodes
+
+
+def prepare(folder, files):
+    """Go to a copy of the project in `folder`, and mutate it: {file: {mutant: what it changes}}."""
+    from mutmut.utils.file_utils import walk_mutatable_files
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in filter(os.path.exists, COPIED):
+        copy = shutil.copytree if os.path.isdir(name) else shutil.copy
+        copy(name, folder / name)
+    os.chdir(folder)
+    with open("setup.cfg", "a") as file:
+        file.write(
+            CONFIG + "\n".join(f"    {pattern}" for patterns, _ in GROUPS.values() for pattern in patterns)
+        )
+    mutants = {}
+    for path in sorted(walk_mutatable_files()):
+        if not files or str(path) in files:
+            code, mutants[str(path)] = mutants_of(path)
+            path.write_text(code)
+    return mutants
+
+
+class Mutation:
+    """A pytest plugin: instead of running the tests once, run them for every mutant."""
+
+    def __init__(self, mutants, seconds, verdicts):
+        self.mutants, self.seconds, self.verdicts = mutants, seconds, dict(verdicts)
+
+    def pytest_sessionstart(self):
+        from hypothesis import Phase, settings
+
+        quick = settings(phases=[Phase.explicit, Phase.generate], derandomize=True, database=None)
+        settings.register_profile("mutation", quick)
+        settings.load_profile("mutation")  # that a test fails is enough, however long the example
+
+    def pytest_runtestloop(self, session):
+        gc.freeze()
+        end, measured = in_child(lambda: measure(session.items), limit=3600)
+        if end != "done" or isinstance(measured, str):
+            pytest.exit(f"without any mutant, {measured} fails", returncode=1)
+        took, reached = measured
+        order = sorted(session.items, key=lambda item: took[item.nodeid])
+        end, failed = in_child(lambda: run("no mutant", order), limit=3600)
+        if end != "done" or failed:
+            pytest.exit(f"without any mutant, but in another order, {failed} fails", returncode=1)
+        start = time.time()
+        for done, mutant in enumerate(self.mutants, 1):
+            function = mutant.partition("__mutmut_")[0]
+            items = [item for item in order if function in reached[item.nodeid]]
+            while sum(took[item.nodeid] for item in items) > self.seconds:
+                items.pop()
+            limit = 20 + 5 * sum(took[item.nodeid] for item in items)
+            self.verdicts[mutant] = self.verdict(*in_child(lambda m=mutant, i=items: run(m, i), limit), items)
+            if done % 50 == 0:
+                self.note()
+                print(
+                    f"{done} of {len(self.mutants)}, {(time.time() - start) / done:.2f} s each",
+                    file=sys.stderr,
+                )
+        self.note()
+        return True
+
+    def note(self):
+        Path("verdicts.json").write_text(json.dumps(self.verdicts, indent=1))
+
+    @staticmethod
+    def verdict(end, failed, items):
+        if end == "done":
+            return "caught" if failed else "survived" if items else "not reached"
+        return end
+
+
+def in_child(work, limit):
+    """("done", what `work` returned in a fork), ("hung", None) after `limit` seconds, or ("crashed", None)."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setsid()
+            time.perf_counter = time.process_time = lambda: 0.0  # a busy machine is no mutant's fault
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
+            null = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(null, stream)
+            with os.fdopen(write, "w") as answer:
+                json.dump(work(), answer)
+        finally:
+            os._exit(0)
+    os.close(write)
+    hung = []
+    signal.signal(signal.SIGALRM, lambda *_: (hung.append(pid), os.killpg(pid, signal.SIGKILL)))
+    signal.alarm(int(limit))
+    with os.fdopen(read) as answer:
+        said = answer.read()
+    signal.alarm(0)
+    os.waitpid(pid, 0)
+    if hung:
+        return "hung", None
+    return ("done", json.loads(said)) if said else ("crashed", None)
+
+
+def passes(item, after):
+    return not any(report.failed for report in runtestprotocol(item, nextitem=after, log=False))
+
+
+def measure(items):
+    """({test: seconds}, {test: names of the functions that it reaches}) without any mutant, or a failing test."""
+    from mutmut.mutation.trampoline import set_mutant_under_test
+    from mutmut.state import state
+
+    set_mutant_under_test("stats")
+    took, reached = {}, {}
+    for item, after in pairwise([*items, None]):
+        state()._stats.clear()
+        start = perf_counter()
+        if not passes(item, after):
+            return item.nodeid
+        took[item.nodeid] = perf_counter() - start
+        reached[item.nodeid] = sorted(state()._stats)
+    return took, reached
+
+
+def run(mutant, items):
+    """The first of the tests that fails with the mutant, or None."""
+    from mutmut.mutation.trampoline import set_mutant_under_test
+
+    set_mutant_under_test(mutant)
+    return next((item.nodeid for item, after in pairwise([*items, None]) if not passes(item, after)), None)
+
+
+def group_of(file):
+    return next(name for name, (patterns, _) in GROUPS.items() if any(fnmatch(file, one) for one in patterns))
+
+
+def table(mutants, verdicts):
+    """What became of the mutants of each file, of layers, tape and losses, of the readers, and of all."""
+    counts = {}
+    for file, names in mutants.items():
+        for row in (file, f"**{group_of(file)}**", "**~ all**"):
+            counts.setdefault(row, Counter()).update(verdicts.get(name, "not run") for name in names)
+    lines = ["| file | made | run | caught | survived | |", "|---|---|---|---|---|---|"]
+    for row, count in sorted(counts.items(), key=lambda pair: (pair[0].startswith("*"), pair[0])):
+        survived = count["survived"] + count["not reached"]
+        ran = count.total() - count["not run"]
+        share = f"{100 * (ran - survived) / ran:.1f} %" if ran else ""
+        lines.append(
+            f"| {row.replace('~ ', '')} | {count.total()} | {ran} | {ran - survived} | {survived} | {share} |"
+        )
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("files", nargs="*", metavar="FILE", help="only these files' mutants")
+    parser.add_argument("-o", "--output", type=Path, default=Path("build/mutants"), metavar="FOLDER")
+    parser.add_argument("--sample", type=int, metavar="N", help="of each file, N mutants drawn by lot")
+    parser.add_argument(
+        "--seconds", type=float, default=20, metavar="S", help="of tests a mutant, the quickest first"
+    )
+    parser.add_argument(
+        "--after", type=Path, metavar="JSON", help="a run's verdicts.json: its caught stay caught"
+    )
+    arguments = parser.parse_args()
+    before = json.loads(arguments.after.read_text()) if arguments.after else {}
+    before = {name: verdict for name, verdict in before.items() if verdict in CAUGHT}
+    mutants = prepare(arguments.output.absolute(), arguments.files)
+    chosen = []
+    for file, names in mutants.items():
+        few = min(arguments.sample or len(names), len(names))
+        lot = set(random.Random(file).sample(list(names), few))
+        chosen += [name for name in names if name in lot and name not in before]
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "tests")]
+    plugin = Mutation(chosen, arguments.seconds, before)
+    options = ["-s", "-q", "-p", "no:cacheprovider", "--basetemp", os.path.abspath("tmp"), "-k", SLOW]
+    names = [
+        test for group in {group_of(file): None for file in mutants} for test in GROUPS[group][1].split()
+    ]
+    code = pytest.main([*options, *(f"tests/test_{name}.py" for name in names)], plugins=[plugin])
+    if code:
+        return code
+    with open("survivors.txt", "w") as out:
+        for names in mutants.values():
+            for name in names:
+                if plugin.verdicts.get(name, "caught") not in CAUGHT:
+                    print(name, plugin.verdicts[name], names[name], "", sep="\n", file=out)
+    print(table(mutants, plugin.verdicts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
