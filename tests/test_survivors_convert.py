@@ -217,3 +217,42 @@ def test_object_arrays_may_say_so_without_a_byte_order(tmp_path):
 
     labels = npy(header=header("O", shape="()"), content=PYTHON_2)
     assert npz.read_imagenet_val(course_file(tmp_path, labels=labels))[2] == NAMES
+
+
+def test_a_deflated_member_is_not_taken_further_than_it_says():
+    import tracemalloc
+
+    from zip_writer import DEFLATED, Entry, deflate, write
+
+    data = write([Entry(b"a.npy", bytes(100), DEFLATED, body=deflate(bytes(50 << 20)))])
+    tracemalloc.start()
+    try:
+        found = line(npz.read, data, "f")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == "f: 'a.npy': expected 100 deflated bytes, found another number"
+    assert peak < 1 << 20
+    for drive in (b"c:a.npy", b"Z:a.npy"):
+        assert "expected a member name inside the archive" in line(npz.read, write([Entry(drive, b"")]), "f")
+
+
+def test_bfloat16_in_any_order_becomes_rows():
+    from torch_writer import one, storage, zip_file
+
+    from npgrad.formats import torch_pth
+
+    halves = np.arange(1, 7, dtype=np.float32).view(np.uint16)[1::2]  # the upper half of each
+    value = one(stored=storage("0", 6, "BFloat16Storage"), shape=(3, 2), strides=(1, 3))
+    found = torch_pth.read(zip_file(value, {"0": halves.tobytes()}), "f")["w"]
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    assert found.tolist() == [[1, 4], [2, 5], [3, 6]]
+
+
+def test_every_format_names_the_file(tmp_path):
+    from test_formats import TENSORS, WRITERS
+
+    for kind, writer in WRITERS.items():
+        path = tmp_path / "net.bin"
+        path.write_bytes(writer(TENSORS)[:-1])
+        assert line(formats.read, path).startswith(f"{path}: "), kind
