@@ -38,6 +38,9 @@ LITTLE = {
     "padding by name, none": ([("Conv", ["x", "w"], "y", {"auto_pad": "VALID"})], [W]),
     "a bias added later": (
         [("Conv", ["x", "w"], "c"), ("Add", ["c", "b"], "y")], [W, constant("b", rng.normal(size=(3, 1, 1)))]),
+    "a bias added after an identity": (
+        [("Conv", ["x", "w"], "c"), ("Identity", ["c"], "i"), ("Identity", ["i"], "j"), ("Add", ["j", "b"], "y")],
+        [W, constant("b", rng.normal(size=(3, 1, 1)))]),
     "MatMul and Add": (
         [("Flatten", ["x"], "f"), ("MatMul", ["f", "m"], "p"), ("Add", ["b", "p"], "y")],
         [constant("m", rng.normal(size=(32, 5))), constant("b", rng.normal(size=5))]),
@@ -133,6 +136,15 @@ LIES = {
         graph([("Reshape", ["x", "s"], "y")], [constant("s", [2, 4, -1], np.int64)]), "expected a shape"),
     "a constant added to a picture": (
         graph([("Add", ["x", "b"], "y")], [constant("b", [1.0])]), "can be added only to a MatMul"),
+    "a constant added to what another takes": (
+        graph([("Conv", ["x", "w"], "c"), ("Add", ["c", "b"], "a"), ("Add", ["a", "c"], "y")],
+              [W, constant("b", [1.0])]), "can be added only to a MatMul"),
+    "a constant added to what another takes under its first name": (
+        graph([("Conv", ["x", "w"], "c"), ("Identity", ["c"], "i"), ("Add", ["i", "b"], "a"), ("Add", ["a", "c"], "y")],
+              [W, constant("b", [1.0])]), "can be added only to a MatMul"),
+    "a constant added to the output": (
+        graph([("Conv", ["x", "w"], "y"), ("Add", ["y", "b"], "a")], [W, constant("b", [1.0])],
+              outputs=[value("y")]), "can be added only to a MatMul"),
     "the second output of a pool": (
         graph([helper.make_node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2]), ("Relu", ["i"], "y")]),
         "its second output 'i' is used"),

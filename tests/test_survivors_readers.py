@@ -187,8 +187,11 @@ def test_bounds_of_safetensors():
     assert empty.shape == (0,) and empty.dtype == np.float32
 
 
+ARRAYS = ("weight", "bias", "running_mean", "running_var")
+
+
 def test_bounds_of_a_structure():
-    described = {"type": "Conv2d", "padding": structure.MOST_PADDING, "arrays": {"weight": [1, 1, 3, 3]}}
+    described = {"type": "Conv2d", "padding": structure.MOST, "arrays": {"weight": [1, 1, 3, 3]}}
     assert structure.build(described, 9).padding == (64, 64)
     assert (
         line(structure.build, described, 8) == "structure: shape [1, 1, 3, 3] has more numbers than the file"
@@ -196,6 +199,16 @@ def test_bounds_of_a_structure():
     assert line(structure.build, {**described, "padding": [0, 65]}, 9) == (
         "structure: Conv2d padding: expected at most 64, found [0, 65]"
     )
+    assert structure.build({**described, "stride": 64}, 9).stride == (64, 64)
+    assert line(structure.build, {**described, "stride": 65}, 9) == (
+        "structure: Conv2d stride: expected at most 64, found 65"
+    )
+    normal = {"type": "BatchNorm2d", "arrays": {key: [2] for key in ARRAYS}}
+    assert structure.build({**normal, "eps": 0, "momentum": 1}, 8).momentum == 1
+    for name, odd in (("eps", -1e-9), ("eps", None), ("eps", float("inf")), ("momentum", float("nan"))):
+        assert line(structure.build, {**normal, name: odd}, 8) == (
+            f"structure: BatchNorm2d cannot be made: BatchNorm2d {name}: expected a finite number >= 0, found {odd}"
+        )
     deep = {"type": "ReLU"}
     for _ in range(structure.DEEPEST - 1):
         deep = {"type": "Sequential", "layers": {"a": deep}}

@@ -6,6 +6,7 @@ the file is read. What each operator becomes stands in `onnx_operators.py`.
 
 import dataclasses
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -96,11 +97,12 @@ class _Reading:
     """One graph on its way to a dict of nodes.
 
     constants: {value: array}, weights and shapes. made_by: {value: name of the node whose output it is}.
+    used: how many nodes (or the graph, as its output) take a value. roots: {other name of a value: its first}.
     """
 
     def __init__(self, graph):
         self.graph, self.nodes, self.aliases = graph, {}, {}
-        self.constants = {}
+        self.constants, self.roots = {}, {}
         for tensor in [*graph.initializer, *_refuse_sparse(graph)]:
             self._constant(tensor.name, _array(tensor))
         inputs = [value for value in graph.input if value.name not in self.constants]
@@ -108,7 +110,8 @@ class _Reading:
             raise WeightsError(f"expected one input, found {[value.name for value in inputs][:4]}")
         self.made_by = {inputs[0].name: "input"}
         self.shape = _declared_shape(inputs[0])
-        self.used = [name for node in graph.node for name in node.input]
+        self.used = Counter(name for node in graph.node for name in node.input)
+        self.used.update(value.name for value in graph.output)
 
     def network(self):
         """(nodes for a Graph, aliases, side of the declared input or None)"""
@@ -156,7 +159,7 @@ class _Reading:
 
     def _layer(self, node, output):
         for extra in node.proto.output[1:]:
-            if extra in self.used or extra in [value.name for value in self.graph.output]:
+            if extra in self.used:
                 raise WeightsError(
                     f"node {node.label}: its second output {extra[:60]!r} is used; only the first can be"
                 )
@@ -191,18 +194,24 @@ class _Reading:
     def made_only_for_one(self, value):
         """The layer that makes `value`, if a single node takes it; else None."""
         name = self.made_by.get(value, "input")
-        return self.nodes[name][0] if name != "input" and self.used.count(value) == 1 else None
+        return self.nodes[name][0] if name != "input" and self.used[self._root(value)] == 1 else None
 
     def _constant(self, name, array):
         if name in self.constants:
             raise WeightsError(f"tensor {name[:60]!r} stands there twice")
         self.constants[name] = array
 
+    def _root(self, value):
+        """The first of the names that one and the same value has, for the sake of counting who takes it."""
+        return self.roots.get(value, value)
+
     def _rename(self, value, output):
         if value in self.constants:
             self._constant(output, self.constants[value])
         else:
-            self.made_by[output] = self.made_by[value]
+            self.made_by[output], root = self.made_by[value], self._root(value)
+            self.roots[output] = root
+            self.used[root] += self.used[output] - 1
             self.aliases.setdefault(output, self.made_by[value])
 
 

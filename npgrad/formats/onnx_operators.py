@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 
 from npgrad.errors import WeightsError
-from npgrad.formats.structure import MOST_PADDING
+from npgrad.formats.structure import MOST
 from npgrad.layers import (
     AdaptiveAvgPool2d,
     Add,
@@ -28,6 +28,17 @@ from npgrad.layers import (
     Softmax,
 )
 
+FLOAT, INT, STRING, INTS = 1, 2, 3, 7  # the kinds of attributes, as ONNX numbers them
+WHOLE = INT, "i", "a whole number"
+KINDS = {  # attribute: (kind, the field that holds it, in words); of all others, WHOLE
+    "auto_pad": (STRING, "s", "a word"),
+    **dict.fromkeys(
+        ("alpha", "beta", "epsilon", "momentum", "min", "max", "ratio"), (FLOAT, "f", "a finite number")
+    ),
+    **dict.fromkeys(
+        ("axes", "dilations", "kernel_shape", "pads", "strides"), (INTS, "ints", "whole numbers")
+    ),
+}
 same = object()  # in place of a layer: the node's output is its input
 
 
@@ -43,16 +54,15 @@ class Node:
         if name not in self.attributes:
             return default
         attribute = self.attributes[name]
-        kind = attribute.type
-        if kind == 1:
-            return attribute.f
-        if kind == 2:
-            return attribute.i
-        if kind == 3:
-            return attribute.s.decode("utf-8", "replace")
-        if kind == 7:
-            return tuple(attribute.ints)
-        raise self.refuse(f"{name}: expected numbers or a word, found another kind of attribute")
+        kind, field, words = KINDS.get(name, WHOLE)
+        value = getattr(attribute, field)
+        if attribute.type != kind or (kind == FLOAT and not np.isfinite(value)):
+            shown = {FLOAT: attribute.f, INT: attribute.i, STRING: attribute.s, INTS: list(attribute.ints)}
+            found = shown.get(attribute.type, "another kind of attribute")
+            raise self.refuse(f"{name}: expected {words}, found {str(found)[:60]}")
+        if kind == STRING:
+            return value.decode("utf-8", "replace")
+        return tuple(value) if kind == INTS else value
 
     def expect(self, name, *allowed):
         """Refuse an attribute that asks for what no layer here does; the first allowed value is its default."""
@@ -107,10 +117,10 @@ def gemm(node):
     if weight.ndim != 2:
         raise node.refuse(f"B: expected a matrix, found shape {weight.shape}")
     weight = weight if node.attribute("transB", 0) else weight.T
-    weight = weight * weight.dtype.type(node.attribute("alpha", 1.0))
+    weight = _scaled(node, weight, "alpha")
     bias = node.constant(2, needed=False)
     if bias is not None:
-        bias = _row(node, bias, len(weight)) * weight.dtype.type(node.attribute("beta", 1.0))
+        bias = _scaled(node, _row(node, bias, len(weight)), "beta")
     return Linear(weight, bias), node.value()
 
 
@@ -172,6 +182,8 @@ def reduce_mean(node):
 
 def concat(node):
     node.expect("axis", 1, -3)
+    if not node.proto.input:
+        raise node.refuse("expected inputs, found none")
     return Concat(), tuple(node.value(place) for place in range(len(node.proto.input)))
 
 
@@ -250,6 +262,8 @@ def _strides(node):
     strides = node.attribute("strides", (1, 1))
     if len(strides) != 2:
         raise node.refuse(f"strides: expected two numbers, found {strides[:6]}")
+    if max(strides) > MOST:
+        raise node.refuse(f"strides: expected at most {MOST}, found {strides}")
     return strides
 
 
@@ -259,14 +273,26 @@ def _padding(node, kernel):
     if auto in ("SAME_UPPER", "SAME_LOWER") and _strides(node) == (1, 1) and all(k % 2 for k in kernel):
         return tuple(k // 2 for k in kernel)
     node.expect("auto_pad", "NOTSET", "VALID", "")
-    top, left, bottom, right = pads = (*node.attribute("pads", (0,) * 4), *(None,) * 4)[:4]
     if auto == "VALID":
         return 0, 0
+    pads = node.attribute("pads", (0,) * 4)
+    if len(pads) != 4:
+        raise node.refuse(f"pads: expected four numbers, found {pads[:6]}")
+    top, left, bottom, right = pads
     if (top, left) != (bottom, right):
         raise node.refuse(f"pads: expected as much on both sides, found {pads}")
-    if max(top, left) > MOST_PADDING:
-        raise node.refuse(f"pads: expected at most {MOST_PADDING}, found {pads}")
+    if max(top, left) > MOST:
+        raise node.refuse(f"pads: expected at most {MOST}, found {pads}")
     return top, left
+
+
+def _scaled(node, array, name):
+    """The array times a factor of the node's."""
+    with np.errstate(over="ignore"):
+        scaled = array * array.dtype.type(node.attribute(name, 1.0))
+    if not np.isfinite(scaled).all():
+        raise node.refuse(f"{name}: expected a factor that leaves the numbers finite, found Inf")
+    return scaled
 
 
 def _row(node, array, count, ndim=2):

@@ -15,7 +15,7 @@ from npgrad.layers import Layer
 
 TYPES = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Composite")}
 DEEPEST = 20  # composites within composites
-MOST_PADDING = 64  # pixels, and those of an adaptive pool's output
+MOST = 64  # pixels of a padding, a stride, an adaptive pool's output
 
 
 def describe(layer):
@@ -90,12 +90,10 @@ def _build_part(part, room, depth):
 
 
 def _option(cls, name, value):
-    """A number, word or pair; a padding or output so large that a pass would fill the memory is refused."""
+    """A number, word or pair; one with which a pass would fill the memory is refused."""
     numbers = value if isinstance(value, list) else [value]
-    if name in ("padding", "output_size") and any(isinstance(n, int) and n > MOST_PADDING for n in numbers):
-        raise WeightsError(
-            f"structure: {cls.__name__} {name}: expected at most {MOST_PADDING}, found {value}"
-        )
+    if name in ("padding", "stride", "output_size") and any(isinstance(n, int) and n > MOST for n in numbers):
+        raise WeightsError(f"structure: {cls.__name__} {name}: expected at most {MOST}, found {value}")
     return tuple(value) if isinstance(value, list) else value
 
 

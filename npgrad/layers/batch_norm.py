@@ -1,5 +1,6 @@
 """Batch normalisation."""
 
+import numbers
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,14 @@ class BatchNorm2d(Layer):
                     f"BatchNorm2d {name}: expected shape {np.shape(self.weight)}, found {array.shape}"
                 )
             self._freeze(name, array.copy())
+        for name in ("eps", "momentum"):
+            number = getattr(self, name)
+            if not isinstance(number, numbers.Real) or not 0 <= number < np.inf:
+                raise InputError(f"BatchNorm2d {name}: expected a finite number >= 0, found {number!r}")
+        if (self.running_var.real < 0).any():
+            raise InputError(
+                f"BatchNorm2d running_var: expected variances >= 0, found {self.running_var.real.min():g}"
+            )
 
     @classmethod
     def init(cls, num_features, rng=None):

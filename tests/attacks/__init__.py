@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = (
-    "pickles", "torch_pth", "hdf5", "caffe", "deep_compression", "npz", "safetensors", "pictures",
+    "pickles", "torch_pth", "hdf5", "caffe", "deep_compression", "npz", "safetensors", "onnx", "pictures",
 )  # fmt: skip
 SECRET = "PLANTED-7f3a91c5"  # stands in files beside the attacks, and must never come out
 
