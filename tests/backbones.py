@@ -5,9 +5,12 @@ model, net = pair("resnet18", num_classes=10)           float64, weights convert
 
 import numpy as np
 import torch
+from torch import nn
 
+import npgrad
 from benchmarks import torch_networks
 from npgrad.formats.convert import convert
+from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
 SIDE = {"alexnet": 63}  # px, the smallest picture that the tests use; 64 where nothing stands here
@@ -20,13 +23,13 @@ def torch_net(name, num_classes=10, seed=0):
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for module in net.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
+            if isinstance(module, nn.BatchNorm2d):
                 count = module.num_features
                 module.weight.copy_(torch.tensor(rng.uniform(0.6, 1.4, count)))
                 module.bias.copy_(torch.tensor(rng.normal(0, 0.3, count)))
                 module.running_mean.copy_(torch.tensor(rng.normal(0, 0.3, count)))
                 module.running_var.copy_(torch.tensor(rng.uniform(0.5, 1.5, count)))
-            elif isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)):
+            elif isinstance(module, (nn.Conv2d, nn.Linear)):
                 module.weight.mul_(1.5)  # torch's own are so small that the picture hardly counts at the end
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
@@ -44,6 +47,29 @@ def pair(name, folder, num_classes=10, legacy=False):
     """(npgrad Model, torch network), both in float64, from one state dict."""
     net = torch_net(name, num_classes)
     return converted(net, folder, legacy).astype(np.float64), net.double()
+
+
+def narrow_vgg(name):
+    """A VGG twice, as `pair`, with 64 units in fc6 and fc7 for 4096, which have nine tenths of all its weights."""
+    rng, full = np.random.default_rng(0), skeleton(name)
+    parts = dict(full.network.parts())
+    for layer, shape in (("fc6", (64, 512 * 49)), ("fc7", (64, 64)), ("fc8", (5, 64))):
+        parts[layer] = Linear(np.zeros(shape), np.zeros(shape[0]))
+    model = npgrad.Model(Sequential(parts), aliases=full.aliases)
+    drawn = {
+        key: rng.uniform(0.5, 1.5, array.shape)
+        if array.ndim == 1 and not key.endswith(("bias", "mean"))
+        else rng.normal(0, 0.1 if array.ndim == 1 else np.sqrt(2 / np.prod(array.shape[1:])), array.shape)
+        for key, array in model.network.arrays(buffers=True).items()
+    }
+    model = model.with_parameters(drawn)
+    units = [nn.Linear(512 * 49, 64), nn.ReLU(), nn.Dropout(), nn.Linear(64, 64), nn.ReLU(), nn.Dropout()]
+    features = torch_networks.vgg_features(name)
+    net = torch_networks.Classic(features, 7, [*units, nn.Linear(64, 5)]).double().eval()
+    names = own_names(model, [key for key in net.state_dict() if not key.endswith("num_batches_tracked")])
+    arrays = {theirs: torch.tensor(drawn[own]) for theirs, own in names.items()}
+    net.load_state_dict({**net.state_dict(), **arrays})
+    return model, net
 
 
 def pictures(name, batch=2, seed=0):

@@ -20,7 +20,7 @@ from benchmarks import torch_networks
 from npgrad import attribution
 from npgrad.attribution.gradient_shap import _draw
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, ZBox, ZPlus
-from npgrad.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, ReLU6, Sequential
+from npgrad.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, ReLU6
 
 TARGETS = [2, 0, 3]  # as in captum_nets
 pytestmark = [
@@ -38,38 +38,11 @@ class Backbone(Pair):
         return self.net.get_submodule(theirs[name])
 
 
-def narrow_vgg11():
-    """VGG-11 twice, with 64 units in fc6 and fc7 in place of 4096, which have nine tenths of all its weights."""
-    rng, parts = np.random.default_rng(0), dict(backbones.skeleton("vgg11").network.parts())
-    for name, shape in (("fc6", (64, 512 * 49)), ("fc7", (64, 64)), ("fc8", (5, 64))):
-        parts[name] = Linear(np.zeros(shape), np.zeros(shape[0]))
-    model = npgrad.Model(Sequential(parts), aliases=backbones.skeleton("vgg11").aliases)
-    drawn = {
-        key: rng.normal(0, 0.1 if a.ndim == 1 else np.sqrt(2 / np.prod(a.shape[1:])), a.shape)
-        for key, a in model.parameters().items()
-    }
-    model = model.with_parameters(drawn)
-    features, relu, drop = torch_networks.vgg_features("vgg11"), nn.ReLU, nn.Dropout
-    classifier = [
-        nn.Linear(512 * 49, 64),
-        relu(),
-        drop(),
-        nn.Linear(64, 64),
-        relu(),
-        drop(),
-        nn.Linear(64, 5),
-    ]
-    net = torch_networks.Classic(features, 7, classifier).double().eval()
-    names = backbones.own_names(model, net.state_dict())
-    net.load_state_dict({theirs: torch.tensor(drawn[own]) for theirs, own in names.items()})
-    return model, net
-
-
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """{name: the network twice, and three pictures}"""
     found = {"resnet18": backbones.pair("resnet18", tmp_path_factory.mktemp("resnet"), num_classes=5)}
-    found["vgg11"] = narrow_vgg11()
+    found["vgg11"] = backbones.narrow_vgg("vgg11")
     x = np.random.default_rng(1).normal(size=(3, 3, SIDE, SIDE))
     return {name: Backbone(name, *both, x) for name, both in found.items()}
 

@@ -170,6 +170,7 @@ def test_of_two_objects_the_one_asked_about_is_pointed_at(bundled, name):
         image, labels, masks = scenes.two_objects(index, seed=3)
         x = bundled.preprocess(image)
         for k in (0, 1):
-            inside = [energy_inside(method(bundled, x, labels[k]), masks[j])[0] for j in (k, 1 - k)]
+            heat = method(bundled, x, labels[k])
+            inside = [energy_inside(heat, masks[j])[0] for j in (k, 1 - k)]
             right.append(inside[0] > inside[1])
     assert np.mean(right) >= 0.75, np.mean(right)

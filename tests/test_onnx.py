@@ -13,7 +13,7 @@ import npgrad
 from benchmarks import torch_networks
 from npgrad import WeightsError, attribution
 
-LARGE = ["vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+LARGE = ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in torch_networks.NAMES
 ]
@@ -54,6 +54,17 @@ def test_exported_networks_come_back(name, tmp_path):
     direct = backbones.converted(net, tmp_path).astype(np.float64)
     path = export(net.double(), torch.tensor(x), path)
     checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
+
+
+@pytest.mark.parametrize("name", ["vgg11", "vgg16_bn"])
+def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
+    direct, net = backbones.narrow_vgg(name)
+    x = pictures(name)
+    path = export(net, torch.tensor(x), tmp_path / "net.onnx")
+    checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
+    x = x.astype(np.float32)
+    path = export(net.float(), torch.tensor(x), path)
+    checks.assert_close(npgrad.load(path)(x), runtime(path, x), 1e-5, "float32, ONNX Runtime")
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "alexnet"])
