@@ -261,8 +261,17 @@ def test_every_picture(name, models):
 
 def test_the_homeworks_presets_name_squeezenets_layers_and_gatys_names_vggs(models):
     x = pictures("resnet18", 1)
+    resnet = models["resnet18"]
     with pytest.raises(npgrad.UnknownName, match="no layer 'fire2'"):
-        synthesis.style_transfer(models["resnet18"], x, x, steps=1)
+        synthesis.style_transfer(resnet, x, x, preset="starry_night", steps=1)
+    with pytest.raises(npgrad.InputError) as refused:
+        synthesis.style_transfer(resnet, x, x, content_layer="conv1", steps=1)
+    assert str(refused.value) == (
+        "style transfer: no preset is for this network; expected content_layer and style_layers (--content-layer, "
+        "--style-layers), of conv1, bn1, relu1 ..."
+    )
+    layers = {"content_layer": "conv2_1", "style_layers": ["conv1"], "style_weights": [1.0]}
+    assert synthesis.style_transfer(resnet, x, x, **layers, steps=1).steps == 1
     with pytest.raises(npgrad.UnknownName, match="no layer 'conv4_2'"):
         synthesis.style_transfer(npgrad.models.squeezenet1_1(5), x, x, preset="gatys", steps=1)
 
@@ -287,9 +296,11 @@ def test_gatys_counts_as_the_authors_do():
 def test_vgg19_paints_with_the_preset_gatys():
     model = npgrad.Model(_vgg19_below_fc())
     x, style = np.random.default_rng(0).normal(size=(2, 1, 3, 32, 40)).astype(np.float32)
-    found = synthesis.style_transfer(model, x, style, preset="gatys", image_size=32, style_size=32, steps=3,
-                                     optimizer="lbfgs")  # fmt: skip
+    options = {"image_size": 32, "style_size": 32, "steps": 3, "optimizer": "lbfgs"}
+    found = synthesis.style_transfer(model, x, style, preset="gatys", **options)
     assert _total(found, "content", "style")[-1] < 0.9 * _total(found, "content", "style")[0]
+    unasked = synthesis.style_transfer(model, x, style, **options)
+    assert np.array_equal(unasked.image, found.image)
 
 
 def _vgg19_below_fc():

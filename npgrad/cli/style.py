@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   npgrad style town.jpg night.jpg muse.jpg --blend 2,1 --original-colors --weights squeezenet1_1.h5 -o both.png
   npgrad style town.jpg night.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1.h5
   npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg --weights vgg19 --preset gatys --optimizer lbfgs"""
+  npgrad style town.jpg night.jpg --weights vgg19 --optimizer lbfgs"""
 
 # With the homework's weight, 200 steps leave a grid of 18/255 in starry_night's sky; with ten times that, 4/255.
 SMOOTHER = 10
@@ -31,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="composition_vii, the_scream, starry_night (the default) or inversion, for SqueezeNet; gatys, for VGG-19",
+        help="composition_vii, the_scream, starry_night (the default) or inversion, for SqueezeNet; gatys, for VGG",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--size", type=whole_number(1), metavar="PX", help="the result's shorter side (192)")
@@ -88,7 +88,9 @@ def run(args):
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
     )  # fmt: skip
-    options.setdefault("tv_weight", SMOOTHER * presets.settings(args.preset, tv_weight=None)["tv_weight"])
+    layers_given = args.content_layer is not None and args.style_layers is not None
+    preset = options.setdefault("preset", args.preset or presets.default_for(model, layers_given))
+    options.setdefault("tv_weight", SMOOTHER * presets.settings(preset, tv_weight=None)["tv_weight"])
     steps = (args.steps or 200) * len(args.sizes or [1])
     with making.Making(args, steps, lambda image: model.deprocess(image)[0]) as follow:
         result = style_transfer(

@@ -74,6 +74,23 @@ def settings(preset=None, **given):
     return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}
 
 
+def default_for(model, layers_given=False):
+    """The preset for a network when none is named: DEFAULT, or "gatys" where the layers have VGG's names.
+
+    layers_given: whether content and style layers are named anyway. InputError if they are not, and no preset's exist.
+    """
+    known = {*model.layer_names(), *model.aliases}
+    for name in (DEFAULT, "gatys"):
+        if {PRESETS[name]["content_layer"], *PRESETS[name]["style_layers"]} <= known:
+            return name
+    if layers_given:
+        return DEFAULT
+    raise InputError(
+        "style transfer: no preset is for this network; expected content_layer and style_layers "
+        f"(--content-layer, --style-layers), of {', '.join(model.layer_names()[:3])} ..."
+    )
+
+
 def growth(size):
     """What a preset's style weights are multiplied by for a picture of `size` px: by as much as its area has grown."""
     return max(1.0, (size / TUNED_FOR) ** 2)

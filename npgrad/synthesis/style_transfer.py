@@ -46,8 +46,9 @@ def style_transfer(
     """Descend content loss + style loss + total variation: a StyleTransfer.
 
     content, style: a path, a PIL image, a uint8 array (H, W, 3), or a float array (1, 3, H, W), normalised already;
-    style may be a list of them. preset: a name in PRESETS; image_size to tv_weight are taken from there where
-    they are None. image_size, style_size: the shorter side in px; a float array keeps its size if it is None.
+    style may be a list of them. preset: a name in PRESETS (None: starry_night, or gatys for a VGG); image_size to
+    tv_weight are taken from there where they are None. image_size, style_size: the shorter side in px; a float array
+    keeps its size if it is None.
     style_weights: a number for each of style_layers; a preset's grow with the picture's area above 192 px.
 
     steps: 200 is the homework's. optimizer: "adam" by the homework's schedule, or "lbfgs", slower and smoother.
@@ -57,8 +58,9 @@ def style_transfer(
     each an array (H, W) from 0 to 1 or a grey picture. callback(step, image, losses), checkpoint: see `Run`.
     """
     steps, rng = whole_number(steps, "steps", 0), generator(rng)
+    layers_given = content_layer is not None and style_layers is not None
     chosen = presets.settings(
-        preset,
+        presets.default_for(model, layers_given) if preset is None else preset,
         image_size=image_size,
         style_size=style_size,
         content_layer=content_layer,
