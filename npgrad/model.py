@@ -58,21 +58,25 @@ class Model:
         with self._saying_what_fits(x):
             return np.concatenate(parallel.each(lambda rows: self.network(x[rows]), parallel.parts(x)))
 
-    def forward(self, x, upto=None, training=False, rng=None, whole=False):
+    def forward(self, x, upto=None, training=False, rng=None, whole=False, keep=None):
         """Run the network and keep the pass: a Tape.
 
         upto: the last layer to run (None: all). training: dropout and BatchNorm act as in training; then
         `rng` draws, and BatchNorm's new statistics are `tape.statistics`. whole: keep a large batch in one piece,
-        which otherwise goes through in parts, on all cores (a BatchTape); only the time differs.
+        which otherwise goes through in parts, on all cores (a BatchTape); only the time differs. keep: the layers
+        whose outputs the tape will be asked for (None: all), a name or several; a pass for the sake of a gradient
+        takes two thirds of the memory with keep=(). Rules then see records without x and y.
         """
         upto = None if upto is None else self.resolve(upto)
         if upto == INPUT:
             raise InputError("upto: expected a layer to run up to, found 'input'")
+        if keep is not None:
+            keep = {self.resolve(name) for name in ((keep,) if isinstance(keep, str) else keep)}
         x = check_input(x)
         config.tell_allocator()
 
         def run(x):
-            return Tape(self.network, x, upto, training, rng, self.aliases)
+            return Tape(self.network, x, upto, training, rng, self.aliases, keep)
 
         rows = parallel.parts(x)
         with self._saying_what_fits(x):

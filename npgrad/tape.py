@@ -34,18 +34,26 @@ class Record:
     sources: tuple | None = None
 
     def __repr__(self):
-        return f"{self.name}: {type(self.layer).__name__} {_shape(self.x)} -> {_shape(self.y)}"
+        first = self.x[0] if isinstance(self.x, (tuple, list)) else self.x
+        shapes = "not kept" if first is None else f"{_shape(self.x)} -> {_shape(self.y)}"
+        return f"{self.name}: {type(self.layer).__name__} {shapes}"
 
 
 class Tape:
     """One forward pass of a network: its records in the order in which the layers finished.
 
     `tape[name]` is a layer's output, `tape["input"]` the network's input, `tape.output` the last output.
+
+    keep: the names of the layers whose outputs will be asked for, or None for all of them. Of the others only the
+    caches stay, which is all that backward needs; their records' x and y are None, and their memory is free for the
+    layers that follow.
     """
 
-    def __init__(self, network, x, upto=None, training=False, rng=None, aliases=None):
+    def __init__(self, network, x, upto=None, training=False, rng=None, aliases=None, keep=None):
         self.x = x
+        self.output = None  # what the last layer made
         self.records = {}
+        self._keep = keep
         self._network = network
         self._aliases = aliases or {}
         self._upto, self._training = upto, training
@@ -70,11 +78,19 @@ class Tape:
             options = {"training": self._training, "rng": self._rng} if layer.has_training_mode else {}
             with naming(name):
                 record.y, record.cache = layer.forward(x, **options)
-        self.records[name] = record
-        self._made_by[id(record.y)] = name
+        self._note(record)
         if name == self._upto:
             raise _Stop
-        return record.y
+        return self.output
+
+    def _note(self, record):
+        """Record a call, as far as it is to be kept, and return its output."""
+        self.records[record.name], self.output, x = record, record.y, record.x
+        if self._keep is None:
+            self._made_by[id(record.y)] = record.name
+        elif record.name not in self._keep:
+            record.x, record.y = (None,) * len(x) if isinstance(x, (tuple, list)) else None, None
+        return self.output
 
     def back(self, name, dy, inputs=1):
         """Back through one recorded layer, by the layer's own rule alone."""
@@ -88,7 +104,13 @@ class Tape:
 
     def __getitem__(self, name):
         name = self.resolve(name)
-        return self.x if name == INPUT else self.records[name].y
+        if name == INPUT:
+            return self.x
+        if self.records[name].y is not None:
+            return self.records[name].y
+        if name == next(reversed(self.records)):
+            return self.output
+        raise InputError(f"{name}: its output was not kept; name it in keep=")
 
     def __contains__(self, name):
         try:
@@ -102,11 +124,6 @@ class Tape:
 
     def __repr__(self):
         return "\n".join([f"input {_shape(self.x)}", *map(repr, self)])
-
-    @property
-    def output(self):
-        """What the last layer made."""
-        return next(reversed(self.records.values())).y
 
     @property
     def parts(self):
@@ -163,6 +180,8 @@ class Tape:
         }
 
     def _sources(self, x):
+        if self._keep is not None:  # an array that is gone may have had the same id
+            return None
         arrays = x if isinstance(x, (tuple, list)) else (x,)
         sources = tuple(self._made_by.get(id(array)) for array in arrays)
         return None if None in sources else sources

@@ -70,12 +70,12 @@ def warn_if_dead(model, logits, targets):
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
     """One forward and one backward: (logits, targets, {layer: d score / d layer}). The usual beginning."""
-    logits, targets, found = by_parts(model, x, target, lambda tape, seed: tape.backward(seed, rules, at))
+    logits, targets, found = by_parts(model, x, target, lambda tape, seed: tape.backward(seed, rules, at), at)
     return logits, targets, {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 
-def by_parts(model, x, target, work):
-    """(logits, targets, [work(tape, seed of the targets' scores) for each part of the batch]).
+def by_parts(model, x, target, work, keep=None):
+    """(logits, targets, [work(tape, seed of the targets' scores) for each part of the batch]); keep as for forward.
 
     A part's tape is dropped before the next part's forward pass begins. A warning where scores are dead.
     """
@@ -83,7 +83,7 @@ def by_parts(model, x, target, work):
     target = target_list(target, len(x))
 
     def of_part(rows):
-        tape = model.forward(x[rows])
+        tape = model.forward(x[rows], keep=keep)
         targets = resolve_targets(model, tape.output, target and target[rows])
         return tape.output, targets, work(tape, seed_at(tape.output, targets))
 

@@ -39,7 +39,7 @@ def gradient_of_scores(model, x, targets):
     model, targets = narrowed(model, targets)
 
     def of_part(rows):
-        tape = model.forward(x[rows])
+        tape = model.forward(x[rows], keep=())
         return tape.backward(seed_at(tape.output, targets[rows]))["input"]
 
     return np.concatenate(parallel.each(of_part, parallel.parts(x)))

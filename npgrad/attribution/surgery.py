@@ -37,7 +37,4 @@ class _Onward(Tape):
     def run(self, name, layer, x):
         if name not in self._given:
             return super().run(name, layer, x)
-        record = Record(name, layer, x, self._given[name], sources=self._sources(x))
-        self.records[name] = record
-        self._made_by[id(record.y)] = name
-        return record.y
+        return self._note(Record(name, layer, x, self._given[name], sources=self._sources(x)))

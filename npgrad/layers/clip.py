@@ -50,8 +50,8 @@ class ReLU6(ReLU):
     """
 
     def forward(self, x):
-        y, _ = super().forward(x)
-        return np.minimum(y, np.array(6, y.dtype)), x
+        y = np.minimum(super().forward(x)[0], np.array(6, x.dtype))
+        return y, y
 
-    def backward(self, dy, x):
-        return dy * ((x > 0) & (x < 6))
+    def backward(self, dy, y):
+        return dy * ((y > 0) & (y < 6))

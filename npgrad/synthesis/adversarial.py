@@ -176,7 +176,7 @@ def _lead_gradient(model, x, target, targeted, sharpness):
     The others count by a soft maximum, log(sum exp(sharpness * s)) / sharpness: with the hard one, each step pushes
     down the leader of the moment, and another takes its place. f is the more cautious of the two.
     """
-    tape = model.forward(x)
+    tape = model.forward(x, keep=())
     logits, way = tape.output, 1 if targeted else -1
     others = np.delete(logits[0], target)
     top = others.max()
@@ -196,7 +196,7 @@ def _smaller(state, image, change):
 
 def _loss_gradient(model, x, target, targeted, loss):
     """(loss, its gradient by x, logits). A target that is aimed at and shut off is woken up."""
-    tape = model.forward(x)
+    tape = model.forward(x, keep=())
     value, seed = loss(tape.output, target)
     dx = waking_gradient(tape, seed, target) if targeted else tape.backward(seed)["input"]
     return value, dx, tape.output

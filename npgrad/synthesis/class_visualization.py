@@ -192,7 +192,7 @@ class Aim:
         if self.layer is None:
             tape, dx = score_gradient(self.model, x, self.target)
             return tape.output[0, self.target], dx
-        tape = self.model.forward(x, upto=self.layer)
+        tape = self.model.forward(x, upto=self.layer, keep=self.layer)
         y = tape[self.layer]
         score, seed = self._mean(y)
         dx = tape.backward({self.layer: seed})["input"]
@@ -221,7 +221,7 @@ class Aim:
 
 def _open_if_shut(record, dy):
     """A rule: a ReLU that would stop the whole gradient lets it through."""
-    dx = dy * (record.x > 0)
+    dx = record.layer.backward(dy, record.cache)
     return dx if dx.any() else dy
 
 

@@ -71,7 +71,7 @@ def deep_dream(
             if octave and t % steps == 0:
                 image = _carried(image, pictures[octave - 1], pictures[octave])
             ox, oy = rng.integers(-max_jitter, max_jitter, size=2, endpoint=True)
-            tape = model.forward(jitter(image, ox, oy), upto=layer)
+            tape = model.forward(jitter(image, ox, oy), upto=layer, keep=())
             activation, seed = _activation(tape[layer], layer, channel)
             g = jitter(tape.backward({layer: seed})["input"], -ox, -oy)
             image = image + learning_rate * g / (np.abs(g).mean() or 1)

@@ -67,7 +67,7 @@ def invert_features(
     not_negative(content_weight, "content_weight"), not_negative(tv_weight, "tv_weight")
 
     def objective(image):
-        tape = model.forward(image, upto=top)
+        tape = model.forward(image, upto=top, keep=layer)
         content, dcontent = losses.content_loss(content_weight, tape[layer], goal)
         tv, dtv = losses.tv_loss(image, tv_weight)
         return {"content": content, "tv": tv}, tape.backward({layer: dcontent, "input": dtv})["input"]

@@ -22,7 +22,7 @@ def score_gradient(model, x, target):
     A final ReLU may have shut the score off: it is 0, and so is its gradient, everywhere. There the gradient is that
     of the score without this ReLU, which says how to wake the class up.
     """
-    tape = model.forward(x)
+    tape = model.forward(x, keep=())
     return tape, waking_gradient(tape, losses.score(tape.output, target)[1], target)
 
 

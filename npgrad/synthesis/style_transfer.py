@@ -96,7 +96,7 @@ def style_transfer(
 def losses_and_gradient(model, goal, x):
     """One forward, the three losses with their seeds, one backward: ({name: loss}, d sum of losses / d x)."""
     weights = goal.weights
-    tape = model.forward(x, upto=weights.top)
+    tape = model.forward(x, upto=weights.top, keep=(weights.content_layer, *weights.style))
     content, dcontent = losses.content_loss(weights.content, tape[weights.content_layer], goal.features)
     tv, dtv = losses.tv_loss(x, weights.tv)
     style, seeds = 0.0, {weights.content_layer: dcontent, "input": dtv}
