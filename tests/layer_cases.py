@@ -254,6 +254,8 @@ CONVOLUTIONS = [
          groups=3, stride=2, padding=1),
     conv("depthwise", (3, 4, 6, 5), 4, (3, 3), groups=4, padding=1),
     conv("depthwise, 2 filters a channel, stride 3,2", (1, 3, 8, 7), 6, (3, 2), groups=3, stride=(3, 2)),
+    conv("depthwise, 3x2, stride 3,2", (3, 9, 8, 7), 9, (3, 2), groups=9, stride=(3, 2)),
+    conv("12 channels, 3x2, stride 3,2, padding 1,0", (3, 12, 8, 7), 5, (3, 2), stride=(3, 2), padding=(1, 0)),
     conv("1x1 with 2 groups", (3, 4, 3, 5), 6, (1, 1), groups=2),
 ]  # fmt: skip
 

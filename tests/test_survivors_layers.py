@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npgrad import InputError, Model, Record, TargetError, losses
+from npgrad import InputError, Model, Record, Tape, TargetError, losses
 from npgrad.layers import (
     AdaptiveAvgPool2d,
     Add,
@@ -300,3 +300,63 @@ def test_two_layers_of_one_name_are_refused():
 
     with pytest.raises(InputError, match="^a: two layers of one network have this name$"):
         Model(Twice()).forward(X)
+
+
+def test_batch_norm_at_its_bounds():
+    x = np.array([1.0, 3.0, -2.0, 4.0]).reshape(2, 2, 1, 1)
+    ones, zeros = np.ones(2), np.zeros(2)
+    flat = BatchNorm2d(ones, zeros, zeros, zeros, eps=0.25, momentum=0)  # a channel that never varied
+    assert np.array_equal(flat(x), 2 * x)
+    assert np.array_equal(BatchNorm2d(ones, zeros, zeros, 4 * ones, eps=0)(x), x / 2)
+    for name in ("eps", "momentum"):
+        with pytest.raises(InputError, match=f"BatchNorm2d {name}: expected a finite number >= 0, found inf"):
+            BatchNorm2d(ones, zeros, zeros, ones, **{name: np.inf})
+    two = BatchNorm2d(ones, zeros, zeros, ones, eps=0)  # two values a channel are enough to train on
+    y, cache = two.forward(x, training=True)
+    assert y.ravel().tolist() == [1, -1, -1, 1]
+    assert two.new_statistics(cache)["running_var"].tolist() == [0.9 + 0.1 * 4.5, 0.9 + 0.1 * 0.5]
+
+
+def test_a_complex_step_may_be_in_any_parameter():
+    x, ones, zeros = np.ones((1, 2, 1, 1)), np.ones(2), np.zeros(2)
+    step = np.array([0, 1e-200j])
+    y = BatchNorm2d(ones, zeros + step, zeros, ones, eps=0)(x)
+    assert y.ravel().tolist() == [1, 1 + 1e-200j]
+    assert BatchNorm2d(ones + step, zeros, zeros, ones, eps=0)(x).ravel().tolist() == [1, 1 + 1e-200j]
+
+
+def test_the_wider_of_two_precisions_is_kept():
+    rng = np.random.default_rng(0)
+    weight, x, dy = (
+        rng.normal(size=(4, 3, 2, 2)),
+        rng.normal(size=(1, 3, 5, 5)),
+        rng.normal(size=(1, 4, 4, 4)),
+    )
+    wide, narrow = Conv2d(weight), Conv2d(weight.astype(np.float32))
+    x32, dy32 = x.astype(np.float32), dy.astype(np.float32)
+    assert np.array_equal(wide(x32), wide(x32.astype(np.float64)))
+    assert np.array_equal(wide.backward(dy32, x32), wide.backward(dy32.astype(np.float64), x32))
+    assert narrow(x32).dtype == narrow.backward(dy32, x32).dtype == np.float32
+    for pair in ((dy32, x), (dy, x32)):
+        found = wide.parameter_gradients(*pair)["weight"]
+        expected = wide.parameter_gradients(*(array.astype(np.float64) for array in pair))["weight"]
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_fires_wide_branch_keeps_the_size():
+    squeeze, narrow = Conv2d.init(3, 2, 1), Conv2d.init(2, 4, 1)
+    for options in ({"padding": 0}, {"padding": 1, "stride": 2}, {"padding": (1, 0)}):
+        with pytest.raises(InputError, match="Fire: expand3x3 must keep the picture's size; found kernel"):
+            Fire(squeeze, narrow, Conv2d.init(2, 4, 3, **options))
+
+
+def test_a_small_mask_is_divided_by_what_it_is():
+    features = np.ones((1, 1, 2, 2))
+    mask = np.full((2, 2), 0.1)
+    assert losses.gram_matrix(features, mask=mask).item() == pytest.approx(1)
+
+
+def test_a_tape_made_by_hand_is_no_training():
+    tape = Tape(Sequential({"drop": Dropout(0.5)}), X + 1)
+    assert np.array_equal(tape.output, X + 1)
