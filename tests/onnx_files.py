@@ -83,6 +83,15 @@ def external(name="w"):
     return tensor
 
 
+def elsewhere(where, places):
+    """The same, said in one way only."""
+    tensor = constant("w", np.zeros((3, 2, 3, 3)))
+    tensor.data_location = where
+    for place in places:
+        tensor.external_data.add(key="location", value=place)
+    return tensor
+
+
 def declared(*dims, raw=b"\0" * 8):
     """A weight whose shape is not that of its bytes."""
     return TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, raw_data=raw)
@@ -91,6 +100,9 @@ def declared(*dims, raw=b"\0" * 8):
 CONV = [("Conv", ["x", "w"], "y")]
 RELU = [("Relu", ["x"], "y")]
 LIES = {
+    "external data, not said where": (graph(CONV, [elsewhere(TensorProto.EXTERNAL, [])]), "which is never opened"),
+    "external data, said by its place alone": (
+        graph(CONV, [elsewhere(TensorProto.DEFAULT, ["weights.bin"])]), "which is never opened"),
     "external data": (graph(CONV, [external()]), "its data lie in another file, which is never opened"),
     "64 GiB declared": (graph(CONV, [declared(1 << 17, 1 << 17)]), r"17179869184 numbers, found 2"),
     "a negative side": (graph(CONV, [declared(-1, 2)]), "expected a shape"),
@@ -141,6 +153,10 @@ LIES = {
               [W, constant("b", [1.0])]), "can be added only to a MatMul"),
     "a constant added to what another takes under its first name": (
         graph([("Conv", ["x", "w"], "c"), ("Identity", ["c"], "i"), ("Add", ["i", "b"], "a"), ("Add", ["a", "c"], "y")],
+              [W, constant("b", [1.0])]), "can be added only to a MatMul"),
+    "a constant added to what two names give to two others": (
+        graph([("Conv", ["x", "w"], "c"), ("Identity", ["c"], "i"), ("Relu", ["c"], "r"), ("Relu", ["i"], "q"),
+               ("Add", ["i", "b"], "a"), ("Concat", ["a", "r", "q"], "y", {"axis": 1})],
               [W, constant("b", [1.0])]), "can be added only to a MatMul"),
     "a constant added to the output": (
         graph([("Conv", ["x", "w"], "y"), ("Add", ["y", "b"], "a")], [W, constant("b", [1.0])],

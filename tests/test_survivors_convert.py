@@ -256,3 +256,14 @@ def test_every_format_names_the_file(tmp_path):
         path = tmp_path / "net.bin"
         path.write_bytes(writer(TENSORS)[:-1])
         assert line(formats.read, path).startswith(f"{path}: "), kind
+
+
+def test_the_end_of_an_archive_is_the_last_that_looks_like_one():
+    from npy_writer import npy
+    from zip_writer import Entry, write
+
+    inside = np.frombuffer(b"PK\x05\x06" * 30, np.float32).copy()
+    inside = np.nan_to_num(inside)
+    archive = write([Entry(b"a.npy", npy(inside))])
+    assert archive.count(b"PK\x05\x06") > 1
+    assert np.array_equal(npz.read(archive, "f")["a"], inside)

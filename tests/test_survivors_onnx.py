@@ -144,9 +144,21 @@ def test_numbers_one_by_one_instead_of_bytes(tmp_path):
     for kind, numbers in (
         (TensorProto.FLOAT, [1.0, 2, 3, 4, 5, 6]),
         (TensorProto.DOUBLE, [1.0, 2, 3, 4, 5, 6]),
+        (TensorProto.FLOAT16, [1.0, 2, 3, 4, 5, 6]),
     ):
         tensor = helper.make_tensor("w", kind, (3, 2, 1, 1), numbers)
         assert layer_of([("Conv", ["x", "w"], "y")], [tensor], tmp_path).weight.ravel().tolist() == numbers
+
+
+def test_whole_numbers_one_by_one(tmp_path):
+    shape = helper.make_tensor("s", TensorProto.INT64, (2,), [0, -1])
+    nodes = [("GlobalAveragePool", ["x"], "p"), ("Reshape", ["p", "s"], "y")]
+    assert isinstance(layer_of(nodes, [shape], tmp_path), layers.Flatten)
+    for kind in (TensorProto.INT32, TensorProto.INT64):
+        axes = helper.make_tensor("axes", kind, (2,), [2, 3])
+        assert isinstance(
+            layer_of([("ReduceMean", ["x", "axes"], "y")], [axes], tmp_path), layers.AdaptiveAvgPool2d
+        )
 
 
 def test_names_of_nodes_values_and_modules(tmp_path):
@@ -181,7 +193,7 @@ def test_classes_and_the_declared_side(tmp_path):
     for side, resize, crop in ((224, 256, 224), (1, 1, 1), (3584, 4096, 3584)):
         made = model(5, 1, 2, side, side).preprocessing
         assert (made.resize, made.crop) == (resize, crop)
-    for sides in ((224, 225), (3585, 3585), (0, 0)):
+    for sides in ((100, 101), (100, "w"), (3585, 3585), (0, 0)):
         assert model(5, 1, 2, *sides).preprocessing == default
 
 

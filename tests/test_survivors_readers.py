@@ -215,6 +215,15 @@ def test_bounds_of_a_structure():
     assert structure.describe(structure.build(deep, 0)) == deep
     deeper = {"type": "Sequential", "layers": {"a": deep}}
     assert line(structure.build, deeper, 0) == "structure: expected at most 20 levels, found more"
+    fire = {"type": "ReLU"}
+    for _ in range(structure.DEEPEST):
+        fire = {"type": "Fire", "squeeze": fire}
+    assert line(structure.build, fire, 0) == "structure: expected at most 20 levels, found more"
+    assert "Fire cannot be made" in line(
+        structure.build, fire["squeeze"], 0
+    )  # 20 levels, but not of a Fire's parts
+    mixed = {"type": "Sequential", "layers": {"a": fire["squeeze"]}}
+    assert line(structure.build, mixed, 0) == "structure: expected at most 20 levels, found more"
     graph = {
         "type": "Graph",
         "nodes": {"a": [{"type": "ReLU"}, "input"], "b": [{"type": "Add"}, ["a", "input"]]},
@@ -311,3 +320,23 @@ def test_where_sniffing_ends():
     assert sniff.describe(b" " * 1000 + b"a") == "blank text"  # as far as it looks
     long = b"PK\x03\x04" + bytes(22) + b"\x46\x00\x00\x00" + b"m" * 70
     assert sniff.describe(long) == f"a zip archive (first member {'m' * 60!r})"
+
+
+def test_names_and_half_floats_in_an_h5(tmp_path):
+    from test_hdf5 import forge, own_network
+
+    assert hdf5._key("a/b%2F/") == "a%2Fb%252F%2F"  # as files have it that are read for years to come
+    own = own_network()
+
+    def halves(file):
+        for key in list(file["arrays"]):
+            values = file["arrays"][key][()].astype("<f2")
+            del file["arrays"][key]
+            file["arrays"][key] = values
+
+    path = tmp_path / "half.h5"
+    path.write_bytes(forge(halves))
+    found = hdf5.load(path).network.arrays(buffers=True)
+    for key, array in own.network.arrays(buffers=True).items():
+        assert found[key].dtype == np.float32
+        assert np.array_equal(found[key], array.astype(np.float16).astype(np.float32))
