@@ -48,8 +48,8 @@ only_mutate =
 GROUPS = {  # name: (what is mutated, the tests that are quick and come by there)
     "layers, tape, losses": (
         ["npgrad/layers/*.py", "npgrad/tape.py", "npgrad/batch_tape.py", "npgrad/losses.py"],
-        "layers layer_objects residual_and_graph passes composites tape tape_walk batch_tape losses rules patches "
-        "model survivors_layers survivors_tape",
+        "layers layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
+        "patches model survivors_layers survivors_tape",
     ),
     "the readers": (
         ["npgrad/formats/*.py"],
