@@ -67,7 +67,9 @@ def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     checks.assert_close(npgrad.load(path)(x), runtime(path, x), 1e-5, "float32, ONNX Runtime")
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", pytest.param("alexnet", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "mobilenet_v2", pytest.param("alexnet", marks=pytest.mark.slow)]
+)
 def test_the_newer_exporter_does_too(name, tmp_path):
     pytest.importorskip("onnxscript", reason="torch's newer exporter needs onnxscript")
     x = pictures(name)
