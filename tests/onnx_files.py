@@ -133,6 +133,7 @@ LIES = {
     "two inputs": (graph(RELU, inputs=[value("x", 1), value("z", 1)]), "expected one input"),
     "two outputs": (graph(RELU, outputs=[value("y"), value("x")]), "expected one output"),
     "an output that nothing makes": (graph(RELU, outputs=[value("z")]), "no node makes it"),
+    "an output that is the input": (graph(RELU, outputs=[value("x")]), "output 'x': no node makes it"),
     "no nodes": (graph([]), "expected an ONNX model with nodes"),
     "dilation": (graph([(*CONV[0], {"dilations": [2, 2]})], [W]), r"\(Conv\): dilations: expected \(1, 1\)"),
     "padding on one side": (graph([(*CONV[0], {"pads": [0, 0, 1, 1]})], [W]), "pads: expected as much on both"),

@@ -340,3 +340,13 @@ def test_names_and_half_floats_in_an_h5(tmp_path):
     for key, array in own.network.arrays(buffers=True).items():
         assert found[key].dtype == np.float32
         assert np.array_equal(found[key], array.astype(np.float16).astype(np.float32))
+
+
+def test_a_saved_file_has_no_times_in_it():
+    import time
+
+    from test_hdf5 import own_network
+
+    before = hdf5.to_bytes(own_network())
+    time.sleep(1.1)  # HDF5 would note whole seconds
+    assert hdf5.to_bytes(own_network()) == before
