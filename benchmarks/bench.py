@@ -16,7 +16,7 @@ from benchmarks.inputs import SQUEEZENETS, has_onnx, write_files
 from benchmarks.plan import key, plan
 from benchmarks.programs import IMPORT, PROGRAM, measure_imports, measure_programs
 from benchmarks.turns import Disagreement, Worker, measure
-from npgrad.files import atomic_write
+from npgrad._files import atomic_write
 
 PACKAGES = {"numpy": "NumPy", "torch": "torch", "captum": "Captum", "onnxruntime": "ONNX Runtime"}
 

@@ -16,9 +16,9 @@ RATE, LIMIT = 3.0, 1.5
 
 def in_npgrad(it, side):
     """What style_transfer's loop does in each of its steps; the functions are its own."""
-    from npgrad.synthesis.descent import advance, make_optimizer
-    from npgrad.synthesis.run import Run
-    from npgrad.synthesis.style_pictures import Pictures, resized
+    from npgrad.synthesis._descent import advance, make_optimizer
+    from npgrad.synthesis._run import Run
+    from npgrad.synthesis._style_images import Pictures, resized
     from npgrad.synthesis.style_transfer import Weights, goal_at, losses_and_gradient
 
     model, (content, style, start) = it.model, map(channels_last, pictures(3, side)[:, None])

@@ -32,7 +32,7 @@ class Target:
 
 def _sealed_h5(data):
     """An .h5 whose SHA-256 is right, as whoever wants to mislead would make it; else the hash would stop everything."""
-    from npgrad.formats import hdf5
+    from npgrad.io.formats import hdf5
 
     body = data[hdf5.HEADER :] if data.startswith(b"npgrad weights") else data
     head = f"npgrad weights, version 1\nsha256 of what follows these 512 bytes: {hashlib.sha256(body).hexdigest()}\n"
@@ -40,32 +40,32 @@ def _sealed_h5(data):
 
 
 def _pickle(data):
-    from npgrad.formats import pickles
-    from npgrad.formats.torch_globals import GLOBALS, Declared
+    from npgrad.io.formats import pickles
+    from npgrad.io.formats.torch_globals import GLOBALS, Declared
 
     return pickles.load_whole(data, "fuzz.pkl", GLOBALS, Declared())
 
 
 def _torch_pth(data):
-    from npgrad.formats import torch_pth
+    from npgrad.io.formats import torch_pth
 
     return torch_pth.read(data, "fuzz.pth")
 
 
 def _caffe(data):
-    from npgrad.formats import caffe
+    from npgrad.io.formats import caffe
 
     return caffe.read(data, "fuzz.caffemodel")
 
 
 def _deep_compression(data):
-    from npgrad.formats import deep_compression
+    from npgrad.io.formats import deep_compression
 
     return deep_compression.read(data, "fuzz.net")
 
 
 def _npz(data):
-    from npgrad.formats import npz
+    from npgrad.io.formats import npz
 
     return npz.read(data, "fuzz.npz")
 
@@ -77,13 +77,13 @@ def _photos(data):
 
 
 def _safetensors(data):
-    from npgrad.formats import safetensors
+    from npgrad.io.formats import safetensors
 
     return safetensors.read(data, "fuzz.safetensors")
 
 
 def _onnx(data):
-    from npgrad.formats import onnx
+    from npgrad.io.formats import onnx
 
     return onnx.from_bytes(data, "fuzz.onnx")
 
@@ -96,7 +96,7 @@ def _picture(data):
 
 def _any_weights(data):
     """What `scripts/convert_weights.py` does: recognise, read, convert."""
-    from npgrad.formats.convert import convert
+    from npgrad.io.formats.convert import convert
 
     return convert(_file(data, ".pth"))
 

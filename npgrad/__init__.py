@@ -21,7 +21,7 @@ from npgrad.errors import (
 )
 from npgrad.gradcheck import GradientCheck, check_layers, gradcheck
 from npgrad.images import Preprocessing
-from npgrad.loading import load
+from npgrad.io.loading import load
 from npgrad.model import Model
 from npgrad.tape import Record, Tape
 

@@ -1,17 +1,17 @@
 """A network together with what belongs to it: classes, preprocessing, names."""
 
 import dataclasses
-import threading
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from npgrad import config, parallel
-from npgrad.batch_tape import BatchTape
-from npgrad.classes import find_class
-from npgrad.errors import InputError, TooSmall, level_outside, unknown
+from npgrad import config
+from npgrad._parallel import threads as parallel
+from npgrad._parallel.batch_tape import BatchTape
+from npgrad._targets import find_class
+from npgrad._validate import check_input
+from npgrad.errors import InputError, TooSmall, unknown
 from npgrad.images import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
@@ -56,7 +56,7 @@ class Model:
         x = check_input(x)
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return np.concatenate(parallel.each(lambda rows: self.network(x[rows]), parallel.parts(x)))
+            return np.concatenate(parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x)))
 
     def forward(self, x, upto=None, training=False, rng=None, whole=False, keep=None):
         """Run the network and keep the pass: a Tape.
@@ -78,7 +78,7 @@ class Model:
         def run(x):
             return Tape(self.network, x, upto, training, rng, self.aliases, keep)
 
-        rows = parallel.parts(x)
+        rows = parallel.split_batch(x)
         with self._saying_what_fits(x):
             return run(x) if whole or training or len(rows) == 1 else BatchTape(run, x, rows)
 
@@ -183,7 +183,7 @@ class Model:
 
     def save(self, path):
         """Write the model to one .h5 file, whole or not at all; `npgrad.load(path)` reads it."""
-        from npgrad.formats import hdf5
+        from npgrad.io.formats import hdf5
 
         hdf5.save(self, path)
 
@@ -202,25 +202,3 @@ def walk_layers(layer, prefix=""):
         yield prefix + name, part
 
 
-def check_input(x):
-    """x as an array that the layers can work on, or one clear line that says why not."""
-    try:
-        x = np.asarray(x)
-    except ValueError:
-        raise InputError("input: expected an array of floats, found rows of different lengths") from None
-    if x.dtype.kind not in "fc":
-        raise InputError(
-            f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from pictures"
-        )
-    if x.ndim == 0 or x.size == 0:
-        raise InputError(f"input: expected at least one picture, found shape {x.shape}")
-    if not np.isfinite(x).all():
-        raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
-    ours = threading.current_thread().name.startswith("npgrad")  # whoever gave us this part has said it
-    if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
-        # always in the same words: Python shows a warning of a line only once
-        warnings.warn(
-            "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",
-            stacklevel=level_outside(),
-        )
-    return x.astype(x.dtype.newbyteorder("="), copy=False)

@@ -6,7 +6,7 @@ import numpy as np
 from checks import same_bits
 
 from npgrad.optim import Adam
-from npgrad.synthesis.run import Run, Synthesis
+from npgrad.synthesis._run import Run, Synthesis
 
 STEPS = 12
 

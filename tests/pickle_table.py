@@ -2,7 +2,7 @@
 
 from pickle_writer import named
 
-from npgrad.formats import pickles
+from npgrad.io.formats import pickles
 
 
 class Box:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from npgrad.animation import Animation, write
 from npgrad.errors import ImageError, InputError
+from npgrad.images.animation import Animation, write
 
 
 def grey(value, height=8, width=12):

@@ -17,7 +17,7 @@ from test_hdf5 import edit_metadata, forge
 
 import npgrad
 from npgrad.cli import main
-from npgrad.formats import hdf5
+from npgrad.io.formats import hdf5
 from npgrad.models import squeezenet1_1
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,12 +9,12 @@ import pytest
 
 import npgrad
 from npgrad import attribution, evaluation, synthesis
-from npgrad.attribution.common import cam_layer
-from npgrad.attribution.copies import gradient_of_scores
-from npgrad.attribution.narrow import narrowed
-from npgrad.attribution.patches import Rescoring
+from npgrad.attribution._common import cam_layer
+from npgrad.attribution._copies import gradient_of_scores
+from npgrad.attribution._narrow import narrowed
+from npgrad.attribution._patches import Rescoring
 from npgrad.cli import main
-from npgrad.cli.methods import METHODS
+from npgrad.cli._methods import METHODS
 from npgrad.layers import (
     Add,
     BatchNorm2d,

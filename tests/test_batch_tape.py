@@ -5,8 +5,9 @@ import pytest
 from checks import assert_close
 from threadpoolctl import threadpool_limits
 
-from npgrad import InputError, UnknownName, parallel
-from npgrad.batch_tape import BatchTape
+from npgrad import InputError, UnknownName
+from npgrad._parallel import threads as parallel
+from npgrad._parallel.batch_tape import BatchTape
 from npgrad.layers import Conv2d, ReLU
 from npgrad.models import squeezenet1_1
 from npgrad.rules import guided

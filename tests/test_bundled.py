@@ -6,7 +6,7 @@ import pytest
 
 import npgrad
 from npgrad import scenes, training
-from npgrad.files import weights_folder
+from npgrad._files import weights_folder
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgrad.errors import WeightsError
-from npgrad.formats import caffe
-from npgrad.formats.protobuf import MAX_FIELDS
+from npgrad.io.formats import caffe
+from npgrad.io.formats.protobuf import MAX_FIELDS
 
 WEIGHT = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2) - 7
 BIAS = np.array([0.5, -2], np.float32)

@@ -19,8 +19,8 @@ from npgrad.attribution.grad_cam import (
     x_grad_cam,
 )
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
-from npgrad.attribution.resize import resize_map
 from npgrad.errors import InputError, UnknownName
+from npgrad.images.resize import resize_map
 
 PAIRS = {pair.name: pair for pair in pairs()}
 FIRES = PAIRS["fires"]

@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from npgrad import classes as module
-from npgrad.classes import find_class, imagenet_classes
+from npgrad import _targets as module
+from npgrad._targets import find_class
 from npgrad.errors import TargetError, UnknownName, WeightsError
+from npgrad.io.labels import imagenet_classes
 
 
 def test_names_are_the_first_of_each_synset(shared):

@@ -235,7 +235,7 @@ def test_weights_get_converts_and_load_finds_it(run, monkeypatch, tmp_path, deep
 def test_without_a_network_get_says_what_to_do(run, monkeypatch, tmp_path):
     monkeypatch.setenv("NPGRAD_HOME", str(tmp_path))
     monkeypatch.setenv("NPGRAD_MIRROR", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setattr("npgrad.download.PAUSE", 0)
+    monkeypatch.setattr("npgrad.io.download.PAUSE", 0)
     code, out, err = run("weights", "get", "squeezenet1_1")
     assert (code, out) == (2, "")
     lines = [line for line in err.splitlines() if line.startswith("npgrad: ")]

@@ -17,8 +17,8 @@ from PIL import Image
 from test_cli import run  # noqa: F401 - a fixture
 
 import npgrad
-from npgrad.cli import methods
-from npgrad.folders import attribute_folder, processes
+from npgrad.attribution.folders import attribute_folder, processes
+from npgrad.cli import _methods as methods
 
 
 @pytest.fixture(scope="module")

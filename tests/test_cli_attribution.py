@@ -10,7 +10,7 @@ from test_cli import photo, run, weights  # noqa: F401 - fixtures
 
 import npgrad
 from npgrad.attribution import lrp_rules
-from npgrad.cli import methods
+from npgrad.cli import _methods as methods
 
 NO_PICTURE = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
 

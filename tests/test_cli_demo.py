@@ -13,7 +13,10 @@ from PIL import Image
 from test_cli import run as run  # the fixture
 
 import npgrad
-from npgrad.cli import _parser, demo_page, demo_pictures, methods
+from npgrad.cli import _demo_images as demo_pictures
+from npgrad.cli import _demo_page as demo_page
+from npgrad.cli import _methods as methods
+from npgrad.cli import _parser
 from npgrad.models import squeezenet1_1
 
 PICTURES = ["methods.png", "fooling.png", "classes.png", "style.png", "inversion.png"]

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 from test_cli import run  # noqa: F401 - a fixture
 
 import npgrad
-from npgrad.cli.making import Making
+from npgrad.cli._synthesis import Making
 from npgrad.models import squeezenet1_1
 
 

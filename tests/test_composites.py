@@ -176,7 +176,7 @@ def torch_gradients(y, leaves, dy):
 
 
 @pytest.mark.parametrize(
-    "seed_at",
+    "one_hot",
     [
         "flat",
         "fork",
@@ -188,17 +188,17 @@ def torch_gradients(y, leaves, dy):
         "stem",
     ],
 )
-def test_gradients_at_every_part_are_those_of_torch(tape, torch_pass, seed_at):
+def test_gradients_at_every_part_are_those_of_torch(tape, torch_pass, one_hot):
     outputs, trained = torch_pass
     assert set(outputs) == {"input", *(record.name for record in tape)}
     checks.assert_all_close(
         {name: tape[name] for name in outputs}, {k: v.detach() for k, v in outputs.items()}, 1e-12
     )
-    dy = dy_at(tape, seed_at)
-    found = tape.backward({seed_at: dy}, at=tuple(outputs))
-    checks.assert_all_close(found, torch_gradients(outputs[seed_at], outputs, dy), 1e-10)
-    found = tape.parameter_gradients({seed_at: dy})
-    checks.assert_all_close(found, torch_gradients(outputs[seed_at], trained, dy), 1e-10)
+    dy = dy_at(tape, one_hot)
+    found = tape.backward({one_hot: dy}, at=tuple(outputs))
+    checks.assert_all_close(found, torch_gradients(outputs[one_hot], outputs, dy), 1e-10)
+    found = tape.parameter_gradients({one_hot: dy})
+    checks.assert_all_close(found, torch_gradients(outputs[one_hot], trained, dy), 1e-10)
 
 
 def test_each_part_asked_for_alone_gets_the_same_gradient(tape):

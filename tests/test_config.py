@@ -8,7 +8,8 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import npgrad
-from npgrad import InputError, config, parallel
+from npgrad import InputError, config
+from npgrad._parallel import threads as parallel
 
 FAULTS = """
 import resource
@@ -42,7 +43,7 @@ def test_threads(threads, monkeypatch):
             together.wait()
             names.add(threading.current_thread().name)
 
-        parallel.each(work, range(6))
+        parallel.thread_map(work, range(6))
     assert len(names) == int(threads)
 
 

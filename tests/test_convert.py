@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 from torch_nets import torch_state, torch_twin
 
 import npgrad
-from npgrad.classes import imagenet_classes
-from npgrad.formats.convert import CAFFE_MEAN, CAFFE_SCALE, convert, read_labels
+from npgrad.io.formats.convert import CAFFE_MEAN, CAFFE_SCALE, convert
+from npgrad.io.labels import imagenet_classes, read_labels
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "convert_weights.py"
@@ -183,8 +183,8 @@ def test_real_weights_name_the_photos(real_model, shared):
 
 
 def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared):
-    from npgrad import formats
-    from npgrad.formats.npz import read_imagenet_val
+    from npgrad.io import formats
+    from npgrad.io.formats.npz import read_imagenet_val
 
     photos, y, _ = read_imagenet_val(shared / "data" / "imagenet_val_25.npz")
     logits = real_model(real_model.preprocess(list(photos), resize=False))

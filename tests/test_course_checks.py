@@ -10,12 +10,11 @@ from wrong_answers import variant
 
 import npgrad
 from npgrad import course
-from npgrad.course import grading_cams as cams
-from npgrad.course import grading_losses, grading_style
-from npgrad.course import grading_maps as maps
-from npgrad.course.grading import QUESTIONS, Result, check, grade
-from npgrad.course.grading_calls import Answer, Wrong, close, variants
-from npgrad.course.grading_cases import cases
+from npgrad.course.grading import QUESTIONS, Result, cams, check, grade, maps
+from npgrad.course.grading import losses as grading_losses
+from npgrad.course.grading import style as grading_style
+from npgrad.course.grading.calls import Answer, Wrong, close, variants
+from npgrad.course.grading.cases import cases
 
 POINTS = {"Q1.1": 11, "Q1.2": 11, "Q1.3a": 3, "Q1.3b": 10, "Q1.4": 10, "Q2.1": 3, "Q2.2": 6, "Q2.3": 3, "Q2.4": 6,
           "Q2.5": 2}  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgrad.errors import WeightsError
-from npgrad.formats import deep_compression
+from npgrad.io.formats import deep_compression
 
 NAME = "squeezenet1_0_deep_compression.net"
 SHA256 = "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"

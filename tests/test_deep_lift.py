@@ -10,9 +10,7 @@ from torch import nn
 
 from npgrad import InputError, Model, TargetError, UnknownName
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, elementwise, layer_deep_lift
-from npgrad.layers import (
-    Sequential,
-)
+from npgrad.layers import Sequential
 
 
 def separated_pools():

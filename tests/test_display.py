@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npgrad import display
-from npgrad.display import COLOUR_MAPS, colour, contact_sheet, heat_map, normalize, to_map
 from npgrad.errors import ImageError, InputError
+from npgrad.images import heat_maps as display
+from npgrad.images.heat_maps import COLOUR_MAPS, colour, heat_map, normalize, to_map
+from npgrad.images.sheets import contact_sheet
 
 SIGNS = ("absolute", "positive", "signed")
 

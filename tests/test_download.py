@@ -17,7 +17,7 @@ from web_server import (
     whole,
 )
 
-from npgrad import download
+from npgrad.io import download
 
 no_proxies, server, get = web_server.no_proxies, web_server.server, web_server.get  # fixtures
 

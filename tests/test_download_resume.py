@@ -17,8 +17,8 @@ from web_server import (
     with_ranges,
 )
 
-from npgrad import files
-from npgrad.files import take
+from npgrad import _files as files
+from npgrad._files import take
 
 no_proxies, server, get = web_server.no_proxies, web_server.server, web_server.get  # fixtures
 

@@ -9,7 +9,7 @@ import pytest
 import npgrad
 from npgrad import attribution
 from npgrad.attribution import grid, saliency
-from npgrad.cli.methods import METHODS
+from npgrad.cli._methods import METHODS
 from npgrad.models import squeezenet1_1
 
 NEURONS = ("neuron_gradient", "neuron_integrated_gradients", "neuron_conductance", "neuron_guided_backprop")

@@ -12,9 +12,11 @@ import web_server
 from web_server import free_port, names, refused, run, together, whole
 
 import npgrad
-from npgrad import UnknownName, download, fetch, models, web
-from npgrad.files import weights_folder
-from npgrad.formats import hdf5
+from npgrad import UnknownName, models
+from npgrad._files import weights_folder
+from npgrad.io import download, web
+from npgrad.io import known_weights as fetch
+from npgrad.io.formats import hdf5
 
 no_proxies, server = web_server.no_proxies, web_server.server  # fixtures
 
@@ -283,8 +285,8 @@ def test_two_processes_at_once(mirror, home, tmp_path):
 def test_importing_loads_no_web_client():
     code = """if True:
         import sys
-        import npgrad.fetch
-        npgrad.fetch.find("squeezenet1_1")
+        import npgrad.io.known_weights
+        npgrad.io.known_weights.find("squeezenet1_1")
         print([name for name in ("urllib.request", "http.client", "ssl", "h5py") if name in sys.modules])
     """
     assert run(code) == "[]"

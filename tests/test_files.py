@@ -6,9 +6,9 @@ import stat
 
 import pytest
 
-from npgrad import files
+from npgrad import _files as files
+from npgrad._files import atomic_write, shown, weights_folder
 from npgrad.errors import InputError
-from npgrad.files import atomic_write, shown, weights_folder
 
 
 def test_a_new_file_appears_only_at_the_end(tmp_path):
@@ -39,7 +39,7 @@ def test_a_disk_that_fails_at_the_end(tmp_path, monkeypatch, step):
 
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
-    monkeypatch.setattr(f"npgrad.files.{step}", fail)
+    monkeypatch.setattr(f"npgrad._files.{step}", fail)
     with (
         pytest.raises(InputError, match=r"out\.bin: cannot be written: Input/output error"),
         atomic_write(path) as file,
@@ -120,10 +120,10 @@ def test_read_only_places(tmp_path, monkeypatch):
     path = tmp_path / "kept"
     path.write_bytes(b"old")
     with monkeypatch.context() as patch:  # not by chmod: the tests may run as root
-        patch.setattr("npgrad.files.os.access", lambda *args: False)
+        patch.setattr("npgrad._files.os.access", lambda *args: False)
         with pytest.raises(InputError, match="the file there is read-only"), atomic_write(path):
             pytest.fail("the block ran")
-    monkeypatch.setattr("npgrad.files.os.open", denied)
+    monkeypatch.setattr("npgrad._files.os.open", denied)
     with pytest.raises(InputError, match="cannot be written: Permission denied"), atomic_write(path):
         pytest.fail("the block ran")
     assert path.read_bytes() == b"old"

@@ -15,9 +15,9 @@ from folder_runs import files, lines, little_net, photo, photos
 from PIL import Image
 
 import npgrad
+from npgrad.attribution.explain import Question, explain
+from npgrad.attribution.folders import attribute_folder, job
 from npgrad.errors import InputError, TargetError, UnknownName
-from npgrad.explain import Question, explain
-from npgrad.folders import attribute_folder, job
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError, UnknownName
-from npgrad.formats.npz import read_imagenet_val
+from npgrad.io.formats.npz import read_imagenet_val
+from npgrad.synthesis._scores import final_relu, score_gradient, waking_gradient
 from npgrad.synthesis.fooling import Fooling, as_saved, make_fooling_image, picture_limits
-from npgrad.synthesis.scores import final_relu, score_gradient, waking_gradient
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from npgrad import formats
 from npgrad.errors import WeightsError
-from npgrad.formats import sniff
+from npgrad.io import formats
+from npgrad.io.formats import sniff
 
 TENSORS = {
     "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from checks import assert_close
 
-from npgrad.synthesis.fourier import AXES, WaveAdam, Waves
+from npgrad.synthesis._fourier import AXES, WaveAdam, Waves
 from npgrad.synthesis.transforms import affine, affine_backward
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

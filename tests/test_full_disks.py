@@ -17,7 +17,7 @@ from interrupts import disks, driver, kinds, work
 from web_server import whole
 
 from npgrad import DownloadError, InputError
-from npgrad.files import atomic_write
+from npgrad._files import atomic_write
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="limits, links and pipes as POSIX has them")
 no_proxies, server = web_server.no_proxies, web_server.server  # fixtures

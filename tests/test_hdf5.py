@@ -11,7 +11,7 @@ import pytest
 
 import npgrad
 from npgrad.errors import InputError, WeightsError
-from npgrad.formats import hdf5
+from npgrad.io.formats import hdf5
 from npgrad.layers import (
     AvgPool2d,
     BatchNorm2d,

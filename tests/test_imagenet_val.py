@@ -10,7 +10,7 @@ from pickle_writer import build, call, named, program
 from zip_writer import archive
 
 from npgrad import WeightsError
-from npgrad.formats import npz
+from npgrad.io.formats import npz
 
 
 def test_the_course_photos(shared):

@@ -12,8 +12,8 @@ from captum.attr._utils.approximation_methods import approximation_parameters
 from captum_nets import TARGETS, pairs, squeezenets
 
 from npgrad import InputError, UnknownName
-from npgrad.attribution.common import seed_at
-from npgrad.attribution.copies import baseline_set
+from npgrad._targets import one_hot
+from npgrad._validate import baseline_set
 from npgrad.attribution.gradient_shap import _draw, gradient_shap
 from npgrad.attribution.gradients import input_x_gradient
 from npgrad.attribution.integrated_gradients import RULES, integrated_gradients, quadrature
@@ -267,7 +267,7 @@ def test_a_path_through_kinks_is_not_smoothed_over():
     pair = PAIRS["fires"]
     found = integrated_gradients(pair.model, pair.x, TARGETS, n_steps=1, method="riemann_middle")
     tape = pair.model.forward(pair.x / 2)
-    gradient = tape.backward(seed_at(tape.output, np.array(TARGETS)))["input"]
+    gradient = tape.backward(one_hot(tape.output, np.array(TARGETS)))["input"]
     checks.assert_close(found, pair.x * gradient, 1e-13)
 
 

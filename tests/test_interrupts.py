@@ -16,8 +16,9 @@ from folder_runs import little_net
 from interrupts import driver, kinds, work
 from web_server import with_ranges
 
-from npgrad import files, training
-from npgrad.files import atomic_write, ctrl_c_later
+from npgrad import _files as files
+from npgrad import training
+from npgrad._files import atomic_write, ctrl_c_later
 
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals, locks and limits as POSIX has them")
 pytestmark = POSIX

@@ -8,7 +8,7 @@ import torch
 from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
-from npgrad.synthesis import style_pictures as pictures
+from npgrad.synthesis import _style_images as pictures
 from npgrad.synthesis.inversion import correlation, invert_features
 
 

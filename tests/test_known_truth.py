@@ -6,7 +6,7 @@ from scipy import stats
 
 import npgrad
 from npgrad import InputError, attribution, evaluation, scenes
-from npgrad.cli import methods
+from npgrad.cli import _methods as methods
 from npgrad.evaluation import HeldOut, Score, best_iou, energy_inside, pointing_game, score_method
 from npgrad.models import squeezenet1_1
 

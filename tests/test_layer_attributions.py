@@ -9,9 +9,9 @@ from captum_nets import TARGETS, pairs, squeezenets
 
 import npgrad
 from npgrad.attribution import layers as own
+from npgrad.attribution._surgery import onward
 from npgrad.attribution.grad_cam import grad_cam
 from npgrad.attribution.integrated_gradients import integrated_gradients, quadrature
-from npgrad.attribution.surgery import onward
 from npgrad.errors import InputError, NpgradError, UnknownName
 from npgrad.layers import Add, Composite, Conv2d, GlobalAvgPool2d, ReLU, Sequential
 

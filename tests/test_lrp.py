@@ -14,22 +14,8 @@ from torch import nn
 
 from npgrad import InputError, Model, UnknownName
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
-from npgrad.attribution.lrp_rules import (
-    AlphaBeta,
-    Epsilon,
-    Flat,
-    Gamma,
-    WSquare,
-    ZBox,
-    ZPlus,
-)
-from npgrad.layers import (
-    Conv2d,
-    Flatten,
-    Linear,
-    ReLU,
-    Sequential,
-)
+from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, ZPlus
+from npgrad.layers import Conv2d, Flatten, Linear, ReLU, Sequential
 
 ALL = [*pairs(), squeezenets()[1]]
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")  # Captum's

@@ -9,16 +9,7 @@ from checks import assert_close
 
 from npgrad import InputError, Model
 from npgrad.attribution.lrp import RULES, lrp
-from npgrad.attribution.lrp_rules import (
-    AlphaBeta,
-    Epsilon,
-    Flat,
-    Gamma,
-    WSquare,
-    ZBox,
-    ZPlus,
-    pass_through,
-)
+from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, ZPlus, pass_through
 from npgrad.layers import (
     Add,
     AvgPool2d,

@@ -8,18 +8,8 @@ from test_composites import network as residual_network
 
 from npgrad import Model
 from npgrad.attribution.lrp import RULES, layer_lrp, lrp
-from npgrad.attribution.lrp_rules import (
-    AlphaBeta,
-    Epsilon,
-    ZPlus,
-)
-from npgrad.layers import (
-    Conv2d,
-    GlobalAvgPool2d,
-    Linear,
-    ReLU,
-    Sequential,
-)
+from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, ZPlus
+from npgrad.layers import Conv2d, GlobalAvgPool2d, Linear, ReLU, Sequential
 
 ALL = [*pairs(), squeezenets()[1]]
 ids = {"ids": lambda pair: pair.name}

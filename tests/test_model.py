@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import npgrad
+from npgrad._targets import resolve_targets
 from npgrad.attribution import saliency
-from npgrad.attribution.common import resolve_targets
 from npgrad.layers import Linear, ReLU, Sequential
 from npgrad.models import squeezenet1_1
 

@@ -5,8 +5,8 @@ import pytest
 from checks import assert_close
 
 from npgrad import Model, layers
-from npgrad.attribution.copies import gradient_of_scores
-from npgrad.attribution.narrow import narrowed
+from npgrad.attribution._copies import gradient_of_scores
+from npgrad.attribution._narrow import narrowed
 from npgrad.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
 
 

@@ -14,7 +14,7 @@ from npy_writer import header, npy
 from zip_writer import DEFLATED, archive, hostile
 
 from npgrad import WeightsError
-from npgrad.formats import npz
+from npgrad.io.formats import npz
 
 ARRAYS = {
     "float32": np.arange(6, dtype=np.float32).reshape(2, 3),

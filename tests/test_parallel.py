@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from npgrad import attribution, parallel
+from npgrad import attribution
+from npgrad._parallel import threads as parallel
 from npgrad.models import squeezenet1_1
 
 
@@ -31,11 +32,11 @@ def test_parts_cover_the_batch_in_order():
         (6, 9),
     ):
         x = np.zeros(shape)
-        covered = np.concatenate([np.arange(len(x))[rows] for rows in parallel.parts(x)])
+        covered = np.concatenate([np.arange(len(x))[rows] for rows in parallel.split_batch(x)])
         np.testing.assert_array_equal(covered, np.arange(len(x)))
-    assert len(parallel.parts(np.zeros((7, 3, 224, 224)))) == 7
-    assert len(parallel.parts(np.zeros((100, 3, 8, 8)))) == 1
-    assert len(parallel.parts(np.zeros((9, 5)))) == 1
+    assert len(parallel.split_batch(np.zeros((7, 3, 224, 224)))) == 7
+    assert len(parallel.split_batch(np.zeros((100, 3, 8, 8)))) == 1
+    assert len(parallel.split_batch(np.zeros((9, 5)))) == 1
 
 
 def test_results_come_in_order_from_several_threads(two_threads):
@@ -45,7 +46,7 @@ def test_results_come_in_order_from_several_threads(two_threads):
         together.wait()
         return i, threading.current_thread().name, blas_threads()
 
-    results = parallel.each(work, range(4))
+    results = parallel.thread_map(work, range(4))
     assert [i for i, _, _ in results] == [0, 1, 2, 3]
     assert len({name for _, name, _ in results}) == 2
     assert all(set(counts) == {1} for _, _, counts in results)
@@ -54,19 +55,19 @@ def test_results_come_in_order_from_several_threads(two_threads):
 
 def test_one_blas_thread_means_one_thread():
     with threadpool_limits(1, user_api="blas"):
-        names = parallel.each(lambda i: threading.current_thread().name, range(4))
+        names = parallel.thread_map(lambda i: threading.current_thread().name, range(4))
     assert set(names) == {threading.current_thread().name}
 
 
 def test_an_exception_comes_through_and_nothing_stays_changed(two_threads):
     with pytest.raises(KeyError, match="3"):
-        parallel.each(lambda i: {}[i + 3], range(4))
+        parallel.thread_map(lambda i: {}[i + 3], range(4))
     assert set(blas_threads()) == {2}
-    assert parallel.each(lambda i: i, range(3)) == [0, 1, 2]
+    assert parallel.thread_map(lambda i: i, range(3)) == [0, 1, 2]
 
 
 def test_a_batch_within_a_batch(two_threads):
-    assert parallel.each(lambda i: parallel.each(lambda j: (i, j), range(2)), range(2)) == [
+    assert parallel.thread_map(lambda i: parallel.thread_map(lambda j: (i, j), range(2)), range(2)) == [
         [(0, 0), (0, 1)],
         [(1, 0), (1, 1)],
     ]
@@ -74,16 +75,16 @@ def test_a_batch_within_a_batch(two_threads):
 
 def test_errstate_holds_in_the_threads(two_threads):
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError):
-        parallel.each(lambda i: np.ones(1) / np.zeros(1), range(2))
+        parallel.thread_map(lambda i: np.ones(1) / np.zeros(1), range(2))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process")  # that it has threads: the very thing
 def test_a_forked_process_has_its_own_threads(two_threads):
-    parallel.each(lambda i: i, range(4))
+    parallel.thread_map(lambda i: i, range(4))
     child = os.fork()
     if child == 0:
-        os._exit(parallel.each(lambda i: i, range(4)) != [0, 1, 2, 3])
+        os._exit(parallel.thread_map(lambda i: i, range(4)) != [0, 1, 2, 3])
     assert os.waitpid(child, 0)[1] == 0
 
 

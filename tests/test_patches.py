@@ -5,7 +5,7 @@ import pytest
 from checks import assert_close
 
 from npgrad import Model, layers
-from npgrad.attribution.patches import Rescoring
+from npgrad.attribution._patches import Rescoring
 from npgrad.layers import (
     AvgPool2d,
     Conv2d,

@@ -12,7 +12,7 @@ from pickle_table import BOX, MARKER, ORDERED, read
 from pickle_writer import Code, build, call, encode, named, program
 
 from npgrad import WeightsError
-from npgrad.formats.pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
+from npgrad.io.formats.pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
 
 DEEP_LIST = b"]" * 200 + b"a" * 199
 LAUGHS = b")" + b"q\x00h\x00\x86" * 60  # 60 times over, a pair of the last value and itself

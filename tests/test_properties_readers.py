@@ -12,7 +12,7 @@ from strategies import LAYERS, array, seeds
 from test_deep_compression import encode, sparse_squeezenet
 
 from npgrad import Model, Preprocessing, WeightsError, layers
-from npgrad.formats import caffe, deep_compression, hdf5, npz, onnx, safetensors, torch_pth
+from npgrad.io.formats import caffe, deep_compression, hdf5, npz, onnx, safetensors, torch_pth
 
 SINGLE = ("Add", "Concat")  # they take several arrays, and cannot stand alone in a network
 

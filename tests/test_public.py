@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = [
     "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
     "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
-    "npgrad.course", "npgrad.rules", "npgrad.folders",
+    "npgrad.course", "npgrad.rules", "npgrad.attribution.folders",
 ]  # fmt: skip
 
 
@@ -69,12 +69,12 @@ def loaded_by(code):
 def test_a_bare_import_loads_little():
     more = loaded_by("import npgrad") - loaded_by("import numpy, json")
     heavy = ("scipy", "h5py", "PIL", "matplotlib", "tqdm", "threadpoolctl", "torch", "urllib.request", "http",
-             "argparse", "concurrent", "zipfile", "npgrad.cli", "npgrad.formats", "npgrad.fetch")  # fmt: skip
+             "argparse", "concurrent", "zipfile", "npgrad.cli", "npgrad.io.formats", "npgrad.io.known_weights")  # fmt: skip
     assert not [name for name in more if any(name == h or name.startswith(f"{h}.") for h in heavy)]
 
 
 def test_torch_is_nowhere_in_the_library():
-    used = loaded_by("import npgrad, npgrad.cli, npgrad.formats.convert, npgrad.attribution, npgrad.display")
+    used = loaded_by("import npgrad, npgrad.cli, npgrad.io.formats.convert, npgrad.attribution, npgrad.images.heat_maps")
     assert not {"torch", "captum", "safetensors"} & used
     for path in (ROOT / "npgrad").rglob("*.py"):
         assert not re.search(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from npgrad import WeightsError
-from npgrad.formats import caffe, hdf5, npz, safetensors, sniff, torch_pth
+from npgrad.io.formats import caffe, hdf5, npz, safetensors, sniff, torch_pth
 
 GOLDEN = Path(__file__).parent / "refusals.json"
 # Where the words are another library's, they may be others tomorrow.
@@ -72,7 +72,7 @@ def of_hdf5(_):
 def of_onnx(folder):
     from onnx_files import LIES
 
-    from npgrad.formats import onnx
+    from npgrad.io.formats import onnx
 
     (path := folder / "net.onnx").touch()
     lines = {}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from npgrad.attribution.resize import resize_map
 from npgrad.errors import InputError, UnknownName
+from npgrad.images.resize import resize_map
 
 
 def test_nearest_takes_the_pixel_at_the_floor_and_bilinear_is_torchs(rng):

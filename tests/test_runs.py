@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from little_runs import STEPS, InterruptAt, assert_same, make, noise, settings_of
 
-from npgrad import checkpoints
-from npgrad.synthesis.run import Run, Synthesis
+from npgrad.io import checkpoints
+from npgrad.synthesis._run import Run, Synthesis
 
 
 def test_the_callback_sees_every_step():

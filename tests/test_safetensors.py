@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgrad.errors import WeightsError
-from npgrad.formats import safetensors
+from npgrad.io.formats import safetensors
 
 package = pytest.importorskip("safetensors.numpy", reason="the extra npgrad[safetensors] is not installed")
 

@@ -11,11 +11,11 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
 from npgrad.optim import Adam
+from npgrad.synthesis import _style_images as pictures
 from npgrad.synthesis import presets
-from npgrad.synthesis import style_pictures as pictures
-from npgrad.synthesis.descent import advance
+from npgrad.synthesis._descent import advance
+from npgrad.synthesis._run import Run
 from npgrad.synthesis.presets import PRESETS
-from npgrad.synthesis.run import Run
 from npgrad.synthesis.style_transfer import Weights, goal_at, losses_and_gradient, style_transfer
 
 LAYERS = ("relu1", "fire3", "fire4", "fire5")

@@ -7,12 +7,12 @@ from onnx_files import constant, graph
 from test_refusals import line
 from test_survivors_readers import net
 
-from npgrad import formats
-from npgrad.classes import imagenet_classes
-from npgrad.formats import convert as converting
-from npgrad.formats import npz, pickles
-from npgrad.formats.convert import convert
-from npgrad.formats.recognise import VGG, architecture_of
+from npgrad.io import formats
+from npgrad.io.formats import convert as converting
+from npgrad.io.formats import npz, pickles
+from npgrad.io.formats.convert import convert
+from npgrad.io.formats.recognize import VGG, architecture_of
+from npgrad.io.labels import imagenet_classes
 
 CONV, ROWS, LINE = np.zeros((6, 3, 3, 3)), np.zeros((7, 2)), np.zeros(6)
 
@@ -190,7 +190,7 @@ def test_names_that_are_no_text(tmp_path):
     import h5py
     from test_hdf5 import forge
 
-    from npgrad.formats import hdf5
+    from npgrad.io.formats import hdf5
 
     found = line(hdf5.from_bytes, forge(lambda file: h5py.h5g.create(file.id, b"\xff")), "f")
     assert found == "f: expected 'metadata' and 'arrays', found ['arrays', 'metadata', '\ufffd']"
@@ -240,7 +240,7 @@ def test_a_deflated_member_is_not_taken_further_than_it_says():
 def test_bfloat16_in_any_order_becomes_rows():
     from torch_writer import one, storage, zip_file
 
-    from npgrad.formats import torch_pth
+    from npgrad.io.formats import torch_pth
 
     halves = np.arange(1, 7, dtype=np.float32).view(np.uint16)[1::2]  # the upper half of each
     value = one(stored=storage("0", 6, "BFloat16Storage"), shape=(3, 2), strides=(1, 3))

@@ -8,7 +8,7 @@ from onnx_files import constant, graph, value
 from test_onnx_files import read, runtime
 
 from npgrad import WeightsError, layers
-from npgrad.classes import imagenet_classes
+from npgrad.io.labels import imagenet_classes
 
 rng = np.random.default_rng(1)
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from test_refusals import line
 
-from npgrad import WeightsError, formats
-from npgrad.formats import (
+from npgrad import WeightsError
+from npgrad.io import formats
+from npgrad.io.formats import (
     caffe,
     deep_compression,
     hdf5,
@@ -268,7 +269,7 @@ def test_the_most_levels_and_items_of_a_pickle():
 
 
 def test_bounds_of_the_pickle_reader():
-    from npgrad.formats.pickle_machine import INSTRUCTIONS, MAX_LONG, MAX_NAME, instruction
+    from npgrad.io.formats.pickle_machine import INSTRUCTIONS, MAX_LONG, MAX_NAME, instruction
 
     assert unpickled(b"\x8a%c" % MAX_LONG + b"\xff" * MAX_LONG) == -1
     assert line(unpickled, b"\x8a%c" % (MAX_LONG + 1) + bytes(17)).endswith(

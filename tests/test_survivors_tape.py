@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from npgrad import InputError, Model, NpgradError, Tape, UnknownName
-from npgrad.batch_tape import BatchTape
+from npgrad._parallel.batch_tape import BatchTape
 from npgrad.layers import (
     Add,
     BatchNorm2d,

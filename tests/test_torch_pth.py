@@ -24,7 +24,7 @@ from torch_writer import (
 from zip_writer import DEFLATED, archive
 
 from npgrad import WeightsError
-from npgrad.formats import torch_pth
+from npgrad.io.formats import torch_pth
 
 CONTAINERS = {"zip": True, "legacy": False}
 

@@ -27,7 +27,7 @@ from torch_writer import (
 from zip_writer import DEFLATED, archive, hostile
 
 from npgrad import WeightsError
-from npgrad.formats import torch_pth
+from npgrad.io.formats import torch_pth
 
 V2, V1 = named("torch._utils", "_rebuild_tensor_v2"), named("torch._utils", "_rebuild_tensor")
 PARAMETER = named("torch._utils", "_rebuild_parameter")

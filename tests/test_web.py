@@ -6,7 +6,8 @@ import pytest
 import web_server
 from web_server import BODY, SHA256, answer, free_port, names, redirect, refused, whole
 
-from npgrad import DownloadError, download, web
+from npgrad import DownloadError
+from npgrad.io import download, web
 
 no_proxies, server, get = web_server.no_proxies, web_server.server, web_server.get  # fixtures
 

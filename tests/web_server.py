@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad import DownloadError, download
+from npgrad import DownloadError
+from npgrad.io import download
 
 BODY = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -38,11 +38,11 @@ from npgrad.attribution.neurons import (
 )
 from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
-from npgrad.attribution.resize import resize_map
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.segments import grid, superpixels
 from npgrad.attribution.smoothgrad import smoothgrad
 from npgrad.attribution.surrogates import kernel_shap, lime
+from npgrad.images.resize import resize_map
 
 __all__ = [
     "ablation_cam",

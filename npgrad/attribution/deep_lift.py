@@ -18,16 +18,10 @@ from functools import partial
 
 import numpy as np
 
-from npgrad.attribution.common import (
-    batches,
-    cam_layer,
-    copies_at_once,
-    resolve_targets,
-    scores,
-    seed_at,
-    warn_if_dead,
-)
-from npgrad.attribution.copies import baseline_set, full_baseline
+from npgrad._parallel.batches import batches, copies_at_once
+from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
+from npgrad._validate import baseline_set, check_input, full_baseline
+from npgrad.attribution._common import cam_layer
 from npgrad.errors import InputError
 from npgrad.layers import (
     AdaptiveAvgPool2d,
@@ -46,7 +40,6 @@ from npgrad.layers import (
     ReLU,
     Softmax,
 )
-from npgrad.model import check_input
 from npgrad.tape import INPUT
 
 TINY = 1e-10  # below this difference from the reference the slope is taken at x
@@ -210,7 +203,7 @@ def _contributions(tape, reference, targets, layer, rules):
     rules = with_defaults(rules, RULES)
     refuse_unknown_layers(tape, rules, "deep_lift")
     against = {key: partial(_with_reference, rule, reference) for key, rule in rules.items()}
-    multipliers = tape.backward(seed_at(tape.output, targets), against, at=layer)[layer]
+    multipliers = tape.backward(one_hot(tape.output, targets), against, at=layer)[layer]
     return multipliers * (tape[layer] - reference[layer])
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from npgrad.attribution.maps import at_size, map_layer
-from npgrad.attribution.surgery import run_to
+from npgrad.attribution._maps import at_size, map_layer
+from npgrad.attribution._surgery import run_to
 
 
 def eigen_cam(model, x, target=None, layer=None, resize=None):

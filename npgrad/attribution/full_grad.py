@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from npgrad.attribution.common import score_gradients
-from npgrad.attribution.maps import scaled
-from npgrad.attribution.resize import resize_map
+from npgrad._validate import check_input
+from npgrad.attribution._common import score_gradients
+from npgrad.attribution._maps import scaled
+from npgrad.images.resize import resize_map
 from npgrad.layers import BatchNorm2d
-from npgrad.model import check_input
 
 
 def full_grad(model, x, target=None):

@@ -9,7 +9,7 @@ logit. layer: any with an extent; None is the last fire or, without one, the las
 for the layer's own size, or "nearest", "bilinear" or "bicubic" for the picture's (`resize_map`).
 """
 
-from npgrad.attribution.maps import (
+from npgrad.attribution._maps import (
     activation_and_gradient,
     activation_and_its_gradient,
     at_map_layer,

@@ -4,16 +4,9 @@ from itertools import islice
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import (
-    baseline_set,
-    begin,
-    each,
-    generator,
-    gradient_of_scores,
-    not_negative,
-    whole_number,
-)
+from npgrad._parallel.batches import batches
+from npgrad._validate import baseline_set, generator, not_negative, whole_number
+from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 
 
 def gradient_shap(
@@ -54,7 +47,7 @@ def gradient_shap(
 def _contributions(model, targets, samples):
     """(x' - x0) * d score / d x at x0 + a * (x' - x0), for each drawn (x', x0, a)."""
     noisy, start, a = map(np.stack, zip(*samples, strict=True))
-    points = start + each(a, noisy) * (noisy - start)
+    points = start + per_sample(a, noisy) * (noisy - start)
     return (noisy - start) * gradient_of_scores(model, points, targets)
 
 

@@ -1,9 +1,10 @@
 """Attributions of one backward pass: the gradient times the input, or with another rule at the ReLUs."""
 
-from npgrad.attribution.common import score_gradients, scores
-from npgrad.attribution.copies import each
+from npgrad._targets import scores
+from npgrad._validate import check_input
+from npgrad.attribution._common import score_gradients
+from npgrad.attribution._copies import per_sample
 from npgrad.layers import ReLU
-from npgrad.model import check_input
 from npgrad.rules import deconv, guided
 
 
@@ -37,4 +38,4 @@ def deconvolution(model, x, target=None):
     """
     logits, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
     alive = scores(logits, targets) != 0  # its rule does not see that the last ReLU is shut
-    return gradients["input"] * each(alive, gradients["input"])
+    return gradients["input"] * per_sample(alive, gradients["input"])

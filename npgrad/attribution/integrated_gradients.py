@@ -2,15 +2,9 @@
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import (
-    begin,
-    each,
-    full_baseline,
-    gradient_of_scores,
-    scores_of,
-    whole_number,
-)
+from npgrad._parallel.batches import batches
+from npgrad._validate import full_baseline, whole_number
+from npgrad.attribution._copies import begin, gradient_of_scores, per_sample, scores_of
 from npgrad.errors import unknown
 
 RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
@@ -44,7 +38,7 @@ def integrated_gradients(
     weights = weights.astype(end.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         image, step = np.divmod(copies, len(nodes))
-        points = x0[image] + each(nodes[step], x) * (x[image] - x0[image])
+        points = x0[image] + per_sample(nodes[step], x) * (x[image] - x0[image])
         gradients = gradient_of_scores(model, points, targets[image])
         for i, k, gradient in zip(image, step, gradients, strict=True):
             integral[i] += weights[k] * gradient

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from npgrad.attribution.common import batches, cam_layer, resolve_targets, seed_at, warn_if_dead
-from npgrad.attribution.copies import begin, each, full_baseline, whole_number
+from npgrad._parallel.batches import batches
+from npgrad._targets import one_hot, resolve_targets, warn_if_dead
+from npgrad._validate import check_input, full_baseline, whole_number
+from npgrad.attribution._common import cam_layer
+from npgrad.attribution._copies import begin, per_sample
+from npgrad.attribution._maps import part_of, weighted_sum
+from npgrad.attribution._surgery import onward, run_to
 from npgrad.attribution.integrated_gradients import quadrature
-from npgrad.attribution.maps import part_of, weighted_sum
-from npgrad.attribution.surgery import onward, run_to
-from npgrad.model import check_input
 
 
 class LayerView(NamedTuple):
@@ -31,7 +33,7 @@ def every_layer(model, x, target=None):
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
     names = [record.name for record in tape.parts[0]]
-    gradients = tape.backward(seed_at(tape.output, targets), at=names)
+    gradients = tape.backward(one_hot(tape.output, targets), at=names)
     return {name: _view(tape[name], gradients[name]) for name in names}
 
 
@@ -47,7 +49,7 @@ def layer_gradient_x_activation(model, x, target=None, layer=None):
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
-    return tape[layer] * tape.backward(seed_at(tape.output, targets), at=(layer,))[layer]
+    return tape[layer] * tape.backward(one_hot(tape.output, targets), at=(layer,))[layer]
 
 
 def layer_integrated_gradients(
@@ -77,8 +79,8 @@ def layer_integrated_gradients(
         y, y0 = tape[layer], run_to(model, x0[i : i + 1], layer)[layer]
         integral = 0
         for steps in batches(len(nodes), size, part_of(progress, i, len(x))):
-            above = onward(model, tape, layer, y0 + each(nodes[steps], y) * (y - y0))
-            seed = seed_at(above.output, np.full(len(steps), targets[i]))
+            above = onward(model, tape, layer, y0 + per_sample(nodes[steps], y) * (y - y0))
+            seed = one_hot(above.output, np.full(len(steps), targets[i]))
             for k, gradient in zip(steps, above.backward(seed, at=(layer,))[layer], strict=True):
                 integral = integral + weights[k] * gradient
         attributions.append((y - y0) * integral)
@@ -136,8 +138,8 @@ def on_the_way(model, x, targets, layer, baseline, nodes, size, progress):
     x0 = full_baseline(baseline, x.shape, x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         i, k = np.divmod(copies, len(nodes))
-        tape = model.forward(x0[i] + each(nodes[k], x) * (x[i] - x0[i]))
-        gradients = tape.backward(seed_at(tape.output, targets[i]), at=(layer,))[layer]
+        tape = model.forward(x0[i] + per_sample(nodes[k], x) * (x[i] - x0[i]))
+        gradients = tape.backward(one_hot(tape.output, targets[i]), at=(layer,))[layer]
         yield from zip(i, k, tape[layer], gradients, strict=True)
 
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from npgrad.attribution.common import cam_layer, resolve_targets, seed_at, warn_if_dead
+from npgrad._targets import one_hot, resolve_targets, warn_if_dead
+from npgrad.attribution._common import cam_layer
 from npgrad.attribution.deep_lift import refuse_unknown_layers, with_defaults
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
 from npgrad.errors import InputError
@@ -110,7 +111,7 @@ def _relevance(model, x, target, layer, rules):
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
     layer = cam_layer(model, tape, layer)
-    start = seed_at(tape.output, targets) * tape.output
+    start = one_hot(tape.output, targets) * tape.output
     return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
 
 

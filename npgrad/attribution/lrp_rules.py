@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from npgrad.attribution.copies import not_negative
+from npgrad._validate import not_negative
 from npgrad.errors import InputError
 from npgrad.layers import BatchNorm2d, Conv2d, Linear
 

@@ -11,14 +11,15 @@ ReLU has shut off has gradient 0.
 
 import numpy as np
 
-from npgrad.attribution.common import batches, copies_at_once, seed_at
-from npgrad.attribution.copies import begin, each, full_baseline
+from npgrad._parallel.batches import batches, copies_at_once
+from npgrad._targets import one_hot
+from npgrad._validate import check_input, full_baseline
+from npgrad.attribution._copies import begin, per_sample
+from npgrad.attribution._surgery import run_to
 from npgrad.attribution.integrated_gradients import quadrature
 from npgrad.attribution.layers import layer_name
-from npgrad.attribution.surgery import run_to
 from npgrad.errors import InputError
 from npgrad.layers import ReLU
-from npgrad.model import check_input
 from npgrad.rules import guided
 
 
@@ -87,7 +88,7 @@ def neuron_conductance(
     def gradient(points, picture):
         tape = model.forward(points)
         place = _place(tape[layer], layer, neuron)
-        dy = tape.backward(seed_at(tape.output, targets[picture]), at=(layer,))[layer]
+        dy = tape.backward(one_hot(tape.output, targets[picture]), at=(layer,))[layer]
         seed = np.zeros_like(dy)
         seed[place] = dy[place]
         return tape.backward({layer: seed})["input"]
@@ -108,7 +109,7 @@ def _integral(gradient, x, baseline, nodes, weights, size, progress):
     total, weights = np.zeros(x.shape, x.dtype), weights.astype(x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         picture, k = np.divmod(copies, len(nodes))
-        points = x0[picture] + each(nodes[k], x) * (x[picture] - x0[picture])
+        points = x0[picture] + per_sample(nodes[k], x) * (x[picture] - x0[picture])
         for i, weight, one in zip(picture, weights[k], gradient(points, picture), strict=True):
             total[i] += weight * one
     return (x - x0) * total

@@ -4,11 +4,12 @@ from itertools import product
 
 import numpy as np
 
-from npgrad import parallel
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import begin, full_baseline, whole_number
-from npgrad.attribution.maps import part_of
-from npgrad.attribution.patches import Rescoring
+from npgrad._parallel import threads as parallel
+from npgrad._parallel.batches import batches
+from npgrad._validate import full_baseline, whole_number
+from npgrad.attribution._copies import begin
+from npgrad.attribution._maps import part_of
+from npgrad.attribution._patches import Rescoring
 from npgrad.errors import InputError
 
 
@@ -86,7 +87,7 @@ def _losses(score, change, items, size, progress):
     """(item, the score less that of the changed picture `change(item)`), `size` of them at a time, on all cores."""
     for some in batches(len(items), size, progress):
         chosen = [items[k] for k in some]
-        changed = parallel.each(lambda item: score(change(item)), chosen)
+        changed = parallel.thread_map(lambda item: score(change(item)), chosen)
         yield from zip(chosen, [score.clean - one for one in changed], strict=True)
 
 

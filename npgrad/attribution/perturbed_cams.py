@@ -6,11 +6,11 @@ called with (passes done, passes in all). target, layer, resize: as for `grad_ca
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import begin
-from npgrad.attribution.maps import at_size, divide, map_layer, part_of, positive, scaled, weighted_sum
-from npgrad.attribution.resize import resize_map
-from npgrad.attribution.surgery import onward, run_to
+from npgrad._parallel.batches import batches
+from npgrad.attribution._copies import begin
+from npgrad.attribution._maps import at_size, divide, map_layer, part_of, positive, scaled, weighted_sum
+from npgrad.attribution._surgery import onward, run_to
+from npgrad.images.resize import resize_map
 
 
 def score_cam(model, x, target=None, layer=None, resize=None, batch_size=None, progress=None):

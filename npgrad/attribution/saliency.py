@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.attribution.common import score_gradients
+from npgrad.attribution._common import score_gradients
 
 
 def saliency(model, x, target=None):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.attribution.copies import whole_number
+from npgrad._validate import whole_number
 from npgrad.errors import InputError
 
 

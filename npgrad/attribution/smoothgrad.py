@@ -5,15 +5,9 @@ import warnings
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import (
-    begin,
-    each,
-    generator,
-    gradient_of_scores,
-    not_negative,
-    whole_number,
-)
+from npgrad._parallel.batches import batches
+from npgrad._validate import generator, not_negative, whole_number
+from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 from npgrad.errors import InputError, unknown
 
 KINDS = ("mean", "squares", "variance")
@@ -94,9 +88,9 @@ class _Running:
 def _deviation(x, noise, noise_absolute):
     """The noise's standard deviation for each picture: (N, 1, 1, 1)."""
     if noise_absolute is not None:
-        return each([not_negative(noise_absolute, "noise_absolute")] * len(x), x)
+        return per_sample([not_negative(noise_absolute, "noise_absolute")] * len(x), x)
     flat = x.reshape(len(x), -1)
-    return each(noise * (flat.max(axis=1) - flat.min(axis=1)), x)
+    return per_sample(noise * (flat.max(axis=1) - flat.min(axis=1)), x)
 
 
 def _wrapped(method, options, size, n, batch_size, rng):

@@ -10,8 +10,10 @@ from math import comb
 
 import numpy as np
 
-from npgrad.attribution.common import batches, scores
-from npgrad.attribution.copies import begin, full_baseline, generator, not_negative, whole_number
+from npgrad._parallel.batches import batches
+from npgrad._targets import scores
+from npgrad._validate import full_baseline, generator, not_negative, whole_number
+from npgrad.attribution._copies import begin
 from npgrad.attribution.segments import feature_maps
 from npgrad.errors import InputError
 

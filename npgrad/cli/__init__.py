@@ -10,6 +10,7 @@ import sys
 import warnings
 
 from npgrad import __version__
+from npgrad._files import reason
 from npgrad.cli import (
     attribute,
     classify,
@@ -27,7 +28,6 @@ from npgrad.cli import (
     weights,
 )
 from npgrad.errors import NpgradError
-from npgrad.files import reason
 
 COMMANDS = {
     "demo": demo,

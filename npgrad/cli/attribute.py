@@ -10,10 +10,11 @@ what has changed. A broken photo stops nothing: it is told of at the end, and th
 
 from pathlib import Path
 
-from npgrad.cli import attribute_folder, methods
-from npgrad.cli.common import add_json, add_weights, network, print_json, progress_bar, table
+from npgrad._files import shown
+from npgrad.cli import _attribute_folder as attribute_folder
+from npgrad.cli import _methods as methods
+from npgrad.cli._common import add_json, add_weights, network, print_json, progress_bar, table
 from npgrad.errors import InputError
-from npgrad.files import shown
 
 HELP = "show which part of a picture the answer comes from"
 EXAMPLES = """examples:
@@ -88,7 +89,7 @@ def run(args):
 
 
 def _one(args, options, output):
-    from npgrad.explain import Question, explain, save_array
+    from npgrad.attribution.explain import Question, explain, save_array
     from npgrad.images import save_png
 
     several = args.method == "all"

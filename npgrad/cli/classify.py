@@ -2,7 +2,7 @@
 
 import sys
 
-from npgrad.cli.common import add_json, add_weights, network, print_json, table, whole_number
+from npgrad.cli._common import add_json, add_weights, network, print_json, table, whole_number
 from npgrad.errors import ImageError
 
 HELP = "name what is on pictures"

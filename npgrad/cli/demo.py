@@ -9,9 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from npgrad.cli.common import add_json, add_weights, network, print_json, whole_number
+from npgrad._files import atomic_write, shown
+from npgrad.cli._common import add_json, add_weights, network, print_json, whole_number
 from npgrad.errors import InputError
-from npgrad.files import atomic_write, shown
 
 HELP = "make a folder of pictures that shows what npgrad does"
 EXAMPLES = """examples:
@@ -35,7 +35,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npgrad.cli import demo_pictures as pictures
+    from npgrad.cli import _demo_images as pictures
 
     start = time.perf_counter()
     model = network(args)
@@ -69,7 +69,7 @@ def _folder(args):
 def _write_page(folder, subject, sections):
     """After every section: whoever interrupts the rest has a page of what there is."""
     from npgrad import __version__
-    from npgrad.cli.demo_page import page
+    from npgrad.cli._demo_page import page
 
     footer = (
         f"npgrad {__version__}. Every gradient on this page was computed by hand-written backprop in NumPy."

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from npgrad.cli import making
-from npgrad.cli.common import network, print_json, whole_number
+from npgrad._files import shown
+from npgrad.cli import _synthesis as making
+from npgrad.cli._common import network, print_json, whole_number
 from npgrad.errors import InputError
-from npgrad.files import shown
 from npgrad.images import open_image
 
 HELP = "show a picture as a layer dreams it"

@@ -12,8 +12,8 @@ pointing       does the maximum lie in the mask (1 or 0); energy: share of the p
 import time
 import warnings
 
-from npgrad.cli import methods
-from npgrad.cli.common import (
+from npgrad.cli import _methods as methods
+from npgrad.cli._common import (
     add_json,
     add_weights,
     asked,

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from npgrad.cli import making
-from npgrad.cli.common import network, print_json, table
+from npgrad._files import shown
+from npgrad.cli import _synthesis as making
+from npgrad.cli._common import network, print_json, table
 from npgrad.errors import InputError, unknown
-from npgrad.files import shown
 from npgrad.images import open_image
 
 HELP = "change a picture a little, and the network sees something else"
@@ -156,8 +156,8 @@ class _Photo:
 
 def _compare(model, photo, result, path):
     """A sheet of three: before, the change, after."""
-    from npgrad.display import contact_sheet
     from npgrad.images import save_png
+    from npgrad.images.sheets import contact_sheet
 
     tiles, factor = making.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # twice as large, pixel by pixel

@@ -1,7 +1,7 @@
 """Check the hand-written gradients of every layer of a network, by complex step or centred difference, at random
 inputs of the layer's own shape in float64. The entry named is the worst one. Exit code 1 if a gradient is wrong."""
 
-from npgrad.cli.common import add_json, add_network, network, print_json, table, whole_number
+from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
 
 HELP = "check every layer's gradients"
 EXAMPLES = """examples:

@@ -22,9 +22,9 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from npgrad.cli.common import add_json, print_json, table
+from npgrad._files import shown
+from npgrad.cli._common import add_json, print_json, table
 from npgrad.errors import InputError, unknown
-from npgrad.files import shown
 
 HELP = "run a notebook of the homework and print its points"
 EXAMPLES = """examples:

@@ -5,9 +5,9 @@ is what the network has forgotten there: the deeper the layer, the more."""
 
 from pathlib import Path
 
-from npgrad.cli import making
-from npgrad.cli.common import network, print_json
-from npgrad.files import shown
+from npgrad._files import shown
+from npgrad.cli import _synthesis as making
+from npgrad.cli._common import network, print_json
 
 HELP = "rebuild a picture from what a layer makes of it"
 EXAMPLES = """examples:

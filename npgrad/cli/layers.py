@@ -1,7 +1,7 @@
 """Print what a network consists of: for every layer its output shape, parameters, multiply-adds and the memory of
 its output, for one picture. A composite's numbers are those of all its parts."""
 
-from npgrad.cli.common import add_json, add_network, network, print_json, table, whole_number
+from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
 
 HELP = "print what a network consists of"
 EXAMPLES = """examples:
@@ -18,7 +18,7 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npgrad.summary import summarise, totals
+    from npgrad.models.summary import summarise, totals
 
     model = network(args)
     rows = summarise(model, args.size)

@@ -15,8 +15,8 @@ of the 95 % confidence interval of the mean."""
 
 import sys
 
-from npgrad.cli import methods
-from npgrad.cli.common import add_json, add_weights, network, print_json, table, whole_number
+from npgrad.cli import _methods as methods
+from npgrad.cli._common import add_json, add_weights, network, print_json, table, whole_number
 
 HELP = "score methods against the truth, on drawn scenes"
 EXAMPLES = """examples:
@@ -126,8 +126,8 @@ class _Done:
     """The scores there are, in memory and in the checkpoint."""
 
     def __init__(self, args, model):
-        from npgrad import checkpoints
         from npgrad.evaluation import Score
+        from npgrad.io import checkpoints
 
         self.path, self.scores = args.checkpoint, {}
         if self.path is None:
@@ -156,7 +156,7 @@ class _Done:
             self._write()
 
     def _write(self):
-        from npgrad import checkpoints
+        from npgrad.io import checkpoints
 
         arrays = {
             f"{name}/{key}": v for name, score in self.scores.items() for key, v in score.values.items()

@@ -6,9 +6,9 @@ even parts."""
 
 from pathlib import Path
 
-from npgrad.cli import making
-from npgrad.cli.common import network, print_json, whole_number
-from npgrad.files import shown
+from npgrad._files import shown
+from npgrad.cli import _synthesis as making
+from npgrad.cli._common import network, print_json, whole_number
 
 HELP = "paint a picture in the style of another"
 EXAMPLES = """examples:

@@ -1,10 +1,10 @@
 """Show what a class, or a channel or single neuron of a layer, looks like to the network: a picture made from noise
 that it answers to as strongly as it can."""
 
-from npgrad.cli import making
-from npgrad.cli.common import network, print_json, whole_number
+from npgrad._files import shown
+from npgrad.cli import _synthesis as making
+from npgrad.cli._common import network, print_json, whole_number
 from npgrad.errors import InputError, unknown
-from npgrad.files import shown
 
 HELP = "show what a class or a channel looks like to the network"
 EXAMPLES = """examples:

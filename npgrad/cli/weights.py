@@ -5,9 +5,9 @@ get NAME     download, check the SHA-256, convert, and keep in the cache folder
              (NPGRAD_HOME, else XDG_CACHE_HOME/npgrad, else ~/.cache/npgrad)
 show FILE    what an npgrad weights file says of itself"""
 
-from npgrad.cli.common import add_json, print_json, progress_bar, table
+from npgrad._files import shown
+from npgrad.cli._common import add_json, print_json, progress_bar, table
 from npgrad.errors import InputError
-from npgrad.files import shown
 
 HELP = "get weights files, see which there are"
 EXAMPLES = """examples:
@@ -34,7 +34,7 @@ def run(args):
 
 
 def _list(args):
-    from npgrad import fetch
+    from npgrad.io import known_weights as fetch
 
     entries = [*_bundled(), *fetch.listing()]
     if args.json:
@@ -61,7 +61,7 @@ def _list(args):
 
 def _bundled():
     """What is known of the network that comes with npgrad, as fetch.listing() tells of the others."""
-    from npgrad.loading import BUNDLED, bundled
+    from npgrad.io.loading import BUNDLED, bundled
 
     path = bundled(BUNDLED)
     if path is None:
@@ -76,8 +76,8 @@ def _bundled():
 
 
 def _get(args):
-    from npgrad import fetch
-    from npgrad.loading import bundled
+    from npgrad.io import known_weights as fetch
+    from npgrad.io.loading import bundled
 
     if path := bundled(args.name):
         return print_json({"name": args.name, "path": str(path)}) if args.json else print(path)
@@ -92,7 +92,7 @@ def _get(args):
 
 
 def _show(args):
-    from npgrad.loading import load
+    from npgrad.io.loading import load
 
     model = load(args.name)
     parameters = model.parameters()

@@ -5,8 +5,15 @@ course's return. X is (N, 3, H, W), preprocessed; y holds a class index a pictur
 calls features[3] and features[12] are SqueezeNet 1.1's fire2 and fire9.
 """
 
+from npgrad.course.attributions import (
+    compute_attributions,
+    compute_saliency_maps,
+    grad_cam,
+    guided_backprop,
+    guided_grad_cam,
+)
 from npgrad.course.checks import content_loss_test, gram_matrix_test, style_loss_test, tv_loss_test
-from npgrad.course.climbing import (
+from npgrad.course.gradient_ascent import (
     blur_image,
     class_visualization_update_step,
     create_class_visualization,
@@ -14,15 +21,8 @@ from npgrad.course.climbing import (
     make_fool_image,
     make_fooling_image,
 )
-from npgrad.course.explaining import (
-    compute_attributions,
-    compute_saliency_maps,
-    grad_cam,
-    guided_backprop,
-    guided_grad_cam,
-)
 from npgrad.course.grading import QUESTIONS, Question, Result, check, grade
-from npgrad.course.pictures import (
+from npgrad.course.images import (
     IMAGENET_VAL_URL,
     SQUEEZENET_MEAN,
     SQUEEZENET_STD,

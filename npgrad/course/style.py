@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad import losses, synthesis
-from npgrad.course.pictures import deprocess
+from npgrad.course.images import deprocess
 from npgrad.errors import InputError
 
 # torchvision's SqueezeNet 1.1 `features`, 0 to 12, by the paper's names
@@ -72,7 +72,7 @@ def style_transfer(
     None is the bundled network. Losses and pictures on the way: npgrad.synthesis.style_transfer.
     """
     if model is None:
-        from npgrad.loading import load
+        from npgrad.io.loading import load
 
         model = load()
     result = synthesis.style_transfer(

@@ -5,9 +5,9 @@ All take raw attributions and give one number a picture, an array (N,).
 
 from npgrad.evaluation.faithfulness import infidelity, sensitivity_max
 from npgrad.evaluation.known_truth import HeldOut, Score, held_out, sanity_methods, score_method
-from npgrad.evaluation.localisation import best_iou, energy_inside, pointing_game
+from npgrad.evaluation.localization import best_iou, energy_inside, pointing_game
 from npgrad.evaluation.pixels import deletion_auc, insertion_auc
-from npgrad.evaluation.randomisation import Randomisation, randomisation
+from npgrad.evaluation.randomization import Randomisation, randomisation
 from npgrad.evaluation.road import road
 
 __all__ = [

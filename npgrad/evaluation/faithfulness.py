@@ -5,10 +5,11 @@ Does the attribution foretell how the score changes, and does it stay the same w
 
 import numpy as np
 
-from npgrad.attribution.common import batches, scores
-from npgrad.attribution.copies import generator, not_negative, whole_number
+from npgrad._parallel.batches import batches
+from npgrad._targets import scores
+from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation.checks import begin, expect_function
+from npgrad.evaluation._checks import begin, expect_function
 
 
 def infidelity(

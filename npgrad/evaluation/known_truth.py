@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad import parallel
-from npgrad.attribution.copies import whole_number
+from npgrad._parallel import threads as parallel
+from npgrad._validate import whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation.localisation import best_iou, energy_inside, pointing_game
+from npgrad.evaluation.localization import best_iou, energy_inside, pointing_game
 from npgrad.evaluation.pixels import deletion_auc, insertion_auc
 
 SEED = 3  # of the scenes that methods are scored on: neither trained nor validated on
@@ -129,7 +129,7 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
         return found, seconds
 
     results = []
-    for result in parallel.stream(measure, range(n)):
+    for result in parallel.thread_imap(measure, range(n)):
         results.append(result)
         if progress is not None:
             progress(len(results), n)

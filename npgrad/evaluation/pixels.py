@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import full_baseline, whole_number
+from npgrad._parallel.batches import batches
+from npgrad._validate import full_baseline, whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation.checks import begin, pixel_map, probabilities
+from npgrad.evaluation._checks import begin, pixel_map, probabilities
 
 BLUR = 5  # px, the standard deviation of the paper's blur, and where it is cut off
 

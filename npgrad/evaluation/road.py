@@ -6,10 +6,10 @@ of its neighbours, which are themselves removed or not: one sparse linear system
 
 import numpy as np
 
-from npgrad.attribution.common import batches
-from npgrad.attribution.copies import generator, not_negative
+from npgrad._parallel.batches import batches
+from npgrad._validate import generator, not_negative
 from npgrad.errors import InputError
-from npgrad.evaluation.checks import begin, pixel_map, probabilities
+from npgrad.evaluation._checks import begin, pixel_map, probabilities
 from npgrad.evaluation.pixels import importance_order
 
 NEIGHBOURS = {  # (down, across): weight; the paper gives edges twice the weight of corners

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import expect_ndim, pair
 from npgrad.layers import windows
-from npgrad.layers.base import Layer, expect_ndim, pair
+from npgrad.layers.base import Layer
 
 
 @dataclass(frozen=True)

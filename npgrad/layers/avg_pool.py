@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import expect_ndim
 from npgrad.layers import windows
-from npgrad.layers.base import Layer, expect_ndim
+from npgrad.layers.base import Layer
 from npgrad.layers.max_pool import cut_padding, pad_to_windows, set_window, window_grid
 
 

@@ -64,31 +64,6 @@ class Layer:
         object.__setattr__(self, name, view)
 
 
-def pair(value, name, smallest=1):
-    """3 -> (3, 3), (3, 5) -> (3, 5): height and width of a kernel, stride or padding."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= smallest for v in values):
-        raise InputError(f"{name}: expected one or two whole numbers >= {smallest}, found {value!r}")
-    return tuple(int(v) for v in values)
-
-
-def float_array(values, name, ndim):
-    """`values` as a floating (or complex) array of `ndim` dimensions; an InputError names what is not."""
-    array = np.asarray(values)
-    if array.ndim != ndim or array.dtype.kind not in "fc":
-        raise InputError(f"{name}: expected {ndim} dimensions of floats, found {array.ndim} of {array.dtype}")
-    return array
-
-
-def expect_ndim(layer, x, *ndims):
-    """Refuse an input of another rank than the layer works on, or of whole numbers."""
-    if x.dtype.kind not in "fc":
-        raise InputError(f"{type(layer).__name__} expects floats, found {x.dtype}")
-    if x.ndim not in ndims:
-        wanted = "(N, C, H, W)" if ndims == (4,) else f"{' or '.join(map(str, ndims))} dimensions"
-        raise InputError(f"{type(layer).__name__} expects {wanted}, found an array of shape {x.shape}")
-
-
 def he_normal(shape, rng=0, dtype=np.float32):
     """Weights of `shape` (F, C, KH, KW) or (F, C), normal with variance 2 / fan_in.
 

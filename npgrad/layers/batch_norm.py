@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import expect_ndim, float_array
 from npgrad.errors import InputError
-from npgrad.layers.base import PIXEL, Layer, expect_ndim, float_array
+from npgrad.layers.base import PIXEL, Layer
 
 
 @dataclass(frozen=True, eq=False)

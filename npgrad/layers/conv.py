@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import expect_ndim, float_array, pair
 from npgrad.errors import InputError
 from npgrad.layers import windows
-from npgrad.layers.base import Layer, expect_ndim, float_array, he_normal, pair
+from npgrad.layers.base import Layer, he_normal
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import expect_ndim, float_array
 from npgrad.errors import InputError
-from npgrad.layers.base import Layer, expect_ndim, float_array, he_normal
+from npgrad.layers.base import Layer, he_normal
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.layers.base import Layer, expect_ndim
+from npgrad._validate import expect_ndim
+from npgrad.layers.base import Layer
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """AlexNet (Krizhevsky, Sutskever, Hinton 2012), as on one GPU (Krizhevsky 2014, which torchvision has)."""
 
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
-from npgrad.models.building import Weights, finished, torchvision_names
+from npgrad.models._building import Weights, finished, torchvision_names
 
 # filters, kernel, stride, padding of each convolution
 CONVOLUTIONS = {

@@ -5,7 +5,7 @@ normalisation (expand_bn) and, but for the last, its ReLU6 (expand_relu). conv2 
 """
 
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
-from npgrad.models.building import Weights, finished
+from npgrad.models._building import Weights, finished
 
 # expansion, channels, how many, stride of the first
 BOTTLENECKS = (

@@ -2,8 +2,8 @@
 
 from npgrad.errors import WeightsError, unknown
 from npgrad.models import mobilenet, resnet, squeezenet, vgg
+from npgrad.models._building import Weights
 from npgrad.models.alexnet import build as build_alexnet
-from npgrad.models.building import Weights
 
 # name: (its build function, the whole-number options that it takes)
 BUILDERS = {

@@ -6,7 +6,7 @@ then shortcut and shortcut_bn where the shortcut has weights, then add and relu.
 """
 
 from npgrad.layers import GlobalAvgPool2d, MaxPool2d, ReLU, Residual, Sequential
-from npgrad.models.building import Weights, finished
+from npgrad.models._building import Weights, finished
 
 WIDTHS = (64, 128, 256, 512)  # filters in the stages conv2 to conv5
 BLOCKS = {  # in each stage

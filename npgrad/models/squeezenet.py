@@ -6,7 +6,7 @@ torchvision's names are aliases.
 
 from npgrad.errors import InputError
 from npgrad.layers import Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
-from npgrad.models.building import Weights, check_count, finished
+from npgrad.models._building import Weights, check_count, finished
 
 # filters of each fire: squeeze 1x1, expand 1x1, expand 3x3
 FIRES = {

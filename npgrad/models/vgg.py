@@ -6,7 +6,7 @@ is called after the layer before it, relu1_1, bn1_1, pool1.
 """
 
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
-from npgrad.models.building import Weights, finished, torchvision_names
+from npgrad.models._building import Weights, finished, torchvision_names
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five stages, each ending in a pool
 CONVOLUTIONS = {  # in each stage

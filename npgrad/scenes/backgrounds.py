@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.scenes.colours import to_rgb
+from npgrad.scenes.colors import to_rgb
 from npgrad.scenes.drawing import COARSE, Thing, blurred, plain
 from npgrad.scenes.noise import fractal, stretch
 from npgrad.scenes.shapes import box, pebble

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from npgrad.attribution.copies import whole_number
+from npgrad._validate import whole_number
 from npgrad.scenes.backgrounds import background
-from npgrad.scenes.colours import Palette, to_rgb
+from npgrad.scenes.colors import Palette, to_rgb
 from npgrad.scenes.drawing import Canvas, Light, Thing
 from npgrad.scenes.natural import NATURAL
 from npgrad.scenes.noise import lattice_noise, octaves

@@ -13,13 +13,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from npgrad.attribution.copies import not_negative, whole_number
+from npgrad._validate import not_negative, whole_number
 from npgrad.errors import InputError
 from npgrad.losses import cross_entropy
 from npgrad.optim import cosine
+from npgrad.synthesis._run import Run
+from npgrad.synthesis._scores import lead, one_picture, waking_gradient
 from npgrad.synthesis.fooling import as_saved, fools, picture_limits, report
-from npgrad.synthesis.run import Run
-from npgrad.synthesis.scores import lead, one_picture, waking_gradient
 
 NORMS = ("linf", "l2")
 ZERO = "its gradient is 0 everywhere"

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad import losses
-from npgrad.attribution.copies import generator, not_negative, whole_number
+from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError, unknown
 from npgrad.layers import ReLU
 from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
+from npgrad.synthesis._fourier import WaveAdam, Waves
+from npgrad.synthesis._run import Run, Synthesis
+from npgrad.synthesis._scores import probability, score_gradient
 from npgrad.synthesis.fooling import picture_limits
-from npgrad.synthesis.fourier import WaveAdam, Waves
-from npgrad.synthesis.run import Run, Synthesis
-from npgrad.synthesis.scores import probability, score_gradient
 from npgrad.synthesis.transforms import affine, affine_backward, blur, jitter
 from npgrad.tape import INPUT
 
@@ -132,7 +132,7 @@ def _climb_waves(
     """The modern ascent: waves to picture to a moved view of it, and the score's gradient all the way back."""
     waves = Waves(size, size, aim.model.preprocessing.mean, aim.model.preprocessing.std)
     spectrum, draws = _draw(
-        aim, lambda: waves.noise(rng, _dtype(aim.model)), picture=lambda spectrum: waves.forward(spectrum)[0]
+        aim, lambda: waves.noise(rng, _dtype(aim.model)), decode=lambda spectrum: waves.forward(spectrum)[0]
     )
     adam = WaveAdam(spectrum, learning_rate)
     settings = aim.settings(l2=l2_reg, rate=learning_rate, jitter=max_jitter, method="fourier")
@@ -225,11 +225,11 @@ def _open_if_shut(record, dy):
     return dx if dx.any() else dy
 
 
-def _draw(aim, noise, picture=lambda noise: noise):
+def _draw(aim, noise, decode=lambda noise: noise):
     """(noise that has a gradient, how many were drawn)."""
     for draws in range(1, TRIES + 1):
         x = noise()
-        if aim.gradient(picture(x))[1].any():
+        if aim.gradient(decode(x))[1].any():
             if draws > 1:
                 warnings.warn(f"the gradient is 0 on noise: drawn again, {draws} times in all", stacklevel=4)
             return x, draws

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from npgrad.attribution.copies import generator, not_negative, whole_number
-from npgrad.attribution.resize import resize_map
+from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError, TooSmall
+from npgrad.images.resize import resize_map
+from npgrad.synthesis._run import Run, Synthesis
+from npgrad.synthesis._scores import one_picture
 from npgrad.synthesis.fooling import picture_limits
-from npgrad.synthesis.run import Run, Synthesis
-from npgrad.synthesis.scores import one_picture
 from npgrad.synthesis.transforms import jitter
 from npgrad.tape import INPUT
 

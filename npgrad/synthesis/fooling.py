@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.attribution.copies import not_negative, whole_number
+from npgrad._validate import not_negative, whole_number
 from npgrad.optim import NormalizedAscent
-from npgrad.synthesis.run import Run, Synthesis
-from npgrad.synthesis.scores import lead, one_picture, probability, score_gradient
+from npgrad.synthesis._run import Run, Synthesis
+from npgrad.synthesis._scores import lead, one_picture, probability, score_gradient
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad import losses
-from npgrad.attribution.copies import generator, not_negative, whole_number
+from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError
-from npgrad.synthesis import style_pictures as pictures
-from npgrad.synthesis.descent import advance, make_optimizer, topmost
-from npgrad.synthesis.run import Run, Synthesis
+from npgrad.synthesis import _style_images as pictures
+from npgrad.synthesis._descent import advance, make_optimizer, topmost
+from npgrad.synthesis._run import Run, Synthesis
 
 SMOOTHNESS = 0.15  # tv_weight for each input pixel that one pixel of the layer stands for
 HOMEWORK_TV = 2e-2

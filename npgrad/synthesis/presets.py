@@ -8,7 +8,7 @@ the total variation grow with the number of pixels, the style loss does not: see
 
 import numpy as np
 
-from npgrad.attribution.copies import not_negative
+from npgrad._validate import not_negative
 from npgrad.errors import InputError, unknown
 
 TUNED_FOR = 192  # px: image_size of all of them

@@ -6,12 +6,12 @@ from functools import partial
 import numpy as np
 
 from npgrad import losses
-from npgrad.attribution.copies import generator, not_negative, whole_number
+from npgrad._validate import generator, not_negative, whole_number
 from npgrad.layers.composite import add
+from npgrad.synthesis import _style_images as pictures
 from npgrad.synthesis import presets
-from npgrad.synthesis import style_pictures as pictures
-from npgrad.synthesis.descent import advance, make_optimizer, topmost
-from npgrad.synthesis.run import Run, Synthesis
+from npgrad.synthesis._descent import advance, make_optimizer, topmost
+from npgrad.synthesis._run import Run, Synthesis
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 
-from npgrad.attribution.copies import generator
+from npgrad._validate import generator
 
 
 def as_input(images, preprocessing):

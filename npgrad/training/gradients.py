@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad import parallel
+from npgrad._parallel import threads as parallel
 from npgrad.losses import cross_entropy
 
 AT_ONCE = 4 * parallel.PIXELS  # as many pixels go through the network together
@@ -29,7 +29,7 @@ def batch_gradients(model, x, target, rng=None, parts=None):
         return share * loss, int(right), gradients, tape.statistics
 
     loss, right, total, statistics = 0.0, 0, {}, {}
-    for found in parallel.stream(lambda part: run(*part), zip(rows, seeds, strict=True)):
+    for found in parallel.thread_imap(lambda part: run(*part), zip(rows, seeds, strict=True)):
         loss, right, statistics = loss + found[0], right + found[1], statistics or found[3]
         total = {name: total[name] + own if total else own for name, own in found[2].items()}
     return loss, right, total, statistics

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad import checkpoints
-from npgrad.attribution.copies import generator, whole_number
+from npgrad._validate import generator, whole_number
 from npgrad.errors import InputError
+from npgrad.io import checkpoints
 from npgrad.model import Model
 from npgrad.optim import Adam
 from npgrad.training.gradients import batch_gradients

@@ -15,7 +15,7 @@ from test_deep_compression import (
 
 from attacks import Attack
 from attacks.torch_pth import NO_WEIGHTS, cut
-from npgrad.formats import deep_compression
+from npgrad.io.formats import deep_compression
 
 
 def taken_apart():

@@ -9,7 +9,7 @@ from test_hdf5 import ATTACKS, edit_metadata, forge, own_network, put
 
 from attacks import Attack, strangers
 from attacks.hdf5_inside import HARMLESS, damage, metadata, sealed
-from npgrad.formats import hdf5
+from npgrad.io.formats import hdf5
 
 LAST, STEM = "arrays/last.weight", "arrays/stem.weight"
 SHAPE, FLOATS = (3, 36), 3 * 36 * 4

@@ -8,7 +8,7 @@ import numpy as np
 from test_hdf5 import edit_metadata, own_network, put
 
 from attacks.torch_pth import cut
-from npgrad.formats import hdf5
+from npgrad.io.formats import hdf5
 
 ODD_VALUES = (
     0, -1, 2**31, 2**63, 10**400, 1.5, 1e308, float("nan"), float("inf"), "3", None, True, [], [3] * 50, {},

@@ -40,13 +40,13 @@ def _predict(path):
 
 
 def _convert(path):
-    from npgrad.formats.convert import convert
+    from npgrad.io.formats.convert import convert
 
     return convert(path)
 
 
 def _read(path):
-    from npgrad import formats
+    from npgrad.io import formats
 
     return formats.read(path)
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from interrupts import kinds, work
-from npgrad import files
+from npgrad import _files as files
 
 ROOT = Path(__file__).resolve().parents[2]
 NEVER_CAME, SWALLOWED, FAILED = 0, 3, 4  # exit codes; 130 for an interruption that came through
@@ -84,7 +84,7 @@ class Folder(kinds.Folder):
         super().__init__(workers=1, count=2)
 
     def do(self, folder):
-        from npgrad.folders import attribute_folder
+        from npgrad.attribution.folders import attribute_folder
 
         run = attribute_folder(work.little_net(), folder / "in", folder / "out", save_arrays=True)
         if run.interrupted:

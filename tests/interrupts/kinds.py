@@ -16,8 +16,8 @@ from PIL import Image
 from web_server import answer
 
 from interrupts import work
-from npgrad.files import LEFTOVER
-from npgrad.formats import hdf5
+from npgrad._files import LEFTOVER
+from npgrad.io.formats import hdf5
 
 
 def leftovers(folder):

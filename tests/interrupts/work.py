@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from folder_runs import little_net
 
-from npgrad import checkpoints, fetch, training
-from npgrad.download import download
+from npgrad import training
+from npgrad.io import checkpoints
+from npgrad.io import known_weights as fetch
+from npgrad.io.download import download
 from npgrad.models import squeezenet1_1
 from npgrad.optim import Adam
 
@@ -39,13 +41,13 @@ def _picture(path, which):
 
 
 def _array(path, which):
-    from npgrad.explain import save_array
+    from npgrad.attribution.explain import save_array
 
     save_array(np.full((3, 20, 20), which, np.float32), path)
 
 
 def _animation(path, which):
-    from npgrad import animation
+    from npgrad.images import animation
 
     animation.write(path, _pixels(which, 3))
 

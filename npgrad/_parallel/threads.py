@@ -1,0 +1,78 @@
+"""A batch in parts, a few pictures each, spread over the processor's cores.
+
+One picture's matrix products are too small to gain much from two BLAS threads; two pictures side by side, with one BLAS
+thread each, gain nearly all that there is, since NumPy lets other threads run while it multiplies and copies. And
+what one picture needs stays near the processor, where a whole batch does not.
+"""
+
+import contextvars
+import functools
+import os
+import threading
+
+from npgrad import config
+
+PIXELS = 224 * 224  # about as many go through the network together
+
+# The number of BLAS threads is the whole process's: one batch at a time may change it.
+_busy = threading.Lock()
+
+
+def split_batch(x):
+    """Slices that cut a batch (N, C, H, W) into parts of about PIXELS pixels; what has no pixels stays whole."""
+    size = max(1, PIXELS // max(1, x.shape[2] * x.shape[3])) if x.ndim == 4 else len(x)
+    return [slice(first, first + size) for first in range(0, len(x), size)]
+
+
+def thread_map(work, items):
+    """[work(item) for item in items], on as many threads as BLAS has now; BLAS has one thread meanwhile.
+
+    So whoever sets BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) gets one here, too;
+    `npgrad.config.threads` wins over both. A call from a thread while another thread's batch is at work has one
+    thread. What comes out is the same to the bit either way.
+    """
+    return list(thread_imap(work, items))
+
+
+def thread_imap(work, items):
+    """What `thread_map` gives, one by one, as soon as it is there."""
+    items = list(items)
+    if len(items) < 2 or not _busy.acquire(blocking=False):
+        yield from map(work, items)
+        return
+    try:
+        blas = _blas()
+        before = [library.get_num_threads() for library in blas]
+        threads = config.number_of_threads(max(before, default=1))
+        try:
+            for library in blas:
+                library.set_num_threads(1)
+            if threads == 1:
+                yield from map(work, items)
+            else:
+                here = contextvars.copy_context()  # np.errstate holds in the threads, too
+                yield from _pool(threads).map(lambda item: here.copy().run(work, item), items)
+        finally:
+            for library, count in zip(blas, before, strict=True):
+                library.set_num_threads(count)
+    finally:
+        _busy.release()
+
+
+@functools.cache
+def _pool(threads):
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(threads, thread_name_prefix="npgrad")
+
+
+@functools.cache
+def _blas():
+    """The BLAS libraries of this process, whose numbers of threads can be set."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of the threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)

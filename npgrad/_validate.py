@@ -1,0 +1,101 @@
+"""Every check of an argument: one place, one line for each mistake."""
+
+import threading
+import warnings
+
+import numpy as np
+
+from npgrad.errors import InputError, level_outside
+
+
+def whole_number(value, name, smallest=1):
+    """`value`, if it is a whole number from `smallest` on; otherwise an InputError naming the argument."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < smallest:
+        raise InputError(f"{name}: expected a whole number >= {smallest}, found {value!r}")
+    return int(value)
+
+
+def not_negative(value, name):
+    """`value`, if it is a finite number >= 0; otherwise an InputError naming the argument."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not 0 <= value < np.inf:
+        raise InputError(f"{name}: expected a number >= 0, found {value!r}")
+    return float(value)
+
+
+def generator(rng):
+    """The Generator for an `rng` argument: itself, or one made from a seed."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError):
+        raise InputError(f"rng: expected a Generator or a whole number >= 0, found {rng!r}") from None
+
+
+def full_baseline(baseline, shape, dtype):
+    """A baseline (None: 0, a number, or an array that broadcasts to `shape`) as an array of that shape."""
+    array = np.asarray(0 if baseline is None else baseline)
+    if array.dtype.kind not in "fiub" or not np.isfinite(array).all():
+        raise InputError(f"baseline: expected finite numbers, found {array.dtype} of shape {array.shape}")
+    try:
+        return np.broadcast_to(array.astype(dtype), shape)
+    except ValueError:
+        raise InputError(
+            f"baseline: expected a number or an array that broadcasts to {shape}, found shape {array.shape}"
+        ) from None
+
+
+def baseline_set(baseline, x):
+    """The `baseline` argument as a set (M, C, H, W)."""
+    count = len(baseline) if np.ndim(baseline) == x.ndim else 1
+    if count == 0:
+        raise InputError("baseline: expected a set (M, C, H, W) of at least one baseline, found none")
+    return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)
+
+
+def pair(value, name, smallest=1):
+    """3 -> (3, 3), (3, 5) -> (3, 5): height and width of a kernel, stride or padding."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= smallest for v in values):
+        raise InputError(f"{name}: expected one or two whole numbers >= {smallest}, found {value!r}")
+    return tuple(int(v) for v in values)
+
+
+def float_array(values, name, ndim):
+    """`values` as a floating (or complex) array of `ndim` dimensions; an InputError names what is not."""
+    array = np.asarray(values)
+    if array.ndim != ndim or array.dtype.kind not in "fc":
+        raise InputError(f"{name}: expected {ndim} dimensions of floats, found {array.ndim} of {array.dtype}")
+    return array
+
+
+def expect_ndim(layer, x, *ndims):
+    """Refuse an input of another rank than the layer works on, or of whole numbers."""
+    if x.dtype.kind not in "fc":
+        raise InputError(f"{type(layer).__name__} expects floats, found {x.dtype}")
+    if x.ndim not in ndims:
+        wanted = "(N, C, H, W)" if ndims == (4,) else f"{' or '.join(map(str, ndims))} dimensions"
+        raise InputError(f"{type(layer).__name__} expects {wanted}, found an array of shape {x.shape}")
+
+
+def check_input(x):
+    """x as an array that the layers can work on, or one clear line that says why not."""
+    try:
+        x = np.asarray(x)
+    except ValueError:
+        raise InputError("input: expected an array of floats, found rows of different lengths") from None
+    if x.dtype.kind not in "fc":
+        raise InputError(
+            f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from pictures"
+        )
+    if x.ndim == 0 or x.size == 0:
+        raise InputError(f"input: expected at least one picture, found shape {x.shape}")
+    if not np.isfinite(x).all():
+        raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
+    ours = threading.current_thread().name.startswith("npgrad")  # whoever gave us this part has said it
+    if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
+        # always in the same words: Python shows a warning of a line only once
+        warnings.warn(
+            "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",
+            stacklevel=level_outside(),
+        )
+    return x.astype(x.dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,96 @@
+"""What several commands share: options, finding the network, printing."""
+
+import json
+
+from npgrad.errors import InputError
+from npgrad.io.loading import load
+
+
+def add_weights(parser):
+    """--weights: which network."""
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="a weights file (.h5, .onnx), or a name that `npgrad weights list` shows; default: the bundled network",
+    )
+
+
+def add_network(parser):
+    """--weights or --arch: a network with weights, or a freshly initialised one."""
+    add_weights(parser)
+    parser.add_argument(
+        "--arch", metavar="NAME", help="a freshly initialised network instead, e.g. squeezenet1_1"
+    )
+
+
+def add_json(parser):
+    """--json: for programs."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+
+
+def whole_number(smallest):
+    """An argparse type: a whole number >= smallest."""
+
+    def convert(text):
+        value = int(text)
+        if value < smallest:
+            raise ValueError
+        return value
+
+    convert.__name__ = f"whole number >= {smallest}"
+    return convert
+
+
+def network(args):
+    """The Model that --weights or --arch names."""
+    if not getattr(args, "arch", None):
+        return load(args.weights)
+    if args.weights:
+        raise InputError("--weights and --arch: give one of them, found both")
+    from npgrad.models import registry
+
+    return registry.fresh(args.arch)
+
+
+def asked(model, x, target):
+    """The class that --target names for one picture: its index; "auto" is the likeliest."""
+    return int(model(x).argmax()) if target == "auto" else model.class_index(target)
+
+
+def print_json(value):
+    """One JSON document on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(rows, right=()):
+    """Rows of strings as lines with aligned columns; the columns numbered in `right` end flush."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def progress_bar(title, unit="B"):
+    """A callback (done, total) that draws a progress bar on stderr, from its first call on, and its `close`."""
+    from tqdm import tqdm
+
+    bar = None
+
+    def update(done, total):
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(desc=title, unit=unit, unit_scale=True, leave=False)
+        bar.total = total
+        bar.update(done - bar.n)
+
+    def close():
+        if bar is not None:
+            bar.close()
+
+    update.close = close
+    return update

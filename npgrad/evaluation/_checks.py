@@ -1,0 +1,64 @@
+"""What the measures ask of their arguments, and how they read an attribution."""
+
+import numpy as np
+
+from npgrad._parallel.batches import batches, copies_at_once
+from npgrad._targets import resolve_targets
+from npgrad._validate import check_input
+from npgrad.errors import InputError
+
+
+def begin(model, x, target, batch_size=None):
+    """(x as the layers take it, its logits, its targets (N,), copies at once). A class may be dead here."""
+    x = check_input(x)
+    if x.ndim != 4:
+        raise InputError(f"input: expected (N, C, H, W), found shape {x.shape}")
+    size = copies_at_once(model, x, batch_size, backward=False)
+    logits = np.concatenate([model(x[rows]) for rows in batches(len(x), size)])
+    return x, logits, resolve_targets(model, logits, target), size
+
+
+def expect_function(method):
+    """Refuse a `method` that cannot be called."""
+    if not callable(method):
+        raise InputError(f"method: expected a function (model, x, target), found {method!r:.60}")
+
+
+def pixel_map(attribution, size=None):
+    """An attribution as one number a pixel, (N, H, W) float64: channels are summed.
+
+    attribution: (N, C, H, W), or (N, H, W) as maps of a layer are. size: the (N, H, W) that it must have.
+    """
+    a = np.asarray(attribution)
+    if a.ndim not in (3, 4) or a.dtype.kind not in "fiub" or not a.size:
+        raise InputError(f"attribution: expected (N, C, H, W) or (N, H, W), found {a.dtype} {a.shape}")
+    if not np.isfinite(a).all():
+        raise InputError(f"attribution: expected finite numbers, found {np.sum(~np.isfinite(a))} NaN or Inf")
+    a = a.astype(np.float64)
+    a = a.sum(axis=1) if a.ndim == 4 else a
+    if size is not None and a.shape != size:
+        raise InputError(
+            f"attribution: expected a value a pixel, {size}, found {a.shape}; resize it to the input first"
+        )
+    return a
+
+
+def picture_masks(mask, size):
+    """The pixels that belong to the thing: bool (N, H, W), from (H, W) or (N, H, W); none may be empty."""
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biu" or mask.ndim not in (2, 3):
+        raise InputError(f"mask: expected (H, W) or (N, H, W) of bools, found {mask.dtype} {mask.shape}")
+    if mask.shape not in (size, size[1:], (1, *size[1:])):
+        raise InputError(f"mask: expected {size[1:]} or {size}, as the attribution; found {mask.shape}")
+    masks = np.broadcast_to(mask != 0, size)
+    empty = np.flatnonzero(~masks.any(axis=(1, 2)))
+    if len(empty):
+        raise InputError(f"mask: expected at least one pixel in it, found none for picture {empty[0]}")
+    return masks
+
+
+def probabilities(logits, targets):
+    """The softmax probability of each picture's target, (N,) float64."""
+    logits = logits.astype(np.float64)
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e[np.arange(len(e)), targets] / e.sum(axis=1)

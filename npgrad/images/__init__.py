@@ -1,0 +1,19 @@
+"""Image files to arrays and back, preprocessing, heat maps, contact sheets and animations."""
+
+from npgrad.images.animation import Animation
+from npgrad.images.heat_maps import heat_map, normalize
+from npgrad.images.preprocessing import Preprocessing
+from npgrad.images.reading import open_image, save_png
+from npgrad.images.resize import resize_map
+from npgrad.images.sheets import contact_sheet
+
+__all__ = [
+    "Animation",
+    "Preprocessing",
+    "contact_sheet",
+    "heat_map",
+    "normalize",
+    "open_image",
+    "resize_map",
+    "save_png",
+]

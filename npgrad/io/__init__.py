@@ -1,0 +1,1 @@
+"""Reading and writing networks: file formats, downloads, labels and checkpoints."""

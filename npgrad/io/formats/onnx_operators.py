@@ -1,0 +1,304 @@
+"""What each ONNX operator becomes: a function node -> (layer, the value or values that it takes).
+
+The operators and their attributes: https://onnx.ai/onnx/operators. Where an attribute asks for what no layer here does
+(dilation, padding on one side only ...), a WeightsError names the node and the attribute.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from npgrad.errors import WeightsError
+from npgrad.io.formats.structure import MOST
+from npgrad.layers import (
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Clip,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    ReLU6,
+    Softmax,
+)
+
+FLOAT, INT, STRING, INTS = 1, 2, 3, 7  # the kinds of attributes, as ONNX numbers them
+WHOLE = INT, "i", "a whole number"
+KINDS = {  # attribute: (kind, the field that holds it, in words); of all others, WHOLE
+    "auto_pad": (STRING, "s", "a word"),
+    **dict.fromkeys(
+        ("alpha", "beta", "epsilon", "momentum", "min", "max", "ratio"), (FLOAT, "f", "a finite number")
+    ),
+    **dict.fromkeys(
+        ("axes", "dilations", "kernel_shape", "pads", "strides"), (INTS, "ints", "whole numbers")
+    ),
+}
+same = object()  # in place of a layer: the node's output is its input
+
+
+class Node:
+    """A node as the operators see it: its constants, its other inputs, its attributes."""
+
+    def __init__(self, proto, name, label, reading):
+        self.proto, self.name, self.label, self.reading = proto, name, label, reading
+        self.attributes = {attribute.name: attribute for attribute in proto.attribute}
+
+    def attribute(self, name, default=None):
+        """An attribute's number, numbers or text."""
+        if name not in self.attributes:
+            return default
+        attribute = self.attributes[name]
+        kind, field, words = KINDS.get(name, WHOLE)
+        value = getattr(attribute, field)
+        if attribute.type != kind or (kind == FLOAT and not np.isfinite(value)):
+            shown = {FLOAT: attribute.f, INT: attribute.i, STRING: attribute.s, INTS: list(attribute.ints)}
+            found = shown.get(attribute.type, "another kind of attribute")
+            raise self.refuse(f"{name}: expected {words}, found {str(found)[:60]}")
+        if kind == STRING:
+            return value.decode("utf-8", "replace")
+        return tuple(value) if kind == INTS else value
+
+    def expect(self, name, *allowed):
+        """Refuse an attribute that asks for what no layer here does; the first allowed value is its default."""
+        if (value := self.attribute(name, allowed[0])) not in allowed:
+            raise self.refuse(f"{name}: expected {' or '.join(map(str, allowed))}, found {str(value)[:40]}")
+
+    def constant(self, place, needed=True):
+        """The constant that stands at a place of the inputs, or None."""
+        given = self.proto.input[place] if place < len(self.proto.input) else ""
+        if given in self.reading.constants:
+            return self.reading.constants[given]
+        if given or needed:
+            raise self.refuse(f"input {place}: expected a constant, found {given[:60]!r}")
+        return None
+
+    def number(self, place, name):
+        """A number that older files have as an attribute and newer ones as an input; None where there is none."""
+        value = self.attribute(name)
+        if value is None and (array := self.constant(place, needed=False)) is not None:
+            if array.size != 1:
+                raise self.refuse(f"{name}: expected one number, found shape {array.shape}")
+            value = array.item()
+        return value
+
+    def is_constant(self, place):
+        return place < len(self.proto.input) and self.proto.input[place] in self.reading.constants
+
+    def value(self, place=0):
+        """The name of what is computed and comes in at a place."""
+        given = self.proto.input[place] if place < len(self.proto.input) else ""
+        if given not in self.reading.made_by:
+            raise self.refuse(f"input {place}: expected what another node makes, found {given[:60]!r}")
+        return given
+
+    def refuse(self, reason):
+        return WeightsError(f"node {self.label}: {reason}")
+
+
+def conv(node):
+    weight, bias = node.constant(1), node.constant(2, needed=False)
+    if weight.ndim != 4:
+        raise node.refuse(f"weight: expected (F, C, KH, KW), found shape {weight.shape}")
+    _expect_kernel(node, weight.shape[2:])
+    stride, padding = _strides(node), _padding(node, weight.shape[2:])
+    return Conv2d(weight, bias, stride, padding, node.attribute("group", 1)), node.value()
+
+
+def gemm(node):
+    """y = alpha * x @ B + beta * C, with B transposed or not."""
+    node.expect("transA", 0)
+    weight = node.constant(1)
+    if weight.ndim != 2:
+        raise node.refuse(f"B: expected a matrix, found shape {weight.shape}")
+    weight = weight if node.attribute("transB", 0) else weight.T
+    weight = _scaled(node, weight, "alpha")
+    bias = node.constant(2, needed=False)
+    if bias is not None:
+        bias = _scaled(node, _row(node, bias, len(weight)), "beta")
+    return Linear(weight, bias), node.value()
+
+
+def matmul(node):
+    weight = node.constant(1)
+    if weight.ndim != 2:
+        raise node.refuse(f"expected a constant matrix on the right, found shape {weight.shape}")
+    return Linear(weight.T), node.value()
+
+
+def add(node):
+    """The sum of two outputs; or a constant, which becomes the bias of the layer before."""
+    if len(node.proto.input) != 2:
+        raise node.refuse(f"expected two inputs, found {len(node.proto.input)}")
+    places = [place for place in (0, 1) if node.is_constant(place)]
+    if not places:
+        return Add(), (node.value(0), node.value(1))
+    if len(places) == 2:
+        raise node.refuse("expected at least one input that is computed, found two constants")
+    constant, value = node.constant(places[0]), node.value(1 - places[0])
+    layer = node.reading.made_only_for_one(value)
+    if not isinstance(layer, (Linear, Conv2d)) or layer.bias is not None:
+        raise node.refuse("a constant can be added only to a MatMul, Gemm or Conv without bias, as its bias")
+    bias = _row(node, constant, len(layer.weight), ndim=layer.weight.ndim)
+    node.reading.replace(value, dataclasses.replace(layer, bias=bias))
+    return same, value
+
+
+def batch_norm(node):
+    node.expect("training_mode", 0)
+    weight, bias, mean, var = (node.constant(place) for place in (1, 2, 3, 4))
+    momentum = 1 - node.attribute("momentum", 0.9)  # ONNX names the share that the old statistics keep
+    return BatchNorm2d(weight, bias, mean, var, node.attribute("epsilon", 1e-5), momentum), node.value()
+
+
+def max_pool(node):
+    node.expect("storage_order", 0)
+    return MaxPool2d(*_window(node)), node.value()
+
+
+def avg_pool(node):
+    return AvgPool2d(
+        *_window(node), count_include_pad=bool(node.attribute("count_include_pad", 0))
+    ), node.value()
+
+
+def global_avg_pool(node):
+    return AdaptiveAvgPool2d(1), node.value()
+
+
+def reduce_mean(node):
+    axes = node.attribute("axes")
+    if axes is None:
+        axes = tuple(int(axis) for axis in np.ravel(node.constant(1)))
+    if sorted(axis % 4 for axis in axes) != [2, 3]:
+        raise node.refuse(f"axes: expected the height and width, 2 and 3, found {axes[:6]}")
+    return (AdaptiveAvgPool2d(1) if node.attribute("keepdims", 1) else GlobalAvgPool2d()), node.value()
+
+
+def concat(node):
+    node.expect("axis", 1, -3)
+    if not node.proto.input:
+        raise node.refuse("expected inputs, found none")
+    return Concat(), tuple(node.value(place) for place in range(len(node.proto.input)))
+
+
+def flatten(node):
+    node.expect("axis", 1)
+    return Flatten(), node.value()
+
+
+def reshape(node):
+    """To one row a picture, and to nothing else."""
+    shape = tuple(int(side) for side in np.ravel(node.constant(1)))
+    batch = node.reading.shape[0] if node.reading.shape else None
+    if len(shape) != 2 or shape[0] not in (0, -1, 1, batch) or (shape[0] == -1 and shape[1] < 1):
+        raise node.refuse(f"expected a shape (N, -1), one row a picture, found {shape[:6]}")
+    return Flatten(), node.value()
+
+
+def clip(node):
+    low, high = node.number(1, "min"), node.number(2, "max")
+    if low == 0 and high is None:
+        return ReLU(), node.value()
+    return (ReLU6() if (low, high) == (0, 6) else Clip(low, high)), node.value()
+
+
+def relu(node):
+    return ReLU(), node.value()
+
+
+def dropout(node):
+    if node.is_constant(2) and bool(node.constant(2)):
+        raise node.refuse("training_mode: expected false, found true")
+    ratio = node.number(1, "ratio")
+    return Dropout(0.5 if ratio is None else float(ratio)), node.value()
+
+
+def softmax(node):
+    node.expect("axis", node.attribute("axis", 1) if node.attribute("axis") in (1, -1) else 1)
+    return Softmax(), node.value()
+
+
+OPERATORS = {
+    "Add": add,
+    "AveragePool": avg_pool,
+    "BatchNormalization": batch_norm,
+    "Clip": clip,
+    "Concat": concat,
+    "Conv": conv,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_avg_pool,
+    "MatMul": matmul,
+    "MaxPool": max_pool,
+    "ReduceMean": reduce_mean,
+    "Relu": relu,
+    "Reshape": reshape,
+    "Softmax": softmax,
+}
+
+
+def _window(node):
+    """kernel, stride, padding, ceil_mode of a pool."""
+    kernel = node.attribute("kernel_shape", ())
+    if len(kernel) != 2:
+        raise node.refuse(f"kernel_shape: expected height and width, found {kernel[:6]}")
+    _expect_kernel(node, kernel)
+    return kernel, _strides(node), _padding(node, kernel), bool(node.attribute("ceil_mode", 0))
+
+
+def _expect_kernel(node, kernel):
+    node.expect("kernel_shape", tuple(kernel))
+    node.expect("dilations", (1, 1))
+
+
+def _strides(node):
+    strides = node.attribute("strides", (1, 1))
+    if len(strides) != 2:
+        raise node.refuse(f"strides: expected two numbers, found {strides[:6]}")
+    if max(strides) > MOST:
+        raise node.refuse(f"strides: expected at most {MOST}, found {strides}")
+    return strides
+
+
+def _padding(node, kernel):
+    """(height, width); ONNX has (top, left, bottom, right), and older ways of saying it."""
+    auto = node.attribute("auto_pad", "NOTSET")
+    if auto in ("SAME_UPPER", "SAME_LOWER") and _strides(node) == (1, 1) and all(k % 2 for k in kernel):
+        return tuple(k // 2 for k in kernel)
+    node.expect("auto_pad", "NOTSET", "VALID", "")
+    if auto == "VALID":
+        return 0, 0
+    pads = node.attribute("pads", (0,) * 4)
+    if len(pads) != 4:
+        raise node.refuse(f"pads: expected four numbers, found {pads[:6]}")
+    top, left, bottom, right = pads
+    if (top, left) != (bottom, right):
+        raise node.refuse(f"pads: expected as much on both sides, found {pads}")
+    if max(top, left) > MOST:
+        raise node.refuse(f"pads: expected at most {MOST}, found {pads}")
+    return top, left
+
+
+def _scaled(node, array, name):
+    """The array times a factor of the node's."""
+    with np.errstate(over="ignore"):
+        scaled = array * array.dtype.type(node.attribute(name, 1.0))
+    if not np.isfinite(scaled).all():
+        raise node.refuse(f"{name}: expected a factor that leaves the numbers finite, found Inf")
+    return scaled
+
+
+def _row(node, array, count, ndim=2):
+    """A bias that stands for every picture alike, as (count,)."""
+    shape = (1,) * (ndim - np.ndim(array)) + np.shape(array)
+    allowed = [(1, count, 1, 1)[:ndim], (1,) * ndim]
+    if shape not in allowed:
+        raise node.refuse(f"bias: expected {count} numbers, one a feature, found shape {np.shape(array)}")
+    return np.broadcast_to(array.reshape(-1), (count,))

@@ -1,0 +1,130 @@
+"""What the pickle in a torch .pth file may name, and what npgrad makes of it.
+
+Each tensor in the pickle is a view (offset, shape, strides) of a storage: a flat array known by its key,
+whose bytes lie elsewhere in the file. Nothing here touches those bytes, and no number is trusted yet.
+Source: torch/_utils.py, and `persistent_id` in torch/serialization.py.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgrad.io.formats.pickles import Refused, put, unpack
+
+
+@dataclass(frozen=True)
+class Element:
+    """What a storage is made of: torch's name for it, and the NumPy type that the file holds."""
+
+    name: str
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Storage:
+    """`count` elements from `first` on, of the flat array kept under `key`."""
+
+    element: Element
+    key: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A view of a storage; offset and strides count elements."""
+
+    storage: Storage
+    offset: int
+    shape: tuple
+    strides: tuple
+
+
+class Parameter:
+    """An nn.Parameter as torch before 0.4 pickled it: the Tensor is an argument or stands in the state."""
+
+    def __init__(self, *arguments):
+        self.tensor = unpack(arguments, "a Parameter of", Tensor)[0] if arguments else None
+
+    def set_state(self, state):
+        if type(state) is tuple and len(state) == 5:
+            self.tensor = unpack(state, "a Parameter's state", Tensor, *[object] * 4)[0]
+
+
+class Declared:
+    """Makes a Storage of each persistent id of a pickle, and keeps {key: (element, count)} in `storages`."""
+
+    def __init__(self):
+        self.storages = {}
+
+    def __call__(self, identity):
+        if type(identity) is tuple and len(identity) == 5:
+            identity += (None,)  # the zip container leaves out the view
+        word, element, key, _, count, view = unpack(
+            identity, "a storage of", str, Element, str, object, int, object
+        )
+        _, first, used = (None, 0, count) if view is None else unpack(view, "a view of", str, int, int)
+        if word != "storage" or first < 0 or used < 0 or first + used > count:
+            raise Refused(f"expected a storage of {count} elements, found {used} in use from {first} on")
+        if self.storages.setdefault(key, (element, count)) != (element, count):
+            raise Refused(f"expected one type and size for storage {key[:80]!r}, found two")
+        return Storage(element, key, first, used)
+
+
+def make_dict(*arguments):
+    """collections.OrderedDict; Python 2's has its items, a list of [key, value], as an argument."""
+    table = {}
+    for pair in unpack(arguments, "an OrderedDict of", list)[0] if arguments else ():
+        if type(pair) is not list or len(pair) != 2:
+            raise Refused("expected [key, value] in an OrderedDict, found something else")
+        put(table, *pair)
+    return table
+
+
+def make_size(*arguments):
+    """torch.Size."""
+    return unpack(arguments, "a Size of", tuple)[0]
+
+
+def rebuild_tensor(*arguments):
+    """torch._utils._rebuild_tensor: storage, offset, shape, strides."""
+    return Tensor(*unpack(arguments, "a tensor of", Storage, int, tuple, tuple))
+
+
+def rebuild_tensor_v2(*arguments):
+    """torch._utils._rebuild_tensor_v2: as before, requires_grad, hooks and, since torch 2, metadata."""
+    if len(arguments) == 6:
+        arguments += (None,)
+    *view, _, _, metadata = unpack(arguments, "a tensor of", *[object] * 7)
+    if metadata:
+        raise Refused("expected a plain tensor, found one to be conjugated or negated")
+    return rebuild_tensor(*view)
+
+
+def rebuild_parameter(*arguments):
+    """torch._utils._rebuild_parameter: tensor, requires_grad, hooks."""
+    return unpack(arguments, "a Parameter of", Tensor, object, object)[0]
+
+
+ELEMENTS = {
+    "FloatStorage": "f4",
+    "DoubleStorage": "f8",
+    "HalfStorage": "f2",
+    "BFloat16Storage": "u2",
+    "LongStorage": "i8",
+    "IntStorage": "i4",
+    "ShortStorage": "i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "u1",
+}
+
+GLOBALS = {
+    ("collections", "OrderedDict"): make_dict,
+    ("torch", "Size"): make_size,
+    ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
+    ("torch.nn.parameter", "Parameter"): Parameter,
+    **{("torch", name): Element(name, np.dtype(code)) for name, code in ELEMENTS.items()},
+}

@@ -1,0 +1,177 @@
+"""Read the tensors of a torch .pth file without torch, and without running the pickle in it.
+
+torch.save writes one pickle that describes the tensors (torch_globals.py) and, beside it, the bytes of
+their storages. Two containers hold these: since torch 1.6 a zip archive, before that a plain sequence.
+Everything that the pickle declares is compared with the bytes at hand before an array is made.
+Source: torch/serialization.py.
+"""
+
+import math
+import re
+
+import numpy as np
+
+from npgrad.errors import WeightsError
+from npgrad.io.formats import pickles, zips
+from npgrad.io.formats.torch_globals import GLOBALS, Declared, Parameter, Tensor
+
+EXPECTED = {"magic number": 0x1950A86A20F9469CFC6C, "version": 1001}  # of the legacy container
+MAX_DIMENSIONS = 32
+MAX_SHARING = 4  # bytes of all tensors together, for each byte of the storages that they are views of
+CHECKPOINT_KEYS = ("state_dict", "model", "model_state_dict")
+
+
+def read(data, name):
+    """{name: array} of a .pth file's bytes; `name` is the file's, for messages.
+
+    The file holds a state dict, or a checkpoint with one under "state_dict" or "model"; what else it holds
+    is passed over. Arrays are C-contiguous, independent of each other and in the machine's byte order, with
+    the file's types, except that bfloat16 becomes float32. Anything unsafe or damaged is a WeightsError.
+    """
+    reader = _read_zip if data.startswith(zips.SIGNATURE) else _read_legacy
+    content, storages, order = reader(data, name)
+    tensors = _state_dict(content, name)
+    # Several tensors may be views of one storage, each of which becomes an array of its own.
+    room = min(MAX_SHARING * sum(map(len, storages.values())), zips.MAX_EXPANSION * len(data))
+    for key, tensor in tensors.items():
+        part = f"{name}: tensor {key[:80]!r}"
+        _check_view(tensor, part)
+        room -= math.prod(tensor.shape) * tensor.storage.element.dtype.itemsize
+        if room < 0:
+            raise WeightsError(f"{part}: expected storages used at most {MAX_SHARING} times over, found more")
+    return {key: _array(tensor, storages[tensor.storage.key], order) for key, tensor in tensors.items()}
+
+
+def _read_zip(data, name):
+    """(the pickled object, {storage key: bytes}, byte order) of the container since torch 1.6.
+
+    `archive/data.pkl` is the pickle, `archive/data/KEY` a storage; the folder can have any name.
+    """
+    archive = zips.Zip(data, name)
+    folder = _folder(archive.members, name)
+    order = _byte_order(archive, f"{folder}byteorder", name)
+    declared = Declared()
+    pickle = archive.read(f"{folder}data.pkl")
+    content = pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared)
+    storages = {}
+    for key, (element, count) in declared.storages.items():
+        member, size = f"{folder}data/{key}", element.dtype.itemsize
+        found = archive.members[member].size if member in archive.members else 0
+        if member not in archive.members or found // size != count:
+            part = f"{name}: {member[:80]!r}"
+            raise WeightsError(f"{part}: expected {count} elements of {size} bytes, found {found} bytes")
+        storages[key] = archive.read(member)
+    return content, storages, order
+
+
+def _folder(members, name):
+    """The archive's one folder, with its slash: the one that data.pkl is in."""
+    pickled = [member for member in members if re.fullmatch(r"[^/]+/data\.pkl", member)]
+    folders = [member.removesuffix("data.pkl") for member in pickled]
+    if len(folders) != 1:
+        raise WeightsError(f"{name}: expected one data.pkl in one folder, found {len(folders)}")
+    if any(member.startswith((folders[0] + "code/", folders[0] + "constants.pkl")) for member in members):
+        raise WeightsError(f"{name}: expected a state dict, found TorchScript; torch.save its state_dict()")
+    return folders[0]
+
+
+def _byte_order(archive, member, name):
+    if member not in archive.members:  # before torch 2.1
+        return "<"
+    word = bytes(archive.read(member))
+    if word not in (b"little", b"big"):
+        raise WeightsError(f"{name}: {member!r}: expected little or big, found {word[:20]!r}")
+    return "<" if word == b"little" else ">"
+
+
+def _read_legacy(data, name):
+    """The same of the container before torch 1.6: five pickles, then the storages.
+
+    The pickles are a magic number, a version, sizes of C types, the object and a list of storage keys. Then
+    comes for each key the number of elements (int64) and the elements, little-endian on every machine.
+    """
+    at = 0
+    values = {}
+    declared = Declared()
+    for part in ("magic number", "version", "system information", "object", "storage keys"):
+        allowed = (GLOBALS, declared) if part == "object" else ({},)
+        values[part], used = pickles.load(data, f"{name}: {part}", *allowed, start=at)
+        at += used
+        expected = EXPECTED.get(part)
+        if expected and values[part] != expected:
+            raise WeightsError(f"{name}: expected torch's {part}, {expected}, found another")
+    storages = _legacy_storages(data, at, values["storage keys"], declared.storages, name)
+    return values["object"], storages, "<"
+
+
+def _legacy_storages(data, at, keys, declared, name):
+    """{key: bytes} of the storages that begin at byte `at`: each a count of elements, then the elements."""
+    strings = type(keys) is list and all(type(key) is str for key in keys)
+    if not strings or sorted(keys) != sorted(declared):
+        raise WeightsError(f"{name}: storage keys: expected the object's {len(declared)}, found others")
+    storages = {}
+    for key in keys:
+        element, count = declared[key]
+        part = f"{name}: byte {at}: storage {key[:80]!r}"
+        found, start = int.from_bytes(data[at : at + 8], "little"), at + 8
+        at = start + count * element.dtype.itemsize
+        if found != count:
+            raise WeightsError(f"{part}: expected {count} elements, found {found}")
+        if at > len(data):
+            raise WeightsError(f"{part}: expected {at - start} bytes, found {max(len(data) - start, 0)}")
+        storages[key] = memoryview(data)[start:at]
+    if at != len(data):
+        raise WeightsError(f"{name}: byte {at}: expected the end, found {len(data) - at} bytes more")
+    return storages
+
+
+def _state_dict(content, name):
+    """{name: Tensor} of a state dict, or of the one in a checkpoint."""
+    # A checkpoint may hold tensors of its own, such as the best accuracy so far: so its parts come first.
+    places = [*map(content.get, CHECKPOINT_KEYS), content] if type(content) is dict else []
+    for place in places:
+        values = place.items() if type(place) is dict else ()
+        values = [(key, value.tensor if type(value) is Parameter else value) for key, value in values]
+        tensors = {key: value for key, value in values if type(key) is str and type(value) is Tensor}
+        if tensors:
+            return tensors
+    found = [str(key)[:20] for key in list(content)[:5]] if places else pickles.kind(content)
+    raise WeightsError(f"{name}: expected a state dict, tensors by name; found {found}")
+
+
+def _check_view(tensor, part):
+    """Refuse a tensor that is not wholly inside its storage, or larger than that."""
+    count, offset, shape, strides = tensor.storage.count, tensor.offset, tensor.shape, tensor.strides
+    if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
+        raise WeightsError(
+            f"{part}: expected a stride for each of at most {MAX_DIMENSIONS} sizes, "
+            f"found {len(shape)} sizes and {len(strides)} strides"
+        )
+    if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
+        raise WeightsError(f"{part}: expected offset, shape and strides of numbers from 0, found others")
+    if 0 in shape:  # NumPy refuses overlarge shapes even then
+        count, last = 2**31, 0
+    else:
+        last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    if last >= count or math.prod(max(size, 1) for size in shape) > count:
+        raise WeightsError(f"{part}: expected a view of {count} elements, found shape {shape} up to {last}")
+
+
+def _array(tensor, content, order):
+    """The checked view of a storage's bytes, copied."""
+    shape, element = tensor.shape, tensor.storage.element
+    dtype = element.dtype.newbyteorder(order)
+    if 0 in shape:
+        view = np.empty(shape, dtype)
+    else:
+        offset = (tensor.storage.first + tensor.offset) * dtype.itemsize
+        # The stride of a dimension of size 1 is never taken, and might be any number.
+        steps = [step if size > 1 else 0 for size, step in zip(shape, tensor.strides, strict=True)]
+        view = np.ndarray(shape, dtype, content, offset, [step * dtype.itemsize for step in steps])
+    if element.name == "BFloat16Storage":  # the upper half of a float32; NumPy has no such type
+        bits = view.astype(np.uint32, order="C")
+        bits <<= 16
+        return bits.view(np.float32)
+    if element.name == "BoolStorage":
+        return np.not_equal(view, 0, order="C", out=np.empty(shape, bool))
+    return np.array(view, dtype.newbyteorder("="), order="C")

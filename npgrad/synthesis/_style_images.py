@@ -1,0 +1,208 @@
+"""The pictures of style transfer: read, brought to size, given the content's colours back; and the masks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from npgrad._validate import not_negative, whole_number
+from npgrad.errors import InputError
+from npgrad.images import open_image
+from npgrad.synthesis._scores import one_picture
+
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """A content picture, its styles, and what is done with them. A stage is one of `sizes`.
+
+    content, styles: PIL images, or float arrays (1, 3, H, W). sizes: the shorter side in px at each stage;
+    style_sizes: the same of each style. shares: what each style's loss is multiplied by. masks: (H, W) each, or None.
+    """
+
+    content: Any
+    styles: list
+    sizes: tuple
+    style_sizes: list
+    shares: list
+    masks: list | None
+    original_colors: bool
+    dtype: np.dtype
+
+    @classmethod
+    def of(cls, model, content, style, sizes, image_size, style_size, chosen, blend, masks, original_colors):
+        """From the arguments of `style_transfer`; `chosen` holds the sizes that stand in for None."""
+        content = opened(content, "content")
+        styles = list(style) if isinstance(style, (list, tuple)) else [style]
+        if not styles:
+            raise InputError("style: expected a picture or a list of them, found none")
+        styles = [opened(each, "style") for each in styles]
+        if sizes is None:
+            sizes = (size_of(content, image_size, chosen["image_size"], "image_size"),)
+        elif image_size is not None:
+            raise InputError("sizes: expected either sizes or image_size, found both")
+        else:
+            sizes = tuple(whole_number(size, "sizes") for size in (sizes if np.ndim(sizes) else (sizes,)))
+        if not sizes:
+            raise InputError("sizes: expected at least one, found none")
+        last = [size_of(each, style_size, chosen["style_size"], "style_size") for each in styles]
+        scaled = [[max(1, size * at // sizes[-1]) for at in sizes[:-1]] + [size] for size in last]
+        if masks is not None:
+            masks = list(masks) if isinstance(masks, (list, tuple)) else [masks]
+            if len(masks) != len(styles):
+                raise InputError(f"masks: expected {len(styles)}, one a style, found {len(masks)}")
+            masks = [open_mask(mask, f"masks[{i}]") for i, mask in enumerate(masks)]
+        dtype = content.dtype if isinstance(content, np.ndarray) else dtype_of(model)
+        return cls(
+            content, styles, sizes, scaled, shares(blend, len(styles), masks), masks, original_colors, dtype
+        )
+
+    def content_at(self, model, stage):
+        """The content at a stage, (1, 3, H, W)."""
+        return at_size(model, self.content, self.sizes[stage], self.dtype)
+
+    def style_at(self, model, i, stage):
+        """The i-th style at a stage, (1, 3, H, W)."""
+        return at_size(model, self.styles[i], self.style_sizes[i][stage], self.dtype)
+
+    def masks_at(self, i, tape, layers):
+        """{layer: the i-th mask at the size of its activation}, or None."""
+        if self.masks is None:
+            return None
+        return {layer: resized_mask(self.masks[i], tape[layer].shape[2:], self.dtype) for layer in layers}
+
+    def finished(self, model, x):
+        """The picture x of any stage as it is shown: with the content's colours, if it is to keep them."""
+        if not self.original_colors:
+            return x
+        return with_colours_of(model, x, at_size(model, self.content, x.shape[2:], self.dtype))
+
+    def settings(self):
+        """All that decides the result, for a checkpoint."""
+        pictures = [np.asarray(each) for each in (self.content, *self.styles)]
+        return [pictures, self.sizes, self.style_sizes, self.shares, self.masks, bool(self.original_colors)]
+
+
+def opened(source, name):
+    """A picture that can be brought to any size: a float array (1, 3, H, W) as it is, anything else as PIL's."""
+    if not isinstance(source, np.ndarray) or source.dtype.kind == "u":
+        return open_image(source)
+    x = one_picture(source, name)
+    if x.shape[1] != 3 or x.dtype.kind != "f":
+        raise InputError(f"{name}: expected floats (1, 3, H, W), found {x.dtype} of shape {x.shape}")
+    return x
+
+
+def size_of(picture, given, default, name):
+    """The shorter side that a picture is brought to: the given one; a float array's own; the default."""
+    if given is not None:
+        return whole_number(given, name)
+    return min(picture.shape[2:]) if isinstance(picture, np.ndarray) else default
+
+
+def dtype_of(model):
+    """What pictures are computed in: the type of the network's parameters."""
+    return next((array.dtype for array in model.parameters().values()), np.dtype(np.float32))
+
+
+def at_size(model, picture, size, dtype):
+    """An opened picture, normalised: (1, 3, H, W). size: its shorter side, or (H, W), or None: its own.
+
+    The longer side keeps the proportions, cut off to a whole number, as the course has it.
+    """
+    from PIL import Image
+
+    ready = isinstance(picture, np.ndarray)
+    width, height = picture.shape[:1:-1] if ready else picture.size
+    if size is None:
+        size = (height, width)
+    elif not isinstance(size, tuple):
+        size = (int(size * height / min(width, height)), int(size * width / min(width, height)))
+    if ready:
+        return resized(picture, size).astype(dtype, copy=False)
+    if size != (height, width):
+        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+    return model.preprocess(picture, resize=False).astype(dtype, copy=False)
+
+
+def resized(x, size):
+    """x (1, C, H, W) brought to size (H, W), bilinear; in float32, unless it has that size already."""
+    from PIL import Image
+
+    if x.shape[2:] == tuple(size):
+        return x
+    planes = [Image.fromarray(plane.astype(np.float32)) for plane in x[0]]
+    planes = [np.asarray(plane.resize(size[::-1], Image.Resampling.BILINEAR)) for plane in planes]
+    return np.stack(planes)[None].astype(x.dtype)
+
+
+def beginning(model, start, content, rng):
+    """The first picture, of the shape of `content`: itself, noise drawn by rng, or another picture."""
+    if isinstance(start, str) and start == "content":
+        return content
+    if isinstance(start, str) and start == "noise":
+        return rng.random(content.shape).astype(content.dtype)
+    return at_size(model, opened(start, "start"), content.shape[2:], content.dtype)
+
+
+def shares(blend, count, masks=None):
+    """What each style's loss is multiplied by: 1 in all; or with masks, each by how much it covers.
+
+    A Gram matrix is a mean over its mask, so without the latter a small region would be pulled harder.
+    """
+    blend = [1.0] * count if blend is None else list(np.atleast_1d(blend))
+    if len(blend) != count:
+        raise InputError(f"style_blend: expected {count}, one a style, found {len(blend)}")
+    blend = np.array([not_negative(each, "style_blend") for each in blend])
+    if not blend.any():
+        raise InputError("style_blend: expected a style with some strength, found 0 for all")
+    if masks is None:
+        return (blend / blend.sum()).tolist()
+    return (blend / blend.mean() * [np.mean(mask * mask) for mask in masks]).tolist()
+
+
+def luminance(model, x):
+    """The luminance of each pixel, on the scale 0..1: (1, 1, H, W)."""
+    mean, std = _mean_and_std(model, x)
+    return np.sum(
+        (x * std + mean) * np.reshape(LUMINANCE, (1, 3, 1, 1)).astype(x.dtype), axis=1, keepdims=True
+    )
+
+
+def with_colours_of(model, x, content):
+    """x's luminance with the chroma of `content`: luminance goes into red, green and blue alike.
+
+    As in Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (luminance only), but x was made in
+    colour: from a painting made grey beforehand, less of its brushwork comes over.
+    """
+    _, std = _mean_and_std(model, x)
+    return content + (luminance(model, x) - luminance(model, content)) / std
+
+
+def open_mask(mask, name):
+    """A mask, (H, W) of numbers 0 to 1 or a grey picture, as (H, W) float64."""
+    if isinstance(mask, np.ndarray) and mask.dtype.kind in "fb":
+        mask = mask.astype(np.float64)
+    else:
+        mask = np.asarray(open_image(mask).convert("L"), np.float64) / 255
+    if mask.ndim != 2 or mask.size == 0 or not (mask.min() >= 0 and mask.max() <= 1):  # NaN is neither
+        raise InputError(
+            f"{name}: expected (H, W) of numbers 0 to 1, found {mask.dtype} of shape {mask.shape}"
+        )
+    if not mask.any():
+        raise InputError(f"{name}: expected a mask that lets something through, found 0 everywhere")
+    return mask
+
+
+def resized_mask(mask, size, dtype):
+    """A mask at size (H, W), each value the mean of what it covers."""
+    from PIL import Image
+
+    image = Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BOX)
+    return np.clip(np.asarray(image), 0, 1).astype(dtype)
+
+
+def _mean_and_std(model, x):
+    both = model.preprocessing.mean, model.preprocessing.std
+    return (np.reshape(values, (1, 3, 1, 1)).astype(x.dtype) for values in both)
