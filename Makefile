@@ -36,7 +36,7 @@ mutation: .venv/mutation
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# The README's pictures, and the notebooks with their outputs and their student edition.
+# The README's images, and the notebooks with their outputs and their student edition.
 gallery: .venv/core
 	$(BIN)/npgrad demo -o docs/gallery
 

@@ -1,4 +1,4 @@
-"""Time npgrad beside torch eager, Captum and ONNX Runtime: same weights, same pictures, each in its own process.
+"""Time npgrad beside torch eager, Captum and ONNX Runtime: same weights, same images, each in its own process.
 
     python -m benchmarks                                  the table in build/bench.md, all numbers in build/bench.json
     python -m benchmarks --cases forward,saliency --networks squeezenet1_1 --batches 1
@@ -8,7 +8,7 @@
 How to read the table: a ratio is npgrad's time divided by the other's in the same round; given is the median of the
 ratios, and in brackets their smallest and largest. Below 1, npgrad is faster. "torch" is torch eager as people run it
 (memory order NCHW; Captum with its defaults for attributions), "channels_last" torch at its best: in the memory format
-that suits a CPU, with Captum sending 8 pictures through at once.
+that suits a CPU, with Captum sending 8 images through at once.
 "products" is the floor: the matrix products of the convolutions alone. Before a case is timed, what the contenders
 find is compared; where they differ by more than rounding explains, the case is not timed, and the run ends with 1.
 
@@ -64,7 +64,7 @@ def parse(arguments):
         metavar="S",
         help="seconds for the rounds of one case, after the first three of them; default 10",
     )
-    parser.add_argument("--side", type=int, default=224, help="of the pictures in px; default 224")
+    parser.add_argument("--side", type=int, default=224, help="of the images in px; default 224")
     parser.add_argument("--full", action="store_true", help="all cases at all batches")
     parser.add_argument(
         "-o", "--output", default="build/bench", metavar="NAME", help="writes NAME.json and NAME.md"

@@ -1,4 +1,4 @@
-"""What a contender's process holds for one network, batch and size: its network, its pictures, how it runs.
+"""What a contender's process holds for one network, batch and size: its network, its images, how it runs.
 
 Every contender is made by (folder of `inputs.write_files`, network, batch, side, threads). While `checking` is set,
 whatever is random is to be left out (dropout, noise), so that results can be compared.
@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 import npgrad
-from benchmarks.inputs import channels_last, pictures, targets
+from benchmarks.inputs import channels_last, images, targets
 from npgrad.layers import Conv2d
 
-# So many pictures Captum sends through the network at once where torch is at its best. By its own choice it sends all
-# copies, or in Occlusion one; both take longer (measured), and all copies of 8 pictures would take 20 GB.
+# So many images Captum sends through the network at once where torch is at its best. By its own choice it sends all
+# copies, or in Occlusion one; both take longer (measured), and all copies of 8 images would take 20 GB.
 AT_ONCE = 8
 
 
@@ -35,7 +35,7 @@ class Npgrad(Contender):
     def __init__(self, *given):
         super().__init__(*given)
         self.model = npgrad.load(self.folder / f"{self.network}.h5")
-        self.x, self.target = channels_last(pictures(self.batch, self.side)), targets(self.batch)
+        self.x, self.target = channels_last(images(self.batch, self.side)), targets(self.batch)
         self.seed = np.zeros((self.batch, self.model.num_classes), np.float32)
         self.seed[np.arange(self.batch), self.target] = 1
 
@@ -71,7 +71,7 @@ class Torch(Contender):
             torch.load(self.folder / f"{self.network}.pth"), strict=False
         )  # but for counters
         self.net = self.in_order(self.net)
-        self.x = self.in_order(torch.from_numpy(pictures(self.batch, self.side)))
+        self.x = self.in_order(torch.from_numpy(images(self.batch, self.side)))
         self.wanted = self.x.clone().requires_grad_()
         self.target = torch.from_numpy(targets(self.batch))
 
@@ -108,13 +108,13 @@ class Torch(Contender):
         return partial(tunnel.attribute, self.wanted, target=self.target, stdevs=deviation, **options)
 
     def copies_at_once(self, usual):
-        """How many copies of each picture; `usual` is what Captum does unless told otherwise."""
+        """How many copies of each image; `usual` is what Captum does unless told otherwise."""
         as_people_run_it = self.batch == 1 and not self.channels_last
         return usual if as_people_run_it else max(1, AT_ONCE // self.batch)
 
 
 class TorchChannelsLast(Torch):
-    """torch at its best on a CPU: network and pictures in the memory format channels_last."""
+    """torch at its best on a CPU: network and images in the memory format channels_last."""
 
     channels_last = True
 
@@ -128,7 +128,7 @@ class OnnxRuntime(Contender):
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         path, providers = str(self.folder / f"{self.network}.onnx"), ["CPUExecutionProvider"]
         self.session = onnxruntime.InferenceSession(path, options, providers=providers)
-        self.x = pictures(self.batch, self.side)
+        self.x = images(self.batch, self.side)
 
     def logits(self):
         return self.session.run(["logits"], {"x": self.x})[0]
@@ -137,7 +137,7 @@ class OnnxRuntime(Contender):
 class Products(Contender):
     """The floor: the matrix products of the network's convolutions and nothing else, on arrays that lie ready.
 
-    One picture after the other, with as many BLAS threads as there are; of a batch, as many pictures side by side, with
+    One image after the other, with as many BLAS threads as there are; of a batch, as many images side by side, with
     one BLAS thread each. NumPy that computes a convolution by matrix products cannot be faster.
     """
 
@@ -148,7 +148,7 @@ class Products(Contender):
         model = npgrad.load(self.folder / f"{self.network}.h5")
         shapes = [
             (record.y[0, 0].size, record.layer.weight[0].size, len(record.layer.weight))
-            for record in model.forward(pictures(1, self.side))
+            for record in model.forward(images(1, self.side))
             if isinstance(record.layer, Conv2d)
         ]
         self.workers = 1 if self.batch == 1 else self.threads
@@ -165,21 +165,21 @@ class Products(Contender):
         self.made = [[(some(p, f), some(p, k)) for p, k, f in shapes] for _ in range(self.workers)]
 
     def forward(self):
-        self._each_picture(self._forward)
+        self._each_image(self._forward)
 
     def forward_and_back(self):
-        self._each_picture(self._forward, self._back)
+        self._each_image(self._forward, self._back)
 
-    def _each_picture(self, *passes):
-        def some_pictures(worker):
+    def _each_image(self, *passes):
+        def some_images(worker):
             for _ in range(worker, self.batch, self.workers):
                 for one in passes:
                     one(self.made[worker])
 
         if self.workers == 1:
-            some_pictures(0)
+            some_images(0)
         else:
-            list(self.pool.map(some_pictures, range(self.workers)))
+            list(self.pool.map(some_images, range(self.workers)))
 
     def _forward(self, made):
         for (columns, weight, _), (y, _) in zip(self.arrays, made, strict=True):

@@ -1,4 +1,4 @@
-"""What every contender is given: the same weights in each one's format, the same pictures, the same targets."""
+"""What every contender is given: the same weights in each one's format, the same images, the same targets."""
 
 import importlib.util
 from pathlib import Path
@@ -11,23 +11,23 @@ LARGER = ("resnet18", "vgg16")  # only forward and forward + input gradient of t
 NETWORKS = (*SQUEEZENETS, *LARGER)
 
 
-def pictures(count, side, seed=0):
-    """Noise of mean 0, as normalised pictures are: float32 (count, 3, side, side)."""
+def images(count, side, seed=0):
+    """Noise of mean 0, as normalized images are: float32 (count, 3, side, side)."""
     return np.random.default_rng(seed).normal(size=(count, 3, side, side)).astype(np.float32)
 
 
 def channels_last(x):
-    """The same pictures in the order in memory in which `model.preprocess` gives them."""
+    """The same images in the order in memory in which `model.preprocess` gives them."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def targets(count):
-    """The class that is asked about for each picture."""
+    """The class that is asked about for each image."""
     return np.arange(count) * 37 % CLASSES
 
 
 def write_files(folder, network):
-    """A freshly initialised network as NETWORK.h5, .pth and, where `has_onnx`, .onnx; and photo.jpg."""
+    """A freshly initialized network as NETWORK.h5, .pth and, where `has_onnx`, .onnx; and photo.jpg."""
     import torch
 
     from benchmarks.torch_squeezenet import torch_state
@@ -52,13 +52,13 @@ def has_onnx(network):
 
 
 def _draw_photo(path):
-    """A drawn scene of 1280 x 1024 px, grainy as photos are: in even colours, rounding would choose a pool's maximum.
+    """A drawn scene of 1280 x 1024 px, grainy as photos are: in even colors, rounding would choose a pool's maximum.
 
     At this size every program's resizing comes to the same pixels.
     """
-    from npgrad.images import save_png
+    from npgrad.images import save_image
     from npgrad.scenes import scene
 
     image, _, _ = scene(7, seed=0, size=1280)
     grain = np.random.default_rng(0).normal(scale=8, size=image.shape)
-    save_png(np.clip(image + grain, 0, 255).astype(np.uint8)[128:1152], path)
+    save_image(np.clip(image + grain, 0, 255).astype(np.uint8)[128:1152], path)

@@ -7,7 +7,7 @@ from npgrad.layers import Conv2d, Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReL
 
 
 def write_onnx(model, path):
-    """Write the network for any number and size of pictures: input "x", output "logits"."""
+    """Write the network for any number and size of images: input "x", output "logits"."""
     graph = _Graph()
     last = "x"
     for name, layer in model.network.layers.items():

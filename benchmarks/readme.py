@@ -20,7 +20,7 @@ def readme(data):
         f"{about(data)} {in_words(threads).capitalize()}, medians. A ratio is npgrad's time divided by the other's in "
         "the same round: below 1, npgrad is faster. torch is torch eager as people run it (NCHW), with Captum and its "
         "defaults for the attributions; channels_last is torch at its best: in the memory format that suits a CPU, "
-        "with Captum sending 8 pictures through at once.",
+        "with Captum sending 8 images through at once.",
         _table(found, squeezenets, CASES, {
             "{}, ms": lambda record: milliseconds(record, "npgrad"),
             "to torch": lambda record: ratio(record, "torch"),

@@ -6,7 +6,7 @@ settings are those of the homework's starry night.
 
 from functools import partial
 
-from benchmarks.inputs import channels_last, pictures
+from benchmarks.inputs import channels_last, images
 
 CONTENT_LAYER, CONTENT_WEIGHT = "fire2", 6e-2
 STYLE_WEIGHTS = {"relu1": 300000.0, "fire3": 1000.0, "fire4": 15.0, "fire5": 3.0}
@@ -18,10 +18,10 @@ def in_npgrad(it, side):
     """What style_transfer's loop does in each of its steps; the functions are its own."""
     from npgrad.synthesis._descent import advance, make_optimizer
     from npgrad.synthesis._run import Run
-    from npgrad.synthesis._style_images import Pictures, resized
+    from npgrad.synthesis._style_images import Images, resized
     from npgrad.synthesis.style_transfer import Weights, goal_at, losses_and_gradient
 
-    model, (content, style, start) = it.model, map(channels_last, pictures(3, side)[:, None])
+    model, (content, style, start) = it.model, map(channels_last, images(3, side)[:, None])
     chosen = {
         "image_size": None,
         "style_size": None,
@@ -31,7 +31,7 @@ def in_npgrad(it, side):
         "style_weights": tuple(STYLE_WEIGHTS.values()),
         "tv_weight": TV_WEIGHT,
     }
-    work = Pictures.of(model, content, style, None, None, None, chosen, None, None, False)
+    work = Images.of(model, content, style, None, None, None, chosen, None, None, False)
     goal = goal_at(model, work, 0, Weights.of(model, chosen, grow=False))
     objective, descent = partial(losses_and_gradient, model, goal), make_optimizer("adam", model, content)
     run = Run(start, 1_000_000, 0, descent)
@@ -48,7 +48,7 @@ def in_npgrad(it, side):
 def in_torch(it, side):
     import torch
 
-    content, style, start = (it.in_order(torch.from_numpy(each)) for each in pictures(3, side)[:, None])
+    content, style, start = (it.in_order(torch.from_numpy(each)) for each in images(3, side)[:, None])
     fires = [i for i, module in enumerate(it.net.features) if hasattr(module, "squeeze")]
     layers = {1: "relu1", **{i: f"fire{k}" for k, i in enumerate(fires, start=2)}}
     top = next(i for i, layer in layers.items() if layer == "fire5")

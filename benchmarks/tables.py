@@ -29,7 +29,7 @@ def about(data):
     """When, on what machine, with which versions: one sentence."""
     made = data["about"]
     versions = ", ".join(f"{name} {version}" for name, version in made["versions"].items())
-    size = f"pictures of {made['side']} px"
+    size = f"images of {made['side']} px"
     return f"{made['date']}, {made['processor']} ({made['cores']} cores), {versions}; {size}."
 
 

@@ -36,11 +36,11 @@ def heat_map(saliency, photo):
     scaled = Image.fromarray(np.clip(saliency / limit, 0, 1)).resize(photo.size, Image.Resampling.BILINEAR)
     values = np.asarray(scaled)[:, :, None]
     places = np.linspace(0, 1, len(GLOW))
-    colours = np.concatenate(
+    colors = np.concatenate(
         [np.interp(values, places, channel) for channel in zip(*GLOW, strict=True)], axis=2
     )
     under = 0.6 * np.asarray(photo.convert("L"), np.float32)[:, :, None]
-    return Image.fromarray((under * (1 - 0.9 * values) + colours * 0.9 * values).astype(np.uint8))
+    return Image.fromarray((under * (1 - 0.9 * values) + colors * 0.9 * values).astype(np.uint8))
 
 
 def main(network, weights, path, output, *save_array):

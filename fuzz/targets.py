@@ -88,14 +88,14 @@ def _onnx(data):
     return onnx.from_bytes(data, "fuzz.onnx")
 
 
-def _picture(data):
+def _image(data):
     import npgrad
 
     return npgrad.Preprocessing(resize=16, crop=12).apply(_file(data, ".png"))
 
 
 def _any_weights(data):
-    """What `scripts/convert_weights.py` does: recognise, read, convert."""
+    """What `scripts/convert_weights.py` does: recognize, read, convert."""
     from npgrad.io.formats.convert import convert
 
     return convert(_file(data, ".pth"))
@@ -111,7 +111,7 @@ TARGETS = {
     "photos": Target(_photos, ("npz",)),
     "safetensors": Target(_safetensors, ("safetensors",)),
     "onnx": Target(_onnx, ("onnx",)),
-    "picture": Target(_picture, ("pictures",)),
+    "image": Target(_image, ("images",)),
     "convert": Target(_any_weights, ("torch_pth", "caffe", "npz", "safetensors", "networks")),
 }
 

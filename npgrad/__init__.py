@@ -1,4 +1,4 @@
-"""npgrad: convolutional networks whose backward pass is written by hand, and the pictures their gradients make.
+"""npgrad: convolutional networks whose backward pass is written by hand, and the images their gradients make.
 
 import npgrad
 model = npgrad.load("squeezenet.h5")

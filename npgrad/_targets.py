@@ -26,7 +26,7 @@ def find_class(text_or_index, classes):
     # Nine digits are more than any index needs, and int() of a very long string is slow.
     if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", text_or_index):
         return _checked(int(text_or_index), len(classes))
-    # As it is spelt first: Cardigan is a dog and cardigan a garment.
+    # As it is spelled first: Cardigan is a dog and cardigan a garment.
     found = [index for index, name in enumerate(classes) if name == text_or_index]
     if not found:
         key = _plain(text_or_index)
@@ -61,9 +61,9 @@ def _plain(name):
 
 
 def resolve_targets(model, logits, target=None):
-    """The class asked about for each picture: an integer array (N,).
+    """The class asked about for each image: an integer array (N,).
 
-    logits: (N, classes). target: None for each picture's top class; an index or a name for all pictures; or
+    logits: (N, classes). target: None for each image's top class; an index or a name for all images; or
     a sequence of N of them. TargetError (an IndexError) names the range, TypeError says what is no class.
     """
     n, count = logits.shape
@@ -78,25 +78,25 @@ def resolve_targets(model, logits, target=None):
 
 
 def target_list(target, n):
-    """The `target` argument as a list of n, one a picture, or None."""
+    """The `target` argument as a list of n, one an image, or None."""
     if target is None:
         return None
     if isinstance(target, (str, bytes)) or np.ndim(target) == 0:
         return [target] * n
     if len(target) != n or np.ndim(target) != 1:
-        raise InputError(f"target: expected one class, or {n}, one a picture; found shape {np.shape(target)}")
+        raise InputError(f"target: expected one class, or {n}, one an image; found shape {np.shape(target)}")
     return list(target)
 
 
 def scores(logits, targets):
-    """The score of each picture's target: (N,)."""
+    """The score of each image's target: (N,)."""
     return logits[np.arange(len(logits)), targets]
 
 
 def one_hot(logits, targets):
     """The seed for backward from the targets' scores: 1 at [i, target i] of an array like logits, else 0.
 
-    One score per picture, so every picture's gradient is its own.
+    One score per image, so every image's gradient is its own.
     """
     seed = np.zeros_like(logits)
     seed[np.arange(len(logits)), targets] = 1

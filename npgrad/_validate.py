@@ -85,10 +85,10 @@ def check_input(x):
         raise InputError("input: expected an array of floats, found rows of different lengths") from None
     if x.dtype.kind not in "fc":
         raise InputError(
-            f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from pictures"
+            f"input: expected floats, found {x.dtype} of shape {x.shape}; model.preprocess makes them from images"
         )
     if x.ndim == 0 or x.size == 0:
-        raise InputError(f"input: expected at least one picture, found shape {x.shape}")
+        raise InputError(f"input: expected at least one image, found shape {x.shape}")
     if not np.isfinite(x).all():
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
     ours = threading.current_thread().name.startswith("npgrad")  # whoever gave us this part has said it

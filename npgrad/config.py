@@ -3,7 +3,7 @@
     npgrad.config.threads = 1           NPGRAD_THREADS=1         one thread, whatever the batch
     npgrad.config.keep_memory = False   NPGRAD_KEEP_MEMORY=0     freed memory goes back to the system at once
 
-threads: how many threads a batch's pictures are spread over; None is as many as BLAS has
+threads: how many threads a batch's images are spread over; None is as many as BLAS has
 (OPENBLAS_NUM_THREADS, threadpoolctl). keep_memory: whether glibc is told, at the first pass, to keep up to 256 MB of
 what a pass has freed for the next one. It takes a third to half off the time of a backward pass, since memory that
 comes fresh from the system has to be cleared by it, page by page. A MALLOC_ or GLIBC_TUNABLES variable of your own

@@ -22,7 +22,7 @@ class WeightsError(NpgradError):
 
 
 class ImageError(NpgradError):
-    """A picture cannot be read or used."""
+    """An image cannot be read or used."""
 
 
 class DownloadError(NpgradError):
@@ -34,7 +34,7 @@ class InputError(NpgradError):
 
 
 class TooSmall(InputError):
-    """A picture is smaller than a window that must fit into it."""
+    """An image is smaller than a window that must fit into it."""
 
 
 class TargetError(NpgradError, IndexError):

@@ -4,10 +4,10 @@ Two ways to take the step, both in float64:
 
     complex step         imag f(x + i*h) / h            with h = 1e-20; exact to the last bits, since nothing
                                                         is subtracted (Squire, Trapp 1998)
-    centred difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-6; good to about 1e-9, for functions
+    centered difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-6; good to about 1e-9, for functions
                                                         that do not take complex numbers
 
-Neither means anything at a kink (ReLU at 0, equal maxima in a window): check at random inputs. Where a centred
+Neither means anything at a kink (ReLU at 0, equal maxima in a window): check at random inputs. Where a centered
 step comes across one, f(x + h) - f(x) and f(x) - f(x - h) differ, and the entry is left out.
 """
 
@@ -19,8 +19,8 @@ from npgrad.errors import InputError
 from npgrad.layers import Layer
 from npgrad.model import Model
 
-STEPS = {"complex": 1e-20, "centred": 1e-6}
-TOLERANCES = {"complex": 1e-12, "centred": 1e-6}
+STEPS = {"complex": 1e-20, "centered": 1e-6}
+TOLERANCES = {"complex": 1e-12, "centered": 1e-6}
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training
 
     subject: a Layer or Model, whose sum of random * output is differentiated by x and by every parameter; or a
     function x -> (value, gradient). x: an array, or a tuple of them for a layer that takes several.
-    method: "complex" or "centred". entries: how many entries of each array are stepped one by one; by
+    method: "complex" or "centered". entries: how many entries of each array are stepped one by one; by
     complex step a larger array is also moved as a whole, in a random direction, so that no wrong entry is
     missed, and if that finds one it is searched by halving.
-    tolerance: 1e-12 (complex), 1e-6 (centred). training: layers act as in training, with one fixed random mask.
+    tolerance: 1e-12 (complex), 1e-6 (centered). training: layers act as in training, with one fixed random mask.
 
     >>> from npgrad.layers import Conv2d
     >>> bool(gradcheck(Conv2d.init(3, 4, 3), np.random.default_rng(1).normal(size=(2, 3, 5, 5))))

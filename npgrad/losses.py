@@ -1,6 +1,6 @@
 """Losses, each with its gradient written by hand: `(value, gradient)`.
 
-Features and pictures are (N, C, H, W). A value is the sum over everything it is given; the gradient has the shape
+Features and images are (N, C, H, W). A value is the sum over everything it is given; the gradient has the shape
 of what it is taken by, and goes as it stands into `tape.backward` as a seed. No absolute value stands
 in any of them, so all can be checked by the complex step.
 """
@@ -51,7 +51,7 @@ def gram_matrix_backward(dgram, features, normalize=True, mask=None):
 def style_loss(features, targets, weights, masks=None):
     """Sum over layers of weight * sum (G - A)^2, and {layer: its gradient}, ready as seeds (Gatys et al. 2016, eq. 5).
 
-    features: {layer: activation (N, C, H, W)}. targets: {layer: Gram matrix A (N, C, C)}, normalised. weights:
+    features: {layer: activation (N, C, H, W)}. targets: {layer: Gram matrix A (N, C, C)}, normalized. weights:
     {layer: number}. masks: {layer: (H, W)} for `gram_matrix`, or None. The layers are those of `weights`; features
     of others are left alone.
     """
@@ -71,13 +71,13 @@ def style_loss(features, targets, weights, masks=None):
 
 
 def tv_loss(img, weight):
-    """Total variation: weight * sum of squared differences of neighbours, down and across; and its gradient.
+    """Total variation: weight * sum of squared differences of neighbors, down and across; and its gradient.
 
     img (N, C, H, W). Each difference pulls its two pixels together: one gets +2*weight*d, the other -2*weight*d.
     """
     img, weight = _floats("tv_loss", img), _number("tv_loss: weight", weight)
     if img.ndim != 4:
-        raise InputError(f"tv_loss: expected pictures (N, C, H, W), found shape {img.shape}")
+        raise InputError(f"tv_loss: expected images (N, C, H, W), found shape {img.shape}")
     down = img[:, :, 1:, :] - img[:, :, :-1, :]
     across = img[:, :, :, 1:] - img[:, :, :, :-1]
     dimg = np.zeros_like(img)
@@ -96,7 +96,7 @@ def l2_loss(x, weight):
 
 
 def cross_entropy(logits, target):
-    """Minus the log of the target's probability, its mean over pictures; gradient (softmax - one hot) / N.
+    """Minus the log of the target's probability, its mean over images; gradient (softmax - one hot) / N.
 
     logits (N, classes). target: N class indices, or one for all.
     """

@@ -19,14 +19,14 @@ from npgrad.tape import INPUT, Tape
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network, the names of its classes, and how a picture becomes its input.
+    """A network, the names of its classes, and how an image becomes its input.
 
     `model(x)` gives the logits (N, classes) and keeps nothing; `model.forward(x)` keeps the pass on a tape.
     x is (N, C, H, W), in float32 for work or float64 for checks.
 
     network: a Layer. classes: a tuple of names, or None. preprocessing: see `npgrad.images.Preprocessing`.
     architecture: {"name", "options"} of a network that npgrad knows how to build, or None. aliases: other
-    names for layers. source: what is known of the weights (where from, SHA-256, licence).
+    names for layers. source: what is known of the weights (where from, SHA-256, license).
     """
 
     network: Layer
@@ -56,7 +56,9 @@ class Model:
         x = check_input(x)
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return np.concatenate(parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x)))
+            return np.concatenate(
+                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
+            )
 
     def forward(self, x, upto=None, training=False, rng=None, whole=False, keep=None):
         """Run the network and keep the pass: a Tape.
@@ -83,20 +85,20 @@ class Model:
             return run(x) if whole or training or len(rows) == 1 else BatchTape(run, x, rows)
 
     def preprocess(self, images, resize=True):
-        """Pictures to an input (N, 3, H, W), float32.
+        """Images to an input (N, 3, H, W), float32.
 
         images: a path, a PIL image, a uint8 array (H, W, 3), or a list of them. The shorter side is brought
         to `preprocessing.resize` px and the middle `preprocessing.crop` px are kept; with `resize=False`
-        the pictures stay as they are and must be of one size. ImageError says what cannot be used.
+        the images stay as they are and must be of one size. ImageError says what cannot be used.
         """
         return self.preprocessing.apply(images, resize=resize)
 
     def deprocess(self, x):
-        """The inverse of `preprocess`: (N, 3, H, W) to pictures, uint8 (N, H, W, 3)."""
+        """The inverse of `preprocess`: (N, 3, H, W) to images, uint8 (N, H, W, 3)."""
         return self.preprocessing.invert(x)
 
     def predict(self, images, top=5):
-        """For each picture the `top` likeliest classes: a list of (index, name, probability) per picture.
+        """For each image the `top` likeliest classes: a list of (index, name, probability) per image.
 
         images: as for `preprocess`, or an input array (N, 3, H, W) of floats.
         """
@@ -166,12 +168,12 @@ class Model:
 
     @contextmanager
     def _saying_what_fits(self, x):
-        """Where a picture is too small, find out which size would do."""
+        """Where an image is too small, find out which size would do."""
         try:
             yield
         except TooSmall as error:
             side = next((side for side in range(1, 129) if self._fits(x.shape[1], side)), None)
-            hint = f"; this network takes pictures from {side}x{side} px" if side else ""
+            hint = f"; this network takes images from {side}x{side} px" if side else ""
             raise TooSmall(f"{error}{hint}") from None
 
     def _fits(self, channels, side):
@@ -200,5 +202,3 @@ def walk_layers(layer, prefix=""):
         if isinstance(part, Composite):
             yield from walk_layers(part, f"{prefix}{name}.")
         yield prefix + name, part
-
-

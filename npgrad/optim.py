@@ -1,4 +1,4 @@
-"""Optimizers: how a gradient becomes a step. One interface for pictures and for networks.
+"""Optimizers: how a gradient becomes a step. One interface for images and for networks.
 
     x = optimizer.step(x, dx)                      one step; x an array, or a dict of arrays (parameters)
     x, losses = optimizer.advance(objective, x)    up to `optimizer.stride` steps of an objective

@@ -5,7 +5,7 @@ cache. It is chosen when backward is called, by layer type or name:
 
     tape.backward(seed, rules={ReLU: guided})
 
-so no layer and no model is ever changed. `by_picture` says that what a rule does to one picture does not depend on the
+so no layer and no model is ever changed. `per_sample` says that what a rule does to one image does not depend on the
 others of the batch.
 """
 
@@ -26,4 +26,4 @@ def deconv(record, dy):
     return dy * (dy > 0)
 
 
-guided.by_picture = deconv.by_picture = True
+guided.per_sample = deconv.per_sample = True

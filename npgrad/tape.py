@@ -152,8 +152,8 @@ class Tape:
 
         seeds: the gradient put in at the last output, or {layer: gradient put in at its output}, each of the
         shape of that output. rules: {layer type or name: f(record, dy) -> dx}, what backward does there
-        instead of the layer's own; a name wins over a type. A rule whose attribute `by_picture` is True promises
-        to treat each picture by itself; then a large batch may come to it in parts. at: the layers at whose
+        instead of the layer's own; a name wins over a type. A rule whose attribute `per_sample` is True promises
+        to treat each image by itself; then a large batch may come to it in parts. at: the layers at whose
         outputs the gradient is wanted; "input" is x. A layer that no seed reaches has gradient 0.
 
         Nothing is computed above the topmost seed, nor below the lowest wanted layer.

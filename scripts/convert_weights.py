@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turn somebody else's weights file into npgrad's .h5: torch .pth (both containers), .caffemodel, Deep Compression
 .net, .npz, .safetensors or .onnx. What the file is and which network it holds (SqueezeNet, AlexNet, VGG, ResNet,
-MobileNetV2; from .onnx, any that npgrad has the layers for) is recognised by its content; nothing in it is ever run,
+MobileNetV2; from .onnx, any that npgrad has the layers for) is recognized by its content; nothing in it is ever run,
 and neither torch nor Caffe is needed."""
 
 import argparse

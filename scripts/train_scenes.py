@@ -51,7 +51,7 @@ def rate(t):
 FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - RESTART, warmup=50)
 
 
-def labelled(indices, seed, size):
+def labeled(indices, seed, size):
     """Scenes as a batch: (x (N, 3, size, size), target (N,))."""
     images, labels, _ = zip(*(scene(int(i), seed, size) for i in indices), strict=True)
     return training.as_input(np.stack(images), Preprocessing()), np.array(labels)
@@ -60,11 +60,11 @@ def labelled(indices, seed, size):
 def batch(t, stages=STAGES):
     """The batch of step t: scenes that no other step has."""
     size, n, first = stage(t, stages)
-    return labelled(range(first, first + n), TRAINING_SEED, size)
+    return labeled(range(first, first + n), TRAINING_SEED, size)
 
 
 def fresh_network(seed):
-    """He-initialised; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut.
+    """He-initialized; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut.
 
     No scene is seen twice, so there is nothing to learn by heart, and dropout would only slow the learning.
     """
@@ -76,7 +76,7 @@ def fresh_network(seed):
 def validate(model, count=520, size=224):
     """Top-1 on held-out scenes."""
     chunks = np.array_split(np.arange(count), -(-count // 20))
-    return training.accuracy(model, (labelled(chunk, VALIDATION_SEED, size) for chunk in chunks)).overall
+    return training.accuracy(model, (labeled(chunk, VALIDATION_SEED, size) for chunk in chunks)).overall
 
 
 def main():
@@ -135,11 +135,11 @@ def main():
 
 def finish(result, output):
     """Bring the network to the common activation scale, name its classes, save it in half precision."""
-    x, _ = labelled(range(16), VALIDATION_SEED, 224)
+    x, _ = labeled(range(16), VALIDATION_SEED, 224)
     trained = training.rescaled(result.model, x).parameters()
     half = {name: array.astype(np.float16) for name, array in trained.items()}
     model = squeezenet1_1(num_classes=len(CLASSES)).with_parameters(half)
-    source = {"made by": "scripts/train_scenes.py", "licence": "that of npgrad"}
+    source = {"made by": "scripts/train_scenes.py", "license": "that of npgrad"}
     seen = Preprocessing(resize=224, crop=224)  # a scene's border may hold part of the object
     dataclasses.replace(model, classes=CLASSES, preprocessing=seen, source=source).save(output)
     print(f"{output}: {result.steps} steps, held-out accuracy {result.validations[-1][1]:.2%}")

@@ -13,11 +13,11 @@ from npgrad.io.formats.convert import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
-SIDE = {"alexnet": 63}  # px, the smallest picture that the tests use; 64 where nothing stands here
+SIDE = {"alexnet": 63}  # px, the smallest image that the tests use; 64 where nothing stands here
 
 
 def torch_net(name, num_classes=10, seed=0):
-    """A torch network whose normalisations have statistics and weights of their own, in float32."""
+    """A torch network whose normalizations have statistics and weights of their own, in float32."""
     torch.manual_seed(seed)
     net = torch_networks.make(name, num_classes)
     rng = np.random.default_rng(seed)
@@ -30,7 +30,7 @@ def torch_net(name, num_classes=10, seed=0):
                 module.running_mean.copy_(torch.tensor(rng.normal(0, 0.3, count)))
                 module.running_var.copy_(torch.tensor(rng.uniform(0.5, 1.5, count)))
             elif isinstance(module, (nn.Conv2d, nn.Linear)):
-                module.weight.mul_(1.5)  # torch's own are so small that the picture hardly counts at the end
+                module.weight.mul_(1.5)  # torch's own are so small that the image hardly counts at the end
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
     return net
@@ -72,8 +72,8 @@ def narrow_vgg(name):
     return model, net
 
 
-def pictures(name, batch=2, seed=0):
-    """Random pictures that are large enough for the network."""
+def images(name, batch=2, seed=0):
+    """Random images that are large enough for the network."""
     side = SIDE.get(name, 64)
     return np.random.default_rng(seed).normal(size=(batch, 3, side, side))
 

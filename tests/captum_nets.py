@@ -20,7 +20,7 @@ from torch_nets import TorchFire, random_biases, torch_names, torch_twin
 from npgrad import Model, layers
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
-TARGETS = [2, 0, 3]  # of the three pictures of a batch
+TARGETS = [2, 0, 3]  # of the three images of a batch
 
 
 class TorchNet(nn.Module):
@@ -40,7 +40,7 @@ class TorchNet(nn.Module):
 
 
 class Pair(NamedTuple):
-    """One network twice, and a batch of three pictures for it."""
+    """One network twice, and a batch of three images for it."""
 
     name: str
     model: Model
@@ -49,7 +49,7 @@ class Pair(NamedTuple):
 
     @property
     def dense(self):
-        """True if it has a fully connected layer, whose last bits change with the number of pictures."""
+        """True if it has a fully connected layer, whose last bits change with the number of images."""
         return any(isinstance(module, nn.Linear) for module in self.net.modules())
 
     def layer(self, name):

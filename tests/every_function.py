@@ -1,4 +1,4 @@
-"""Every public function that takes a model and pictures, found by looking at the modules, and how to call each."""
+"""Every public function that takes a model and images, found by looking at the modules, and how to call each."""
 
 import dataclasses
 import inspect
@@ -42,7 +42,7 @@ OPTIONS = {  # what has no default, or another meaning
     "style_transfer": {"style_layers": ["relu1"], "style_weights": [1.0], "content_layer": "conv2", "masks": None},
     "lime": {"n_samples": 8},
     "kernel_shap": {"n_samples": 8},
-    "randomisation": {"method": attribution.saliency, "n_steps": None},
+    "randomization": {"method": attribution.saliency, "n_steps": None},
     "sensitivity_max": {"method": attribution.saliency},
     "create_class_visualization": {"target": 1, "layer": None, "channel": None, "neuron": None},
 }  # fmt: skip
@@ -53,7 +53,7 @@ def parameters(function):
 
 
 def taking_x():
-    """{name: function} of all that take a model and an array of pictures."""
+    """{name: function} of all that take a model and an array of images."""
     found = {"Model": npgrad.Model.__call__, "Model.forward": npgrad.Model.forward, "Model.predict": predict}
     for module in (attribution, synthesis, evaluation):
         for name in module.__all__:
@@ -81,14 +81,14 @@ WITH_TARGET = [
 ]  # fmt: skip
 
 
-def pictures(name):
-    """Two pictures, or the one that is changed step by step."""
+def images(name):
+    """Two images, or the one that is changed step by step."""
     return X[:1] if name in synthesis.__all__ else X
 
 
 def call(name, x=None, **changes):
     """The function with as little work as it can do, and the changes. x: a tuple of one, or None."""
-    [x] = [pictures(name)] if x is None else x
+    [x] = [images(name)] if x is None else x
     function = FUNCTIONS[name]
     known = parameters(function)
     options = {key: value for key, value in FEW.items() if key in known}

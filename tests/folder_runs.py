@@ -11,7 +11,7 @@ from npgrad import Model, Preprocessing, layers
 
 
 def little_net(seed=0):
-    """Five classes by name, at 32 px: a convolution, a ReLU, the mean over the picture."""
+    """Five classes by name, at 32 px: a convolution, a ReLU, the mean over the image."""
     weight = 0.3 * np.random.default_rng(seed).standard_normal((5, 3, 3, 3)).astype(np.float32)
     conv = layers.Conv2d(weight, np.full(5, 0.5, np.float32))
     network = layers.Sequential({"conv": conv, "relu": layers.ReLU(), "mean": layers.GlobalAvgPool2d()})
@@ -19,7 +19,7 @@ def little_net(seed=0):
 
 
 def photo(path, seed=0):
-    """Write a drawn photo: waves of colour."""
+    """Write a drawn photo: waves of color."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     y, x = np.mgrid[:40, :50] / 8

@@ -204,8 +204,8 @@ WINDOWS = [
     ("2 stride 3, gaps", (3, 2, 9, 10), 2, {"stride": 3}),
     ("2 stride 3, gaps, ceil", (1, 2, 9, 10), 2, {"stride": 3, "ceil_mode": True}),
     ("1 stride 3, gaps, ceil less one", (1, 2, 6, 5), 1, {"stride": 3, "ceil_mode": True}),
-    ("larger than the picture, ceil", (1, 3, 2, 2), 3, {"stride": 2, "ceil_mode": True}),
-    ("the whole picture", (3, 3, 4, 5), (4, 5), {}),
+    ("larger than the image, ceil", (1, 3, 2, 2), 3, {"stride": 2, "ceil_mode": True}),
+    ("the whole image", (3, 3, 4, 5), (4, 5), {}),
     ("5 on 1 pixel, padding 2", (1, 2, 1, 1), 5, {"stride": 1, "padding": 2}),
 ]
 
@@ -246,8 +246,8 @@ CONVOLUTIONS = [
     conv("1x3", (1, 2, 4, 7), 3, (1, 3)),
     conv("3x5 stride 2,1 padding 0,2", (3, 2, 8, 6), 3, (3, 5), stride=(2, 1), padding=(0, 2)),
     conv("4x1 stride 1,3 padding 3,0", (1, 2, 5, 8), 3, (4, 1), stride=(1, 3), padding=(3, 0)),
-    conv("the whole picture", (3, 2, 4, 5), 6, (4, 5)),
-    conv("larger than the picture, padding 2", (1, 2, 3, 2), 3, (5, 5), padding=2),
+    conv("the whole image", (3, 2, 4, 5), 6, (4, 5)),
+    conv("larger than the image, padding 2", (1, 2, 3, 2), 3, (5, 5), padding=2),
     conv("2x2 padding 3, windows on padding alone", (1, 2, 3, 4), 3, (2, 2), padding=3),
     conv("2 groups", (3, 4, 5, 6), 6, (3, 3), groups=2),
     conv("3 groups, stride 2, padding 1, without bias", (1, 6, 7, 6), 3, (3, 3), False,
@@ -274,7 +274,7 @@ ADAPTIVE = [  # id, input shape, output size
     ("as it is", (1, 2, 4, 3), (4, 3)),
     ("even", (3, 2, 6, 8), (3, 2)),
     ("uneven", (3, 2, 7, 5), (3, 4)),
-    ("larger than the picture", (1, 3, 2, 3), (5, 7)),
+    ("larger than the image", (1, 3, 2, 3), (5, 7)),
 ]
 
 
@@ -320,15 +320,15 @@ CASES = [
     linear("one row", (1, 7), 3),
     linear("without bias", (3, 4), 6, bias=False),
     plain("flatten", layers.Flatten(), lambda x: x.flatten(1), (3, 2, 4, 5)),
-    plain("flatten one picture", layers.Flatten(), lambda x: x.flatten(1), (1, 3, 2, 3)),
+    plain("flatten one image", layers.Flatten(), lambda x: x.flatten(1), (1, 3, 2, 3)),
     plain("dropout off", layers.Dropout(0.3), lambda x: x * 1, (3, 2, 4, 5)),
     plain("dropout on", layers.Dropout(0.3), torch_dropout(0.3, 7), (3, 2, 4, 5), training=True, rng=7),
     plain("dropout on vectors", layers.Dropout(0.8), torch_dropout(0.8, 5), (1, 40), training=True, rng=5),
     plain("dropout of nothing", layers.Dropout(0), torch_dropout(0, 3), (3, 8), training=True, rng=3),
     batch_norm("evaluation", (3, 4, 5, 3)),
-    batch_norm("evaluation, one picture", (1, 3, 2, 5)),
+    batch_norm("evaluation, one image", (1, 3, 2, 5)),
     batch_norm("training", (3, 4, 5, 3), training=True),
-    batch_norm("training, one picture", (1, 3, 4, 5), training=True),
+    batch_norm("training, one image", (1, 3, 4, 5), training=True),
     plain("add two", layers.Add(), sum, [(3, 2, 4, 5)] * 2),
     plain("add three", layers.Add(), sum, [(1, 3, 2, 3)] * 3),
     plain("concat two", layers.Concat(), lambda x: torch.cat(x, 1), [(3, 2, 4, 5), (3, 3, 4, 5)]),
@@ -336,7 +336,7 @@ CASES = [
     plain("softmax", layers.Softmax(), lambda x: torch.softmax(x, 1), (3, 6)),
     plain("softmax of pixels", layers.Softmax(), lambda x: torch.softmax(x, 1), (1, 5, 3, 4)),
     Case("fire", lambda rng: fire_layer(rng, 5, 3, 4, 2), torch_fire, (3, 5, 5, 7)),
-    Case("fire, one picture", lambda rng: fire_layer(rng, 3, 2, 2, 3), torch_fire, (1, 3, 4, 1)),
+    Case("fire, one image", lambda rng: fire_layer(rng, 3, 2, 2, 3), torch_fire, (1, 3, 4, 1)),
     Case("residual", lambda rng: residual_layer(rng, 4, 4), torch_residual, (3, 4, 5, 6)),
     Case(
         "residual without a layer after it",

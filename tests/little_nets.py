@@ -1,4 +1,4 @@
-"""A little network whose pictures are made in no time, its twin in torch, and pictures for both."""
+"""A little network whose images are made in no time, its twin in torch, and images for both."""
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ STD, MEAN = (np.array(v)[:, None, None] for v in ((0.229, 0.224, 0.225), (0.485,
 
 
 def little_net(bias=(0, 0, 0, 0, 0), scale=0.2, relu=True):
-    """Five classes: a convolution, a ReLU, the mean over the picture."""
+    """Five classes: a convolution, a ReLU, the mean over the image."""
     weight = scale * np.random.default_rng(0).standard_normal((5, 3, 3, 3))
     end = {"relu": layers.ReLU()} if relu else {}
     conv = layers.Conv2d(weight, np.array(bias, np.float64))
@@ -21,8 +21,8 @@ def in_torch(net):
     return lambda x: torch.relu(torch.nn.functional.conv2d(x, weight, bias)).mean(dim=(2, 3))
 
 
-def picture(side):
-    """A picture of noise, its values whole bytes."""
+def image(side):
+    """An image of noise, its values whole bytes."""
     pixels = np.random.default_rng(3).integers(0, 256, (1, 3, side, side)) / 255
     return (pixels - MEAN) / STD
 

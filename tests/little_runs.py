@@ -16,7 +16,7 @@ def noise(seed=0):
 
 
 def make(x, rng=0, callback=None, checkpoint=None, steps=STEPS, settings=None, lr=0.1, stop=None, at=None):
-    """A little generator: Adam towards random noise. `at`: called inside a step, before its update."""
+    """A little generator: Adam toward random noise. `at`: called inside a step, before its update."""
     optimizer = Adam(lr)
     settings = {"lr": lr, **(settings or {})}
     with Run(x, steps, rng, optimizer, callback, checkpoint, every=5, settings=settings) as run:

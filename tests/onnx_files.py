@@ -50,7 +50,7 @@ LITTLE = {
     "Gemm with one number as bias": (
         [("Flatten", ["x"], "f"), ("Gemm", ["f", "m", "b"], "y")],
         [constant("m", rng.normal(size=(32, 5))), constant("b", [0.7])]),
-    "a normalisation": (
+    "a normalization": (
         [("BatchNormalization", ["x", "s", "b", "m", "v"], "y", {"epsilon": 1e-3})],
         [constant("s", [1, 2]), constant("b", [3, 4]), constant("m", [0.5, 1]), constant("v", [2, 3])]),
     "clip as an input": ([("Clip", ["x", "lo", "hi"], "y")], [constant("lo", -0.5), constant("hi", 0.25)]),
@@ -147,7 +147,7 @@ LIES = {
         graph([("MaxPool", ["x"], "y", {"kernel_shape": [2]})]), "kernel_shape: expected height and width"),
     "a reshape to anything": (
         graph([("Reshape", ["x", "s"], "y")], [constant("s", [2, 4, -1], np.int64)]), "expected a shape"),
-    "a constant added to a picture": (
+    "a constant added to an image": (
         graph([("Add", ["x", "b"], "y")], [constant("b", [1.0])]), "can be added only to a MatMul"),
     "a constant added to what another takes": (
         graph([("Conv", ["x", "w"], "c"), ("Add", ["c", "b"], "a"), ("Add", ["a", "c"], "y")],

@@ -10,8 +10,8 @@ import numpy as np
 def count_windows(size, kernel, stride, padding, ceil_mode=False):
     """How many windows there are along one side of `size` pixels; at least one is taken to fit.
 
-    Windows begin at -padding and every `stride` pixels. One that ends outside the padded picture counts only
-    with `ceil_mode`: if it begins before the picture's last pixel and the one before it left pixels over.
+    Windows begin at -padding and every `stride` pixels. One that ends outside the padded image counts only
+    with `ceil_mode`: if it begins before the image's last pixel and the one before it left pixels over.
     """
     count, end = 0, size + padding
     while True:
@@ -32,7 +32,7 @@ def output_shape(x, kernel, stride, padding, ceil_mode=False):
 
 
 def pixels(x, i, j, kernel, stride, padding):
-    """The window at row i, column j in reading order: (ki, kj, row, column) of each place in the picture."""
+    """The window at row i, column j in reading order: (ki, kj, row, column) of each place in the image."""
     for ki in range(kernel[0]):
         for kj in range(kernel[1]):
             row = i * stride[0] - padding[0] + ki
@@ -97,7 +97,7 @@ def max_pool2d_backward(dy, x, kernel, stride, padding):
 
 
 def window_size(x, i, j, kernel, stride, padding, count_include_pad):
-    """By how many places a mean is divided: the picture's, with `count_include_pad` the padding's as well."""
+    """By how many places a mean is divided: the image's, with `count_include_pad` the padding's as well."""
     border = padding if count_include_pad else (0, 0)
     size = 1
     for axis, begin in enumerate((i * stride[0] - padding[0], j * stride[1] - padding[1])):

@@ -1,4 +1,4 @@
-"""What Hypothesis draws: every kind of layer with any geometry, pictures for it, losses' inputs, and weights files.
+"""What Hypothesis draws: every kind of layer with any geometry, images for it, losses' inputs, and weights files.
 
 The draws are the same at every run (profile "npgrad"), so that a test that passes here passes everywhere.
 """
@@ -28,7 +28,7 @@ def array(seed, *shape, apart=False):
 
 @st.composite
 def windowed(draw):
-    """(kernel, stride, padding) that leave at least one window on a picture of (height, width), and these."""
+    """(kernel, stride, padding) that leave at least one window on an image of (height, width), and these."""
     kernel, stride = draw(st.tuples(sides, sides)), draw(st.tuples(sides, sides))
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     size = tuple(draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(kernel, padding, strict=True))
@@ -75,7 +75,7 @@ def batch_norm(draw, channels=None):
 
 @st.composite
 def plain(draw, layer, vectors=True):
-    """A layer without weights, on pictures or vectors."""
+    """A layer without weights, on images or vectors."""
     shape = draw(st.tuples(sides, sizes, sizes))
     return layer, shape[:1] if vectors and draw(st.booleans()) else shape
 
@@ -154,7 +154,7 @@ def several(draw, layer, channels_alike):
     return layer, [(c if channels_alike else draw(sides), h, w) for _ in range(count)]
 
 
-# For each kind of layer what draws (the layer, the shape of a picture for it, or the list of shapes of several).
+# For each kind of layer what draws (the layer, the shape of an image for it, or the list of shapes of several).
 LAYERS = {
     "AdaptiveAvgPool2d": adaptive(),
     "Add": several(layers.Add(), True),

@@ -1,4 +1,4 @@
-"""Adversarial pictures: torch's own loops, balls and pixel ranges that are never left, the smallest change found."""
+"""Adversarial images: torch's own loops, balls and pixel ranges that are never left, the smallest change found."""
 
 import re
 
@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
-from little_nets import MEAN, STD, in_torch, little_net, photo, picture
+from little_nets import MEAN, STD, in_torch, little_net, photo, image
 from torch import nn
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError
 from npgrad.synthesis.adversarial import fgsm, into_ball, pgd, random_in_ball, smallest_perturbation, steepest
-from npgrad.synthesis.fooling import Fooling, as_saved, picture_limits
+from npgrad.synthesis.fooling import Fooling, as_saved, image_limits
 
 CROSS_ENTROPY = nn.functional.cross_entropy
 
@@ -26,7 +26,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def x():
-    return picture(12)
+    return image(12)
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,12 @@ def goal(net, x):
 
 
 def pixels(x):
-    """Normalised to pixel values on the scale 0..1."""
+    """Normalized to pixel values on the scale 0..1."""
     return x * STD + MEAN
 
 
 def torch_attack(net, x, target, way, epsilon, step_size, steps, norm, start=0.0):
-    """PGD on pixel values, as it is usually written: the normalised picture after every step."""
+    """PGD on pixel values, as it is usually written: the normalized image after every step."""
     std, mean = torch.tensor(STD), torch.tensor(MEAN)
     original = torch.tensor(pixels(x))
     p = (original + torch.tensor(start)).clamp(0, 1).requires_grad_()
@@ -65,8 +65,8 @@ def torch_attack(net, x, target, way, epsilon, step_size, steps, norm, start=0.0
 
 
 NETS = {
-    "little": lambda: (little_net(), in_torch(little_net()), picture(12)),
-    "squeezenet": lambda: (small_net(), torch_twin(small_net()), picture(32)),
+    "little": lambda: (little_net(), in_torch(little_net()), image(12)),
+    "squeezenet": lambda: (small_net(), torch_twin(small_net()), image(32)),
 }
 
 
@@ -103,7 +103,7 @@ def test_twenty_steps_of_pgd_are_torchs(which, norm, epsilon, step_size, targete
 
 def test_with_real_weights_pgd_is_torchs(real_model, shared):
     model, ours = real_model.astype(np.float64), []
-    x = np.clip(photo(real_model, shared), *picture_limits(real_model, np.zeros(1)))
+    x = np.clip(photo(real_model, shared), *image_limits(real_model, np.zeros(1)))
     pgd(
         model,
         x,
@@ -125,10 +125,10 @@ def test_with_real_weights_pgd_is_torchs(real_model, shared):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize("epsilon", [0, 0.01, 0.3])
-def test_no_picture_leaves_the_ball_or_what_a_picture_can_hold(net, x, norm, epsilon, dtype):
+def test_no_image_leaves_the_ball_or_what_a_image_can_hold(net, x, norm, epsilon, dtype):
     net, x, rounding = net.astype(dtype), x.astype(dtype), 1e-6 if dtype == np.float32 else 1e-13
     epsilon = epsilon if norm == "linf" else 10 * epsilon
-    low, high = picture_limits(net, x)
+    low, high = image_limits(net, x)
     assert (x == low).any() and (x == high).any()  # at the very border
     images = []
     for seed in range(3):
@@ -136,9 +136,9 @@ def test_no_picture_leaves_the_ball_or_what_a_picture_can_hold(net, x, norm, eps
         result = pgd(net, x, epsilon=epsilon, norm=norm, steps=6, step_size=epsilon, random_start=True, rng=seed,
                      until_fooled=False, callback=lambda t, image, _: images.append(image))  # fmt: skip
         assert len(images) == 6 and images[-1] is result.image and result.image.dtype == dtype
-        for image in images:
-            assert (image >= low).all() and (image <= high).all()
-            change = pixels(image.astype(np.float64)) - pixels(x.astype(np.float64))
+        for found in images:
+            assert (found >= low).all() and (found <= high).all()
+            change = pixels(found.astype(np.float64)) - pixels(x.astype(np.float64))
             size = np.abs(change).max() if norm == "linf" else np.sqrt(np.sum(change**2))
             assert size <= epsilon + rounding
         assert size >= 0.5 * epsilon
@@ -210,7 +210,7 @@ def test_another_loss(net, x, goal):
     result = fgsm(net, x, goal, targeted=True, loss=minus_score)
     dx = net.forward(x).backward(losses.score(net(x), goal)[1])["input"]
     np.testing.assert_allclose(
-        result.image, np.clip(x + 8 / 255 / STD * np.sign(dx), *picture_limits(net, x)), rtol=1e-14
+        result.image, np.clip(x + 8 / 255 / STD * np.sign(dx), *image_limits(net, x)), rtol=1e-14
     )  # fmt: skip
     climbed = pgd(net, x, goal, 0.3, targeted=True, loss=minus_score, steps=30)
     assert climbed.reached and climbed.losses["loss"][-1] < climbed.losses["loss"][0] == -net(x)[0, goal]
@@ -290,7 +290,7 @@ REFUSED = [
     (fgsm, {"target": 5}, TargetError, "5"),
     (smallest_perturbation, {"target": -1}, TargetError, "-1"),
     (smallest_perturbation, {"steps": None}, InputError, "steps: expected a whole number >= 0, found None"),
-    *((attack, {"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one picture (1, C, H, W)")
+    *((attack, {"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one image (1, C, H, W)")
       for attack in (fgsm, pgd, smallest_perturbation)),
 ]  # fmt: skip
 

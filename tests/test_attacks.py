@@ -84,11 +84,11 @@ def test_a_child_that_dies_is_told(tmp_path):
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
-    """A small network that classifies pictures, and a photo for it."""
+    """A small network that classifies images, and a photo for it."""
     folder = tmp_path_factory.mktemp("network")
     squeezenet1_1(num_classes=5, rng=1).save(folder / "net.h5")
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    npgrad.images.save_png(pixels, folder / "photo.png")
+    npgrad.images.save_image(pixels, folder / "photo.png")
     return folder
 
 
@@ -101,7 +101,7 @@ COMMANDS = {  # kind: (an attack, the command that a user gives)
     "deep_compression": ("cut short", CONVERT),
     "npz": ("code for a shape", CONVERT),
     "safetensors": ("deep nesting", CONVERT),
-    "pictures": ("a PNG of 60000 x 60000", ["-m", "npgrad", "attribute", "--weights", "NETWORK"]),
+    "images": ("a PNG of 60000 x 60000", ["-m", "npgrad", "attribute", "--weights", "NETWORK"]),
 }
 
 
@@ -138,9 +138,9 @@ def run(capsys, *arguments):
         ("dream", ["--layer", "fire2"]), ("style", ["PHOTO"]), ("demo", []), ("evaluate", []),
     ],
 )  # fmt: skip
-def test_every_command_with_a_broken_picture(tmp_path, network, capsys, monkeypatch, command, options):
+def test_every_command_with_a_broken_image(tmp_path, network, capsys, monkeypatch, command, options):
     monkeypatch.chdir(tmp_path)
-    attack = attacks.attacks("pictures")["png cut after 4 of 8 parts"]
+    attack = attacks.attacks("images")["png cut after 4 of 8 parts"]
     path = attacks.write(tmp_path / "broken.png", attack.content)
     options = [option.replace("PHOTO", str(network / "photo.png")) for option in options]
     code, _, err = run(capsys, command, path, *options, "--weights", network / "net.h5")

@@ -40,7 +40,7 @@ class Backbone(Pair):
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """{name: the network twice, and three pictures}"""
+    """{name: the network twice, and three images}"""
     found = {"resnet18": backbones.pair("resnet18", tmp_path_factory.mktemp("resnet"), num_classes=5)}
     found["vgg11"] = backbones.narrow_vgg("vgg11")
     x = np.random.default_rng(1).normal(size=(3, 3, SIDE, SIDE))
@@ -195,7 +195,7 @@ PASSED = {  # by everything: layers that leave no way around them
 
 
 def asked(name, pairs, others):
-    """(model, pictures, targets)"""
+    """(model, images, targets)"""
     model = pairs[name].model if name in pairs else others[name]
     return model, pairs["resnet18"].x[:2], TARGETS[:2]
 
@@ -269,9 +269,9 @@ def test_lrp_is_captums(name, pairs):
 
 def without_shifts(model):
     """The model with every bias and BatchNorm's mean 0: nothing keeps relevance for itself."""
-    learnt = model.network.arrays(buffers=True)
+    learned = model.network.arrays(buffers=True)
     return model.with_parameters(
-        {k: 0 * a for k, a in learnt.items() if k.endswith(("bias", "running_mean"))}
+        {k: 0 * a for k, a in learned.items() if k.endswith(("bias", "running_mean"))}
     )
 
 

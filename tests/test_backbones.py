@@ -38,7 +38,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
     model, net = backbones.pair(
         name, tmp_path, legacy=name in ("alexnet", "vgg11", "resnet18", "mobilenet_v2")
     )
-    x = backbones.pictures(name, batch=1 if name.startswith("vgg") else 2)
+    x = backbones.images(name, batch=1 if name.startswith("vgg") else 2)
     xt = torch.tensor(x, requires_grad=True)
     yt = net(xt)
     dy = np.random.default_rng(1).normal(size=yt.shape)
@@ -57,7 +57,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v2"])
 def test_training_moves_what_torch_moves(name, tmp_path):
-    """Batch normalisation with the batch's own statistics: gradients, and the running statistics after the step."""
+    """Batch normalization with the batch's own statistics: gradients, and the running statistics after the step."""
     model, net = backbones.pair(name, tmp_path)
     for module in net.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -68,7 +68,7 @@ def test_training_moves_what_torch_moves(name, tmp_path):
             for key, part in model.network.parts().items()
         }
     )
-    x = backbones.pictures(name, batch=3)
+    x = backbones.images(name, batch=3)
     xt = torch.tensor(x, requires_grad=True)
     yt = net.train()(xt)
     dy = np.random.default_rng(1).normal(size=yt.shape)
@@ -80,7 +80,7 @@ def test_training_moves_what_torch_moves(name, tmp_path):
     for theirs, own in backbones.own_names(model, expected).items():
         gradient = expected[theirs].grad.numpy()
         if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
-            continue  # a bias before a normalisation: exactly 0, and rounding in both
+            continue  # a bias before a normalization: exactly 0, and rounding in both
         checks.assert_close(found[own], gradient, 1e-7, theirs)
     buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
     own = backbones.own_names(model, buffers)
@@ -98,7 +98,7 @@ def test_parameters_are_as_many_as_published(name):
 def test_a_fresh_network_keeps_the_size_of_what_it_sees(name):
     """He-normal weights: the logits of noise are neither tiny nor huge, and two seeds give two networks."""
     make = getattr(models, name)
-    x = backbones.pictures(name).astype(np.float32)
+    x = backbones.images(name).astype(np.float32)
     logits = make(num_classes=5, rng=0)(x)
     assert logits.shape == (2, 5)
     assert 1e-2 < np.abs(logits).max() < 1e4

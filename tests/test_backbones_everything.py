@@ -1,4 +1,4 @@
-"""Whatever works on SqueezeNet works on the other networks: every attribution, picture and measure."""
+"""Whatever works on SqueezeNet works on the other networks: every attribution, image and measure."""
 
 import inspect
 
@@ -88,17 +88,17 @@ def _alive(model):
     return model.with_parameters(changed)
 
 
-def pictures(name, count=2, dtype=np.float32):
+def images(name, count=2, dtype=np.float32):
     side = SIDE.get(name, 40)
     return np.random.default_rng(0).normal(size=(count, 3, side, side)).astype(dtype)
 
 
 def options_of(method, name, model):
     """What makes a method quick, and what it needs."""
-    mask = attribution.grid(pictures(name).shape[2:], (2, 2))
+    mask = attribution.grid(images(name).shape[2:], (2, 2))
     neuron = {}
-    if method.startswith("neuron"):  # one that counts for both pictures
-        view = attribution.every_layer(model, pictures(name), TARGETS)[MIDDLE[name]]
+    if method.startswith("neuron"):  # one that counts for both images
+        view = attribution.every_layer(model, images(name), TARGETS)[MIDDLE[name]]
         both = np.abs(view.gradient * view.activation).prod(axis=0)
         neuron = {
             "layer": MIDDLE[name],
@@ -124,15 +124,15 @@ def options_of(method, name, model):
     }.get(method, {})
 
 
-def takes_pictures(function):
+def takes_images(function):
     return callable(function) and list(inspect.signature(function).parameters)[:2] == ["model", "x"]
 
 
-EVERY = [name for name in attribution.__all__ if takes_pictures(getattr(attribution, name))]
+EVERY = [name for name in attribution.__all__ if takes_images(getattr(attribution, name))]
 ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
 MAPS = [name for name in METHODS if "cam" in name.split("_") and name != "guided_grad_cam"]
 AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
-# one random stream serves all pictures in turn, so a picture alone is drawn other samples
+# one random stream serves all images in turn, so an image alone is drawn other samples
 DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
 
 
@@ -143,7 +143,7 @@ def test_no_method_is_left_out():
 @pytest.mark.parametrize("method", ARRAYS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_attribution(name, method, models):
-    model, x, options = models[name], pictures(name), options_of(method, name, models[name])
+    model, x, options = models[name], images(name), options_of(method, name, models[name])
     before, function = x.copy(), getattr(attribution, method)
     both = function(model, x, TARGETS, **options)
     expected = x.shape
@@ -163,7 +163,7 @@ def test_every_attribution(name, method, models):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_layer_at_once(name, models):
-    model, x = models[name], pictures(name)
+    model, x = models[name], images(name)
     views = attribution.every_layer(model, x, TARGETS)
     assert list(views) == model.layer_names()
     assert all(
@@ -174,7 +174,7 @@ def test_every_layer_at_once(name, models):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_maps_are_made_at_the_last_layer_with_an_extent(name, models):
-    model, x = models[name], pictures(name)
+    model, x = models[name], images(name)
     assert cam_layer(model, model.forward(x)) == LAST[name]
     explicit = attribution.grad_cam(model, x, TARGETS, layer=LAST[name])
     assert np.array_equal(attribution.grad_cam(model, x, TARGETS), explicit)
@@ -187,7 +187,7 @@ def test_maps_are_made_at_the_last_layer_with_an_extent(name, models):
 def test_what_a_change_cannot_reach_is_not_computed_and_not_missed(name, models):
     """Occlusion's scores, in float64, are those of the whole pass, through strides and shortcuts."""
     model, rng = models[name].astype(np.float64), np.random.default_rng(3)
-    x = pictures(name, 1, np.float64)
+    x = images(name, 1, np.float64)
     score = Rescoring(model, x, 3)
     checks.assert_close(score.clean, model(x)[0, 3], 1e-12)
     for _ in range(8):
@@ -199,15 +199,15 @@ def test_what_a_change_cannot_reach_is_not_computed_and_not_missed(name, models)
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_blocks_are_looked_at_through_windows(name, models):
-    """Up to the mean over the whole picture: what a change can reach in a block is computed again, not the rest."""
-    score = Rescoring(models[name], pictures(name, 1), 0)
+    """Up to the mean over the whole image: what a change can reach in a block is computed again, not the rest."""
+    score = Rescoring(models[name], images(name, 1), 0)
     assert isinstance(score._rest[0], GlobalAvgPool2d)
     assert sum(isinstance(stage[0], Residual) for stage in score._stages) == {"resnet18": 8}.get(name, 10)
 
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_classes_nobody_asks_for_are_left_out(name, models):
-    model, x = models[name].astype(np.float64), pictures(name, 2, np.float64)
+    model, x = models[name].astype(np.float64), images(name, 2, np.float64)
     small, places = narrowed(model, [3, 3])
     checks.assert_close(small(x)[:, places[0]], model(x)[:, 3], 1e-12)
     assert small(x).shape[1] == (5 if name == "graph" else 1)  # of a graph all outputs are computed
@@ -217,7 +217,7 @@ def test_classes_nobody_asks_for_are_left_out(name, models):
     checks.assert_close(gradient_of_scores(model, x, np.array([3, 3])), expected, 1e-11)
 
 
-# Pictures.
+# Images.
 
 
 def _total(result, *parts):
@@ -226,15 +226,15 @@ def _total(result, *parts):
 
 
 def whole(result, x):
-    """The picture of a result is one, and finite."""
+    """The image of a result is one, and finite."""
     assert result.image.shape == x.shape and result.image.dtype == x.dtype
     assert np.isfinite(result.image).all() and not np.array_equal(result.image, x)
     return result
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_every_picture(name, models):
-    model, x = models[name], pictures(name, 1)
+def test_every_image(name, models):
+    model, x = models[name], images(name, 1)
     before, low, high = x.copy(), NARROW[name], LAST[name]
     target = int(model(x)[0].argsort()[-2])
     assert whole(synthesis.make_fooling_image(model, x, target, learning_rate=1), x).reached
@@ -260,7 +260,7 @@ def test_every_picture(name, models):
 
 
 def test_the_homeworks_presets_name_squeezenets_layers_and_gatys_names_vggs(models):
-    x = pictures("resnet18", 1)
+    x = images("resnet18", 1)
     resnet = models["resnet18"]
     with pytest.raises(npgrad.UnknownName, match="no layer 'fire2'"):
         synthesis.style_transfer(resnet, x, x, preset="starry_night", steps=1)
@@ -322,7 +322,7 @@ def _vgg19_below_fc():
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_measure(name, models):
-    model, x = models[name], pictures(name)
+    model, x = models[name], images(name)
     before, shown = x.copy(), attribution.saliency(model, x, TARGETS)
     mask = np.zeros(x.shape[2:], bool)
     mask[5:20, 5:20] = True
@@ -343,10 +343,10 @@ def test_every_measure(name, models):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "graph"])
-def test_the_randomisation_goes_down_through_blocks(name, models):
-    model, x = models[name], pictures(name, 1)
+def test_the_randomization_goes_down_through_blocks(name, models):
+    model, x = models[name], images(name, 1)
     kept = {key: array.copy() for key, array in model.network.arrays(buffers=True).items()}
-    found = evaluation.randomisation(model, x, attribution.saliency)
+    found = evaluation.randomization(model, x, attribution.saliency)
     own = [part for part in model.network.parts() if any(key.startswith(f"{part}.") for key in kept)]
     assert found.layers == ("original", *own[::-1])
     assert found.spearman.shape == found.ssim.shape == (len(own) + 1, 1)
@@ -390,7 +390,7 @@ def test_commands_take_a_graph(tmp_path, capsys, monkeypatch):
     seen = npgrad.images.Preprocessing(resize=45, crop=40)
     npgrad.Model(Graph(nodes), preprocessing=seen).save("net.h5")
     photo = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
-    npgrad.images.save_png(photo, "photo.png")
+    npgrad.images.save_image(photo, "photo.png")
     assert main(["layers", "--weights", "net.h5"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("/a.0/conv1 ")
     for command in (

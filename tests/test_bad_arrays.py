@@ -13,7 +13,7 @@ from every_function import (
     X,
     call,
     numbers,
-    pictures,
+    images,
     refused,
 )
 
@@ -51,7 +51,7 @@ UNUSABLE = {
     "no channels": lambda x: x[:, :0],
     "3 px": lambda x: x[..., :3, :3],
 }
-PICTURES_TOO = {  # predict takes what preprocess takes: a path, bytes
+IMAGES_TOO = {  # predict takes what preprocess takes: a path, bytes
     "Model.predict": ("bytes", "whole numbers", "truth values", "objects", "text", "dates", "records", "None", "a word",
                       "rows of different lengths"),
 }  # fmt: skip
@@ -61,14 +61,14 @@ PICTURES_TOO = {  # predict takes what preprocess takes: a path, bytes
 @pytest.mark.parametrize("what", UNUSABLE)
 def test_an_array_that_cannot_be_used(name, what):
     if name == "style_transfer" and what == "3 px":
-        pytest.skip("it brings its pictures to a size of their own")
+        pytest.skip("it brings its images to a size of their own")
     before = X.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
-        given = UNUSABLE[what](pictures(name))
-    words = ("input", "x:", "conv", "pool", "picture", "image", "content", "expects", "cat.jpg")
+        given = UNUSABLE[what](images(name))
+    words = ("input", "x:", "conv", "pool", "image", "image", "content", "expects", "cat.jpg")
     refused(
-        npgrad.ImageError if what in PICTURES_TOO.get(name, ()) else npgrad.NpgradError,
+        npgrad.ImageError if what in IMAGES_TOO.get(name, ()) else npgrad.NpgradError,
         lambda: call(name, (given,)),
         words,
     )
@@ -92,7 +92,7 @@ AS_GOOD = {
 
 @pytest.mark.parametrize("name", TAKING_X)
 def test_arrays_of_the_same_numbers_give_the_same_numbers(name):
-    clean = pictures(name).copy()
+    clean = images(name).copy()
     expected = numbers(call(name, (clean,)))
     for what, make in AS_GOOD.items():
         given = make(clean)
@@ -102,14 +102,14 @@ def test_arrays_of_the_same_numbers_give_the_same_numbers(name):
         for one, other in zip(found, expected, strict=True):
             assert one.dtype.isnative
             np.testing.assert_array_equal(one, other, err_msg=what)
-    np.testing.assert_array_equal(clean, pictures(name))
+    np.testing.assert_array_equal(clean, images(name))
 
 
 @pytest.mark.parametrize("name", TAKING_X)
 def test_pixels_of_0_to_255_are_warned_of_once(name):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")  # as a user has it: of each line once
-        call(name, (np.abs(pictures(name)) * 80,))
+        call(name, (np.abs(images(name)) * 80,))
     assert sum("as pixels do" in str(one.message) for one in caught) == 1
 
 
@@ -139,5 +139,5 @@ TARGETS = {
 def test_a_target_that_is_no_class(name, what):
     target, error, words = TARGETS[what]
     if name in synthesis.__all__ and isinstance(target, list):
-        error, words = TypeError, ["expected an index"]  # its one picture has one target
+        error, words = TypeError, ["expected an index"]  # its one image has one target
     refused(error, lambda: call(name, target=target), words)

@@ -49,7 +49,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NPGRAD_HOME", str(tmp_path / "home"))
     squeezenet1_1(num_classes=5, rng=1).save("net.h5")
     pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    npgrad.images.save_png(pixels, "photo.png")
+    npgrad.images.save_image(pixels, "photo.png")
     return tmp_path
 
 

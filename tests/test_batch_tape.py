@@ -97,14 +97,14 @@ def test_a_rule_that_looks_at_the_batch_gets_it_whole(model, x, seed):
     assert len(tape.records["conv1"].x) == 5 and len(next(iter(tape)).y) == 5
 
 
-def test_a_rule_by_picture_gets_parts(model, x, seed):
+def test_a_rule_per_sample_gets_parts(model, x, seed):
     seen = []
 
     def own(record, dy):
         seen.append(len(dy))
         return record.layer.backward(dy, record.cache)
 
-    own.by_picture = True
+    own.per_sample = True
     tape = model.forward(x)
     np.testing.assert_array_equal(tape.backward(seed, {Conv2d: own})["input"], tape.backward(seed)["input"])
     assert set(seen) == {1, 2}

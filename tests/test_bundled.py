@@ -23,7 +23,7 @@ def test_it_is_small_and_named(model):
     assert {array.dtype for array in model.parameters().values()} == {np.dtype(np.float32)}
     assert model.classes == scenes.CLASSES
     assert model.architecture["name"] == "squeezenet1_1"
-    assert model.source["licence"] == "that of npgrad"
+    assert model.source["license"] == "that of npgrad"
 
 
 def test_the_name_and_no_name_give_the_same():

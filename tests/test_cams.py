@@ -54,7 +54,7 @@ def torch_layer(pair, layer):
 
 
 def by_hand(name, A, dA):
-    """One picture's map, a pixel and a channel at a time, from A and dA (C, h, w)."""
+    """One image's map, a pixel and a channel at a time, from A and dA (C, h, w)."""
     channels, height, width = A.shape
     cam = np.zeros((height, width))
     for i in range(height):
@@ -152,14 +152,14 @@ def test_score_cam_is_the_papers_algorithm():
     for layer in "fire4", "fire2.squeeze":
         _, A = torch_layer(FIRES, layer)
         expected = []
-        for picture, maps, target in zip(FIRES.tensor(), A, TARGETS, strict=True):
+        for image, maps, target in zip(FIRES.tensor(), A, TARGETS, strict=True):
             gained = []
             for channel in maps:
-                mask = functional.interpolate(channel[None, None], picture.shape[1:], mode="bilinear")
+                mask = functional.interpolate(channel[None, None], image.shape[1:], mode="bilinear")
                 mask = (
                     (mask - mask.min()) / (mask.max() - mask.min()) if mask.max() > mask.min() else 0 * mask
                 )
-                gained.append(FIRES.net(picture * mask)[0, target] - nothing[target])
+                gained.append(FIRES.net(image * mask)[0, target] - nothing[target])
             alpha = torch.softmax(torch.stack(gained), dim=0)
             expected.append(torch.relu((alpha[:, None, None] * maps).sum(dim=0)).detach().numpy())
         found = score_cam(FIRES.model, FIRES.x, TARGETS, layer=layer)

@@ -22,7 +22,7 @@ def linear_model(seed=0, mean=(0.5, 0.5, 0.5)):
     return Model(network, preprocessing=Preprocessing(mean=mean))
 
 
-BASE = {"model": linear_model(), "picture": noise(3), "name": "x", "weights": {"a": 1.0}, "many": [1, 2]}
+BASE = {"model": linear_model(), "image": noise(3), "name": "x", "weights": {"a": 1.0}, "many": [1, 2]}
 OTHERS = {
     "steps": {"steps": STEPS + 1},
     "seed": {"rng": 1},
@@ -32,7 +32,7 @@ OTHERS = {
     "number": {"lr": 0.2},
     "weights": {"settings": {**BASE, "model": linear_model(1)}},
     "preprocessing": {"settings": {**BASE, "model": linear_model(mean=(0.4, 0.5, 0.5))}},
-    "picture": {"settings": {**BASE, "picture": noise(4)}},
+    "image": {"settings": {**BASE, "image": noise(4)}},
     "text": {"settings": {**BASE, "name": "y"}},
     "dict": {"settings": {**BASE, "weights": {"a": 2.0}}},
     "list": {"settings": {**BASE, "many": [1, 2, 3]}},

@@ -1,4 +1,4 @@
-"""Class visualisation: the homework's loop is torch's own, the waves' gradients are right, it is seen."""
+"""Class visualization: the homework's loop is torch's own, the waves' gradients are right, it is seen."""
 
 import warnings
 
@@ -11,12 +11,12 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 
 from npgrad import InputError, Model, layers
 from npgrad.errors import TargetError, UnknownName
-from npgrad.images import save_png
+from npgrad.images import save_image
 from npgrad.synthesis.class_visualization import Aim, create_class_visualization
 
 SIDE = 33
 METHODS = ("pixels", "fourier")
-STEPS = {"pixels": 30, "fourier": 35}  # enough for small pictures of the real network
+STEPS = {"pixels": 30, "fourier": 35}  # enough for small images of the real network
 AIMS = {
     "class": {"target": 4},
     "channel": {"layer": "fire4", "channel": 7},
@@ -46,7 +46,7 @@ def visualize(net, aim=None, **options):
 
 
 def torch_loop(net, aim, steps, l2_reg=None, learning_rate=25, blur_every=10, max_jitter=16, seed=3):
-    """The homework's loop in torch, by autograd: (picture after every step, score at every step)."""
+    """The homework's loop in torch, by autograd: (image after every step, score at every step)."""
     twin, names, rng = torch_twin(net), torch_names(net), np.random.default_rng(seed)
     l2_reg = l2_reg or (1e-3 if "target" in aim else 0)
     image, images, scores = torch.tensor(rng.standard_normal((1, 3, SIDE, SIDE))), [], []
@@ -147,7 +147,7 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, ste
 
 
 def gated(bias):
-    """Two classes behind a ReLU and another layer; only pictures bright enough have a gradient at all."""
+    """Two classes behind a ReLU and another layer; only images bright enough have a gradient at all."""
     weight = np.full((2, 3, 5, 5), 0.05)
     conv = layers.Conv2d(weight, np.array([bias, bias]))
     parts = {"conv": conv, "relu": layers.ReLU(), "mean": layers.GlobalAvgPool2d(),
@@ -162,7 +162,7 @@ def test_noise_without_a_gradient_is_drawn_again():
     rng = np.random.default_rng(1)
     sums = [0.05 * rng.standard_normal((1, 3, 5, 5)).sum() - 0.5 for _ in range(7)]
     assert max(sums[:6]) < 0 < sums[6] and result.losses["score"][0] == pytest.approx(sums[6] + 1)
-    with pytest.raises(InputError, match="20 pictures of noise, and the gradient is 0 on each"):
+    with pytest.raises(InputError, match="20 images of noise, and the gradient is 0 on each"):
         create_class_visualization(gated(-1e6), 0, size=5)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a ReLU at the end is opened, so the first noise will do
@@ -223,7 +223,7 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
         ),
         ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
         ({"target": 1, "size": 0}, InputError, "size: expected a whole number >= 1, found 0"),
-        ({"target": 1, "size": 5}, InputError, "this network takes pictures from 17x17 px"),
+        ({"target": 1, "size": 5}, InputError, "this network takes images from 17x17 px"),
         ({"target": 1, "l2_reg": -1}, InputError, "l2_reg: expected a number >= 0, found -1"),
         (
             {"target": 1, "learning_rate": np.nan},
@@ -251,12 +251,12 @@ def test_no_steps_give_the_noise_back(net):
 
 @pytest.mark.parametrize("target", [76, 130, 366, 604])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_saved_picture_is_seen_as_its_class(real_model, tmp_path, method, target):
+def test_a_saved_image_is_seen_as_its_class(real_model, tmp_path, method, target):
     """Small and with few steps, to be quick; at full size and length the probability is higher still."""
     result = create_class_visualization(
         real_model, target, method=method, size=128, num_iterations=STEPS[method]
     )
-    save_png(real_model.deprocess(result.image)[0], tmp_path / "seen.png")
+    save_image(real_model.deprocess(result.image)[0], tmp_path / "seen.png")
     [[(best, _, probability)]] = real_model.predict(
         real_model.preprocess(tmp_path / "seen.png", resize=False), top=1
     )

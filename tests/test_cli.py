@@ -66,7 +66,7 @@ def test_classify_json(run, weights, photo):
     assert [tuple(c.values()) for c in results[0]["classes"]] == npgrad.load(weights).predict(photo, top=2)[0]
 
 
-def test_a_broken_picture_does_not_lose_the_others(run, weights, photo, tmp_path):
+def test_a_broken_image_does_not_lose_the_others(run, weights, photo, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     code, out, err = run("classify", "broken.jpg", photo, "missing.jpg", "--weights", weights, "--json")
     assert code == 2
@@ -84,10 +84,10 @@ def test_attribute(run, weights, photo, tmp_path):
     model = npgrad.load(weights)
     x = model.preprocess(photo)
     np.testing.assert_array_equal(np.load("map.npy"), npgrad.attribution.saliency(model, x, 2)[0])
-    picture = Image.open("map.png")
-    assert picture.mode == "RGB"
-    assert min(picture.size) >= 224
-    assert np.asarray(picture).std() > 5
+    image = Image.open("map.png")
+    assert image.mode == "RGB"
+    assert min(image.size) >= 224
+    assert np.asarray(image).std() > 5
 
 
 def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
@@ -111,7 +111,7 @@ def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
         (["attribute", "PHOTO", "-o", "map.xyz"], "map.xyz"),
         (["attribute", "missing.png"], "missing.png: no such file"),
         (["layers", "--arch", "squeezenet1_1"], "--weights and --arch: give one of them"),
-        (["layers", "--size", "9"], "this network takes pictures from 17x17 px"),
+        (["layers", "--size", "9"], "this network takes images from 17x17 px"),
     ],
 )
 def test_a_mistake_gets_one_line_and_2(run, weights, photo, arguments, message):
@@ -180,7 +180,7 @@ def test_layers_json_has_the_published_numbers(run):
         assert conv10["activation_bytes"] == 4 * 1000 * 13 * 13
 
 
-@pytest.mark.parametrize("method", ["complex", "centred"])
+@pytest.mark.parametrize("method", ["complex", "centered"])
 def test_gradcheck(run, weights, method):
     code, out, err = run("gradcheck", "--weights", weights, "--size", 33, "--method", method, "--entries", 2)
     assert (code, err) == (0, "")

@@ -53,7 +53,7 @@ def test_a_folder(run, weights, folder):  # noqa: F811
 
 def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
     (folder / "000.jpg").write_bytes(b"\xff\xd8\xff")
-    (folder / "two\nlines.jpg").write_text("no picture")
+    (folder / "two\nlines.jpg").write_text("no image")
     code, out, err = run("attribute", folder, "--weights", weights, "-o", "out")
     assert code == 2
     assert "saliency of 3 photos" in out and "2 broken" in out
@@ -125,7 +125,7 @@ def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
         (["photos", "-o", "sheet.png"], "sheet.png: expected a folder's name"),
         (["photos", "-o", "photos"], "photos: expected a new or empty folder for the results"),
         (["photos", "-o", "photos/000.jpg/x"], "photos/000.jpg/x: cannot be written"),
-        (["empty"], "empty: no pictures in it (JPEG, PNG"),
+        (["empty"], "empty: no images in it (JPEG, PNG"),
         (["photos/000.jpg", "--workers", "2"], "--workers: this is for a folder of photos; photos/000.jpg is none"),
         (["photos/000.jpg", "--save-arrays"], "--save-arrays: this is for a folder of photos"),
     ],
@@ -204,7 +204,7 @@ def after_lines(process, folder, count):
 
 
 def is_whole_and_like(folder, expected):
-    """Whether the manifest has each photo, once or (killed between picture and line) more, and the files are those."""
+    """Whether the manifest has each photo, once or (killed between image and line) more, and the files are those."""
     assert {line["image"] for line in lines(folder.parent / "out")} == {
         path.name for path in folder.iterdir()
     }
@@ -224,8 +224,8 @@ def test_killed_at_any_moment_it_goes_on(weights, tmp_path):
         kills += process.returncode == -signal.SIGKILL
         done = lines_of_whole(tmp_path / "out")
         for line in done:  # what is in the manifest is whole, at every moment
-            picture = (tmp_path / "out" / line["output"]).read_bytes()
-            assert picture == (tmp_path / "expected" / line["output"]).read_bytes()
+            image = (tmp_path / "out" / line["output"]).read_bytes()
+            assert image == (tmp_path / "expected" / line["output"]).read_bytes()
     assert kills >= 3
     process = begin(folder, weights, "--json")
     result = json.loads(process.communicate()[0])
@@ -292,14 +292,14 @@ def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     assert "a worker process was ended from outside" in line and "the same command goes on" in line
 
 
-@pytest.mark.parametrize("part", ["pictures", "manifest"])
+@pytest.mark.parametrize("part", ["images", "manifest"])
 def test_a_full_disk(weights, tmp_path, part):
     pytest.importorskip("resource")
     folder = photos(tmp_path / "photos", 60)
     attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
     expected = files(tmp_path / "expected")
-    limit = min(map(len, expected.values())) - 1 if part == "pictures" else max(map(len, expected.values()))
-    assert part == "pictures" or limit < (tmp_path / "expected" / "manifest.jsonl").stat().st_size
+    limit = min(map(len, expected.values())) - 1 if part == "images" else max(map(len, expected.values()))
+    assert part == "images" or limit < (tmp_path / "expected" / "manifest.jsonl").stat().st_size
     code = """if True:
         import resource, sys
         from npgrad.cli import main

@@ -12,17 +12,17 @@ import npgrad
 from npgrad.attribution import lrp_rules
 from npgrad.cli import _methods as methods
 
-NO_PICTURE = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
+NO_IMAGE = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
 
 
 def size_of(path):
-    with Image.open(path) as picture:
-        return picture.size
+    with Image.open(path) as image:
+        return image.size
 
 
 def test_every_method_is_offered():
     offered = set(methods.METHODS)
-    public = {name for name in npgrad.attribution.__all__ if not name.startswith("neuron_")} - NO_PICTURE
+    public = {name for name in npgrad.attribution.__all__ if not name.startswith("neuron_")} - NO_IMAGE
     assert offered == public
     assert inspect.isclass(lrp_rules.Epsilon)
 
@@ -95,20 +95,20 @@ def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):  # 
         np.testing.assert_array_equal(np.load("a.npy"), expected)
 
 
-def test_no_picture(run):  # noqa: F811
+def test_no_image(run):  # noqa: F811
     code, out, err = run("attribute")
     assert (code, out) == (2, "")
-    assert "expected a picture, found none" in err
+    assert "expected an image, found none" in err
 
 
 def test_ways_of_showing(run, weights, photo):  # noqa: F811
-    pictures = []
+    images = []
     for i, flags in enumerate([[], ["--alone"], ["--sign", "signed"], ["--outliers", "30"]]):
         code, _, _ = run("attribute", photo, "--weights", weights, *flags, "-o", f"{i}.png")
         assert code == 0
-        with Image.open(f"{i}.png") as picture:
-            pictures.append(np.asarray(picture).tobytes())
-    assert len(set(pictures)) == 4
+        with Image.open(f"{i}.png") as image:
+            images.append(np.asarray(image).tobytes())
+    assert len(set(images)) == 4
 
 
 def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):  # noqa: F811

@@ -1,4 +1,4 @@
-"""`npgrad demo` and `npgrad score`: the folder of pictures, and the table."""
+"""`npgrad demo` and `npgrad score`: the folder of images, and the table."""
 
 import html
 import json
@@ -13,20 +13,20 @@ from PIL import Image
 from test_cli import run as run  # the fixture
 
 import npgrad
-from npgrad.cli import _demo_images as demo_pictures
+from npgrad.cli import _demo_images as demo_images
 from npgrad.cli import _demo_page as demo_page
 from npgrad.cli import _methods as methods
 from npgrad.cli import _parser
 from npgrad.models import squeezenet1_1
 
-PICTURES = ["methods.png", "fooling.png", "classes.png", "style.png", "inversion.png"]
+IMAGES = ["methods.png", "fooling.png", "classes.png", "style.png", "inversion.png"]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """So few steps that the pictures show nothing; how they look is for a person to judge."""
-    monkeypatch.setattr(demo_pictures, "STEPS", {**dict.fromkeys(demo_pictures.STEPS, 2), "fooling": 20})
-    monkeypatch.setattr(demo_pictures, "SHOWN", ("saliency", "grad_cam", "lrp"))
+    """So few steps that the images show nothing; how they look is for a person to judge."""
+    monkeypatch.setattr(demo_images, "STEPS", {**dict.fromkeys(demo_images.STEPS, 2), "fooling": 20})
+    monkeypatch.setattr(demo_images, "SHOWN", ("saliency", "grad_cam", "lrp"))
 
 
 class Links(HTMLParser):
@@ -61,8 +61,8 @@ def test_the_demo(run, quick, tmp_path):
     assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
     assert [line[:3] for line in err.splitlines()] == [f"{i}/6" for i in range(1, 7)]
     text, links = checked_page(tmp_path / "npgrad-demo")
-    assert links == {"scenes.png", *PICTURES}
-    # the fooled picture fools as a file, too, and the page's commands find theirs
+    assert links == {"scenes.png", *IMAGES}
+    # the fooled image fools as a file, too, and the page's commands find theirs
     model = npgrad.load()
     before, after = (
         model.predict(tmp_path / "npgrad-demo" / name, top=1)[0][0][0] for name in ("scene.png", "fooled.png")
@@ -85,10 +85,10 @@ def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
                 assert (tmp_path / getattr(args, name)).is_file()
 
 
-def test_the_same_seed_gives_the_same_pictures_and_another_others(run, quick, tmp_path):
+def test_the_same_seed_gives_the_same_images_and_another_others(run, quick, tmp_path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 2)):
         assert run("demo", "-o", folder, "--seed", seed)[0] == 0
-    first, again, other = ([(tmp_path / f / name).read_bytes() for name in PICTURES] for f in "abc")
+    first, again, other = ([(tmp_path / f / name).read_bytes() for name in IMAGES] for f in "abc")
     assert first == again
     assert all(a != b for a, b in zip(first, other, strict=True))
 
@@ -102,9 +102,9 @@ def test_the_demo_of_a_photo(run, quick, tmp_path):
     code, out, _ = run("demo", "my photo.png", "--weights", "net.h5", "-o", "out", "--json")
     made = json.loads(out)
     assert code == 0 and not made["interrupted"]
-    assert [section["file"] for section in made["sections"]] == ["photo.png", *PICTURES]
+    assert [section["file"] for section in made["sections"]] == ["photo.png", *IMAGES]
     text, links = checked_page(tmp_path / "out")
-    assert links == {"photo.png", *PICTURES}
+    assert links == {"photo.png", *IMAGES}
     assert "<b>" not in text and "&lt;b&gt;" in text
     assert "'my photo.png'" in text.replace("&#x27;", "'") and "--weights net.h5" in text
 
@@ -114,7 +114,7 @@ def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_p
         """?"""
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo_pictures, "MAKERS", (demo_pictures.named, demo_pictures.explained, interrupt))
+    monkeypatch.setattr(demo_images, "MAKERS", (demo_images.named, demo_images.explained, interrupt))
     code, out, _ = run("demo")
     assert code == 130 and "interrupted, with so much done" in out
     assert checked_page(tmp_path / "npgrad-demo")[1] == {"scenes.png", "methods.png"}
@@ -150,10 +150,10 @@ def test_score(run):
     code, found = scored(run, "--methods", "grad_cam,saliency,score_cam")
     assert code == 0 and found["scenes"] == 4 and not found["interrupted"]
     rows = {row["method"]: row for row in found["rows"]}
-    assert set(rows) == {"grad_cam", "saliency", "score_cam", "random map", "centred blob", "edge detector"}
+    assert set(rows) == {"grad_cam", "saliency", "score_cam", "random map", "centered blob", "edge detector"}
     assert rows["score_cam"]["n"] == 1 and rows["saliency"]["n"] == 4
     assert rows["grad_cam"]["pointing_95"][0] < rows["grad_cam"]["pointing"] <= 1
-    assert rows["grad_cam"]["deletion_95"] is None  # of one picture there is no interval
+    assert rows["grad_cam"]["deletion_95"] is None  # of one image there is no interval
     order = [(row["pointing"], row["energy"]) for row in found["rows"]]
     assert order == sorted(order, reverse=True)
     assert {key for key in rows["saliency"] if not key.endswith("_95")} == {

@@ -51,14 +51,14 @@ def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):  # noqa: F811
     assert lines[4].endswith("photo.png -> out.png")
     sheet = pixels("sheet.png")
     assert sheet.shape[1] > 3 * 64
-    grey = (sheet == 128).all(axis=-1).sum()
-    assert 100 < grey < 64 * 64  # the change is around grey
+    gray = (sheet == 128).all(axis=-1).sum()
+    assert 100 < gray < 64 * 64  # the change is around gray
 
 
 def test_a_class_that_is_not_reached(make):  # noqa: F811
     code, out, err = make("fool PHOTO --target 0 --steps 4 -o out.png")
     assert code == 1
-    assert err == ["npgrad: cat was not reached: 4 steps were not enough; out.png holds the picture"]
+    assert err == ["npgrad: cat was not reached: 4 steps were not enough; out.png holds the image"]
     assert pixels("out.png").shape == (40, 60, 3)
     code, out, err = make("fool PHOTO --target 2 --learning-rate 0.1 -o out.gif")
     assert code == 1

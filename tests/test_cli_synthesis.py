@@ -1,4 +1,4 @@
-"""The commands that make pictures: what they write, say and return; interrupted, resumed, animated, refused."""
+"""The commands that make images: what they write, say and return; interrupted, resumed, animated, refused."""
 
 import functools
 import json
@@ -63,8 +63,8 @@ def interrupt(monkeypatch):
 
 
 def pixels(path):
-    with Image.open(path) as picture:
-        return np.array(picture.convert("RGB"))
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
 
 
 def frames(path):
@@ -86,7 +86,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_snapshots_animation_and_picture(make, name):
+def test_snapshots_animation_and_image(make, name):
     line, steps = RUNS[name]
     code, out, err = make(f"{line} --every 5 -o out.png --animate run.gif")
     assert code == (1 if name == "fool" else 0)
@@ -111,7 +111,7 @@ def test_interrupted_and_gone_on_with(make, interrupt, name):
     interrupt(8)
     code, out, err = make(f"{line} -o out.png --checkpoint run.ckpt --animate run.webp")
     assert code == 130
-    message = "npgrad: interrupted at step 8; out.png holds the latest picture; the same command goes on from run.ckpt"
+    message = "npgrad: interrupted at step 8; out.png holds the latest image; the same command goes on from run.ckpt"
     assert err == [message]
     assert "8 steps" in out
     assert len(frames("run.webp")) == 8
@@ -149,7 +149,7 @@ def test_the_seed_decides(make, name):
 def test_an_interrupted_run_without_a_checkpoint(make, interrupt):
     interrupt(3)
     code, out, err = make(f"{RUNS['fool'][0]} -o out.jpg --json")
-    assert (code, err) == (130, ["npgrad: interrupted at step 3; out.jpg holds the latest picture"])
+    assert (code, err) == (130, ["npgrad: interrupted at step 3; out.jpg holds the latest image"])
     result = json.loads(out)
     assert (result["steps"], result["interrupted"], result["fooled"]) == (3, True, False)
     assert os.listdir() == ["out.jpg"]
@@ -191,8 +191,8 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
         ("fool PHOTO --target 1 --compare PHOTO", "photo.png: this is one of the inputs"),
         ("fool PHOTO --target 1 -o a.png --compare ./a.png", "a.png: two results would have this name"),
         ("fool PHOTO --target 1 -o no/a.png", "no/a.png: cannot be written: there is no folder"),
-        ("fool PHOTO --target 1 -o a.xyz", "a.xyz: expected a picture's suffix (.png"),
-        ("fool PHOTO --target 1 -o .", ".: expected a picture's suffix"),
+        ("fool PHOTO --target 1 -o a.xyz", "a.xyz: expected an image's suffix (.png"),
+        ("fool PHOTO --target 1 -o .", ".: expected an image's suffix"),
         ("fool PHOTO --target 1 --animate a.mp4", "a.mp4: expected an animation's suffix (.gif, .webp)"),
         ("fool PHOTO --target 1 --animate no/a.gif", "no/a.gif: cannot be written"),
         ("fool PHOTO --target 1 --checkpoint no/a.ckpt", "no/a.ckpt: cannot be written"),
@@ -207,7 +207,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
         ("visualize --layer fier3 --channel 1", "no layer 'fier3'; nearest: fire3"),
         ("visualize --layer fire3 --channel 4000", "channel: expected 0 to 127 at fire3, found 4000"),
         ("visualize dog --method furier", "no method 'furier'; nearest: fourier"),
-        ("visualize dog --size 3", "this network takes pictures from 17x17 px"),
+        ("visualize dog --size 3", "this network takes images from 17x17 px"),
         ("style PHOTO PAINTING --preset stary_night", "no preset 'stary_night'; nearest: starry_night"),
         ("style PHOTO PAINTING --optimizer adm", "no optimizer 'adm'; nearest: adam"),
         ("style PHOTO PAINTING --content-layer fier3", "no layer 'fier3'; nearest: fire3"),
@@ -283,7 +283,7 @@ def test_style_is_smoother_than_the_preset_unless_told(make, folder):
 
 
 def test_style_options_reach_the_run(make, folder):
-    """Each option changes the picture, and a mask keeps a style away from where it is dark."""
+    """Each option changes the image, and a mask keeps a style away from where it is dark."""
     mask = np.zeros((60, 90), np.uint8)
     mask[:, :45] = 255
     Image.fromarray(mask).save("mask.png")
@@ -301,8 +301,8 @@ def test_style_options_reach_the_run(make, folder):
         made.add(pixels(f"{i}.png").tobytes())
         assert pixels(f"{i}.png").shape == (32, 48, 3)
     assert len(made) == len(options)
-    pictures = []
+    images = []
     for i, blend in enumerate(("1,0", "1,1", "3,1", "6,2")):
         assert make(f"style PHOTO PAINTING PHOTO --blend {blend} --size 32 --steps 6 -o {i}.png")[0] == 0
-        pictures.append(pixels(f"{i}.png").tobytes())
-    assert len(set(pictures)) >= 3
+        images.append(pixels(f"{i}.png").tobytes())
+    assert len(set(images)) >= 3

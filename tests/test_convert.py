@@ -47,10 +47,10 @@ def test_every_format_gives_the_same_model(model, suffix, tmp_path):
     ]
     path = tmp_path / f"weights{suffix}"
     save(torch_state(model), path)
-    back = convert(path, source={"licence": "none"})
+    back = convert(path, source={"license": "none"})
     assert back.architecture == model.architecture
     assert back.preprocessing == npgrad.Preprocessing(resize=256, crop=224)
-    assert back.source["licence"] == "none"
+    assert back.source["license"] == "none"
     assert len(back.source["sha256"]) == 64
     assert back.classes is None
     for name, array in model.parameters().items():

@@ -31,16 +31,16 @@ def y():
 
 @pytest.mark.parametrize("size", [(300, 200), (200, 301), (64, 64)])
 def test_preprocess(size, rng):
-    picture = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
-    x = course.preprocess(picture, size=100)
+    image = Image.fromarray(rng.integers(0, 256, (*size[::-1], 3), dtype=np.uint8))
+    x = course.preprocess(image, size=100)
     shorter = min(size)
     wanted = tuple(int(100 * side / shorter) for side in size)
     assert x.shape == (1, 3, wanted[1], wanted[0])
     assert x.dtype == np.float32
-    pixels = np.asarray(picture.resize(wanted, Image.Resampling.BILINEAR)) / 255
+    pixels = np.asarray(image.resize(wanted, Image.Resampling.BILINEAR)) / 255
     expected = (pixels - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(x[0].transpose(1, 2, 0), expected, atol=1e-6)
-    assert min(course.preprocess(picture).shape[2:]) == 224
+    assert min(course.preprocess(image).shape[2:]) == 224
 
 
 def test_deprocess_undoes_it(rng):
@@ -51,7 +51,7 @@ def test_deprocess_undoes_it(rng):
     assert (stretched.min(), stretched.max()) == (0, 255)
     flat = np.asarray(course.deprocess(np.zeros((1, 3, 4, 4))))
     assert flat.shape == (4, 4, 3)
-    with pytest.raises(npgrad.InputError, match=r"expected one picture \(1, 3, H, W\)"):
+    with pytest.raises(npgrad.InputError, match=r"expected one image \(1, 3, H, W\)"):
         course.deprocess(np.zeros((2, 3, 4, 4)))
 
 
@@ -76,7 +76,7 @@ def test_saliency_maps(model, X, y):
     )
 
 
-def test_guided_backprop_of_every_picture(model, X, y):
+def test_guided_backprop_of_every_image(model, X, y):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Captum speaks of its hooks
         given = torch.tensor(X, requires_grad=True)

@@ -142,7 +142,7 @@ def test_a_mistake_in_asking_is_one_line(arguments, named, message):
 
 
 def test_every_mistake_in_a_loss_is_told_from_every_other():
-    """Each twin with one fault is recognised by just this fault's words."""
+    """Each twin with one fault is recognized by just this fault's words."""
     for name in ("content_loss", "gram_matrix", "style_loss", "tv_loss"):
         twin, judge = getattr(grading_losses, name), getattr(grading_losses, f"judge_{name}")
         faults = getattr(grading_losses, name.split("_")[0].upper())

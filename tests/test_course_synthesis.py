@@ -75,7 +75,7 @@ def test_fooling_image(model, X, name):
 
 
 def test_fooling_stops_by_the_array_alone(model, X, monkeypatch):
-    """In the course nobody asks whether the picture still fools after being saved."""
+    """In the course nobody asks whether the image still fools after being saved."""
     monkeypatch.setattr("npgrad.synthesis.fooling.as_saved", lambda *_: pytest.fail("asked"))
     top = int(model(X).argmax())
     np.testing.assert_array_equal(course.make_fooling_image(X, top, model), X)
@@ -125,7 +125,7 @@ def test_class_visualization_is_the_courses_loop(model):
         show_every=5,
         rng=2,
         size=48,
-        show=lambda picture, step: shown.append((step, picture)),
+        show=lambda image, step: shown.append((step, image)),
     )
     expected = course.deprocess(img)
     np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))

@@ -10,7 +10,7 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 from npgrad import InputError
 from npgrad.errors import TooSmall, UnknownName
 from npgrad.synthesis.deep_dream import deep_dream
-from npgrad.synthesis.fooling import picture_limits
+from npgrad.synthesis.fooling import image_limits
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,7 +45,7 @@ def pillow(x, size):
 
 
 def torch_loop(net, x, layer, channel, sizes, steps, learning_rate, max_jitter, seed):
-    """By autograd: (picture after every step, half the squared activations at every step)."""
+    """By autograd: (image after every step, half the squared activations at every step)."""
     twin, name, rng = torch_twin(net), torch_names(net)[layer], np.random.default_rng(seed)
     images, activity, detail, before = [], [], None, None
     for size in sizes:
@@ -60,7 +60,7 @@ def torch_loop(net, x, layer, channel, sizes, steps, learning_rate, max_jitter, 
             value.backward()
             activity.append(value.item())
             image = image + learning_rate * leaf.grad.numpy() / leaf.grad.abs().mean().item()
-            image = np.clip(image, *picture_limits(net, x))
+            image = np.clip(image, *image_limits(net, x))
             images.append(image)
         detail = image - base
     return images, activity
@@ -86,13 +86,13 @@ def test_every_step_is_torchs(net, x, layer, channel, scale, sizes):
     np.testing.assert_array_equal(x, before)
 
 
-def test_values_stay_within_what_a_picture_can_hold(net, x):
-    low, high = picture_limits(net, x)
+def test_values_stay_within_what_a_image_can_hold(net, x):
+    low, high = image_limits(net, x)
     image = dream(net, x, learning_rate=1.0).image
     assert np.all(image >= low) and np.all(image <= high) and np.any(image == low) and np.any(image == high)
 
 
-def test_the_last_octave_is_the_whole_picture_and_one_is_enough(net, x):
+def test_the_last_octave_is_the_whole_image_and_one_is_enough(net, x):
     shapes = []
     dream(
         net,
@@ -131,7 +131,7 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, x, tmp_path, step):
             dream(**{"net": net, "x": x, "rng": 1, "checkpoint": path, **changed})
 
 
-def test_a_layer_that_sees_nothing_leaves_the_picture_as_it_is(net):
+def test_a_layer_that_sees_nothing_leaves_the_image_as_it_is(net):
     blind = net.with_parameters({
         name: np.full_like(array, -1) for name, array in net.parameters().items() if name.startswith("fire3.expand")
     })  # fmt: skip
@@ -152,7 +152,7 @@ def test_a_layer_that_sees_nothing_leaves_the_picture_as_it_is(net):
         (
             {"octaves": 6, "layer": "fire9"},
             TooSmall,
-            "octaves: the smallest is 7x9 px: .*takes pictures from 17x17 px",
+            "octaves: the smallest is 7x9 px: .*takes images from 17x17 px",
         ),
         ({"octave_scale": 0.5}, InputError, "octave_scale: expected a number >= 1, found 0.5"),
         ({"octave_scale": np.inf}, InputError, "octave_scale: expected a number >= 0, found inf"),
@@ -160,7 +160,7 @@ def test_a_layer_that_sees_nothing_leaves_the_picture_as_it_is(net):
         ({"learning_rate": "big"}, InputError, "learning_rate: expected a number >= 0, found 'big'"),
         ({"max_jitter": 0.5}, InputError, "max_jitter: expected a whole number >= 0, found 0.5"),
         ({"rng": "dice"}, InputError, "rng: expected a Generator"),
-        ({"x": np.zeros((2, 3, 40, 40))}, InputError, r"expected one picture \(1, C, H, W\)"),
+        ({"x": np.zeros((2, 3, 40, 40))}, InputError, r"expected one image \(1, C, H, W\)"),
         ({"x": np.full((1, 3, 40, 40), np.nan)}, InputError, "finite"),
     ],
 )

@@ -87,8 +87,8 @@ def test_shap_equals_captum(pair):
 @pytest.mark.parametrize("kind", ["zero", "corner"])
 def test_attributions_sum_to_the_difference_of_the_scores(pair, kind):
     baseline = np.broadcast_to(baselines(pair.x)[kind], pair.x.shape)
-    picture = np.arange(3)
-    score = (pair.model(pair.x) - pair.model(baseline))[picture, TARGETS]
+    image = np.arange(3)
+    score = (pair.model(pair.x) - pair.model(baseline))[image, TARGETS]
     assert np.abs(score).min() > 1e-5
     found, delta = deep_lift(pair.model, pair.x, TARGETS, baseline=baseline, return_delta=True)
     np.testing.assert_allclose(found.sum(axis=(1, 2, 3)), score, rtol=1e-9)
@@ -131,7 +131,7 @@ def test_shap_is_the_mean_over_baselines_whatever_the_batch(rng):
     assert_close(deep_lift_shap(pair.model, pair.x, TARGETS), deep_lift(pair.model, pair.x, TARGETS), 1e-14)
 
 
-def test_each_picture_is_explained_alone():
+def test_each_image_is_explained_alone():
     for pair in (ALL[2], ALL[4]):
         together = deep_lift(pair.model, pair.x, TARGETS)
         for i, target in enumerate(TARGETS):

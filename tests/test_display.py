@@ -8,15 +8,15 @@ from PIL import Image
 
 from npgrad.errors import ImageError, InputError
 from npgrad.images import heat_maps as display
-from npgrad.images.heat_maps import COLOUR_MAPS, colour, heat_map, normalize, to_map
+from npgrad.images.heat_maps import COLOR_MAPS, color, heat_map, normalize, to_map
 from npgrad.images.sheets import contact_sheet
 
 SIGNS = ("absolute", "positive", "signed")
 
 
-def luminance(colours):
-    """Relative luminance (Rec. 709) of sRGB colours, which is what the eye orders greys by."""
-    linear = (np.asarray(colours) / 255) ** 2.2
+def luminance(colors):
+    """Relative luminance (Rec. 709) of sRGB colors, which is what the eye orders grays by."""
+    linear = (np.asarray(colors) / 255) ** 2.2
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
@@ -68,7 +68,7 @@ def test_a_constant_map_is_plain_with_one_warning(sign, value):
         if image is None:
             assert len(np.unique(plain.reshape(-1, 3), axis=0)) == 1
         else:
-            assert (np.ptp(plain.astype(int), axis=2) == 0).all(), "the photo in grey, no colour on it"
+            assert (np.ptp(plain.astype(int), axis=2) == 0).all(), "the photo in gray, no color on it"
 
 
 def test_a_map_of_one_sign_only_has_nothing_positive():
@@ -88,7 +88,7 @@ def test_to_map_adds_channels():
 @pytest.mark.parametrize(
     ("attribution", "named"),
     [
-        (np.zeros((1, 3, 4, 4)), r"shape \(1, 3, 4, 4\); for one picture .* attribution\[0\]"),
+        (np.zeros((1, 3, 4, 4)), r"shape \(1, 3, 4, 4\); for one image .* attribution\[0\]"),
         (np.zeros(4), "shape"), (np.zeros((0, 4)), "shape"), (np.zeros((2, 2), complex), "complex128"),
         (np.zeros((2, 2), object), "object"), (np.zeros((2, 2), bool), "bool"),
         (np.array([[np.nan, 1]]), "1 of 2 are NaN or infinite"), (np.full((3, 1, 2), np.inf), "2 of 2"),
@@ -114,29 +114,29 @@ def test_arguments_are_checked():
         heat_map(np.eye(4), np.zeros((4, 4, 3)))
 
 
-def test_sequential_colours_grow_brighter():
-    assert COLOUR_MAPS["glow"] and COLOUR_MAPS["blue_red"]
+def test_sequential_colors_grow_brighter():
+    assert COLOR_MAPS["glow"] and COLOR_MAPS["blue_red"]
     for sign in ("absolute", "positive"):
-        colours = colour(np.linspace(0, 1, 200)[None], sign)
-        assert colours.shape == (1, 200, 3) and colours.dtype == np.uint8
-        light = luminance(colours)[0]
+        colors = color(np.linspace(0, 1, 200)[None], sign)
+        assert colors.shape == (1, 200, 3) and colors.dtype == np.uint8
+        light = luminance(colors)[0]
         assert (np.diff(light) > -1e-3).all() and light[0] < 0.01 and light[-1] > 0.8
-    assert colour(np.array([[0.0, 1.0]]))[0].tolist() == [list(COLOUR_MAPS["glow"][i]) for i in (0, -1)]
+    assert color(np.array([[0.0, 1.0]]))[0].tolist() == [list(COLOR_MAPS["glow"][i]) for i in (0, -1)]
 
 
-def test_diverging_colours_are_blue_grey_and_red():
-    negative, zero, positive = colour(np.array([[-1.0, 0.0, 1.0]]), "signed")[0].astype(int)
+def test_diverging_colors_are_blue_gray_and_red():
+    negative, zero, positive = color(np.array([[-1.0, 0.0, 1.0]]), "signed")[0].astype(int)
     assert negative[2] > negative[0] + 100 and positive[0] > positive[2] + 100
     assert np.ptp(zero) == 0 and zero[0] > 200
-    light = luminance(colour(np.linspace(-1, 1, 201)[None], "signed"))[0]
+    light = luminance(color(np.linspace(-1, 1, 201)[None], "signed"))[0]
     assert light.argmax() == 100
     assert abs(light[0] - light[-1]) < 0.05, "equally strong at both ends"
 
 
 @pytest.mark.parametrize("smooth", [0, 0.015])
-@pytest.mark.parametrize("grey", [None, 0, 255])
-def test_the_large_value_is_the_brightest(smooth, grey):
-    under = None if grey is None else np.full((60, 80, 3), grey, np.uint8)
+@pytest.mark.parametrize("gray", [None, 0, 255])
+def test_the_large_value_is_the_brightest(smooth, gray):
+    under = None if gray is None else np.full((60, 80, 3), gray, np.uint8)
     found = np.asarray(heat_map(spot(60, 80, 12, 51), under, smooth=smooth))
     assert found.shape == (60, 80, 3)
     light = luminance(found)
@@ -145,25 +145,25 @@ def test_the_large_value_is_the_brightest(smooth, grey):
     assert light[12, 51] > light[40, 10] + 0.25
 
 
-def test_signs_show_as_colours_over_the_photo():
+def test_signs_show_as_colors_over_the_photo():
     values = spot(60, 80, 12, 51) - spot(60, 80, 40, 10)
     found = np.asarray(heat_map(values, photo(), sign="signed")).astype(int)
     assert found[12, 51, 0] > found[12, 51, 2] + 60, "red where it is positive"
     assert found[40, 10, 2] > found[40, 10, 0] + 60, "blue where it is negative"
-    assert np.ptp(found[55, 75]) == 0, "grey where it is zero"
+    assert np.ptp(found[55, 75]) == 0, "gray where it is zero"
     dark = luminance(heat_map(values, np.zeros((60, 80, 3), np.uint8), sign="signed"))
-    assert dark[55, 75] > 1.3 * dark[40, 10], "a dark photo is made paler than the colours on it"
+    assert dark[55, 75] > 1.3 * dark[40, 10], "a dark photo is made paler than the colors on it"
 
 
-def test_the_photo_stays_recognisable():
+def test_the_photo_stays_recognizable():
     """Away from the bright spot, what is seen follows the photo's own light and dark."""
     image = photo()
     for sign in SIGNS:
         found = np.asarray(heat_map(spot(60, 80, 5, 5), image, sign=sign)).mean(axis=2)[20:]
-        grey = np.asarray(Image.fromarray(image).convert("L"), float)[20:]
-        assert np.corrcoef(found.ravel(), grey.ravel())[0, 1] > 0.99
+        gray = np.asarray(Image.fromarray(image).convert("L"), float)[20:]
+        assert np.corrcoef(found.ravel(), gray.ravel())[0, 1] > 0.99
     hidden = heat_map(np.eye(60), image[:, :60], smooth=0, alpha=1)
-    assert np.asarray(hidden)[30, 30].tolist() == list(COLOUR_MAPS["glow"][-1])
+    assert np.asarray(hidden)[30, 30].tolist() == list(COLOR_MAPS["glow"][-1])
 
 
 def test_a_small_map_is_stretched_over_the_photo():
@@ -186,10 +186,10 @@ def test_smoothing_is_for_the_eye_only(rng):
 
 
 def test_contact_sheet_places_every_tile_and_caption():
-    colours = ["red", "lime", "blue", "yellow", "cyan"]
-    tiles = [Image.new("RGB", (200, 100), name) for name in colours]
+    colors = ["red", "lime", "blue", "yellow", "cyan"]
+    tiles = [Image.new("RGB", (200, 100), name) for name in colors]
     for columns, rows in [(None, 2), (1, 5), (2, 3), (9, 1)]:
-        sheet = np.asarray(contact_sheet(tiles, colours, columns))
+        sheet = np.asarray(contact_sheet(tiles, colors, columns))
         assert (sheet[0] == 255).all() and (sheet[:, -1] == 255).all(), "white margins"
         tops = []
         for tile in tiles:
@@ -207,7 +207,7 @@ def test_captions_fit_and_differ():
     sheet = np.asarray(contact_sheet([tile, tile], [long, ""], columns=2))
     dark = (sheet < 100).all(axis=2)
     assert dark.any()
-    assert not dark[:, sheet.shape[1] // 2 :].any(), "no caption runs into its neighbour's place"
+    assert not dark[:, sheet.shape[1] // 2 :].any(), "no caption runs into its neighbor's place"
     assert not dark[-4:].any() and not dark[:, :4].any(), "nor out of the sheet"
     for label in ("\udcff", "two\nlines", "\x00", 3):
         contact_sheet([tile], [label])
@@ -215,9 +215,9 @@ def test_captions_fit_and_differ():
 
 def test_contact_sheet_refuses():
     tile, other = np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4, 3), np.uint8)
-    with pytest.raises(InputError, match="found 1 pictures and 2 labels"):
+    with pytest.raises(InputError, match="found 1 images and 2 labels"):
         contact_sheet([tile], ["a", "b"])
-    with pytest.raises(InputError, match="found 0 pictures"):
+    with pytest.raises(InputError, match="found 0 images"):
         contact_sheet([], [])
     with pytest.raises(ImageError, match=r"the first is \(5, 4\), number 2 is \(4, 5\)"):
         contact_sheet([tile, other], ["a", "b"])

@@ -44,8 +44,8 @@ def planted(side=16, rows=slice(4, 8), columns=slice(9, 14)):
     return Model(network), x, inside, weight[1]
 
 
-def softmax_of(model, picture, target):
-    logits = model(picture[None])[0]
+def softmax_of(model, image, target):
+    logits = model(image[None])[0]
     e = np.exp(logits - logits.max())
     return e[target] / e.sum()
 
@@ -56,7 +56,7 @@ def softmax_of(model, picture, target):
 def in_turn(perturbations):
     """A noise or radius function that hands out these one by one."""
     waiting = iter(perturbations)
-    return lambda picture, rng: next(waiting)
+    return lambda image, rng: next(waiting)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -64,10 +64,10 @@ def in_turn(perturbations):
 def test_infidelity_is_captums_on_the_same_perturbations(name, normalize, rng):
     pair = PAIRS[name]
     attribution = rng.normal(size=pair.x.shape)
-    noise = rng.normal(scale=0.2, size=(10, *pair.x.shape))  # sample by sample, the pictures in turn
-    by_picture = torch.tensor(noise.swapaxes(0, 1).reshape(-1, *pair.x.shape[1:]))  # as Captum repeats them
+    noise = rng.normal(scale=0.2, size=(10, *pair.x.shape))  # sample by sample, the images in turn
+    per_sample = torch.tensor(noise.swapaxes(0, 1).reshape(-1, *pair.x.shape[1:]))  # as Captum repeats them
     expected = captum_infidelity(
-        pair.net, lambda x: (by_picture, x - by_picture), pair.tensor(), torch.tensor(attribution),
+        pair.net, lambda x: (per_sample, x - per_sample), pair.tensor(), torch.tensor(attribution),
         target=TARGETS, normalize=normalize,
     )  # fmt: skip
     found = infidelity(
@@ -99,14 +99,14 @@ def test_the_noise_of_infidelity_is_normal_with_that_deviation():
 def test_sensitivity_is_captums_on_the_same_perturbations(name, rng):
     pair = PAIRS[name]
     moves = rng.uniform(-0.02, 0.02, size=(10, *pair.x.shape))
-    by_picture = torch.tensor(moves.swapaxes(0, 1).reshape(-1, *pair.x.shape[1:]))
+    per_sample = torch.tensor(moves.swapaxes(0, 1).reshape(-1, *pair.x.shape[1:]))
 
     def explain(x, target):
         if isinstance(x, tuple):
             return (explain(x[0], target),)
         return Saliency(pair.net).attribute(x.detach().requires_grad_(), target)
 
-    expected = captum_sensitivity(explain, pair.tensor(), lambda x: x + by_picture, target=TARGETS)
+    expected = captum_sensitivity(explain, pair.tensor(), lambda x: x + per_sample, target=TARGETS)
     found = sensitivity_max(saliency, pair.model, pair.x, TARGETS, radius=in_turn(moves))
     assert found.max() > 0.001
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-8, atol=1e-14)
@@ -139,9 +139,9 @@ def test_sensitivity_of_a_constant_explanation_is_0():
 # deletion and insertion
 
 
-def slow_curve(model, picture, order, target, n_steps, before, after):
-    """One pixel after the other, one picture at a time."""
-    _, height, width = picture.shape
+def slow_curve(model, image, order, target, n_steps, before, after):
+    """One pixel after the other, one image at a time."""
+    _, height, width = image.shape
     now, gone, fractions, curve = before.copy(), 0, [], []
     for k in range(n_steps + 1):
         while gone < round(k * height * width / n_steps):
@@ -172,7 +172,7 @@ def test_deletion_and_insertion_are_the_slow_loop(attribution, n_steps):
         np.testing.assert_allclose(inserted[i], slow_curve(*common, blur, x), rtol=1e-12)
 
 
-def test_the_curve_goes_from_the_picture_to_the_baseline(attribution):
+def test_the_curve_goes_from_the_image_to_the_baseline(attribution):
     baseline = np.random.default_rng(1).normal(size=NET.x.shape)
     options = {"target": TARGETS, "n_steps": 8, "baseline": baseline, "return_curve": True}
     area, fractions, deletion = deletion_auc(NET.model, NET.x, attribution, **options)
@@ -182,7 +182,7 @@ def test_the_curve_goes_from_the_picture_to_the_baseline(attribution):
     for i, target in enumerate(TARGETS):
         assert deletion[i, 0] == pytest.approx(softmax_of(NET.model, NET.x[i], target), rel=1e-12)
         assert deletion[i, -1] == pytest.approx(softmax_of(NET.model, baseline[i], target), rel=1e-12)
-    np.testing.assert_allclose(insertion, deletion[:, ::-1], rtol=1e-12)  # the same pictures, backwards
+    np.testing.assert_allclose(insertion, deletion[:, ::-1], rtol=1e-12)  # the same images, backwards
     np.testing.assert_array_equal(area, deletion_auc(NET.model, NET.x, attribution, **options)[0])
 
 
@@ -280,7 +280,7 @@ A = np.zeros(NET.x.shape)
         (lambda: deletion_auc(NET.model, NET.x, A[:, :, :5]), "resize it to the input"),
         (lambda: deletion_auc(NET.model, NET.x, A[0, 0]), r"attribution: expected \(N, C, H, W\) or"),
         (lambda: deletion_auc(NET.model, NET.x, A + np.nan), "attribution: .* 3024 NaN or Inf"),
-        (lambda: deletion_auc(NET.model, NET.x, A, baseline="grey"), "baseline: expected a number.*'grey'"),
+        (lambda: deletion_auc(NET.model, NET.x, A, baseline="gray"), "baseline: expected a number.*'gray'"),
         (lambda: insertion_auc(NET.model, NET.x, A, baseline=np.zeros((2, 2))), "baseline"),
         (lambda: road(NET.model, NET.x, A, fractions=(0.1, 1)), "fractions"),
         (lambda: road(NET.model, NET.x, A, fractions=()), "fractions"),

@@ -30,7 +30,7 @@ OPTIONS = {
     "neuron_integrated_gradients": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
     "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
 }
-# one random stream serves all pictures in turn, so a picture alone is drawn other samples
+# one random stream serves all images in turn, so an image alone is drawn other samples
 DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
 EVERY = [*METHODS, *NEURONS]
 
@@ -69,7 +69,7 @@ def test_leaves_model_and_input_untouched(name, model, x):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in DRAWN_TOGETHER])
-def test_every_picture_is_explained_by_itself(name, model, x):
+def test_every_image_is_explained_by_itself(name, model, x):
     both = call(name, model, x, [1, 3])
     for i, target in enumerate((1, 3)):
         alone = call(name, model, x[i : i + 1], target)

@@ -43,7 +43,7 @@ def test_known_facts():
         assert entry.kind in ("weights", "data")
         web.check_address(entry.url)
         assert entry.max_bytes >= (entry.size or 0)
-        assert entry.licence
+        assert entry.license
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
         if entry.kind == "weights":
             assert entry.architecture in models.__all__
@@ -203,7 +203,7 @@ def small(tmp_path, monkeypatch):
         kind="weights",
         title="two classes",
         url="http://weights.invalid/some/small-file.npz",
-        licence="free",
+        license="free",
         source="this test",
         max_bytes=len(body),
         sha256=hashlib.sha256(body).hexdigest(),
@@ -226,7 +226,7 @@ def test_weights_are_converted(small, mirror, tmp_path, monkeypatch):
     for name, array in model.parameters().items():
         np.testing.assert_array_equal(loaded.parameters()[name], array)
     assert loaded.source["url"] == "http://weights.invalid/some/small-file.npz"
-    assert loaded.source["licence"] == "free"
+    assert loaded.source["license"] == "free"
     assert loaded.source["sha256"] == hashlib.sha256(body).hexdigest()
     assert loaded.source["accuracy"]["top1"] == 50
 
@@ -248,7 +248,7 @@ def test_listing(small):
     path = fetch.get("small")
     (entry,) = fetch.listing()
     assert entry["cached"] == path
-    assert {"name", "kind", "title", "size", "licence", "accuracy", "url"} <= entry.keys()
+    assert {"name", "kind", "title", "size", "license", "accuracy", "url"} <= entry.keys()
     assert json.loads(json.dumps(entry, default=str))["cached"] == str(path)
 
 
@@ -257,7 +257,7 @@ def test_real_file_through_a_mirror(shared, mirror, monkeypatch, tmp_path):
     mirror.answers["/compressed_SqueezeNet.net"] = whole(original.read_bytes())
     path = fetch.get("squeezenet1_0_deep_compression")
     model = npgrad.load(path)
-    assert model.source["licence"] == "BSD-2-Clause"
+    assert model.source["license"] == "BSD-2-Clause"
     photo = shared / "images" / "bald_eagle.jpg"
     assert model.predict(photo, top=1)[0][0][1] == "bald eagle"
     by_name = npgrad.load("squeezenet1_0_deep_compression")

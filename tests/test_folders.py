@@ -35,7 +35,7 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-def test_each_photo_gets_the_picture_that_it_gets_alone(net, folder, out):
+def test_each_photo_gets_the_image_that_it_gets_alone(net, folder, out):
     photo(folder / "deep" / "er" / "000.jpg", 7)
     photo(folder / "000.png", 8)  # beside 000.jpg
     run = attribute_folder(net, folder, out, save_arrays=True)
@@ -44,8 +44,8 @@ def test_each_photo_gets_the_picture_that_it_gets_alone(net, folder, out):
     assert sorted(files(out)) == sorted(f"{name}{end}" for name in names for end in (".png", ".npy"))
     for line in lines(out):
         expected = explain(net, folder / line["image"], Question())
-        with Image.open(out / line["output"]) as picture:
-            np.testing.assert_array_equal(np.asarray(picture), np.asarray(expected.picture))
+        with Image.open(out / line["output"]) as image:
+            np.testing.assert_array_equal(np.asarray(image), np.asarray(expected.image))
         np.testing.assert_array_equal(np.load(out / line["array"]), expected.array)
         x = net.preprocess(folder / line["image"])
         np.testing.assert_array_equal(npgrad.attribution.saliency(net, x)[0], expected.array)
@@ -73,16 +73,16 @@ def options_of(method):
 
 def break_some(folder):
     (folder / "001.jpg").write_bytes((folder / "001.jpg").read_bytes()[:500])
-    (folder / "text.jpg").write_text("no picture at all")
+    (folder / "text.jpg").write_text("no image at all")
     (folder / "empty.png").write_bytes(b"")
     (folder / "gone.jpg").symlink_to("nowhere")
 
 
 BROKEN = {
-    "001.jpg": "cannot be read as a picture: ",
-    "empty.png": "not a picture, ",
+    "001.jpg": "cannot be read as an image: ",
+    "empty.png": "not an image, ",
     "gone.jpg": "no such file",
-    "text.jpg": "not a picture, ",
+    "text.jpg": "not an image, ",
 }
 
 
@@ -161,7 +161,7 @@ def test_a_line_that_is_none_of_ours_is_passed_over(net, folder, out, line):
 def test_other_settings_are_refused_and_nothing_is_lost(net, folder, out, changed, message):
     attribute_folder(net, folder, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(InputError, match="its pictures were made with other settings") as error:
+    with pytest.raises(InputError, match="its images were made with other settings") as error:
         attribute_folder(**{"model": net, "folder": folder, "output": out, **changed})
     assert message in str(error.value)
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
@@ -215,7 +215,7 @@ def test_an_interruption_inside_the_work(net, folder, out, monkeypatch):
 
     attribute_folder(net, folder, out, progress=interrupt_at(2))
     with monkeypatch.context() as patch:
-        patch.setattr(job, "save_png", interrupt)
+        patch.setattr(job, "save_image", interrupt)
         run = attribute_folder(net, folder, out)
     assert run.interrupted and (run.made, run.there, run.left) == (0, 2, 2)
     assert attribute_folder(net, folder, out).made == 2
@@ -250,7 +250,7 @@ def test_folders_that_cannot_be(net, folder, out, tmp_path):
     with pytest.raises(InputError, match="nothing: expected a folder of photos"):
         attribute_folder(net, tmp_path / "nothing", out)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty: no pictures in it"):
+    with pytest.raises(InputError, match="empty: no images in it"):
         attribute_folder(net, tmp_path / "empty", out)
     with pytest.raises(
         InputError, match="expected a new or empty folder for the results, found 00[0-3].jpg in it"
@@ -293,14 +293,14 @@ def test_a_bug_keeps_its_traceback(net, folder, out, monkeypatch):
 
 
 def test_a_result_that_cannot_be_written_ends_the_run(net, folder, out, monkeypatch):
-    def full(picture, path):
+    def full(image, path):
         if path.endswith("002.jpg.png"):
             raise InputError(f"{path}: cannot be written: No space left on device")
-        save_png(picture, path)
+        save_image(image, path)
 
-    save_png = job.save_png
+    save_image = job.save_image
     with monkeypatch.context() as patch:
-        patch.setattr(job, "save_png", full)
+        patch.setattr(job, "save_image", full)
         with pytest.raises(InputError, match="No space left"):
             attribute_folder(net, folder, out)
     assert [line["image"] for line in lines(out)] == ["000.jpg", "001.jpg"]
@@ -345,7 +345,7 @@ def test_a_subfolder_that_cannot_be_read_is_told_of(net, folder, out, monkeypatc
 
 
 def test_warnings_go_to_the_manifest(net, folder, out):
-    Image.new("RGB", (40, 40), "grey").save(folder / "flat.png")
+    Image.new("RGB", (40, 40), "gray").save(folder / "flat.png")
     run = attribute_folder(
         net, folder, out, "occlusion", options={"window": 32, "stride": 32}, sign="positive"
     )

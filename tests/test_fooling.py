@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
-from little_nets import in_torch, little_net, photo, picture
+from little_nets import in_torch, little_net, photo, image
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError, UnknownName
 from npgrad.io.formats.npz import read_imagenet_val
 from npgrad.synthesis._scores import final_relu, score_gradient, waking_gradient
-from npgrad.synthesis.fooling import Fooling, as_saved, make_fooling_image, picture_limits
+from npgrad.synthesis.fooling import Fooling, as_saved, make_fooling_image, image_limits
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def x():
-    return picture(12)
+    return image(12)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def goal(net, x):
 
 
 def torch_loop(net, x, target, learning_rate, steps):
-    """The homework's loop in torch, as its solutions have it: the picture after every step."""
+    """The homework's loop in torch, as its solutions have it: the image after every step."""
     fooling = torch.tensor(x, requires_grad=True)
     for _ in range(steps):
         scores = net(fooling)
@@ -65,7 +65,7 @@ def test_twenty_steps_are_torchs_own(net, x, goal):
 
 
 def test_twenty_steps_of_squeezenet_are_torchs_own():
-    net, x = small_net(), picture(32)
+    net, x = small_net(), image(32)
     second = int(np.argsort(net(x)[0])[-2])
     same_steps(net, torch_twin(net), x, second, learning_rate=0.002, steps=20, at_least=20)
 
@@ -178,8 +178,8 @@ def test_margin_goes_on_until_the_lead_is_large_enough(net, x, goal):
     assert not never.reached and never.reason == "2 steps were not enough"
 
 
-def test_clip_keeps_every_value_within_what_a_picture_holds(net, x, goal):
-    low, high = picture_limits(net, x)
+def test_clip_keeps_every_value_within_what_a_image_holds(net, x, goal):
+    low, high = image_limits(net, x)
     free = make_fooling_image(net, x, goal, learning_rate=10)
     kept = make_fooling_image(net, x, goal, learning_rate=10, clip=True)
     assert ((free.image < low) | (free.image > high)).any()
@@ -198,7 +198,7 @@ def test_rounded_means_that_the_file_fools_as_well(net, x, goal):
     assert cut.after == goal and not cut.reached and cut.reason == f"{rough.steps} steps were not enough"
 
 
-def test_an_interrupted_one_keeps_the_latest_picture(net, x, goal):
+def test_an_interrupted_one_keeps_the_latest_image(net, x, goal):
     def stop(t, image, losses):
         if t == 3:
             raise KeyboardInterrupt
@@ -240,8 +240,8 @@ REFUSED = [
     ({"max_iter": 2.5}, InputError, "max_iter: expected a whole number >= 0, found 2.5"),
     ({"learning_rate": -1}, InputError, "learning_rate: expected a number >= 0, found -1"),
     ({"margin": np.nan}, InputError, "margin: expected a number >= 0, found nan"),
-    ({"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one picture (1, C, H, W), found shape (2, 3, 12, 12)"),
-    ({"x": np.zeros((3, 12, 12))}, InputError, "x: expected one picture (1, C, H, W), found shape (3, 12, 12)"),
+    ({"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one image (1, C, H, W), found shape (2, 3, 12, 12)"),
+    ({"x": np.zeros((3, 12, 12))}, InputError, "x: expected one image (1, C, H, W), found shape (3, 12, 12)"),
     ({"x": np.full((1, 3, 12, 12), np.nan)}, InputError, "expected finite numbers"),
     ({"rng": -1}, InputError, "rng: expected a Generator or a whole number >= 0, found -1"),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Any weights file, recognised by what is in it; and anything else, called what it is."""
+"""Any weights file, recognized by what is in it; and anything else, called what it is."""
 
 import gzip
 import hashlib
@@ -61,7 +61,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("format_", WRITERS)
-def test_recognised_by_content(tmp_path, format_):
+def test_recognized_by_content(tmp_path, format_):
     path = tmp_path / "misleading.png"
     path.write_bytes(WRITERS[format_](TENSORS))
     contents = formats.read(path)
@@ -88,7 +88,7 @@ def test_the_real_file(shared):
     assert contents.details == {}
 
 
-def picture(kind):
+def image(kind):
     out = io.BytesIO()
     Image.new("RGB", (8, 8)).save(out, kind)
     return out.getvalue()
@@ -130,9 +130,9 @@ STRANGERS = {
     "HTML": (b"\n<!DOCTYPE html>\n<title>404</title>", "an HTML page"),
     "HTML in Latin-1": (b"<HTML><body>caf\xe9 ferm\xe9", "an HTML page"),
     "Git-LFS": (LFS, "a Git-LFS pointer"),
-    "PNG": (picture("PNG"), "a PNG picture"),
-    "JPEG": (picture("JPEG"), "a JPEG picture"),
-    "GIF": (picture("GIF"), "a GIF picture"),
+    "PNG": (image("PNG"), "a PNG image"),
+    "JPEG": (image("JPEG"), "a JPEG image"),
+    "GIF": (image("GIF"), "a GIF image"),
     "gzip": (gzip.compress(caffemodel(TENSORS)), "gzip-compressed"),
     "tar": (tar(), "a tar archive"),
     "zip": (zipped(**{"word/document.xml": "<x/>"}), "a zip archive (first member 'word/document.xml')"),
@@ -181,7 +181,7 @@ def test_hdf5_is_sent_to_load(tmp_path):
             formats.read(path)
 
 
-def test_an_h5_of_npgrads_own_is_recognised(tmp_path):
+def test_an_h5_of_npgrads_own_is_recognized(tmp_path):
     from npgrad.models import squeezenet1_1
 
     path = tmp_path / "mine.pth"

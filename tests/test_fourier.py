@@ -1,4 +1,4 @@
-"""A picture kept as waves: forward and backward are torch's, and what centred differences say."""
+"""An image kept as waves: forward and backward are torch's, and what centered differences say."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 4), (5, 1), (2, 2)])
 def test_the_gradient_by_the_waves(rng, size):
-    """Waves to picture to a view of it, and a loss of it: all by hand, held against centred differences."""
+    """Waves to image to a view of it, and a loss of it: all by hand, held against centered differences."""
     waves = Waves(*size, MEAN, STD, decay=1.2, contrast=0.7)
     spectrum, dview = waves.noise(rng, np.float64, amplitude=1.0), rng.normal(size=(1, 3, *size))
     move = {"scale": 1.2, "angle": 12.0, "shift": (0.4, -0.7)}
@@ -27,11 +27,11 @@ def test_the_gradient_by_the_waves(rng, size):
         return waves.backward(affine_backward(dview * np.cos(view), view_cache), cache)
 
     assert spectrum.shape == (2, 3, size[0], size[1] // 2 + 1)
-    assert_close(gradient(spectrum), centred(loss, spectrum), 1e-7)
+    assert_close(gradient(spectrum), centered(loss, spectrum), 1e-7)
 
 
-def centred(f, x, h=1e-5):
-    """The gradient of f at x by centred differences."""
+def centered(f, x, h=1e-5):
+    """The gradient of f at x by centered differences."""
     g = np.zeros_like(x)
     for i in range(x.size):
         step = np.zeros_like(x)
@@ -49,8 +49,8 @@ def test_the_waves_are_torchs(rng):
         down, across = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None]
         frequency = torch.clamp(torch.hypot(down.double(), across.double()), min=1 / max(height, width))
         z = torch.complex(s[0], s[1]) / frequency**waves.decay * waves.contrast
-        colours = torch.fft.irfft2(z, s=(height, width), norm="ortho")
-        rgb = torch.sigmoid(torch.einsum("ij,jhw->ihw", torch.tensor(AXES), colours))
+        colors = torch.fft.irfft2(z, s=(height, width), norm="ortho")
+        rgb = torch.sigmoid(torch.einsum("ij,jhw->ihw", torch.tensor(AXES), colors))
         image = (rgb - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         image.backward(torch.tensor(dimage[0]))
         found, cache = waves.forward(spectrum)
@@ -64,7 +64,7 @@ def test_the_axes_are_orthogonal_and_fall():
     assert np.all(np.diff(np.diag(products)) < 0)
     assert np.ptp(AXES[:, 0]) == 0 and np.allclose(
         AXES[:, 1:].sum(axis=0), 0
-    )  # light is grey, the others are not
+    )  # light is gray, the others are not
 
 
 def test_a_wave_adams_state_goes_on_to_the_same_bits(rng):

@@ -134,7 +134,7 @@ def commands(folder):
     every = ["command", "attribute", f"{folder}/in", *weights]
     visualize = ["command", "visualize", "owl", *weights, "-o", out, "--steps", "4"]
     return {
-        "picture": (one, 500, "out.png"),
+        "image": (one, 500, "out.png"),
         "array": ([*one, "--save-array", f"{folder}/out.npy"], 500, "out.npy"),
         "folder": ([*every, "-o", f"{folder}/out", "--workers", "1"], 900, "000.jpg.png"),
         "checkpoint": ([*visualize, "--checkpoint", f"{folder}/run.ckpt"], 5000, "run.ckpt"),
@@ -145,7 +145,7 @@ def commands(folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["picture", "array", "folder", "checkpoint", "animation", "download", "converter"]
+    "name", ["image", "array", "folder", "checkpoint", "animation", "download", "converter"]
 )
 def test_commands_on_a_full_disk(server, tmp_path, name):
     arguments, limit, file = commands(tmp_path)[name]

@@ -19,7 +19,7 @@ class OffAt(Conv2d):
         return dx
 
 
-@pytest.mark.parametrize("method", ["complex", "centred"])
+@pytest.mark.parametrize("method", ["complex", "centered"])
 def test_one_wrong_entry_is_found_and_named(method, rng):
     layer = OffAt.init(3, 4, 3, padding=1)
     check = npgrad.gradcheck(layer, rng.normal(size=(2, 3, 5, 5)), method, entries=150)  # each by itself
@@ -37,12 +37,12 @@ def test_one_wrong_entry_of_many_is_searched(rng):
     assert (check.worst.name, check.worst.index) == ("x", (1, 2, 3, 4))
 
 
-def test_a_centred_step_across_a_kink_is_left_out():
+def test_a_centered_step_across_a_kink_is_left_out():
     """Half a step from 0 the difference quotient of ReLU is 3/4; the gradient is 1, and right."""
     x = np.array([5e-7, 1.0, -2.0, -5e-7])
-    assert npgrad.gradcheck(ReLU(), x, "centred")
-    assert npgrad.gradcheck(lambda x: (np.maximum(x, 0).sum(), (x > 0) * 1.0), x, "centred")
-    assert not npgrad.gradcheck(lambda x: (np.maximum(x, 0).sum(), (x > 0) * 1.001), x, "centred")
+    assert npgrad.gradcheck(ReLU(), x, "centered")
+    assert npgrad.gradcheck(lambda x: (np.maximum(x, 0).sum(), (x > 0) * 1.0), x, "centered")
+    assert not npgrad.gradcheck(lambda x: (np.maximum(x, 0).sum(), (x > 0) * 1.001), x, "centered")
 
 
 @pytest.mark.parametrize("name", ["weight", "bias"])
@@ -57,7 +57,7 @@ def test_a_wrong_parameter_gradient_is_named(name, rng):
     assert check.worst.name == name
 
 
-@pytest.mark.parametrize("method", ["complex", "centred"])
+@pytest.mark.parametrize("method", ["complex", "centered"])
 def test_right_gradients_pass(method, rng):
     x = rng.normal(size=(2, 3, 5, 5))
     assert npgrad.gradcheck(Conv2d.init(3, 4, 3, stride=2), x, method)
@@ -103,5 +103,5 @@ def test_check_layers_finds_the_wrong_layer(rng):
 
 
 def test_arguments():
-    with pytest.raises(npgrad.InputError, match="method: expected one of complex, centred; found 'fancy'"):
+    with pytest.raises(npgrad.InputError, match="method: expected one of complex, centered; found 'fancy'"):
         npgrad.gradcheck(ReLU(), np.ones(3), method="fancy")

@@ -44,7 +44,7 @@ def own_network(rng=0):
         ),
         classes=["a", "b", "Ärger"],
         preprocessing=npgrad.Preprocessing(mean=(0.1, 0.2, 0.3), std=(1, 2, 3), resize=16, crop=12),
-        source={"url": "https://example.org/x", "licence": "none"},
+        source={"url": "https://example.org/x", "license": "none"},
     )
 
 

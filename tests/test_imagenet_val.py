@@ -1,4 +1,4 @@
-"""The course's labelled photos: its own file, files like it from other times, and hostile ones."""
+"""The course's labeled photos: its own file, files like it from other times, and hostile ones."""
 
 import os
 import pickle

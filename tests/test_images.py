@@ -1,4 +1,4 @@
-"""Pictures in: preprocessing against torchvision's steps written out; and pictures out."""
+"""Images in: preprocessing against torchvision's steps written out; and images out."""
 
 import json
 
@@ -8,24 +8,25 @@ import torch
 from PIL import Image
 
 from npgrad.errors import ImageError, InputError
-from npgrad.images import WRITE_FORMATS, Preprocessing, open_image, save_png
+from npgrad.images import Preprocessing, open_image, save_image
+from npgrad.images.reading import WRITE_FORMATS
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def torchvision_levels(picture, resize, crop, whole=int):
+def torchvision_levels(image, resize, crop, whole=int):
     """Resize and CenterCrop as torchvision does them on a PIL image: uint8 (crop, crop, 3).
 
     `whole` makes the long side's length an integer: `int` is torchvision's way, `round` npgrad's.
     """
-    width, height = picture.size
+    width, height = image.size
     short, long = min(width, height), max(width, height)
     new_long = whole(resize * long / short)
     new_size = (resize, new_long) if width <= height else (new_long, resize)
-    picture = picture.resize(new_size, Image.Resampling.BILINEAR)
-    top = int(round((picture.height - crop) / 2.0))
-    left = int(round((picture.width - crop) / 2.0))
-    return np.asarray(picture.crop((left, top, left + crop, top + crop)))
+    image = image.resize(new_size, Image.Resampling.BILINEAR)
+    top = int(round((image.height - crop) / 2.0))
+    left = int(round((image.width - crop) / 2.0))
+    return np.asarray(image.crop((left, top, left + crop, top + crop)))
 
 
 def torchvision_normalized(levels, mean=MEAN, std=STD):
@@ -44,7 +45,7 @@ def levels(x, preprocessing):
 
 
 def assert_same_levels(found, expected):
-    """Within one grey level, and nearly all the same: a box's corners are float32 in Pillow."""
+    """Within one gray level, and nearly all the same: a box's corners are float32 in Pillow."""
     assert np.abs(found - expected.astype(int)).max() <= 1
     assert np.mean(found != expected) < 0.01
 
@@ -55,26 +56,26 @@ def assert_same_levels(found, expected):
 )
 def test_resize_and_crop_are_torchvisions(size, crop):
     """On sizes whose long side does not come out at half a pixel or more above a whole one."""
-    picture = Image.fromarray(noise(*size))
+    image = Image.fromarray(noise(*size))
     preprocessing = Preprocessing(crop=crop)
-    found = levels(preprocessing.apply(picture), preprocessing)[0]
-    assert_same_levels(found, torchvision_levels(picture, 256, crop))
+    found = levels(preprocessing.apply(image), preprocessing)[0]
+    assert_same_levels(found, torchvision_levels(image, 256, crop))
 
 
 @pytest.mark.parametrize("size", [(500, 408), (408, 500), (541, 359), (266, 400), (335, 501)])
 def test_the_long_side_is_rounded_where_torchvision_cuts_it_off(size):
-    picture = Image.fromarray(noise(*size))
+    image = Image.fromarray(noise(*size))
     preprocessing = Preprocessing()
-    found = levels(preprocessing.apply(picture), preprocessing)[0]
-    assert_same_levels(found, torchvision_levels(picture, 256, 224, whole=round))
-    assert np.mean(found != torchvision_levels(picture, 256, 224)) > 0.5
+    found = levels(preprocessing.apply(image), preprocessing)[0]
+    assert_same_levels(found, torchvision_levels(image, 256, 224, whole=round))
+    assert np.mean(found != torchvision_levels(image, 256, 224)) > 0.5
 
 
 def test_photos(shared):
     preprocessing = Preprocessing()
     for path in sorted((shared / "images").glob("*.jpg")):
-        with Image.open(path) as picture:
-            wanted = torchvision_levels(picture.convert("RGB"), 256, 224, whole=round)
+        with Image.open(path) as image:
+            wanted = torchvision_levels(image.convert("RGB"), 256, 224, whole=round)
         x = preprocessing.apply(path)
         assert_same_levels(levels(x, preprocessing)[0], wanted)
         assert np.abs(x[0] - torchvision_normalized(wanted)).max() <= 1.01 / 255 / min(STD), path.name
@@ -88,7 +89,7 @@ def test_normalizing_is_torchs_to_the_bit():
         assert x.dtype == np.float32 and np.array_equal(x[0], wanted)
 
 
-def test_the_whole_resized_picture_is_never_made(monkeypatch):
+def test_the_whole_resized_image_is_never_made(monkeypatch):
     """A strip of 20:1 resized whole would have 20 times the pixels of its crop."""
     made = []
     real = Image.Image.resize
@@ -124,16 +125,16 @@ def test_nothing_is_not_a_batch():
             Preprocessing().apply(nothing)
 
 
-def test_the_callers_pictures_are_not_changed():
+def test_the_callers_images_are_not_changed():
     array = noise(30, 30)
     array.flags.writeable = False
     Preprocessing().apply(array)
     for orientation in (1, 6):
-        picture = Image.fromarray(array)
-        picture.getexif()[0x0112] = orientation
-        open_image(picture).putpixel((0, 0), (1, 2, 3))
-        Preprocessing().apply([picture])
-        assert picture.tobytes() == array.tobytes()
+        image = Image.fromarray(array)
+        image.getexif()[0x0112] = orientation
+        open_image(image).putpixel((0, 0), (1, 2, 3))
+        Preprocessing().apply([image])
+        assert image.tobytes() == array.tobytes()
 
 
 def test_invert_clips_and_rounds_to_nearest():
@@ -174,7 +175,7 @@ def test_preprocessing_survives_json():
         ({"std": [1, 1, True]}, "std"), ({"std": [1, 1, 1e-300]}, "std"), ({"std": {"r": 1}}, "std"),
         ({"crop": 0}, "crop"), ({"crop": 257}, "crop 257, resize 256"), ({"resize": 5000}, "resize"),
         ({"crop": 224.0}, "crop"), ({"crop": "224"}, "crop"), ({"resize": True}, "resize"),
-        ({"colour": 1}, "colour"),
+        ({"color": 1}, "color"),
     ],
 )  # fmt: skip
 def test_stored_preprocessing_is_checked(change, named):
@@ -194,7 +195,7 @@ def test_saving_in_every_format(tmp_path, suffix):
     smooth = np.linspace(0, 255, 64 * 48 * 3).reshape(48, 64, 3).astype(np.uint8)
     path = tmp_path / f"out{suffix}"
     path.write_bytes(b"old")
-    save_png(smooth, path)
+    save_image(smooth, path)
     with Image.open(path) as image:
         assert image.format == WRITE_FORMATS[suffix.lower()]
     off = np.abs(np.asarray(open_image(path)).astype(int) - smooth)
@@ -204,26 +205,26 @@ def test_saving_in_every_format(tmp_path, suffix):
 
 def test_saving_refuses(tmp_path):
     for name, found in [("out.xyz", ".xyz"), ("out", "none"), ("out.eps", ".eps")]:
-        with pytest.raises(ImageError, match=rf"expected a picture's suffix \(\.png, .*found '{found}'"):
-            save_png(noise(4, 4), tmp_path / name)
+        with pytest.raises(ImageError, match=rf"expected an image's suffix \(\.png, .*found '{found}'"):
+            save_image(noise(4, 4), tmp_path / name)
     for image in (np.zeros((4, 4, 3)), "photo.png", np.zeros((1, 4, 4, 3), np.uint8), Image.new("F", (4, 4))):
         with pytest.raises(ImageError, match="image"):
-            save_png(image, tmp_path / "out.png")
+            save_image(image, tmp_path / "out.png")
     with pytest.raises(InputError, match="there is no folder"):
-        save_png(noise(4, 4), tmp_path / "no" / "out.png")
+        save_image(noise(4, 4), tmp_path / "no" / "out.png")
     assert not list(tmp_path.iterdir())
 
 
-def test_a_write_that_fails_half_way_keeps_the_old_picture(tmp_path):
+def test_a_write_that_fails_half_way_keeps_the_old_image(tmp_path):
     resource = pytest.importorskip("resource", reason="limits on file size are Unix's")
     path = tmp_path / "out.png"
-    save_png(noise(4, 4), path)
+    save_image(noise(4, 4), path)
     old = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
         with pytest.raises(InputError, match=r"out\.png: cannot be written: "):
-            save_png(noise(200, 200), path)
+            save_image(noise(200, 200), path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == old and len(list(tmp_path.iterdir())) == 1

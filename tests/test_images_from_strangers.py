@@ -1,4 +1,4 @@
-"""Broken, hostile and odd pictures: refused in one line that names the file, or converted as documented."""
+"""Broken, hostile and odd images: refused in one line that names the file, or converted as documented."""
 
 import io
 import struct
@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from npgrad.errors import ImageError
-from npgrad.images import MAX_PIXELS, Preprocessing, open_image
+from npgrad.images import Preprocessing, open_image
+from npgrad.images.reading import MAX_PIXELS
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
-PICTURE = Image.fromarray(RGB)
+IMAGE = Image.fromarray(RGB)
 
 
-def encoded(picture, kind, **options):
+def encoded(image, kind, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -32,17 +33,17 @@ def oriented(orientation):
 
 
 SAMPLES = {
-    "jpeg": encoded(PICTURE, "JPEG", exif=oriented(6)),
-    "progressive": encoded(PICTURE, "JPEG", progressive=True),
-    "cmyk": encoded(PICTURE.convert("CMYK"), "JPEG"),
-    "png": encoded(PICTURE, "PNG", exif=oriented(6)),
-    "palette": encoded(PICTURE.convert("P"), "PNG", transparency=3),
-    "gif": encoded(PICTURE, "GIF"),
-    "bmp": encoded(PICTURE, "BMP"),
-    "ppm": encoded(PICTURE, "PPM"),
-    "webp": encoded(PICTURE, "WEBP", exif=oriented(6)),
-    "tiff": encoded(PICTURE, "TIFF"),
-    "tiff_lzw": encoded(PICTURE, "TIFF", compression="tiff_lzw", exif=oriented(6)),
+    "jpeg": encoded(IMAGE, "JPEG", exif=oriented(6)),
+    "progressive": encoded(IMAGE, "JPEG", progressive=True),
+    "cmyk": encoded(IMAGE.convert("CMYK"), "JPEG"),
+    "png": encoded(IMAGE, "PNG", exif=oriented(6)),
+    "palette": encoded(IMAGE.convert("P"), "PNG", transparency=3),
+    "gif": encoded(IMAGE, "GIF"),
+    "bmp": encoded(IMAGE, "BMP"),
+    "ppm": encoded(IMAGE, "PPM"),
+    "webp": encoded(IMAGE, "WEBP", exif=oriented(6)),
+    "tiff": encoded(IMAGE, "TIFF"),
+    "tiff_lzw": encoded(IMAGE, "TIFF", compression="tiff_lzw", exif=oriented(6)),
 }
 
 
@@ -70,7 +71,7 @@ def test_truncated_files_are_refused(tmp_path, kind):
     open_image(path)
     for keep in (0, 1, 10, len(SAMPLES[kind]) // 2, len(SAMPLES[kind]) * 3 // 4):
         path.write_bytes(SAMPLES[kind][:keep])
-        refused(path, r"photo\.bin: (cannot be read as a picture|not a picture)")
+        refused(path, r"photo\.bin: (cannot be read as an image|not an image)")
 
 
 @settings(max_examples=300, deadline=None)
@@ -129,32 +130,32 @@ def test_small_and_just_allowed_shapes(tmp_path):
 
 def test_postscript_is_refused_before_ghostscript_could_run(tmp_path, monkeypatch):
     path = tmp_path / "photo.eps"
-    PICTURE.save(path)
+    IMAGE.save(path)
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was run"))
-    refused(path, r"photo\.eps: not a picture, or of a format not read here \(JPEG, PNG")
+    refused(path, r"photo\.eps: not an image, or of a format not read here \(JPEG, PNG")
     path.rename(tmp_path / "photo.jpg")
-    refused(tmp_path / "photo.jpg", "not a picture, or of a format not read here")
+    refused(tmp_path / "photo.jpg", "not an image, or of a format not read here")
     with Image.open(tmp_path / "photo.jpg") as opened:
-        refused(opened, r"photo\.jpg: EPS pictures are not read")
+        refused(opened, r"photo\.jpg: EPS images are not read")
 
 
-def test_what_is_no_picture(tmp_path):
+def test_what_is_no_image(tmp_path):
     text = tmp_path / "notes.txt"
     text.write_text("<html>Not found</html>")
-    refused(text, r"notes\.txt: not a picture")
-    refused(tmp_path, "expected a picture; found a folder")
+    refused(text, r"notes\.txt: not an image")
+    refused(tmp_path, "expected an image; found a folder")
     refused(tmp_path / "no.jpg", r"no\.jpg: no such file")
-    refused("x" * 5000, "cannot be read as a picture: File name too long")
+    refused("x" * 5000, "cannot be read as an image: File name too long")
     refused("a\nb.jpg", r"'a\\nb\.jpg': no such file")
     for other in (b"bytes", None, 3, io.BytesIO()):
         refused(other, f"expected a path, a PIL image or a uint8 array; found {type(other).__name__}")
 
 
 def test_arrays():
-    grey, rgba = RGB[..., 0], np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
+    gray, rgba = RGB[..., 0], np.dstack([RGB, np.full(RGB.shape[:2], 255, np.uint8)])
     assert np.array_equal(open_image(RGB), RGB)
     assert np.array_equal(open_image(rgba), RGB)
-    assert np.array_equal(open_image(grey), grey[..., None].repeat(3, axis=2))
+    assert np.array_equal(open_image(gray), gray[..., None].repeat(3, axis=2))
     assert np.array_equal(open_image(RGB[::-1, ::2, ::-1]), RGB[::-1, ::2, ::-1])
     wrong = [RGB.astype(np.float32), RGB.astype(int), RGB.astype(object), RGB.transpose(2, 0, 1), RGB[None],
              RGB[:0], RGB[..., :2], np.array(3, np.uint8)]  # fmt: skip
@@ -171,7 +172,7 @@ def test_exif_turns_upright(tmp_path, orientation, kind, options):
         6: np.rot90(RGB, -1), 7: np.rot90(RGB, 2).transpose(1, 0, 2), 8: np.rot90(RGB),
     }[orientation]  # fmt: skip
     path = tmp_path / "photo"
-    PICTURE.save(path, kind, exif=oriented(orientation), **options)
+    IMAGE.save(path, kind, exif=oriented(orientation), **options)
     assert np.array_equal(open_image(path), upright)
     with Image.open(path) as opened:
         assert np.array_equal(open_image(opened), upright)
@@ -180,7 +181,7 @@ def test_exif_turns_upright(tmp_path, orientation, kind, options):
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_of_an_animation_the_first_frame(tmp_path, kind):
     path = tmp_path / "film"
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     frames[0].save(path, kind, save_all=True, append_images=frames[1:], **options)
     assert (np.asarray(open_image(path)) == (255, 0, 0)).all()
@@ -204,7 +205,7 @@ def test_transparency_is_laid_on_white(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
-def test_grey_of_16_bits_keeps_its_high_byte(tmp_path, kind):
+def test_gray_of_16_bits_keeps_its_high_byte(tmp_path, kind):
     deep = np.array([[0, 255, 256, 0x1234, 0xFFFF]], np.uint16)
     path = tmp_path / "deep"
     Image.fromarray(deep).save(path, kind)
@@ -220,13 +221,13 @@ def test_other_modes(tmp_path):
     for mode in ("F", "I", "LAB"):
         path = tmp_path / f"{mode}.tif"
         Image.new(mode, (4, 4)).save(path)
-        refused(path, rf"{mode}\.tif: expected 8-bit or 16-bit colours; found mode {mode}")
+        refused(path, rf"{mode}\.tif: expected 8-bit or 16-bit colors; found mode {mode}")
 
 
 def test_pillows_warnings_stay_inside(tmp_path):
     """Pillow warns of palette transparency in bytes and of broken EXIF; in tests a warning is an error."""
     path = tmp_path / "palette.png"
-    PICTURE.convert("P").save(path, transparency=bytes(range(256)))
+    IMAGE.convert("P").save(path, transparency=bytes(range(256)))
     assert open_image(path).mode == "RGB"
     exif = bytearray(SAMPLES["jpeg"])
     place = exif.index(b"Exif\0\0") + 6

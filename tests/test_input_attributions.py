@@ -59,7 +59,7 @@ def inject(monkeypatch, noisy):
 
 
 def dead_model():
-    """Class 0's score is 0 for every picture: its bias keeps the last ReLU shut. Class 1 is alive."""
+    """Class 0's score is 0 for every image: its bias keeps the last ReLU shut. Class 1 is alive."""
     conv = Conv2d(np.ones((2, 3, 3, 3)), np.array([-1e6, 1e3]))
     return Model(Sequential({"conv": conv, "relu": ReLU(), "pool": GlobalAvgPool2d()}), classes=["a", "b"])
 
@@ -91,7 +91,7 @@ def test_smoothgrad_equals_captum_on_the_same_samples(kind, name, monkeypatch):
 def test_smoothgrad_wraps_a_method_with_its_options(monkeypatch):
     pair = PAIRS["fires"]
     inject(monkeypatch, pair.x + 0.1 * noise_drawn(0, pair.x, 3))
-    baseline = np.random.default_rng(1).normal(size=pair.x.shape)  # one a picture
+    baseline = np.random.default_rng(1).normal(size=pair.x.shape)  # one an image
     expected = C.NoiseTunnel(C.IntegratedGradients(pair.net)).attribute(
         pair.tensor(), nt_samples=3, target=TARGETS, n_steps=5, baselines=torch.tensor(baseline)
     )
@@ -108,7 +108,7 @@ def test_smoothgrad_wraps_a_method_with_its_options(monkeypatch):
     checks.assert_close(found, expected.detach().numpy(), 1e-7)
 
 
-def test_smoothgrads_noise_is_a_part_of_each_pictures_own_range():
+def test_smoothgrads_noise_is_a_part_of_each_images_own_range():
     pair = PAIRS["convolutions"]
     x = pair.x * np.array([1, 5, 0.1]).reshape(3, 1, 1, 1) + 2
     seen = []
@@ -142,8 +142,8 @@ def test_smoothgrad_takes_a_method_by_name():
     )
 
 
-def test_smoothgrad_asks_about_the_clean_pictures_class():
-    """With noise this large the top class of the noisy pictures is another one."""
+def test_smoothgrad_asks_about_the_clean_images_class():
+    """With noise this large the top class of the noisy images is another one."""
     pair = PAIRS["linears"]
     top = pair.model(pair.x).argmax(axis=1)
     noisy = pair.x + 5 * noise_drawn(0, pair.x, 3)
@@ -155,8 +155,8 @@ def test_smoothgrad_asks_about_the_clean_pictures_class():
 
 
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("gradient_shap", "smoothgrad")])
-def test_each_picture_of_a_batch_is_treated_as_if_alone(name):
-    """Those left out draw other samples for a picture alone."""
+def test_each_image_of_a_batch_is_treated_as_if_alone(name):
+    """Those left out draw other samples for an image alone."""
     pair = PAIRS["fires"]
     together = METHODS[name](pair.model, pair.x, TARGETS)
     for i in range(3):

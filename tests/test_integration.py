@@ -131,7 +131,7 @@ def test_on_a_linear_network_one_step_is_complete_and_equals_gradient_times_inpu
     assert np.abs(delta).max() < 1e-14
 
 
-def test_baselines_come_as_number_picture_or_batch():
+def test_baselines_come_as_number_image_or_batch():
     pair = PAIRS["convolutions"]
 
     def run(baseline):
@@ -139,8 +139,8 @@ def test_baselines_come_as_number_picture_or_batch():
 
     assert np.array_equal(run(None), run(0))
     assert np.array_equal(run(0.5), run(np.full_like(pair.x, 0.5)))
-    picture = np.random.default_rng(0).normal(size=pair.x.shape[1:])
-    assert np.array_equal(run(picture), run(np.stack([picture] * 3)))
+    image = np.random.default_rng(0).normal(size=pair.x.shape[1:])
+    assert np.array_equal(run(image), run(np.stack([image] * 3)))
     assert not np.array_equal(run(0), run(0.5))
     assert run(np.zeros((3, 1, 1), np.float32)).dtype == np.float64
 
@@ -203,8 +203,8 @@ def test_gradient_shaps_baselines():
     shape = pair.x.shape[1:]
     assert np.array_equal(baseline_set(None, pair.x), np.zeros((1, *shape)))
     assert np.array_equal(baseline_set(0.5, pair.x), np.full((1, *shape), 0.5))
-    picture = np.random.default_rng(0).normal(size=shape)
-    assert np.array_equal(baseline_set(picture, pair.x), picture[None])
+    image = np.random.default_rng(0).normal(size=shape)
+    assert np.array_equal(baseline_set(image, pair.x), image[None])
     assert baseline_set(np.zeros((7, 3, 1, 1)), pair.x).shape == (7, *shape)
     with pytest.raises(InputError, match="at least one baseline"):
         baseline_set(np.zeros((0, *shape)), pair.x)
@@ -243,8 +243,8 @@ def test_integrated_gradients_wrong_arguments_are_named(options, message):
 
 
 def test_an_unknown_rule_is_said():
-    with pytest.raises(UnknownName, match="'riemann_centre'; nearest: riemann_"):
-        quadrature("riemann_centre", 5)
+    with pytest.raises(UnknownName, match="'riemann_center'; nearest: riemann_"):
+        quadrature("riemann_center", 5)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_gradient_shaps_wrong_arguments_are_named(options, message):
 
 
 def test_a_path_through_kinks_is_not_smoothed_over():
-    """At the middle of the path the gradient is that of the point itself, with each picture's own target."""
+    """At the middle of the path the gradient is that of the point itself, with each image's own target."""
     pair = PAIRS["fires"]
     found = integrated_gradients(pair.model, pair.x, TARGETS, n_steps=1, method="riemann_middle")
     tape = pair.model.forward(pair.x / 2)

@@ -8,7 +8,7 @@ import torch
 from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
-from npgrad.synthesis import _style_images as pictures
+from npgrad.synthesis import _style_images as images
 from npgrad.synthesis.inversion import correlation, invert_features
 
 
@@ -28,7 +28,7 @@ def model():
 @pytest.fixture(scope="module")
 def x():
     rng = np.random.default_rng(0)
-    smooth = pictures.resized(rng.normal(size=(1, 3, 5, 6)), (33, 40))
+    smooth = images.resized(rng.normal(size=(1, 3, 5, 6)), (33, 40))
     return smooth + 0.05 * rng.normal(size=smooth.shape)
 
 
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_steps(model, x):
         ({"content_weight": "much"}, "content_weight: expected a number >= 0, found 'much'"),
         ({"steps": -1}, "steps: expected a whole number >= 0, found -1"),
         ({"start": "nosuch.png"}, "nosuch.png: no such file"),
-        ({"x": np.zeros((2, 3, 30, 30))}, "x: expected one picture"),
+        ({"x": np.zeros((2, 3, 30, 30))}, "x: expected one image"),
         ({"x": "nosuch.jpg"}, "nosuch.jpg: no such file"),
         ({"rng": -1}, "rng: expected a Generator"),
     ],

@@ -24,7 +24,7 @@ def held(bundled):
 
 
 def planted(n=3):
-    """Pictures whose object is a bright rectangle, and a network that scores class 1 by brightness."""
+    """Images whose object is a bright rectangle, and a network that scores class 1 by brightness."""
     from npgrad.layers import Flatten, Linear, Sequential
 
     rng = np.random.default_rng(4)
@@ -79,7 +79,7 @@ def test_a_method_that_knows_the_truth_scores_best_and_one_that_inverts_it_worst
     assert right.mean("insertion") > wrong.mean("insertion")
 
 
-def test_the_values_are_those_of_the_measures_picture_by_picture():
+def test_the_values_are_those_of_the_measures_image_per_sample():
     model, held = planted()
     seen = []
 
@@ -112,10 +112,10 @@ def test_intervals():
 def test_the_sanity_methods_take_no_notice_of_the_network(rng):
     x = rng.random((1, 3, 20, 30))
     found = {name: method(None, x, 0) for name, method in evaluation.sanity_methods(5).items()}
-    assert list(found) == ["random map", "centred blob", "edge detector"]
+    assert list(found) == ["random map", "centered blob", "edge detector"]
     assert all(a.shape == (1, 20, 30) for a in found.values())
     np.testing.assert_array_equal(found["random map"], evaluation.sanity_methods(5)["random map"](None, x, 1))
-    blob = found["centred blob"][0]
+    blob = found["centered blob"][0]
     assert {(9, 14), (10, 15)} <= set(zip(*np.nonzero(blob == blob.max()), strict=True))
     step = np.zeros((1, 3, 20, 30))
     step[:, :, :, 12:] = 1

@@ -147,7 +147,7 @@ def test_progress_counts_every_copy(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_model_and_the_picture_stay_as_they_were_and_float32_stays_float32(name):
+def test_the_model_and_the_image_stay_as_they_were_and_float32_stays_float32(name):
     function, _, options, rtol = METHODS[name]
     pair = PAIRS["fires"]
     model, x = pair.model.astype(np.float32), pair.x.astype(np.float32)

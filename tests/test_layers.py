@@ -86,15 +86,15 @@ def test_float32_stays_float32(case):
 
 
 @over([case for case in CASES if case.batch == 3 and not case.options])
-def test_a_batch_gives_what_its_pictures_give_one_by_one(case):
+def test_a_batch_gives_what_its_images_give_one_by_one(case):
     layer, xs = case.layer(), case.inputs()
     dy = checks.random_dy(case, layer, xs)
     together = checks.run_npgrad(case, layer, xs, dy)
     singles = [checks.run_npgrad(case, layer, [x[i : i + 1] for x in xs], dy[i : i + 1]) for i in range(3)]
-    per_picture = {"y", *checks.input_names(case)}
+    per_image = {"y", *checks.input_names(case)}
     expected = {
         name: np.concatenate([s[name] for s in singles])
-        if name in per_picture
+        if name in per_image
         else sum(s[name] for s in singles)
         for name in together
     }

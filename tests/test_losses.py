@@ -49,7 +49,7 @@ def gram_backward(shape, seed, **options):
 
 
 def style(shape, masks=None):
-    """style_loss by one of two layers, whose targets come from other pictures."""
+    """style_loss by one of two layers, whose targets come from other images."""
     other, weights = randoms(shape, 5), {"a": 20.0, "b": 0.5}
     fixed, shown = other[:, :, ::-1] + 1, None if masks is None else {"a": masks, "b": masks}
     targets = {name: losses.gram_matrix(f, mask=masks) for name, f in (("a", other), ("b", 2 * other))}
@@ -78,7 +78,7 @@ def cases():
         yield f"tv {name}", lambda x: losses.tv_loss(x, 0.7), lambda x: 0.7 * torch_tv(x), shape
         yield f"l2 {name}", lambda x: losses.l2_loss(x, 2.5), lambda x: 2.5 * (x**2).sum(), shape
         yield f"gram {name}", *gram_backward(shape, 7), shape
-        yield f"gram not normalised {name}", *gram_backward(shape, 7, normalize=False), shape
+        yield f"gram not normalized {name}", *gram_backward(shape, 7, normalize=False), shape
         yield f"style {name}", *style(shape), shape
     yield "gram masked", *gram_backward((2, 3, 6, 5), 7, mask=MASK), (2, 3, 6, 5)
     yield "gram masked by bools", *gram_backward((2, 3, 6, 5), 7, mask=MASK > 0), (2, 3, 6, 5)
@@ -120,7 +120,7 @@ def same_as_torch(loss, in_torch, x, rtol):
     np.testing.assert_array_equal(x, before)
 
 
-# a single pixel has no neighbours: there the gradient is 0 everywhere
+# a single pixel has no neighbors: there the gradient is 0 everywhere
 @pytest.mark.parametrize(("loss", "in_torch", "shape"), [case for case in CASES if case.id != "tv 2x5x1x1"])
 def test_a_gradient_off_by_a_thousandth_in_one_entry_is_seen(loss, in_torch, shape):
     def spoilt(x):
@@ -136,8 +136,8 @@ def test_a_gradient_off_by_a_thousandth_in_one_entry_is_seen(loss, in_torch, sha
 
 def test_small_examples_by_hand():
     assert losses.content_loss(2, np.array([1.0, 2.0]), np.array([0.0, 4.0]))[0] == 2 * (1 + 4)
-    picture = np.array([[[[1.0, 2.0], [4.0, 8.0]]]])
-    assert losses.tv_loss(picture, 1)[0] == 3**2 + 6**2 + 1**2 + 4**2
+    image = np.array([[[[1.0, 2.0], [4.0, 8.0]]]])
+    assert losses.tv_loss(image, 1)[0] == 3**2 + 6**2 + 1**2 + 4**2
     gram = losses.gram_matrix(np.array([[[[1.0, 2.0]], [[3.0, 4.0]]]]), normalize=False)
     np.testing.assert_array_equal(gram, [[[5, 11], [11, 25]]])
     np.testing.assert_allclose(losses.cross_entropy(np.zeros((3, 5)), 0)[0], np.log(5))
@@ -183,7 +183,7 @@ REFUSED = [
     (lambda: losses.content_loss("1", X, X), InputError, "content_loss: weight: expected a finite number, found '1'"),
     (lambda: losses.tv_loss(X, np.nan), InputError, "tv_loss: weight: expected a finite number, found nan"),
     (lambda: losses.tv_loss(X.astype(np.uint8), 1), InputError, "tv_loss: expected floats, found uint8"),
-    (lambda: losses.tv_loss(X[0], 1), InputError, "expected pictures (N, C, H, W), found shape (3, 4, 4)"),
+    (lambda: losses.tv_loss(X[0], 1), InputError, "expected images (N, C, H, W), found shape (3, 4, 4)"),
     (lambda: losses.gram_matrix(X[0]), InputError, "expected features (N, C, H, W), found shape (3, 4, 4)"),
     (lambda: losses.gram_matrix(X, mask=np.ones((4, 5))), InputError, "expected a mask (4, 4), found (4, 5)"),
     (lambda: losses.gram_matrix_backward(X, X), InputError, "expected dgram (1, 3, 3), found (1, 3, 4, 4)"),

@@ -110,12 +110,12 @@ def test_composite_finds_the_cats_face(real_model, shared):
     x = real_model.preprocess(shared / "images" / "Egyptian_cat.jpg")
     relevance, delta = lrp(real_model, x, 285, composite_by_position(real_model), return_delta=True)
     positive = np.maximum(relevance[0].sum(axis=0), 0)
-    face = positive[30:180, 35:190]  # 45 % of the picture, with eyes, nose and mouth
+    face = positive[30:180, 35:190]  # 45 % of the image, with eyes, nose and mouth
     assert face.sum() > 0.8 * positive.sum()
     assert -real_model(x)[0, 285] < delta < 0  # the middle layers' epsilon keeps a part
 
 
-def test_each_picture_is_explained_alone_and_the_top_class_is_the_default():
+def test_each_image_is_explained_alone_and_the_top_class_is_the_default():
     pair = ALL[4]
     rules = {"conv1": ZBox(-9, 9), "fire2.squeeze": Epsilon(relative=0.3), "fire3.squeeze": AlphaBeta()}
     together = lrp(pair.model, pair.x, TARGETS, rules)

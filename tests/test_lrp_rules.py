@@ -25,7 +25,7 @@ from npgrad.tape import Record
 
 
 def matrix_of(layer, shape):
-    """(W, b) with layer(x).ravel() = W @ x.ravel() + b, for one picture of `shape`: column by column."""
+    """(W, b) with layer(x).ravel() = W @ x.ravel() + b, for one image of `shape`: column by column."""
     b = layer(np.zeros((1, *shape))).ravel()
     units = np.eye(int(np.prod(shape))).reshape(-1, *shape)
     return np.stack([layer(unit[None]).ravel() - b for unit in units], axis=1), b

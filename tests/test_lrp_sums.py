@@ -51,7 +51,7 @@ def test_epsilon_without_biases_is_input_times_gradient(pair):
 
 
 def shares_of_the_biases(rule, model, x, target):
-    """What every layer's bias keeps under Epsilon: the sum of b_k / z_k * R_k, per picture."""
+    """What every layer's bias keeps under Epsilon: the sum of b_k / z_k * R_k, per image."""
     shares = []
 
     def watched(record, relevance):

@@ -30,8 +30,8 @@ def x(rng):
         (lambda x: x.astype(object), "expected floats, found object"),
         (lambda x: x.transpose(0, 2, 3, 1), r"3 channels, found .*\(2, 40, 40, 3\); is it \(N, H, W, C\)"),
         (lambda x: x[0], r"conv1: Conv2d expects \(N, C, H, W\), found an array of shape \(3, 40, 40\)"),
-        (lambda x: x[:0], "at least one picture"),
-        (lambda x: np.float32(3.0), "at least one picture"),
+        (lambda x: x[:0], "at least one image"),
+        (lambda x: np.float32(3.0), "at least one image"),
         (lambda x: np.where(x > 2, np.nan, x), "expected finite numbers, found [0-9]+ NaN or Inf"),
         (lambda x: np.where(x > 2, np.inf, x), "NaN or Inf"),
         (lambda x: x[:, :, :16], r"fire\d: .*smaller than|pool\d: .*smaller than"),
@@ -88,7 +88,7 @@ def test_pixels_in_0_to_255_are_noticed_once(model, x):
         ([0, 10], IndexError, "expected 0 to 9; found 10"),
         (1.0, TypeError, "found float 1.0"),
         (True, TypeError, "found bool True"),
-        ([1, 2, 3], ValueError, "expected one class, or 2, one a picture"),
+        ([1, 2, 3], ValueError, "expected one class, or 2, one an image"),
         ([[1], [2]], ValueError, "expected one class, or 2"),
         ([], ValueError, "expected one class, or 2"),
         ("nothing of the kind", KeyError, "no class"),
@@ -131,12 +131,12 @@ def test_predict_gives_sorted_probabilities(model, x):
 
 
 def test_preprocess_and_back(model, rng):
-    pictures = list(rng.integers(0, 256, (2, 30, 30, 3), dtype=np.uint8))
-    x = model.preprocess(pictures, resize=False)
+    images = list(rng.integers(0, 256, (2, 30, 30, 3), dtype=np.uint8))
+    x = model.preprocess(images, resize=False)
     assert x.shape == (2, 3, 30, 30)
     assert x.dtype == np.float32
-    np.testing.assert_array_equal(model.deprocess(x), pictures)
-    assert model.preprocess(pictures).shape == (2, 3, 224, 224)
+    np.testing.assert_array_equal(model.deprocess(x), images)
+    assert model.preprocess(images).shape == (2, 3, 224, 224)
 
 
 def test_unknown_names_list_the_nearest(model, x):

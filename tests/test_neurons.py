@@ -147,7 +147,7 @@ def test_a_neuron_that_is_shut_off_has_gradient_0():
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_the_model_and_the_picture_stay_as_they_were_and_float32_stays_float32(name):
+def test_the_model_and_the_image_stay_as_they_were_and_float32_stays_float32(name):
     function, pair = METHODS[name][0], PAIRS["fires"]
     model, x = pair.model.astype(np.float32), pair.x.astype(np.float32)
     kept, before = x.copy(), model(x)

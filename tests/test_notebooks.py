@@ -48,7 +48,7 @@ def test_it_runs_from_a_clean_kernel(name, quick):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_kept_with_its_pictures(name):
+def test_it_is_kept_with_its_images(name):
     path = ROOT / "notebooks" / f"{name}.ipynb"
     assert path.stat().st_size < 3e6
     cells = [cell for cell in notebook(path)["cells"] if cell["cell_type"] == "code"]

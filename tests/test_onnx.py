@@ -30,11 +30,11 @@ def export(net, x, path, dynamo=False):
     return path
 
 
-def pictures(name):
-    """One picture; of the size that it is made for, where torch cannot export its adaptive pooling otherwise."""
+def images(name):
+    """One image; of the size that it is made for, where torch cannot export its adaptive pooling otherwise."""
     if name.startswith(("vgg", "alexnet")):
         return np.random.default_rng(0).normal(size=(1, 3, 224, 224))
-    return backbones.pictures(name, batch=1)
+    return backbones.images(name, batch=1)
 
 
 def runtime(path, x):
@@ -45,7 +45,7 @@ def runtime(path, x):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_exported_networks_come_back(name, tmp_path):
-    x = pictures(name)
+    x = images(name)
     net = backbones.torch_net(name)
     path = export(net, torch.tensor(x, dtype=torch.float32), tmp_path / "net.onnx")
     model, x32 = npgrad.load(path), x.astype(np.float32)
@@ -59,7 +59,7 @@ def test_exported_networks_come_back(name, tmp_path):
 @pytest.mark.parametrize("name", ["vgg11", "vgg16_bn"])
 def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     direct, net = backbones.narrow_vgg(name)
-    x = pictures(name)
+    x = images(name)
     path = export(net, torch.tensor(x), tmp_path / "net.onnx")
     checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
     x = x.astype(np.float32)
@@ -72,7 +72,7 @@ def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
 )
 def test_the_newer_exporter_does_too(name, tmp_path):
     pytest.importorskip("onnxscript", reason="torch's newer exporter needs onnxscript")
-    x = pictures(name)
+    x = images(name)
     net = backbones.torch_net(name)
     direct = backbones.converted(net, tmp_path).astype(np.float64)
     path = export(net.double(), torch.tensor(x), tmp_path / "net.onnx", dynamo=True)
@@ -86,7 +86,7 @@ def resnet(tmp_path_factory):
     folder = tmp_path_factory.mktemp("resnet")
     net = backbones.torch_net("resnet18")
     direct = backbones.converted(net, folder).astype(np.float64)
-    x = backbones.pictures("resnet18")
+    x = backbones.images("resnet18")
     return npgrad.load(export(net.double(), torch.tensor(x), folder / "net.onnx")), direct, x
 
 

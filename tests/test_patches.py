@@ -74,7 +74,7 @@ def test_every_change_scores_as_in_the_whole_pass(name):
             assert_close(score(changed), model(changed)[0, target], 1e-12, f"{top}:{bottom}, {left}:{right}")
 
 
-def test_a_network_that_takes_no_pictures():
+def test_a_network_that_takes_no_images():
     model = Model(Sequential({"fc": Linear(np.arange(12.0).reshape(3, 4), np.ones(3)), "relu": ReLU()}))
     x = np.array([[1.0, 2, 3, 4]])
     score = Rescoring(model, x, 2)

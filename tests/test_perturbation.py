@@ -42,7 +42,7 @@ def test_occlusion_equals_captum(name):
 
 
 def test_occlusion_is_its_formula_to_the_last_digits():
-    """The same loop written out, with a baseline of its own for every picture."""
+    """The same loop written out, with a baseline of its own for every image."""
     pair = PAIRS["overlapping pools"]
     baseline = np.random.default_rng(0).normal(size=pair.x.shape)
     clean = pair.model(pair.x)
@@ -105,8 +105,8 @@ def test_what_covers_is_the_same_as_what_was_there():
     assert not feature_ablation(pair.model, pair.x, TARGETS, mask, baseline=pair.x).any()
 
 
-def test_the_asked_class_stays_that_of_the_clean_picture():
-    """Covered pictures may be of another class; what is lost is still the clean picture's."""
+def test_the_asked_class_stays_that_of_the_clean_image():
+    """Covered images may be of another class; what is lost is still the clean image's."""
     pair = PAIRS["linears"]
     x = pair.x * 3
     top = pair.model(x).argmax(axis=1)
@@ -138,7 +138,7 @@ def test_windows_cover_every_pixel_and_start_inside(size):
         assert all(place.stop - place.start == window for place in places)
 
 
-def test_the_default_window_and_stride_are_for_pictures_of_224_px():
+def test_the_default_window_and_stride_are_for_images_of_224_px():
     places = _windows((3, 224, 224), 45, 16)
     assert len(places) == 13 * 13
     assert places[0] == (slice(0, 3), slice(0, 45), slice(0, 45))
@@ -151,8 +151,8 @@ def test_the_default_window_and_stride_are_for_pictures_of_224_px():
         ({"window": 0}, "window: expected a whole number >= 1, found 0"),
         ({"window": 2.5}, "window: expected a whole number >= 1, found 2.5"),
         ({"window": (4,)}, r"window: expected a number, \(h, w\) or \(c, h, w\), found \(4,\)"),
-        ({"window": 12}, r"window: expected at most the picture \(3, 11, 13\), found \(3, 12, 12\)"),
-        ({"window": (4, 4, 4)}, r"window: expected at most the picture \(3, 11, 13\), found \(4, 4, 4\)"),
+        ({"window": 12}, r"window: expected at most the image \(3, 11, 13\), found \(3, 12, 12\)"),
+        ({"window": (4, 4, 4)}, r"window: expected at most the image \(3, 11, 13\), found \(4, 4, 4\)"),
         ({"window": 4, "stride": 0}, "stride: expected a whole number >= 1, found 0"),
         ({"window": 4, "stride": -2}, "stride: expected a whole number >= 1, found -2"),
         ({"window": 4, "stride": 5}, r"stride: expected at most the window \(3, 4, 4\), found \(3, 5, 5\)"),

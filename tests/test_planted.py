@@ -1,6 +1,6 @@
 """A network of which it is known where it looks, and every method asked about it.
 
-Each class reads one colour at one place; a third thing, the brightest, is read by none. An explanation of a
+Each class reads one color at one place; a third thing, the brightest, is read by none. An explanation of a
 class must have its maximum in that class's patch.
 """
 
@@ -18,9 +18,9 @@ CELLS = {
     1: (slice(3, 6), slice(10, 13)),
 }  # what the last layer reads, 2 px each
 DECOY = (slice(20, 28), slice(20, 28))
-COLOUR = {0: 1, 1: 0}  # class 0 reads green, class 1 red
+COLOR = {0: 1, 1: 0}  # class 0 reads green, class 1 red
 
-# what a method needs beside (model, x, target), on a picture of 32 px
+# what a method needs beside (model, x, target), on an image of 32 px
 OPTIONS = {
     "feature_ablation": {"mask": grid(SIDE, 16)},
     "occlusion": {"window": 4, "stride": 2},
@@ -48,8 +48,8 @@ PATCH = {target: around(cells) for target, cells in CELLS.items()}
 
 
 def planted():
-    """conv1 finds the three colours, fire2 passes them on and smooths them, fc reads each class's patch."""
-    colours = np.full((3, 3, 3, 3), -0.2 / 9) + 1.2 / 9 * np.eye(3)[:, :, None, None]
+    """conv1 finds the three colors, fire2 passes them on and smooths them, fc reads each class's patch."""
+    colors = np.full((3, 3, 3, 3), -0.2 / 9) + 1.2 / 9 * np.eye(3)[:, :, None, None]
     same = np.eye(3)[:, :, None, None]
     fire = layers.Fire(
         squeeze=layers.Conv2d(same, np.full(3, -0.01)),
@@ -58,9 +58,9 @@ def planted():
     )
     weight = np.zeros((2, 6, 16, 16))
     for target, cells in CELLS.items():
-        weight[target, COLOUR[target] :: 3, cells[0], cells[1]] = 0.5
+        weight[target, COLOR[target] :: 3, cells[0], cells[1]] = 0.5
     parts = {
-        "conv1": layers.Conv2d(colours, np.full(3, -0.05), padding=1),
+        "conv1": layers.Conv2d(colors, np.full(3, -0.05), padding=1),
         "relu1": layers.ReLU(),
         "pool1": layers.MaxPool2d(2, 2),
         "fire2": fire,
@@ -70,17 +70,17 @@ def planted():
     return Model(layers.Sequential(parts))
 
 
-def picture():
-    """Grey noise; green and red where the classes look; and blue, the brightest, where none does."""
+def image():
+    """Gray noise; green and red where the classes look; and blue, the brightest, where none does."""
     x = np.random.default_rng(4).uniform(0, 0.3, size=(1, 3, SIDE, SIDE))
     for target, (rows, columns) in CELLS.items():
         at = slice(2 * rows.start, 2 * rows.stop), slice(2 * columns.start, 2 * columns.stop)
-        x[0, COLOUR[target], at[0], at[1]] = 1 + 0.05 * x[0, 0, at[0], at[1]]
+        x[0, COLOR[target], at[0], at[1]] = 1 + 0.05 * x[0, 0, at[0], at[1]]
     x[0, 2, DECOY[0], DECOY[1]] = 3
     return x
 
 
-MODEL, X = planted(), picture()
+MODEL, X = planted(), image()
 
 
 def explain(name, target):
@@ -88,7 +88,7 @@ def explain(name, target):
     options = dict(OPTIONS.get(name, {}))
     if name.startswith("neuron_"):  # the neuron in the middle of what the class reads
         rows, columns = CELLS[target]
-        options.update(layer="fire2", neuron=(COLOUR[target], rows.start + 1, columns.start + 1))
+        options.update(layer="fire2", neuron=(COLOR[target], rows.start + 1, columns.start + 1))
     found = getattr(npgrad.attribution, name)(MODEL, X, target, **options)
     if isinstance(found, dict):  # every_layer
         views = [view for view in found.values() if isinstance(view, LayerView) and view.grad_cam is not None]

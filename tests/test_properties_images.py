@@ -1,4 +1,4 @@
-"""What holds for pictures and maps of any size: resizing, preprocessing and back, files and back."""
+"""What holds for images and maps of any size: resizing, preprocessing and back, files and back."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from strategies import array, seeds
 
 from npgrad import Preprocessing
 from npgrad.attribution import resize_map
-from npgrad.images import open_image, save_png
+from npgrad.images import open_image, save_image
 
 methods = st.sampled_from(["nearest", "bilinear", "bicubic"])
 size = st.tuples(st.integers(1, 24), st.integers(1, 24))
@@ -17,10 +17,10 @@ size = st.tuples(st.integers(1, 24), st.integers(1, 24))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("pictures")
+    return tmp_path_factory.mktemp("images")
 
 
-def picture(seed, height, width):
+def image(seed, height, width):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -59,33 +59,33 @@ def test_a_mirrored_map_gives_a_mirrored_result(method, old, new, seed):
 @given(seed=seeds, side=st.integers(1, 30), n=st.integers(1, 3))
 def test_deprocess_is_the_inverse_of_preprocess(seed, side, n):
     preprocessing = Preprocessing()
-    pictures = [picture(seed + i, side, side + 2) for i in range(n)]
-    x = preprocessing.apply(pictures, resize=False)
+    images = [image(seed + i, side, side + 2) for i in range(n)]
+    x = preprocessing.apply(images, resize=False)
     assert x.shape == (n, 3, side, side + 2) and x.dtype == np.float32
-    np.testing.assert_array_equal(preprocessing.invert(x), np.stack(pictures))
+    np.testing.assert_array_equal(preprocessing.invert(x), np.stack(images))
     mean, std = (np.array(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    expected = (pictures[0].transpose(2, 0, 1) / 255 - mean) / std
+    expected = (images[0].transpose(2, 0, 1) / 255 - mean) / std
     np.testing.assert_allclose(x[0], expected, atol=1e-5)
 
 
 @given(seed=seeds, height=st.integers(8, 60), width=st.integers(8, 60), crop=st.integers(1, 8))
-def test_a_picture_of_one_colour_stays_of_that_colour(seed, height, width, crop):
-    colour = np.random.default_rng(seed).integers(0, 256, 3, dtype=np.uint8)
+def test_a_image_of_one_color_stays_of_that_color(seed, height, width, crop):
+    color = np.random.default_rng(seed).integers(0, 256, 3, dtype=np.uint8)
     preprocessing = Preprocessing(resize=crop + 2, crop=crop)
-    x = preprocessing.apply(np.broadcast_to(colour, (height, width, 3)))
+    x = preprocessing.apply(np.broadcast_to(color, (height, width, 3)))
     assert x.shape == (1, 3, crop, crop)
-    np.testing.assert_array_equal(preprocessing.invert(x)[0], np.broadcast_to(colour, (crop, crop, 3)))
+    np.testing.assert_array_equal(preprocessing.invert(x)[0], np.broadcast_to(color, (crop, crop, 3)))
 
 
 @settings(max_examples=25)
 @given(seed=seeds, height=st.integers(2, 30), width=st.integers(2, 30))
 def test_a_png_is_what_was_saved(seed, height, width, folder):
-    path, pixels = folder / "a.png", picture(seed, height, width)
-    save_png(pixels, path)
+    path, pixels = folder / "a.png", image(seed, height, width)
+    save_image(pixels, path)
     np.testing.assert_array_equal(np.asarray(open_image(path)), pixels)
 
 
-TURNS = {  # what a viewer does with a picture of each EXIF orientation
+TURNS = {  # what a viewer does with an image of each EXIF orientation
     1: lambda a: a,
     2: np.fliplr,
     3: lambda a: np.rot90(a, 2),
@@ -100,7 +100,7 @@ TURNS = {  # what a viewer does with a picture of each EXIF orientation
 @settings(max_examples=24)
 @given(seed=seeds, orientation=st.integers(1, 8), height=st.integers(2, 9), width=st.integers(2, 9))
 def test_any_orientation_comes_out_upright(seed, orientation, height, width, folder):
-    path, pixels = folder / "exif.png", picture(seed, height, width)
+    path, pixels = folder / "exif.png", image(seed, height, width)
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.fromarray(pixels).save(path, exif=exif)

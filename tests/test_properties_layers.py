@@ -71,7 +71,7 @@ def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
 
 @EVERY
 @given(data=st.data(), seed=seeds)
-def test_a_batch_is_its_pictures_one_by_one(kind, data, seed):
+def test_a_batch_is_its_images_one_by_one(kind, data, seed):
     layer, shape = data.draw(LAYERS[kind])
     x = inputs(shape, seed, batch=3)
     y, cache = layer.forward(x)
@@ -107,7 +107,7 @@ def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
 
 
 @given(data=st.data(), seed=seeds, down=st.integers(0, 3), right=st.integers(0, 3))
-def test_a_shift_of_the_picture_is_a_shift_of_what_is_made_of_it(data, seed, down, right):
+def test_a_shift_of_the_image_is_a_shift_of_what_is_made_of_it(data, seed, down, right):
     """Under stride 1, and where no window looks over the edge."""
     layer, shape = data.draw(conv() | depthwise() | pool(layers.MaxPool2d) | pool(layers.AvgPool2d))
     layer = type(layer)(**{**vars(layer), "stride": 1, "padding": 0})
@@ -122,7 +122,7 @@ def test_a_shift_of_the_picture_is_a_shift_of_what_is_made_of_it(data, seed, dow
 
 
 @given(data=st.data(), seed=seeds)
-def test_a_convolution_is_linear_in_its_weights_and_pictures(data, seed):
+def test_a_convolution_is_linear_in_its_weights_and_images(data, seed):
     layer, shape = data.draw(conv() | depthwise())
     x, z = array(seed, 1, *shape), array(seed + 1, 1, *shape)
     zero = layer(np.zeros_like(x))

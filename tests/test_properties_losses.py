@@ -8,7 +8,7 @@ from strategies import array, seeds, sides, sizes
 
 from npgrad import losses
 
-pictures = st.tuples(sides, sides, sizes, sizes)
+images = st.tuples(sides, sides, sizes, sizes)
 weights = st.floats(-3, 3)
 H = 1e-30
 
@@ -24,7 +24,7 @@ def assert_same(pair):
     assert np.isclose(*pair, rtol=1e-9, atol=1e-9)
 
 
-@given(shape=pictures, weight=weights, seed=seeds)
+@given(shape=images, weight=weights, seed=seeds)
 def test_content_loss(shape, weight, seed):
     x, original, v = (array(seed + i, *shape) for i in range(3))
     assert_same(along(lambda x: losses.content_loss(weight, x, original), x, v))
@@ -35,7 +35,7 @@ def test_content_loss(shape, weight, seed):
     np.testing.assert_allclose(turned, -losses.content_loss(weight, x, original)[1])
 
 
-@given(shape=pictures, weight=weights, seed=seeds)
+@given(shape=images, weight=weights, seed=seeds)
 def test_tv_loss(shape, weight, seed):
     x, v = array(seed, *shape), array(seed + 1, *shape)
     assert_same(along(lambda x: losses.tv_loss(x, weight), x, v))
@@ -49,7 +49,7 @@ def test_tv_loss(shape, weight, seed):
     assert np.isclose(gradient.sum(), 0, atol=1e-9)
 
 
-@given(shape=pictures, weight=weights, seed=seeds)
+@given(shape=images, weight=weights, seed=seeds)
 def test_l2_loss(shape, weight, seed):
     x, v = array(seed, *shape), array(seed + 1, *shape)
     assert_same(along(lambda x: losses.l2_loss(x, weight), x, v))
@@ -58,7 +58,7 @@ def test_l2_loss(shape, weight, seed):
     assert np.isclose(np.vdot(gradient, 3 * x), 2 * value)  # Euler: of second order
 
 
-@given(shape=pictures, normalize=st.booleans(), masked=st.booleans(), seed=seeds)
+@given(shape=images, normalize=st.booleans(), masked=st.booleans(), seed=seeds)
 def test_gram_matrix(shape, normalize, masked, seed):
     F, v = array(seed, *shape), array(seed + 1, *shape)
     mask = np.abs(array(seed + 2, *shape[2:])) if masked else None
@@ -76,7 +76,7 @@ def test_gram_matrix(shape, normalize, masked, seed):
         np.testing.assert_allclose(losses.gram_matrix(shuffled, normalize), G, atol=1e-10)
 
 
-@given(shape=pictures, seed=seeds, layer_weights=st.lists(weights, min_size=1, max_size=3))
+@given(shape=images, seed=seeds, layer_weights=st.lists(weights, min_size=1, max_size=3))
 def test_style_loss(shape, seed, layer_weights):
     names = [f"layer{i}" for i in range(len(layer_weights))]
     weight = dict(zip(names, layer_weights, strict=True))

@@ -1,4 +1,4 @@
-"""The model-randomisation sanity check, and the two measures of likeness it uses."""
+"""The model-randomization sanity check, and the two measures of likeness it uses."""
 
 import warnings
 
@@ -12,17 +12,17 @@ from npgrad import Model, layers
 from npgrad._targets import scores
 from npgrad.attribution import grad_cam, saliency
 from npgrad.errors import InputError, UnknownName
-from npgrad.evaluation import Randomisation
-from npgrad.evaluation import randomization as randomisation
+from npgrad.evaluation import Randomization
+from npgrad.evaluation import randomization as randomization
 from npgrad.evaluation.randomization import spearman, ssim
 
 PAIRS = {pair.name: pair for pair in pairs()}
 NET = PAIRS["fires"]
 
 
-def test_an_explanation_of_the_network_falls_and_one_of_the_picture_does_not():
-    result = randomisation(NET.model, NET.x, saliency, TARGETS)
-    assert isinstance(result, Randomisation)
+def test_an_explanation_of_the_network_falls_and_one_of_the_image_does_not():
+    result = randomization(NET.model, NET.x, saliency, TARGETS)
+    assert isinstance(result, Randomization)
     assert result.layers == ("original", "conv5", "fire4", "fire3", "fire2", "conv1")
     assert result.spearman.shape == result.ssim.shape == (6, 3)
     np.testing.assert_allclose(result.spearman[0], 1)
@@ -30,7 +30,7 @@ def test_an_explanation_of_the_network_falls_and_one_of_the_picture_does_not():
     assert result.spearman[1:].max() < 0.95
     assert result.spearman[-1].max() < 0.6
     assert result.ssim[-1].max() < 0.6
-    edges = randomisation(NET.model, NET.x, lambda model, x, target: np.abs(np.diff(x)), TARGETS)
+    edges = randomization(NET.model, NET.x, lambda model, x, target: np.abs(np.diff(x)), TARGETS)
     np.testing.assert_allclose(edges.spearman, 1)
     np.testing.assert_allclose(edges.ssim, 1)
 
@@ -43,7 +43,7 @@ def test_layers_are_drawn_anew_one_after_the_other_and_the_model_is_untouched():
         return saliency(model, x, targets)
 
     before = {name: array.copy() for name, array in NET.model.parameters().items()}
-    randomisation(NET.model, NET.x, method, TARGETS, layers=["fire4", "conv1"])
+    randomization(NET.model, NET.x, method, TARGETS, layers=["fire4", "conv1"])
     for name, array in NET.model.parameters().items():
         np.testing.assert_array_equal(array, before[name])
     assert [targets for _, targets in seen] == [TARGETS] * 3
@@ -65,7 +65,7 @@ def test_the_new_weights_have_he_s_size_and_no_biases():
         seen.append(model)
         return saliency(model, x, targets)
 
-    randomisation(NET.model, NET.x, method, TARGETS, layers=["fire3", "conv1"])
+    randomization(NET.model, NET.x, method, TARGETS, layers=["fire3", "conv1"])
     new = seen[-1].parameters()
     assert new["conv1.weight"].std() == pytest.approx(np.sqrt(2 / 27), rel=0.15)
     assert new["fire3.expand3x3.weight"].std() == pytest.approx(np.sqrt(2 / 36), rel=0.15)
@@ -91,7 +91,7 @@ def test_batch_norm_is_drawn_anew_as_it_begins(rng):
         return saliency(model, x, targets)
 
     model = Model(network).astype(np.float64)
-    result = randomisation(model, rng.normal(size=(1, 3, 8, 8)), method)
+    result = randomization(model, rng.normal(size=(1, 3, 8, 8)), method)
     assert result.layers == ("original", "conv2", "bn1", "conv1")
     np.testing.assert_array_equal(seen[2]["bn1.weight"], 1)
     np.testing.assert_array_equal(seen[2]["bn1.bias"], 0)
@@ -109,7 +109,7 @@ def test_a_final_relu_that_random_weights_shut_is_opened(seed):
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = randomisation(model, x, method, TARGETS, layers=["conv10", "fire9"], rng=seed)
+        result = randomization(model, x, method, TARGETS, layers=["conv10", "fire9"], rng=seed)
     assert np.min(seen) > 0
     assert result.spearman.min() > -1
     assert (result.spearman[1:] != 0).all()
@@ -119,7 +119,7 @@ def test_maps_of_a_layer_aliases_and_options():
     model = small_net()
     x = np.random.default_rng(0).normal(size=(2, 3, 67, 67))
     top = model(x).argmax(axis=1)
-    result = randomisation(model, x, grad_cam, top, layers=["classifier.1", "fire9"], layer="fire5")
+    result = randomization(model, x, grad_cam, top, layers=["classifier.1", "fire9"], layer="fire5")
     assert result.layers == ("original", "conv10", "fire9")
     assert result.spearman[-1].max() < 0.99
     np.testing.assert_allclose(result.spearman[0], 1)
@@ -127,18 +127,18 @@ def test_maps_of_a_layer_aliases_and_options():
 
 def test_the_seed_decides_and_progress_counts_layers():
     calls = []
-    first = randomisation(
+    first = randomization(
         NET.model, NET.x, saliency, TARGETS, rng=1, progress=lambda *args: calls.append(args)
     )
-    again = randomisation(NET.model, NET.x, saliency, TARGETS, rng=np.random.default_rng(1))
-    other = randomisation(NET.model, NET.x, saliency, TARGETS, rng=2)
+    again = randomization(NET.model, NET.x, saliency, TARGETS, rng=np.random.default_rng(1))
+    other = randomization(NET.model, NET.x, saliency, TARGETS, rng=2)
     np.testing.assert_array_equal(first.spearman, again.spearman)
     assert not np.array_equal(first.spearman, other.spearman)
     assert calls == [(k, 5) for k in range(1, 6)]
 
 
 def test_it_prints_as_a_table():
-    result = Randomisation(
+    result = Randomization(
         ("original", "conv1"), np.array([[1.0, 1], [0.25, 0.75]]), np.array([[1, 1], [0, 0.5]])
     )
     assert str(result).splitlines() == [
@@ -161,7 +161,7 @@ def test_it_prints_as_a_table():
 )
 def test_arguments_that_cannot_be(options, error, message):
     with pytest.raises(error, match=message):
-        randomisation(**{"model": NET.model, "x": NET.x, "method": saliency, **options})
+        randomization(**{"model": NET.model, "x": NET.x, "method": saliency, **options})
 
 
 def test_a_network_without_weights_has_nothing_to_draw_anew():
@@ -169,7 +169,7 @@ def test_a_network_without_weights_has_nothing_to_draw_anew():
         layers.Sequential({"pool": layers.GlobalAvgPool2d(), "flatten": layers.Flatten()}), classes="abc"
     )
     with pytest.raises(InputError, match="no layer of this network has weights"):
-        randomisation(model, NET.x, saliency, 0)
+        randomization(model, NET.x, saliency, 0)
 
 
 # the measures of likeness

@@ -15,8 +15,8 @@ def attribution(rng):
     return rng.normal(size=NET.x.shape)
 
 
-def softmax_of(model, picture, target):
-    logits = model(picture[None])[0]
+def softmax_of(model, image, target):
+    logits = model(image[None])[0]
     e = np.exp(logits - logits.max())
     return e[target] / e.sum()
 
@@ -24,11 +24,11 @@ def softmax_of(model, picture, target):
 # ROAD
 
 
-def slow_imputation(picture, removed):
+def slow_imputation(image, removed):
     """Every removed pixel an unknown of one full linear system, written down entry by entry."""
-    _, height, width = picture.shape
+    _, height, width = image.shape
     unknowns = [tuple(at) for at in np.argwhere(removed)]
-    matrix, right = np.zeros((len(unknowns),) * 2), np.zeros((len(unknowns), len(picture)))
+    matrix, right = np.zeros((len(unknowns),) * 2), np.zeros((len(unknowns), len(image)))
     for k, (row, column) in enumerate(unknowns):
         for down in (-1, 0, 1):
             for across in (-1, 0, 1):
@@ -40,31 +40,31 @@ def slow_imputation(picture, removed):
                 if removed[at]:
                     matrix[k, unknowns.index(at)] -= weight
                 else:
-                    right[k] += weight * picture[(slice(None), *at)]
-    filled = picture.copy()
+                    right[k] += weight * image[(slice(None), *at)]
+    filled = image.copy()
     for at, value in zip(unknowns, np.linalg.solve(matrix, right), strict=True):
         filled[(slice(None), *at)] = value
     return filled
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.97])
-def test_imputation_solves_the_neighbours_equations(rng, share):
-    picture, removed = rng.normal(size=(3, 11, 14)), rng.random((11, 14)) < share
+def test_imputation_solves_the_neighbors_equations(rng, share):
+    image, removed = rng.normal(size=(3, 11, 14)), rng.random((11, 14)) < share
     removed[0, 0], removed[5, 5] = True, False
-    filled = impute(picture, removed, noise=0)
-    np.testing.assert_allclose(filled, slow_imputation(picture, removed), rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(filled[:, ~removed], picture[:, ~removed])
+    filled = impute(image, removed, noise=0)
+    np.testing.assert_allclose(filled, slow_imputation(image, removed), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(filled[:, ~removed], image[:, ~removed])
 
 
-def test_imputation_of_all_but_one_pixel_takes_its_colour():
-    picture, removed = np.zeros((3, 40, 30)), np.ones((40, 30), bool)
-    picture[:, 7, 3], removed[7, 3] = (1, 2, 3), False
-    np.testing.assert_allclose(impute(picture, removed, noise=0)[:, 30, 20], (1, 2, 3), rtol=1e-9)
+def test_imputation_of_all_but_one_pixel_takes_its_color():
+    image, removed = np.zeros((3, 40, 30)), np.ones((40, 30), bool)
+    image[:, 7, 3], removed[7, 3] = (1, 2, 3), False
+    np.testing.assert_allclose(impute(image, removed, noise=0)[:, 30, 20], (1, 2, 3), rtol=1e-9)
 
 
 def test_the_noise_of_imputation_is_on_the_removed_pixels_alone(rng):
-    picture, removed = rng.normal(size=(3, 50, 50)), rng.random((50, 50)) < 0.5
-    noise = impute(picture, removed, noise=0.3) - impute(picture, removed, noise=0)
+    image, removed = rng.normal(size=(3, 50, 50)), rng.random((50, 50)) < 0.5
+    noise = impute(image, removed, noise=0.3) - impute(image, removed, noise=0)
     assert not noise[:, ~removed].any()
     assert abs(noise[:, removed].std() - 0.3) < 0.02
 
@@ -89,7 +89,7 @@ def test_road_is_the_slow_loop(attribution):
     np.testing.assert_allclose(found["both"], found["least"] - found["most"], atol=1e-15)
 
 
-# localisation
+# localization
 
 
 def slow_hits(value, inside, tolerance):

@@ -1,4 +1,4 @@
-"""The loop that every generated picture shares: callbacks, interruptions, and going on from a checkpoint."""
+"""The loop that every generated image shares: callbacks, interruptions, and going on from a checkpoint."""
 
 import os
 
@@ -22,7 +22,7 @@ def test_the_callback_sees_every_step():
     assert repr(result) == f"Synthesis(4x5 px, 12 steps; far {result.losses['far'][-1]:.4g})"
 
 
-def test_no_steps_leave_the_picture_as_it_is():
+def test_no_steps_leave_the_image_as_it_is():
     x = noise()
     result = make(x, steps=0)
     np.testing.assert_array_equal(result.image, x)
@@ -30,7 +30,7 @@ def test_no_steps_leave_the_picture_as_it_is():
 
 
 @pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_an_interruption_keeps_the_latest_picture(step):
+def test_an_interruption_keeps_the_latest_image(step):
     callback = InterruptAt(step)
     result = make(noise(), callback=callback)
     assert result.interrupted and result.steps == step == len(result.losses["far"])
@@ -72,7 +72,7 @@ def test_the_generators_state_goes_on(tmp_path, rng):
         assert_same(result, make(noise(), rng=rng))
 
 
-def test_a_picture_in_another_order_in_memory_gives_the_same_bits(tmp_path):
+def test_a_image_in_another_order_in_memory_gives_the_same_bits(tmp_path):
     norms = []
 
     def run(x, checkpoint=None, stop=None):

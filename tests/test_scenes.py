@@ -1,4 +1,4 @@
-"""Scenes: the same number is the same picture, its mask is its object, and colour alone does not tell."""
+"""Scenes: the same number is the same image, its mask is its object, and color alone does not tell."""
 
 import subprocess
 import sys
@@ -62,7 +62,7 @@ def test_same_bits_in_another_process():
     assert done.stdout == scene(11, 6, 64)[0].tobytes()
 
 
-def test_other_numbers_other_pictures():
+def test_other_numbers_other_images():
     seen = {scene(i, s, 32)[0].tobytes() for i in range(6) for s in range(6)}
     assert len(seen) == 36
     assert not np.array_equal(scene(1, 0, 32)[0], scene(0, 1, 32)[0])
@@ -107,8 +107,8 @@ def test_the_mask_marks_where_the_object_is_drawn(monkeypatch):
     make = composing._thing
 
     def inverted(*arguments):
-        thing, colours = make(*arguments)
-        return replace(thing, paint=lambda *a: 1 - thing.paint(*a)), colours
+        thing, colors = make(*arguments)
+        return replace(thing, paint=lambda *a: 1 - thing.paint(*a)), colors
 
     before = [scene(i, 2, 64) for i in range(25)]
     monkeypatch.setattr(composing, "_thing", inverted)
@@ -129,7 +129,7 @@ def test_a_scene_at_two_sizes_is_one_scene():
         assert np.mean(np.abs(halved(mask)[..., 0] - mask2) > 0.6) < 0.002
 
 
-def test_colour_alone_does_not_tell():
+def test_color_alone_does_not_tell():
     """The nearest class mean of 8 x 8 thumbnails stays near chance (4 %)."""
 
     def thumbnails(seed, count):
@@ -163,7 +163,7 @@ def test_outlines_fit_the_circle_and_measure_distance(outline):
 
 
 @pytest.mark.parametrize("surface", SURFACES, ids=lambda f: f.__name__)
-def test_surfaces_mix_and_show_both_colours(surface):
+def test_surfaces_mix_and_show_both_colors(surface):
     x, y = np.meshgrid(*[np.linspace(3, 9, 120, dtype=np.float32)] * 2)
     over, top, shade = surface(np.random.default_rng(0))(x, y, 0.05)
     for part in (over, top):

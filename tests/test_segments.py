@@ -1,4 +1,4 @@
-"""Pieces of pictures: they cover everything, hang together and follow the colours."""
+"""Pieces of images: they cover everything, hang together and follow the colors."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from npgrad.errors import InputError
 
 
 def blobs(rng, size=(40, 52)):
-    """A picture of a few flat colours in smooth shapes, with a little noise."""
+    """An image of a few flat colors in smooth shapes, with a little noise."""
     smooth = ndimage.gaussian_filter(rng.normal(size=(3, *size)), (0, 5, 5))
     return np.sign(smooth) + 0.05 * rng.normal(size=(3, *size))
 
@@ -61,12 +61,12 @@ def test_noise_is_cut_into_connected_pieces_too(rng):
     assert_segments(superpixels(rng.normal(size=(3, 30, 30)), 20, compactness=0.01), (30, 30))
 
 
-def test_superpixels_follow_the_colours(rng):
+def test_superpixels_follow_the_colors(rng):
     image = blobs(rng)
-    colours = np.unique(np.sign(image.round()).reshape(3, -1), axis=1, return_inverse=True)[1].reshape(40, 52)
+    colors = np.unique(np.sign(image.round()).reshape(3, -1), axis=1, return_inverse=True)[1].reshape(40, 52)
 
     def purity(labels):
-        return sum(np.bincount(colours[labels == k]).max() for k in np.unique(labels)) / labels.size
+        return sum(np.bincount(colors[labels == k]).max() for k in np.unique(labels)) / labels.size
 
     assert purity(superpixels(image, 60)) > 0.97
     assert purity(grid((40, 52), (8, 8))) < 0.9
@@ -77,7 +77,7 @@ def test_superpixels_do_not_depend_on_the_units(rng):
     np.testing.assert_array_equal(superpixels(image, 20), superpixels(image * 64, 20))
 
 
-def test_superpixels_of_one_colour_are_a_grid():
+def test_superpixels_of_one_color_are_a_grid():
     labels = superpixels(np.ones((3, 20, 20)), 16)
     assert_segments(labels, (20, 20))
     assert np.bincount(labels.ravel()).tolist() == [25] * 16

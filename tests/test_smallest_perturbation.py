@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from checks import assert_close
-from little_nets import MEAN, STD, little_net, picture
+from little_nets import MEAN, STD, little_net, image
 
 from npgrad import Model, layers
 from npgrad.synthesis.adversarial import pgd, smallest_perturbation
@@ -18,7 +18,7 @@ def net():
 
 @pytest.fixture(scope="module")
 def x():
-    return picture(12)
+    return image(12)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def goal(net, x):
 
 
 def pixels(x):
-    """Normalised to pixel values on the scale 0..1."""
+    """Normalized to pixel values on the scale 0..1."""
     return x * STD + MEAN
 
 
@@ -45,7 +45,7 @@ def linear_net():
 
 @pytest.mark.parametrize("target", [None, 1, 2])
 def test_of_a_linear_network_the_smallest_change_is_found(target):
-    net, x = linear_net(), 0.1 * picture(12)
+    net, x = linear_net(), 0.1 * image(12)
     weight, logits = net.parameters()["line.weight"], net(x)[0]  # (3, 432), (3,)
     own = int(logits.argmax())
     assert own == 0
@@ -89,7 +89,7 @@ def test_the_smallest_change_is_smaller_than_others_and_kept_in_a_file(net, x, g
 
 
 @pytest.mark.parametrize("target", [True, False], ids=["targeted", "untargeted"])
-def test_of_all_pictures_that_fooled_the_smallest_is_given_back(net, x, own, goal, target):
+def test_of_all_images_that_fooled_the_smallest_is_given_back(net, x, own, goal, target):
     images = []
     result = smallest_perturbation(net, x, goal if target else None, rounded=False,
                                    callback=lambda t, image, noted: images.append(image))  # fmt: skip

@@ -53,7 +53,7 @@ def test_numbers_are_those_of_torch_with_the_details_of_caffe(make):
 
 
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_picture_need_not_be_square(make):
+def test_a_image_need_not_be_square(make):
     model = random_biases(make(rng=4, num_classes=5)).astype(np.float64)
     x = np.random.default_rng(0).normal(size=(1, 3, 48, 61))
     checks.assert_close(model(x), torch_twin(model)(torch.tensor(x)).detach().numpy(), 1e-10)
@@ -189,7 +189,7 @@ def test_weights_are_drawn_as_he_says_and_a_seed_repeats_them(make):
 
 
 @pytest.mark.parametrize(("make", "smallest"), [(squeezenet1_0, 21), (squeezenet1_1, 17)])
-def test_the_smallest_picture_works_and_one_pixel_less_is_refused(make, smallest):
+def test_the_smallest_image_works_and_one_pixel_less_is_refused(make, smallest):
     model = random_biases(make(num_classes=4)).astype(np.float64)
     x = np.random.default_rng(0).normal(size=(1, 3, smallest, smallest))
     expected = torch_twin(model)(torch.tensor(x)).detach().numpy()

@@ -11,7 +11,7 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
 from npgrad.optim import Adam
-from npgrad.synthesis import _style_images as pictures
+from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import advance
 from npgrad.synthesis._run import Run
@@ -30,7 +30,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def one_torch_thread():
-    """On such small pictures torch's threads wait for each other more than they work."""
+    """On such small images torch's threads wait for each other more than they work."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -42,21 +42,21 @@ def model():
     return small_net()
 
 
-def picture(seed, height, width):
-    """A smooth random picture, normalised, with a little noise against ties."""
+def image(seed, height, width):
+    """A smooth random image, normalized, with a little noise against ties."""
     rng = np.random.default_rng(seed)
-    x = pictures.resized(rng.normal(size=(1, 3, 5, 6)), (height, width))
+    x = images.resized(rng.normal(size=(1, 3, 5, 6)), (height, width))
     return x + 0.05 * rng.normal(size=x.shape)
 
 
 @pytest.fixture(scope="module")
 def content():
-    return picture(0, 33, 40)
+    return image(0, 33, 40)
 
 
 @pytest.fixture(scope="module")
 def style():
-    return picture(1, 36, 31)
+    return image(1, 36, 31)
 
 
 def stop_after(count):
@@ -170,18 +170,18 @@ def test_real_weights_take_the_homeworks_steps(real_model, shared):
 
 
 def small(model, content, style, **options):
-    """A short run on a small picture, with the weights of this module."""
+    """A short run on a small image, with the weights of this module."""
     return style_transfer(model, content, style, **{"steps": 6, **OPTIONS, **options})
 
 
 def work_of(model, content, style, blend=None, masks=None):
     chosen = {"image_size": 192, "style_size": 192}
-    return pictures.Pictures.of(model, content, style, None, None, None, chosen, blend, masks, False)
+    return images.Images.of(model, content, style, None, None, None, chosen, blend, masks, False)
 
 
 def test_gradient_with_blended_and_masked_styles(model, content, style):
     """All losses in one backward, against autograd."""
-    other, x = picture(2, 30, 34), picture(3, *content.shape[2:])
+    other, x = image(2, 30, 34), image(3, *content.shape[2:])
     masks = list(np.random.default_rng(4).random((2, 33, 40)))
     weights = Weights.of(model, OPTIONS | {"content_layer": "fire3"}, grow=False)  # a style layer, too
     work = work_of(model, content, [style, other], blend=(3, 1), masks=masks)
@@ -194,7 +194,7 @@ def test_gradient_with_blended_and_masked_styles(model, content, style):
         seen = activations(net, torch.tensor(painting))
         for layer, weight in zip(LAYERS, OPTIONS["style_weights"], strict=True):
             F = feats[names[layer]]
-            m = torch.tensor(pictures.resized_mask(mask, tuple(F.shape[2:]), np.float64))
+            m = torch.tensor(images.resized_mask(mask, tuple(F.shape[2:]), np.float64))
             rows = (F * m).reshape(F.shape[1], -1)
             gram = rows @ rows.T / (F.shape[1] * (m**2).sum())
             difference = gram - torch_gram(seen[names[layer]])
@@ -228,9 +228,9 @@ def test_the_forward_pass_stops_at_the_topmost_layer_that_counts(model):
 def test_blend_is_relative(model, content, style):
     alone = small(model, content, style)
     for blend in ((1, 0), (7, 0)):
-        both = small(model, content, [style, picture(2, 30, 34)], style_blend=blend)
+        both = small(model, content, [style, image(2, 30, 34)], style_blend=blend)
         np.testing.assert_allclose(both.image, alone.image, rtol=0, atol=1e-9)
-    mixed = small(model, content, [style, picture(2, 30, 34)])
+    mixed = small(model, content, [style, image(2, 30, 34)])
     assert np.abs(mixed.image - alone.image).max() > 0.1
 
 
@@ -248,8 +248,8 @@ def test_original_colors(model, content, style):
     np.testing.assert_array_equal(seen[-1], kept.image)
     assert np.ptp((plain.image - content) * std, axis=1).max() > 0.05
     for image in (plain.image, kept.image):
-        y = pictures.luminance(model, image)
-        np.testing.assert_allclose(y, pictures.luminance(model, plain.image), rtol=0, atol=1e-12)
+        y = images.luminance(model, image)
+        np.testing.assert_allclose(y, images.luminance(model, plain.image), rtol=0, atol=1e-12)
     red, green, blue = (plain.image * std + mean)[0]
     np.testing.assert_allclose(y[0, 0], 0.299 * red + 0.587 * green + 0.114 * blue, rtol=0, atol=1e-12)
 
@@ -270,7 +270,7 @@ def test_coarse_to_fine_is_one_run_after_the_other(model, content, style):
     np.testing.assert_array_equal(fine.image, expected.image)
 
 
-def test_lbfgs_goes_lower_and_stays_within_a_picture(model, content, style):
+def test_lbfgs_goes_lower_and_stays_within_a_image(model, content, style):
     found = small(model, content, style, optimizer="lbfgs", steps=20)
     total = np.sum([found.losses[name] for name in ("content", "style", "tv")], axis=0)
     adam = small(model, content, style, steps=20)
@@ -290,7 +290,7 @@ def test_settings_come_from_the_preset(model, content, style):
     assert not np.array_equal(other.image, named.image)
 
 
-def test_a_presets_style_grows_with_large_pictures():
+def test_a_presets_style_grows_with_large_images():
     assert [presets.growth(size) for size in (24, 192, 384)] == [1, 1, 4]
 
 
@@ -300,7 +300,7 @@ def test_layers_may_be_named_as_in_torchvision(model, content, style):
     np.testing.assert_array_equal(found.image, small(model, content, style).image)
 
 
-def test_pictures_of_every_kind(model, tmp_path):
+def test_images_of_every_kind(model, tmp_path):
     rng = np.random.default_rng(0)
     array = rng.integers(0, 256, (50, 71, 3), dtype=np.uint8)
     Image.fromarray(array).save(tmp_path / "a.png")
@@ -413,7 +413,7 @@ def test_memory_does_not_grow_with_steps(model, content, style):
         ({"sizes": ()}, "sizes: expected at least one, found none"),
         ({"sizes": (24,), "image_size": 24}, "sizes: expected either sizes or image_size, found both"),
         ({"start": "nosuch.png"}, "nosuch.png: no such file"),
-        ({"start": np.zeros((2, 3, 9, 9))}, "start: expected one picture"),
+        ({"start": np.zeros((2, 3, 9, 9))}, "start: expected one image"),
         ({"style_blend": [1, 2]}, "style_blend: expected 1, one a style, found 2"),
         ({"style_blend": [0]}, "style_blend: expected a style with some strength"),
         ({"masks": [np.ones((4, 4))] * 2}, "masks: expected 1, one a style, found 2"),
@@ -434,14 +434,14 @@ def test_bad_options_in_one_line(model, content, style, options, message):
     [
         ("missing.jpg", np.zeros((1, 3, 30, 30)), "missing.jpg: no such file"),
         (np.zeros((1, 4, 30, 30)), np.zeros((1, 3, 30, 30)), "content: expected floats"),
-        (np.zeros((2, 3, 30, 30)), np.zeros((1, 3, 30, 30)), "content: expected one picture"),
+        (np.zeros((2, 3, 30, 30)), np.zeros((1, 3, 30, 30)), "content: expected one image"),
         (np.zeros((1, 3, 30, 30)), np.full((1, 3, 30, 30), np.inf), "expected finite numbers"),
-        (np.zeros((1, 3, 30, 30)), np.zeros((30, 30, 3)), "style: expected one picture"),
-        (np.zeros((1, 3, 30, 30)), [], "style: expected a picture or a list of them, found none"),
+        (np.zeros((1, 3, 30, 30)), np.zeros((30, 30, 3)), "style: expected one image"),
+        (np.zeros((1, 3, 30, 30)), [], "style: expected an image or a list of them, found none"),
         (np.zeros((1, 3, 30, 30)), np.zeros((1, 3, 30, 30), int), "expected floats, found int64"),
     ],
 )
-def test_bad_pictures_in_one_line(model, content, style, message):
+def test_bad_images_in_one_line(model, content, style, message):
     with pytest.raises(npgrad.NpgradError, match=message) as caught:
         small(model, content, style)
     assert "\n" not in str(caught.value)

@@ -22,7 +22,7 @@ NET = PAIRS["overlapping pools"]
 
 
 def value_of(pair, i, mask, target, baseline=0.0):
-    """v(coalition), the score of picture i with the pieces of a set alone; each set is asked for once."""
+    """v(coalition), the score of image i with the pieces of a set alone; each set is asked for once."""
     known = {}
 
     def value(pieces):
@@ -183,7 +183,7 @@ def test_top_class_superpixels_and_progress(method):
 
 
 @pytest.mark.parametrize("method", [lime, kernel_shap])
-def test_any_labels_and_one_map_a_picture(method):
+def test_any_labels_and_one_map_a_image(method):
     mask = grid((16, 21), (2, 3))
     maps = np.stack([mask, mask.T.reshape(16, 21), 5 - mask])[:, None]
     found = method(NET.model, NET.x, TARGETS, mask=maps * 7 - 3)

@@ -135,13 +135,13 @@ def test_the_padding_of_conv10(caffe, tmp_path):
 def test_a_deep_compression_file_becomes_a_model(tmp_path):
     path = tmp_path / "f.net"
     path.write_bytes(net())
-    model = convert(path, source={"licence": "none"})
+    model = convert(path, source={"license": "none"})
     assert model.architecture == {
         "name": "squeezenet1_0",
         "options": {"num_classes": 1000, "conv10_padding": 1},
     }
     assert model.classes == imagenet_classes() and model.preprocessing.crop == 227
-    assert set(model.source) == {"file", "format", "sha256", "licence"}
+    assert set(model.source) == {"file", "format", "sha256", "license"}
     assert (model.source["file"], model.source["format"]) == ("f.net", "Deep Compression .net")
     weight, bias = model.parameters()["conv1.weight"], model.parameters()["conv1.bias"]
     factor = 255 * np.array(model.preprocessing.std)

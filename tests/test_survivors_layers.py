@@ -234,7 +234,7 @@ def test_how_many_windows_fit():
     assert [sliding.output_size(size, 3, 2) for size in (3, 4, 5, 6, 7)] == [1, 1, 2, 2, 3]
     assert [sliding.output_size(size, 3, 2, ceil_mode=True) for size in (3, 4, 5, 6, 7)] == [1, 2, 2, 3, 3]
     assert sliding.output_size(3, 3, 1, 1) == 3
-    # the last window must begin inside the picture or its left padding
+    # the last window must begin inside the image or its left padding
     assert (
         sliding.output_size(2, 1, 2, ceil_mode=True) == 1
         and sliding.output_size(3, 1, 2, ceil_mode=True) == 2
@@ -347,7 +347,7 @@ def test_the_wider_of_two_precisions_is_kept():
 def test_a_fires_wide_branch_keeps_the_size():
     squeeze, narrow = Conv2d.init(3, 2, 1), Conv2d.init(2, 4, 1)
     for options in ({"padding": 0}, {"padding": 1, "stride": 2}, {"padding": (1, 0)}):
-        with pytest.raises(InputError, match="Fire: expand3x3 must keep the picture's size; found kernel"):
+        with pytest.raises(InputError, match="Fire: expand3x3 must keep the image's size; found kernel"):
             Fire(squeeze, narrow, Conv2d.init(2, 4, 3, **options))
 
 

@@ -258,15 +258,15 @@ def test_a_rule_that_needs_the_whole_batch_answers_for_every_layer_asked():
         assert all(np.array_equal(found[name], expected[name]) for name in at)
     seen = []
 
-    def by_picture(record, dy):
+    def per_sample(record, dy):
         return own(record, dy)
 
     def by_batch(record, dy):
         seen.append(len(dy))
         return own(record, dy)
 
-    by_picture.by_picture = True
-    parts.backward(DY, {"relu": by_picture, "fire.squeeze_relu": by_batch})
-    assert seen == [2], "one rule that does not say by_picture is enough"
+    per_sample.per_sample = True
+    parts.backward(DY, {"relu": per_sample, "fire.squeeze_relu": by_batch})
+    assert seen == [2], "one rule that does not say per_sample is enough"
     with pytest.raises(InputError, match=re.escape("seed at mean: expected shape (2, 5), found (3, 5)")):
         parts.backward(np.ones((3, 5)))

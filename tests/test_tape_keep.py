@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from test_backbones_everything import MAKERS, pictures
+from test_backbones_everything import MAKERS, images
 from torch_nets import small_net
 
 from npgrad import InputError, UnknownName, attribution
@@ -16,7 +16,7 @@ from npgrad.rules import guided
 @pytest.fixture(scope="module")
 def nets():
     rng = np.random.default_rng(0)
-    found = {name: (make(5), pictures(name, 1)) for name, make in MAKERS.items()}
+    found = {name: (make(5), images(name, 1)) for name, make in MAKERS.items()}
     found["squeezenet"] = small_net(), rng.normal(size=(2, 3, 65, 65))
     found["a batch in parts"] = small_net(), rng.normal(size=(40, 3, 65, 65))
     return found

@@ -144,7 +144,7 @@ def test_parameter_gradients_come_in_one_walk_that_ends_at_the_lowest_parameters
     assert len(Noting.calls) == 2 * len(shapes) - 1
 
 
-def test_a_picture_never_pays_for_parameter_gradients(noting_model):
+def test_a_image_never_pays_for_parameter_gradients(noting_model):
     tape = noting_model.forward(np.ones((1, 1, 4, 4)))
     Noting.calls.clear()
     tape.backward(tape.output)

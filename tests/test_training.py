@@ -206,7 +206,7 @@ def test_as_input_is_what_preprocess_gives(rng):
     np.testing.assert_allclose(x, model.preprocess(images, resize=False), atol=1e-6)
 
 
-def test_augment_changes_pictures_a_little_each_its_own_way(rng):
+def test_augment_changes_images_a_little_each_its_own_way(rng):
     images = np.broadcast_to(rng.integers(0, 256, size=(16, 16, 3), dtype=np.uint8), (40, 16, 16, 3))
     assert (training.augment(images, 0, flip=False, shift=0, light=0) == images).all()
     mirrored = training.augment(images, 0, shift=0, light=0)

@@ -1,4 +1,4 @@
-"""Moves of a picture: jitter, blur, and the bilinear resampling with its adjoint."""
+"""Moves of an image: jitter, blur, and the bilinear resampling with its adjoint."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_backward_is_the_adjoint(rng, move, shape):
 
 @pytest.mark.parametrize("move", MOVES)
 def test_affine_equals_torchs_grid_sample(rng, move):
-    """Forward and gradient, of a square picture, where torch's normalised coordinates are easy to write down."""
+    """Forward and gradient, of a square image, where torch's normalized coordinates are easy to write down."""
     size = 11
     x = torch.tensor(rng.normal(size=(1, 3, size, size)), requires_grad=True)
     dy = rng.normal(size=x.shape)
@@ -83,9 +83,9 @@ def test_affine_keeps_the_dtype_and_outside_lies_0():
     assert y[0, 0, 0, 0] == 0 and y[0, 0, 4, 4] == 1
 
 
-def test_what_is_no_picture_is_refused():
+def test_what_is_no_image_is_refused():
     for move in (lambda x: jitter(x, 1, 1), blur, affine):
-        with pytest.raises(InputError, match=r"expected pictures \(N, C, H, W\), found shape \(3, 4\)"):
+        with pytest.raises(InputError, match=r"expected images \(N, C, H, W\), found shape \(3, 4\)"):
             move(np.zeros((3, 4)))
     with pytest.raises(InputError, match="scale: expected a number > 0, found 0"):
         affine(np.zeros((1, 3, 4, 4)), scale=0)

@@ -9,9 +9,9 @@ from npgrad.tape import Tape, check_seed
 
 
 class BatchTape(Tape):
-    """A Tape made of tapes, `parts`, each of a few pictures; to whoever uses it, one Tape of the whole batch.
+    """A Tape made of tapes, `parts`, each of a few images; to whoever uses it, one Tape of the whole batch.
 
-    Where the whole is asked for, as `records` or by a rule that does not say `by_picture`, the batch goes through
+    Where the whole is asked for, as `records` or by a rule that does not say `per_sample`, the batch goes through
     the network once more, in one piece.
     """
 
@@ -45,7 +45,7 @@ class BatchTape(Tape):
         return self.parts[0].resolve(name)
 
     def backward(self, seeds, rules=None, at=("input",)):
-        if not all(getattr(rule, "by_picture", False) for rule in (rules or {}).values()):
+        if not all(getattr(rule, "per_sample", False) for rule in (rules or {}).values()):
             return self.whole.backward(seeds, rules, at)
         found = self._each(lambda part, seeds: part.backward(seeds, rules, at), seeds)
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}

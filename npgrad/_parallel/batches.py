@@ -4,14 +4,14 @@ import numpy as np
 
 from npgrad.errors import InputError
 
-# Bytes of activations and gradients that a method with many copies of a picture may hold at once.
+# Bytes of activations and gradients that a method with many copies of an image may hold at once.
 BUDGET = 128 << 20
 
 
 def copies_at_once(model, x, batch_size=None, backward=True):
-    """How many pictures of x's size go through the network together: `batch_size`, or what the BUDGET allows.
+    """How many images of x's size go through the network together: `batch_size`, or what the BUDGET allows.
 
-    Counted are one picture's activations, twice where a backward pass follows: its gradients are as large.
+    Counted are one image's activations, twice where a backward pass follows: its gradients are as large.
     """
     if batch_size is not None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:

@@ -1,8 +1,8 @@
-"""A batch in parts, a few pictures each, spread over the processor's cores.
+"""A batch in parts, a few images each, spread over the processor's cores.
 
-One picture's matrix products are too small to gain much from two BLAS threads; two pictures side by side, with one BLAS
+One image's matrix products are too small to gain much from two BLAS threads; two images side by side, with one BLAS
 thread each, gain nearly all that there is, since NumPy lets other threads run while it multiplies and copies. And
-what one picture needs stays near the processor, where a whole batch does not.
+what one image needs stays near the processor, where a whole batch does not.
 """
 
 import contextvars

@@ -1,7 +1,7 @@
-"""Which part of a picture a network's answer comes from: one function a method.
+"""Which part of an image a network's answer comes from: one function a method.
 
-All are `method(model, x, target=None, ...)` with x (N, C, H, W) and a class per picture (None: the top one), and
-give raw arrays: nothing normalised, nothing resized. How good an explanation is, `npgrad.evaluation` measures;
+All are `method(model, x, target=None, ...)` with x (N, C, H, W) and a class per image (None: the top one), and
+give raw arrays: nothing normalized, nothing resized. How good an explanation is, `npgrad.evaluation` measures;
 its names stand here, too.
 """
 

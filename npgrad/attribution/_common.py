@@ -1,6 +1,5 @@
 """What attributions share: which class is asked about, the seed of its score, and batches that fit into memory."""
 
-
 import numpy as np
 
 from npgrad._parallel import threads as parallel
@@ -45,5 +44,3 @@ def cam_layer(model, tape, layer=None):
     if not fires and not wide:
         raise InputError("layer: no layer of this network has a spatial extent")
     return (fires or wide)[-1]
-
-

@@ -1,6 +1,6 @@
-"""What the methods share that run many changed copies of each picture.
+"""What the methods share that run many changed copies of each image.
 
-The copies of all pictures are numbered through and go through the network a batch at a time. Every copy's
+The copies of all images are numbered through and go through the network a batch at a time. Every copy's
 result is its own, and results are added up one by one in the order of the numbers, so the size of the batches
 never shows in a result.
 """
@@ -17,7 +17,7 @@ from npgrad.attribution._narrow import narrowed
 def begin(model, x, target=None, batch_size=None, backward=True):
     """The usual beginning: (x as the layers take it, its targets (N,), their scores (N,), copies at once).
 
-    The targets are asked of the clean pictures, once: no changed copy is explained for another class.
+    The targets are asked of the clean images, once: no changed copy is explained for another class.
     """
     x = check_input(x)
     size = copies_at_once(model, x, batch_size, backward)
@@ -28,7 +28,7 @@ def begin(model, x, target=None, batch_size=None, backward=True):
 
 
 def gradient_of_scores(model, x, targets):
-    """d score / d x of each picture's own target, of the shape of x."""
+    """d score / d x of each image's own target, of the shape of x."""
     model, targets = narrowed(model, targets)
 
     def of_part(rows):
@@ -39,13 +39,11 @@ def gradient_of_scores(model, x, targets):
 
 
 def scores_of(model, x, targets, size):
-    """The score of each picture's own target (N,), `size` pictures at a time."""
+    """The score of each image's own target (N,), `size` images at a time."""
     model, targets = narrowed(model, targets)
     return np.concatenate([scores(model(x[rows]), targets[rows]) for rows in batches(len(x), size)])
 
 
 def per_sample(values, x):
-    """One value a picture, shaped and typed so that it goes with x (N, ...): (N, 1, 1, 1)."""
+    """One value an image, shaped and typed so that it goes with x (N, ...): (N, 1, 1, 1)."""
     return np.asarray(values, x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
-
-

@@ -79,5 +79,5 @@ def scaled(maps):
 
 
 def at_size(x, maps, resize):
-    """The maps at their own size, or resized to the pictures of x if asked."""
+    """The maps at their own size, or resized to the images of x if asked."""
     return maps if resize is None else resize_map(maps, np.shape(x)[2:], resize)

@@ -1,9 +1,9 @@
 """A score after a change of a few pixels: only what the change can reach is computed again.
 
-A layer that looks at a picture through windows (kernel k, stride s, padding p) makes output j of the pixels j*s - p to
+A layer that looks at an image through windows (kernel k, stride s, padding p) makes output j of the pixels j*s - p to
 j*s - p + k - 1. So a change of the pixels low to high - 1 reaches the outputs from ceil((low + p - k + 1) / s) to
 floor((high - 1 + p) / s) and no others, and what these need besides is as it was in the clean pass. At the first layer
-that sees the picture as a whole, as global average pooling does, the changed rectangle is put into the clean picture.
+that sees the image as a whole, as global average pooling does, the changed rectangle is put into the clean image.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from npgrad.layers import Sequential
 
 
 class Rescoring:
-    """One picture's score for one class, `clean`; called with the picture changed, the score it has then.
+    """One image's score for one class, `clean`; called with the image changed, the score it has then.
 
-    x (1, C, H, W), or of any shape (1, ...) for a network that takes no pictures.
+    x (1, C, H, W), or of any shape (1, ...) for a network that takes no images.
     """
 
     def __init__(self, model, x, target):

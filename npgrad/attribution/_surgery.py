@@ -11,9 +11,9 @@ def run_to(model, x, layer):
 
 
 def onward(model, tape, layer, y):
-    """The pass from `layer` on as if its output had been y: a Tape of len(y) pictures.
+    """The pass from `layer` on as if its output had been y: a Tape of len(y) images.
 
-    tape: the pass of one picture, at least up to `layer`. y: changed copies of what the layer put out
+    tape: the pass of one image, at least up to `layer`. y: changed copies of what the layer put out
     there. What goes past the layer, as the other branch of a fork does, stays as it was. No layer that had
     finished before is run again, so backward can be asked for gradients from `layer` on.
     """
@@ -24,7 +24,7 @@ class _Onward(Tape):
     """A tape on which the outputs up to a layer are given, not computed."""
 
     def __init__(self, model, tape, layer, y):
-        def copies(array):  # one picture, seen len(y) times: a view
+        def copies(array):  # one image, seen len(y) times: a view
             return np.broadcast_to(array, (len(y), *array.shape[1:]))
 
         self._given = {layer: y}

@@ -1,6 +1,6 @@
 """DeepLIFT: what each input's difference from a reference contributes to the score's difference from it.
 
-Two passes are kept, one of the picture x and one of the baseline x0. One walk back over the first carries
+Two passes are kept, one of the image x and one of the baseline x0. One walk back over the first carries
 multipliers m = contribution / difference, in place of derivatives. Through a linear layer they go as
 gradients do. Through a nonlinear one the rescale rule takes the slope between the two passes,
 
@@ -48,12 +48,12 @@ TINY = 1e-10  # below this difference from the reference the slope is taken at x
 def deep_lift(model, x, target=None, baseline=None, rules=None, return_delta=False):
     """m * (x - x0), with multipliers m by the rescale rule: signed, of the shape of x (N, C, H, W).
 
-    The attributions of a picture sum to F(x) - F(x0), up to rounding. (Captum's do not where max pool and
-    ReLU stand side by side or windows overlap; and where x = x0 at a max pool, they mix up the pictures.)
+    The attributions of an image sum to F(x) - F(x0), up to rounding. (Captum's do not where max pool and
+    ReLU stand side by side or windows overlap; and where x = x0 at a max pool, they mix up the images.)
 
-    baseline x0: None for 0 (the mean colour), a number, or an array that broadcasts to x. rules: {layer type
+    baseline x0: None for 0 (the mean color), a number, or an array that broadcasts to x. rules: {layer type
     or name: f(record, reference, dy)}, for layers of your own: `linear` or `elementwise` will often do.
-    return_delta: return also, per picture, the sum of attributions less (F(x) - F(x0)).
+    return_delta: return also, per image, the sum of attributions less (F(x) - F(x0)).
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
     attributions = _contributions(tape, reference, targets, INPUT, rules)
@@ -80,11 +80,11 @@ def deep_lift_shap(
 ):
     """The mean of `deep_lift` over a set of baselines: signed, of the shape of x.
 
-    It approximates SHAP values with the set as what is expected of a picture (Lundberg, Lee 2017, section
-    4.2). The attributions of a picture sum to F(x) less the mean of F over the baselines.
+    It approximates SHAP values with the set as what is expected of an image (Lundberg, Lee 2017, section
+    4.2). The attributions of an image sum to F(x) less the mean of F over the baselines.
 
-    baseline: the set (M, C, H, W), which all pictures share; or one baseline: None for 0, a number, or an
-    array that broadcasts to (C, H, W). batch_size: pairs of picture and baseline at once (None: as memory
+    baseline: the set (M, C, H, W), which all images share; or one baseline: None for 0, a number, or an
+    array that broadcasts to (C, H, W). batch_size: pairs of image and baseline at once (None: as memory
     allows). progress: called with (pairs done, pairs in all). The rest as for `deep_lift`.
     """
     x = check_input(x)
@@ -98,11 +98,11 @@ def deep_lift_shap(
     warn_if_dead(model, logits + np.abs(references).sum(axis=1, keepdims=True), targets)
     total = np.zeros(x.shape, logits.dtype)
     for pairs in batches(len(x) * len(baselines), size, progress):
-        picture, base = np.divmod(pairs, len(baselines))
-        tape = model.forward(x[picture], whole=True)
+        image, base = np.divmod(pairs, len(baselines))
+        tape = model.forward(x[image], whole=True)
         reference = model.forward(baselines[base], whole=True)
-        contributions = _contributions(tape, reference, targets[picture], INPUT, rules)
-        for i, contribution in zip(picture, contributions, strict=True):
+        contributions = _contributions(tape, reference, targets[image], INPUT, rules)
+        for i, contribution in zip(image, contributions, strict=True):
             total[i] += contribution
     attributions = total / len(baselines)
     if not return_delta:

@@ -9,7 +9,7 @@ from npgrad.attribution._surgery import run_to
 def eigen_cam(model, x, target=None, layer=None, resize=None):
     """The activation of a layer projected on its first principal direction: (N, h, w), unscaled.
 
-    Muhammad, Yeasin 2020: with A a picture's activation, (h*w, C), not centred, and A = U S V^T, the
+    Muhammad, Yeasin 2020: with A an image's activation, (h*w, C), not centered, and A = U S V^T, the
     map is A v for the first column v of V. A singular vector has no sign of its own; here the map's sum is
     made positive. After a ReLU no value of the map is then negative, for A^T A has no negative entries and
     so its first eigenvector's are all of one sign (Perron, Frobenius).

@@ -16,7 +16,7 @@ from npgrad.images import open_image
 class Question:
     """What is asked about a photo, and how the answer is shown.
 
-    method          the name of a method of npgrad.attribution, or several, for one labelled sheet of them
+    method          the name of a method of npgrad.attribution, or several, for one labeled sheet of them
     target          the class asked about, by index or name; None: each photo's likeliest
     options         {keyword: value} for the method; what it needs besides is `npgrad.attribution.methods.defaults`
     sign, outliers  as for `npgrad.images.heat_maps.heat_map`; sign None: as fits the method
@@ -55,10 +55,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer. picture: a PIL image. array: the raw attribution, None for a sheet. target: the class
+    """The answer. image: a PIL image. array: the raw attribution, None for a sheet. target: the class
     asked about as (index, name, probability)."""
 
-    picture: object
+    image: object
     array: np.ndarray | None
     target: tuple
 

@@ -13,7 +13,7 @@ def full_grad(model, x, target=None):
     """psi(x * dx) summed over channels, plus psi(b * db) summed over channels and layers: (N, H, W), >= 0.
 
     Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales that to
-    0..1 (its least value to 0, its greatest to 1), and resizes it to the picture (bilinear). A constant map
+    0..1 (its least value to 0, its greatest to 1), and resizes it to the image (bilinear). A constant map
     becomes 0. Of the biases those count here that have an extent, as in the paper: of convolutions and
     BatchNorms, not of fully connected layers. (The authors' code scales all channels of a layer together.)
     """
@@ -24,10 +24,10 @@ def full_grad(model, x, target=None):
 
 
 def full_gradients(model, x, target=None):
-    """Each picture's score, cut into what comes from x and from every layer's bias: {name: its part}.
+    """Each image's score, cut into what comes from x and from every layer's bias: {name: its part}.
 
     "input" is x * d score / d x; the others are bias * d score / d y at each layer that adds a bias to its
-    output y, of the shape of y. In a network that is piecewise linear (no Softmax) all parts of a picture
+    output y, of the shape of y. In a network that is piecewise linear (no Softmax) all parts of an image
     sum to its score (Srinivas, Fleuret 2019, proposition 1).
     """
     biases = {name: _bias(model.layer(name)) for name in model.layer_names()}

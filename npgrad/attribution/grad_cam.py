@@ -4,9 +4,9 @@ With A (N, C, h, w) the layer's output and dA = d score / d A, every map here is
 A_k times some weight made of dA_k: (N, h, w), unscaled. Where a paper's formula has a ReLU it stands in the
 function, the other maps are signed. A positive value speaks for the class.
 
-target: a class for all pictures, one a picture, or None for each picture's top class; its score is the raw
+target: a class for all images, one an image, or None for each image's top class; its score is the raw
 logit. layer: any with an extent; None is the last fire or, without one, the last such layer. resize: None
-for the layer's own size, or "nearest", "bilinear" or "bicubic" for the picture's (`resize_map`).
+for the layer's own size, or "nearest", "bilinear" or "bicubic" for the image's (`resize_map`).
 """
 
 from npgrad.attribution._maps import (
@@ -42,7 +42,7 @@ def grad_cam_plus_plus(model, x, target=None, layer=None, resize=None):
 
         w_k = sum over pixels of alpha_k * relu(dA_k),  alpha_k = dA_k^2 / (2 * dA_k^2 + sum(A_k) * dA_k^3)
 
-    The paper differentiates exp(score), not the score. That multiplies a picture's map by exp(score), which
+    The paper differentiates exp(score), not the score. That multiplies an image's map by exp(score), which
     is left out here: it changes no proportion, and overflows.
     """
     A, dA = activation_and_gradient(model, x, target, layer)
@@ -82,7 +82,7 @@ def x_grad_cam(model, x, target=None, layer=None, resize=None):
 
 
 def guided_grad_cam(model, x, target=None, layer=None, resize="nearest"):
-    """Grad-CAM with its ReLU, resized to the picture, times guided backprop: signed, of the shape of x.
+    """Grad-CAM with its ReLU, resized to the image, times guided backprop: signed, of the shape of x.
 
     Selvaraju et al. 2017, section 3.2: the detail of one, the place of the other. resize: the paper's is
     "bilinear", Captum's "nearest".

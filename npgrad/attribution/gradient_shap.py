@@ -52,9 +52,9 @@ def _contributions(model, targets, samples):
 
 
 def _draw(x, baselines, n_samples, noise, rng):
-    """The samples (x', x0, a), one after the other: first all of the first picture."""
-    for picture in x:
+    """The samples (x', x0, a), one after the other: first all of the first image."""
+    for image in x:
         for _ in range(n_samples):
             start = baselines[rng.integers(len(baselines))]
             a = rng.random()
-            yield picture + (noise * rng.standard_normal(picture.shape)).astype(x.dtype), start, a
+            yield image + (noise * rng.standard_normal(image.shape)).astype(x.dtype), start, a

@@ -12,7 +12,7 @@ def input_x_gradient(model, x, target=None):
     """x * d score / d x, signed, of the shape of x (N, C, H, W).
 
     What each value of x contributes to the score if the network is taken as linear around x (Shrikumar,
-    Greenside, Shcherbina, Kundaje 2016). The score is the logit of each picture's target (None: the top
+    Greenside, Shcherbina, Kundaje 2016). The score is the logit of each image's target (None: the top
     class).
     """
     _, _, gradients = score_gradients(model, x, target)

@@ -1,4 +1,4 @@
-"""Integrated gradients: the gradient's mean along the way from a baseline to the picture."""
+"""Integrated gradients: the gradient's mean along the way from a baseline to the image."""
 
 import numpy as np
 
@@ -24,11 +24,11 @@ def integrated_gradients(
     """(x - x0) * the integral over a from 0 to 1 of d score / d x at x0 + a * (x - x0).
 
     Signed, of the shape of x. Sundararajan, Taly, Yan 2017, equation 1; the integral is a sum over
-    `quadrature(method, n_steps)` in place of their equation 3. The attributions of a picture sum to
+    `quadrature(method, n_steps)` in place of their equation 3. The attributions of an image sum to
     F(x) - F(x0), up to the error of that sum.
 
-    baseline x0: None for 0 (the mean colour), a number, or an array that broadcasts to x.
-    return_delta: return also, per picture, the sum of attributions less (F(x) - F(x0)).
+    baseline x0: None for 0 (the mean color), a number, or an array that broadcasts to x.
+    return_delta: return also, per image, the sum of attributions less (F(x) - F(x0)).
     batch_size: copies at once (None: as memory allows). progress: called with (copies done, copies in all).
     """
     nodes, weights = quadrature(method, n_steps)

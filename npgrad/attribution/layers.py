@@ -134,7 +134,7 @@ def internal_influence(
 
 
 def on_the_way(model, x, targets, layer, baseline, nodes, size, progress):
-    """For each picture i and node a_k, in order: (i, k, y, d score / d y) at x0 + a_k * (x - x0)."""
+    """For each image i and node a_k, in order: (i, k, y, d score / d y) at x0 + a_k * (x - x0)."""
     x0 = full_baseline(baseline, x.shape, x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         i, k = np.divmod(copies, len(nodes))

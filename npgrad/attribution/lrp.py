@@ -61,10 +61,10 @@ def lrp(model, x, target=None, rules=None, return_delta=False):
 
     rules: {layer type or name: rule} in place of the defaults, where a name wins over a type; or one rule for
     every layer that can have it. The default is LRP-epsilon with 1e-9 everywhere; through a ReLU relevance
-    passes as it is. `composite_by_position(model)` gives the usual choice of rules for pictures. Conv2d and
+    passes as it is. `composite_by_position(model)` gives the usual choice of rules for images. Conv2d and
     Linear take any rule of `lrp_rules`; a rule of your own is a function (record, relevance of y) ->
     relevance of x, and a layer type of your own needs one.
-    return_delta: return also, per picture, the sum of relevances less the score: what biases and
+    return_delta: return also, per image, the sum of relevances less the score: what biases and
     epsilons kept, with the sign changed.
     """
     relevance, score = _relevance(model, x, target, INPUT, rules)

@@ -38,7 +38,7 @@ class Rule:
 
     epsilon: float = field(default=1e-9, kw_only=True)
 
-    by_picture = True  # see Tape.backward
+    per_sample = True  # see Tape.backward
 
     def __post_init__(self):
         for own in dataclasses.fields(self):
@@ -51,7 +51,7 @@ class Epsilon(Rule):
     """z_ik = x_i w_ik, and the bias counts: LRP-epsilon (Bach et al. 2015, equation 58).
 
     Serves every layer that is linear in x where it stands, with weights or without: pools, sums, BatchNorm.
-    `relative` adds to epsilon a part of the root mean square of the picture's z, which takes relevance
+    `relative` adds to epsilon a part of the root mean square of the image's z, which takes relevance
     away from weak and contradictory contributions (Montavon et al. 2019, section 10.3, has 0.25 in
     the middle layers). Both 0: LRP-0.
     """
@@ -74,10 +74,10 @@ class Epsilon(Rule):
 class Gamma(Rule):
     """z_ik = x_i (w_ik + gamma * max(w_ik, 0)): LRP-gamma (Montavon et al. 2019, section 10.2.1).
 
-    It favours what speaks for the output. For x >= 0, which is what ReLUs give. The bias counts as it is, as
+    It favors what speaks for the output. For x >= 0, which is what ReLUs give. The bias counts as it is, as
     in Captum (the paper's sum has it among the weights); with `bias=False` it does not count.
 
-    signed: favour what has the sign of the output, x_i w_ik + gamma * (x_i w_ik)+ where the sum is positive, and
+    signed: favor what has the sign of the output, x_i w_ik + gamma * (x_i w_ik)+ where the sum is positive, and
     with ()- where it is negative (Andeol et al. 2021). For x >= 0 and positive outputs this is the same, and for
     any others the sum cannot come near 0 and blow relevance up.
     """
@@ -98,14 +98,14 @@ class Gamma(Rule):
         """The outputs of one sign after those of the other."""
         x, z, dx = record.x, layer.forward(record.x)[0], 0
         for sign in (1, -1):
-            favoured = [
+            favored = [
                 (
                     self.gamma * _part(x, own),
                     replace(layer, weight=_part(layer.weight, sign * own), bias=None),
                 )
                 for own in (1, -1)
             ]
-            dx = dx + _share_out(np.where(sign * z > 0, relevance, 0), [(x, layer), *favoured], self.epsilon)
+            dx = dx + _share_out(np.where(sign * z > 0, relevance, 0), [(x, layer), *favored], self.epsilon)
         return dx
 
 
@@ -213,7 +213,7 @@ class Merged(Rule):
     """`rule` for a convolution and the BatchNorm after it taken as the one convolution that they are.
 
     A convolution's output is not yet what a ReLU looks at: it can be near 0 where the BatchNorm's is not. So a rule
-    that favours a sign belongs to the two together. The BatchNorm itself passes relevance through.
+    that favors a sign belongs to the two together. The BatchNorm itself passes relevance through.
     """
 
     rule: Rule
@@ -237,7 +237,7 @@ def own_backward(record, relevance):
     return record.layer.backward(relevance, record.cache)
 
 
-pass_through.by_picture = own_backward.by_picture = True
+pass_through.per_sample = own_backward.per_sample = True
 
 
 def _share_out(relevance, parts, epsilon):

@@ -108,7 +108,7 @@ def importance(name, attribution, x):
 
 
 def _pixel(model, value, x):
-    """A grey of 0..1 as the network's input has it: (1, 3, 1, 1)."""
+    """A gray of 0..1 as the network's input has it: (1, 3, 1, 1)."""
     import numpy as np
 
     seen = model.preprocessing

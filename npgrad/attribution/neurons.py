@@ -1,6 +1,6 @@
-"""Attributions of one neuron, an element of a layer's output, to the picture: signed, of the shape of x.
+"""Attributions of one neuron, an element of a layer's output, to the image: signed, of the shape of x.
 
-neuron: where it stands in the layer's output of one picture, counted from 0: (channel, row, column), or one
+neuron: where it stands in the layer's output of one image, counted from 0: (channel, row, column), or one
 number where that output is a vector. layer: any layer's name; None is the last fire or, without one, the
 last layer with an extent. baseline x0: None for 0, a number, or an array that broadcasts to x. batch_size:
 copies at once (None: as memory allows). progress: called with (copies done, copies in all).
@@ -85,10 +85,10 @@ def neuron_conductance(
     layer = layer_name(model, x, layer)
     x, targets, _, size = begin(model, x, target, batch_size)
 
-    def gradient(points, picture):
+    def gradient(points, image):
         tape = model.forward(points)
         place = _place(tape[layer], layer, neuron)
-        dy = tape.backward(one_hot(tape.output, targets[picture]), at=(layer,))[layer]
+        dy = tape.backward(one_hot(tape.output, targets[image]), at=(layer,))[layer]
         seed = np.zeros_like(dy)
         seed[place] = dy[place]
         return tape.backward({layer: seed})["input"]
@@ -104,19 +104,19 @@ def _gradient(model, x, layer, neuron, rules=None):
 
 
 def _integral(gradient, x, baseline, nodes, weights, size, progress):
-    """(x - x0) * sum over k of weights_k * gradient(points at nodes_k, their pictures)."""
+    """(x - x0) * sum over k of weights_k * gradient(points at nodes_k, their images)."""
     x0 = full_baseline(baseline, x.shape, x.dtype)
     total, weights = np.zeros(x.shape, x.dtype), weights.astype(x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
-        picture, k = np.divmod(copies, len(nodes))
-        points = x0[picture] + per_sample(nodes[k], x) * (x[picture] - x0[picture])
-        for i, weight, one in zip(picture, weights[k], gradient(points, picture), strict=True):
+        image, k = np.divmod(copies, len(nodes))
+        points = x0[image] + per_sample(nodes[k], x) * (x[image] - x0[image])
+        for i, weight, one in zip(image, weights[k], gradient(points, image), strict=True):
             total[i] += weight * one
     return (x - x0) * total
 
 
 def _place(y, layer, neuron):
-    """The neuron's index into y (N, ...), of every picture; an InputError names the range."""
+    """The neuron's index into y (N, ...), of every image; an InputError names the range."""
     index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
     shape = y.shape[1:]
     whole = all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in index)

@@ -1,4 +1,4 @@
-"""Perturbation: cover a part of the picture, and see how much of the score is lost."""
+"""Perturbation: cover a part of the image, and see how much of the score is lost."""
 
 from itertools import product
 
@@ -64,9 +64,9 @@ def feature_ablation(
 ):
     """F(x) - F(x with a feature set to the baseline), given to every element of the feature.
 
-    Of the shape of x. mask: whole numbers; the elements of a picture with the same number are one feature.
-    (H, W) serves all pictures and channels, (C, H, W) all pictures, (N, C, H, W) has one map a picture.
-    None: every element is a feature, which takes C*H*W forward passes a picture.
+    Of the shape of x. mask: whole numbers; the elements of an image with the same number are one feature.
+    (H, W) serves all images and channels, (C, H, W) all images, (N, C, H, W) has one map an image.
+    None: every element is a feature, which takes C*H*W forward passes an image.
     baseline, batch_size, progress: as for `occlusion`.
     """
     x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
@@ -84,7 +84,7 @@ def feature_ablation(
 
 
 def _losses(score, change, items, size, progress):
-    """(item, the score less that of the changed picture `change(item)`), `size` of them at a time, on all cores."""
+    """(item, the score less that of the changed image `change(item)`), `size` of them at a time, on all cores."""
     for some in batches(len(items), size, progress):
         chosen = [items[k] for k in some]
         changed = parallel.thread_map(lambda item: score(change(item)), chosen)
@@ -92,13 +92,13 @@ def _losses(score, change, items, size, progress):
 
 
 def _windows(shape, window, stride):
-    """Every place of the window in a picture of `shape` (C, H, W), as a tuple of three slices."""
+    """Every place of the window in an image of `shape` (C, H, W), as a tuple of three slices."""
     window = _sides(window, "window", shape, channels=shape[0])
     stride = _sides(stride, "stride", shape, channels=window[0])
     starts = []
     for side, length, step in zip(shape, window, stride, strict=True):
         if length > side:
-            raise InputError(f"window: expected at most the picture {shape}, found {window}")
+            raise InputError(f"window: expected at most the image {shape}, found {window}")
         if step > length < side:
             raise InputError(f"stride: expected at most the window {window}, found {stride}")
         starts.append([step * k for k in range(-(-(side - length) // step) + 1)])
@@ -111,7 +111,7 @@ def _windows(shape, window, stride):
 def _sides(value, name, shape, channels):
     """A `window` or `stride` as (c, h, w)."""
     if len(shape) != 3:
-        raise InputError(f"occlusion: expected pictures (N, C, H, W), found shape (N, {str(shape)[1:]}")
+        raise InputError(f"occlusion: expected images (N, C, H, W), found shape (N, {str(shape)[1:]}")
     sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(sides) not in (2, 3):
         raise InputError(f"{name}: expected a number, (h, w) or (c, h, w), found {value!r}")

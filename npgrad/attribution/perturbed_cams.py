@@ -1,6 +1,6 @@
 """Class activation maps without gradients: each channel is tried out, and weighted by what the score does.
 
-That takes one pass a channel and picture, run `batch_size` at a time (None: as memory allows). progress:
+That takes one pass a channel and image, run `batch_size` at a time (None: as memory allows). progress:
 called with (passes done, passes in all). target, layer, resize: as for `grad_cam`.
 """
 
@@ -14,24 +14,24 @@ from npgrad.images.resize import resize_map
 
 
 def score_cam(model, x, target=None, layer=None, resize=None, batch_size=None, progress=None):
-    """Each channel weighted by the score of the picture seen through it: relu(sum over k of alpha_k * A_k).
+    """Each channel weighted by the score of the image seen through it: relu(sum over k of alpha_k * A_k).
 
-    Wang et al. 2020, algorithm 1: channel k, resized to the picture (bilinear) and scaled to 0..1, is laid
-    over x as a mask, and alpha is the softmax over channels of the masked pictures' scores. (The score of a
+    Wang et al. 2020, algorithm 1: channel k, resized to the image (bilinear) and scaled to 0..1, is laid
+    over x as a mask, and alpha is the softmax over channels of the masked images' scores. (The score of a
     baseline, which the paper takes off each, cancels in the softmax.) The map is (N, h, w), unscaled.
 
-    A channel that is constant says nothing of place: its mask is 0 everywhere. A picture whose own score is
+    A channel that is constant says nothing of place: its mask is 0 everywhere. An image whose own score is
     exactly 0 gets a map of zeros.
     """
     layer = map_layer(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size, backward=False)
     maps = []
-    for i, picture in enumerate(x):
-        A = run_to(model, picture[None], layer)[layer]
+    for i, image in enumerate(x):
+        A = run_to(model, image[None], layer)[layer]
         seen = np.empty(A.shape[1], score.dtype)
         for k in batches(len(seen), size, part_of(progress, i, len(x))):
-            masks = scaled(resize_map(A[0, k], picture.shape[1:], "bilinear"))
-            seen[k] = model(picture * masks[:, None])[:, targets[i]]
+            masks = scaled(resize_map(A[0, k], image.shape[1:], "bilinear"))
+            seen[k] = model(image * masks[:, None])[:, targets[i]]
         alpha = np.exp(seen - seen.max())
         maps.append(positive(weighted_sum(alpha[None] / alpha.sum(), A)) * (score[i] != 0))
     return at_size(x, np.concatenate(maps), resize)
@@ -42,14 +42,14 @@ def ablation_cam(model, x, target=None, layer=None, resize=None, batch_size=None
 
     Desai, Ramaswamy 2020: w_k = (y - y_k) / y, where y is the score and y_k the score when channel k is set
     to 0 everywhere. Only the network above the layer is run again. The map is (N, h, w), unscaled. A
-    picture whose score is exactly 0 gets a map of zeros; a negative score turns the signs of the weights
+    image whose score is exactly 0 gets a map of zeros; a negative score turns the signs of the weights
     around.
     """
     layer = map_layer(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size, backward=False)
     maps = []
-    for i, picture in enumerate(x):
-        tape = run_to(model, picture[None], layer)
+    for i, image in enumerate(x):
+        tape = run_to(model, image[None], layer)
         A = tape[layer]
         without = np.empty(A.shape[1], score.dtype)
         for k in batches(len(without), size, part_of(progress, i, len(x))):

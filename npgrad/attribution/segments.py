@@ -1,4 +1,4 @@
-"""Cutting a picture into pieces that are switched on and off together: a grid, or superpixels."""
+"""Cutting an image into pieces that are switched on and off together: a grid, or superpixels."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from npgrad.errors import InputError
 
 
 def grid(size, cells):
-    """An integer map (H, W) of rectangular pieces, labelled 0, 1, ... row by row.
+    """An integer map (H, W) of rectangular pieces, labeled 0, 1, ... row by row.
 
     size: (H, W), or one number for a square. cells: how many pieces down and across, or one number for both.
     Sides differ by one pixel at most.
@@ -21,15 +21,15 @@ def grid(size, cells):
 
 
 def superpixels(image, n_segments=50, compactness=1.0, n_steps=10):
-    """An integer map (H, W) of about `n_segments` connected pieces of like colour, labelled 0..k-1.
+    """An integer map (H, W) of about `n_segments` connected pieces of like color, labeled 0..k-1.
 
-    SLIC (Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk 2012): k-means over colour and place, in which each
-    centre looks only at the pixels within one grid step S of it, by the distance
-    |dcolour|^2 + (compactness * |dplace| / S)^2. What is cut off from its piece then joins a neighbour.
-    Nothing is drawn at random: the same picture gives the same pieces.
+    SLIC (Achanta, Shaji, Smith, Lucchi, Fua, Süsstrunk 2012): k-means over color and place, in which each
+    center looks only at the pixels within one grid step S of it, by the distance
+    |dcolor|^2 + (compactness * |dplace| / S)^2. What is cut off from its piece then joins a neighbor.
+    Nothing is drawn at random: the same image gives the same pieces.
 
-    image: (C, H, W) in any units; the colours are divided by their standard deviation. (The paper works in
-    CIELAB.) compactness: how much place counts against colour; the larger, the squarer. n_steps: rounds.
+    image: (C, H, W) in any units; the colors are divided by their standard deviation. (The paper works in
+    CIELAB.) compactness: how much place counts against color; the larger, the squarer. n_steps: rounds.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.dtype.kind not in "fiu" or not np.isfinite(image).all():
@@ -42,19 +42,19 @@ def superpixels(image, n_segments=50, compactness=1.0, n_steps=10):
     whole_number(n_steps, "n_steps", smallest=0)
     step = np.sqrt(height * width / n_segments)
     labels = grid((height, width), _near(height / step, width / step, height, width))
-    pixels = _colour_and_place(image, compactness / step)
-    centres = np.zeros((labels.max() + 1, len(pixels)))
+    pixels = _color_and_place(image, compactness / step)
+    centers = np.zeros((labels.max() + 1, len(pixels)))
     for _ in range(n_steps):
-        centres = _means(pixels, labels, centres)
-        labels = _nearest(pixels, centres, labels, compactness / step, int(np.ceil(step)))
+        centers = _means(pixels, labels, centers)
+        labels = _nearest(pixels, centers, labels, compactness / step, int(np.ceil(step)))
     return _connected(labels)
 
 
 def feature_maps(mask, x):
-    """For each picture of x (N, C, H, W): which piece every element belongs to, (C, H, W), labelled 0..k-1.
+    """For each image of x (N, C, H, W): which piece every element belongs to, (C, H, W), labeled 0..k-1.
 
-    mask: integers that broadcast to x, such as (H, W), or (N, 1, H, W) for a map a picture; None makes
-    superpixels of each picture.
+    mask: integers that broadcast to x, such as (H, W), or (N, 1, H, W) for a map an image; None makes
+    superpixels of each image.
     """
     if x.ndim != 4:
         raise InputError(f"input: expected (N, C, H, W), found shape {x.shape}")
@@ -76,29 +76,29 @@ def _near(down, across, height, width):
     return min(max(round(down), 1), height), min(max(round(across), 1), width)
 
 
-def _colour_and_place(image, place_scale):
-    """Every pixel as a point (C + 2, H, W): its colour, then row and column in units of the distance."""
-    colour = image.astype(np.float64)
-    colour = colour / (colour.std() or 1)
-    return np.concatenate([colour, np.indices(image.shape[1:]) * place_scale])
+def _color_and_place(image, place_scale):
+    """Every pixel as a point (C + 2, H, W): its color, then row and column in units of the distance."""
+    color = image.astype(np.float64)
+    color = color / (color.std() or 1)
+    return np.concatenate([color, np.indices(image.shape[1:]) * place_scale])
 
 
-def _means(pixels, labels, centres):
-    """The mean point of each piece, (k, C + 2); a piece that lost all its pixels keeps its centre."""
-    k = len(centres)
+def _means(pixels, labels, centers):
+    """The mean point of each piece, (k, C + 2); a piece that lost all its pixels keeps its center."""
+    k = len(centers)
     count = np.bincount(labels.ravel(), minlength=k)
     sums = np.stack([np.bincount(labels.ravel(), plane.ravel(), k) for plane in pixels], axis=1)
-    return np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], centres)
+    return np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], centers)
 
 
-def _nearest(pixels, centres, labels, place_scale, reach):
-    """Each pixel's nearest centre among those within `reach` of it; where there is none, its old label."""
+def _nearest(pixels, centers, labels, place_scale, reach):
+    """Each pixel's nearest center among those within `reach` of it; where there is none, its old label."""
     best, labels = np.full(labels.shape, np.inf), labels.copy()
-    for label, centre in enumerate(centres):
-        row, column = np.rint(centre[-2:] / place_scale).astype(int)
-        # one pixel more than S, so that no pixel between two starting centres is left out
+    for label, center in enumerate(centers):
+        row, column = np.rint(center[-2:] / place_scale).astype(int)
+        # one pixel more than S, so that no pixel between two starting centers is left out
         window = tuple(slice(max(at - reach - 1, 0), at + reach + 2) for at in (row, column))
-        distance = ((pixels[:, window[0], window[1]] - centre[:, None, None]) ** 2).sum(axis=0)
+        distance = ((pixels[:, window[0], window[1]] - center[:, None, None]) ** 2).sum(axis=0)
         closer = distance < best[window]
         best[window][closer] = distance[closer]
         labels[window][closer] = label
@@ -118,8 +118,8 @@ def _connected(labels):
     while (kept < 0).any():
         padded = np.pad(kept, 1, constant_values=-1)
         around = [padded[:-2, 1:-1], padded[1:-1, :-2], padded[2:, 1:-1], padded[1:-1, 2:]]
-        for neighbour in around:
-            kept = np.where((kept < 0) & (neighbour >= 0), neighbour, kept)
+        for neighbor in around:
+            kept = np.where((kept < 0) & (neighbor >= 0), neighbor, kept)
     return np.unique(kept, return_inverse=True)[1].reshape(kept.shape)
 
 

@@ -1,4 +1,4 @@
-"""SmoothGrad: an attribution, averaged over noisy versions of the picture."""
+"""SmoothGrad: an attribution, averaged over noisy versions of the image."""
 
 import inspect
 import warnings
@@ -30,15 +30,15 @@ def smoothgrad(
     """The mean over samples of method(x + noise), noise normal: of the shape of what the method gives.
 
     Smilkov, Thorat, Kim, Viegas, Wattenberg 2017. By default the method is the signed gradient d score / d x;
-    for the picture most often shown take the absolute value of the result, and for a mean of absolute
+    for the image most often shown take the absolute value of the result, and for a mean of absolute
     gradients `method="saliency"`. All samples ask about the target of the clean x.
 
     method: a function of npgrad.attribution or its name, or any function (model, x, target, **options) that
-    gives one array; `options` go to it. It is called once a sample, with noise on all pictures of x; if it
+    gives one array; `options` go to it. It is called once a sample, with noise on all images of x; if it
     takes `batch_size` or `rng`, it gets those given here.
     kind: "mean"; "squares", the mean of squares (Hooker et al. 2019, SmoothGrad-Squared); "variance", the
     mean of squares less the square of the mean (Adebayo et al. 2018, VarGrad).
-    noise: the standard deviation as a part of each picture's max - min, as in the authors' code;
+    noise: the standard deviation as a part of each image's max - min, as in the authors' code;
     noise_absolute: in the units of x, instead.
     rng: a Generator or a seed. batch_size: copies at once (None: as memory allows).
     progress: called with (samples done, samples in all).
@@ -86,7 +86,7 @@ class _Running:
 
 
 def _deviation(x, noise, noise_absolute):
-    """The noise's standard deviation for each picture: (N, 1, 1, 1)."""
+    """The noise's standard deviation for each image: (N, 1, 1, 1)."""
     if noise_absolute is not None:
         return per_sample([not_negative(noise_absolute, "noise_absolute")] * len(x), x)
     flat = x.reshape(len(x), -1)
@@ -96,8 +96,8 @@ def _deviation(x, noise, noise_absolute):
 def _wrapped(method, options, size, n, batch_size, rng):
     """(the method, its options, how many samples it gets in one call).
 
-    Only the gradient is known to treat every picture by itself; any other method gets one sample of x at a
-    time, so that options with one entry a picture fit and random methods draw in the same order always.
+    Only the gradient is known to treat every image by itself; any other method gets one sample of x at a
+    time, so that options with one entry an image fit and random methods draw in the same order always.
     """
     if method is None:
         return _gradient, {"size": size, **options}, max(1, size // n)
@@ -119,6 +119,6 @@ def _by_name(name):
 
 
 def _gradient(model, x, targets, size):
-    """d score / d x, `size` pictures at a time."""
+    """d score / d x, `size` images at a time."""
     parts = [gradient_of_scores(model, x[rows], targets[rows]) for rows in batches(len(x), size)]
     return np.concatenate(parts)

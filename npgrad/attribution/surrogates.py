@@ -1,6 +1,6 @@
 """LIME and Kernel SHAP: a linear model, fitted to how the score answers when pieces are switched off.
 
-A picture is cut into M pieces. A coalition z in {0, 1}^M says which pieces stay (1); the others are replaced
+An image is cut into M pieces. A coalition z in {0, 1}^M says which pieces stay (1); the others are replaced
 by the baseline. The score of many coalitions is asked for, and a linear model of z is fitted to the answers:
 its coefficient for a piece is what the method gives to every element of the piece.
 """
@@ -35,17 +35,17 @@ def lime(
     penalty="lasso",
     alpha=0.01,
 ):
-    """A sparse linear model of the score near the picture (Ribeiro, Singh, Guestrin 2016, equation 1).
+    """A sparse linear model of the score near the image (Ribeiro, Singh, Guestrin 2016, equation 1).
 
     Of the shape of x (N, C, H, W): at each element the coefficient of its piece. In each of the `n_samples`
-    coalitions every piece is on or off by the toss of a coin. A perturbed picture at distance D from x counts
+    coalitions every piece is on or off by the toss of a coin. A perturbed image at distance D from x counts
     with the weight exp(-D^2 / (2 kernel_width^2)). The defaults are Captum's, but for n_samples and mask.
 
     mask: whole numbers that broadcast to x, one a piece, such as `segments.grid` gives; None cuts each
-    picture into about 50 superpixels. baseline: what stands for a piece that is off, a number or an array
+    image into about 50 superpixels. baseline: what stands for a piece that is off, a number or an array
     that broadcasts to x. rng: a Generator or a seed. batch_size: copies at once (None: as memory allows).
     progress: called with (copies done, copies in all).
-    distance: "cosine" (1 - cosine of the angle between the pictures as vectors) or "euclidean".
+    distance: "cosine" (1 - cosine of the angle between the images as vectors) or "euclidean".
     penalty: "lasso" (alpha times the sum of absolute coefficients, added to half the weighted mean of squared
     errors) or "ridge" (alpha times the sum of squared coefficients, added to the weighted sum of squared
     errors): scikit-learn's definitions.
@@ -61,8 +61,8 @@ def lime(
     asked = _Pieces(model, x, target, mask, baseline, batch_size)
     coalitions = [rng.random((n_samples, m)) < 0.5 for m in asked.counts]
 
-    def similarity(picture, copies):
-        return np.exp(-(_DISTANCES[distance](picture, copies) ** 2) / (2 * kernel_width**2))
+    def similarity(image, copies):
+        return np.exp(-(_DISTANCES[distance](image, copies) ** 2) / (2 * kernel_width**2))
 
     answers = asked.answers(coalitions, progress, similarity)
     fit = _PENALTIES[penalty]
@@ -94,7 +94,7 @@ def kernel_shap(
 
 
 class _Pieces:
-    """Pictures cut into pieces, and the score of their coalitions."""
+    """Images cut into pieces, and the score of their coalitions."""
 
     def __init__(self, model, x, target, mask, baseline, batch_size):
         self.model = model
@@ -104,14 +104,14 @@ class _Pieces:
         self.baseline = full_baseline(baseline, self.x.shape, self.x.dtype)
 
     def copies(self, i, z):
-        """Picture i with the pieces of each coalition of z (S, M) alone: (S, C, H, W)."""
+        """Image i with the pieces of each coalition of z (S, M) alone: (S, C, H, W)."""
         copies = np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
         return np.ascontiguousarray(
             copies
         )  # one copy after the other: sums over one do not depend on the rest
 
     def answers(self, coalitions, progress, similarity=None):
-        """For each picture its coalitions' scores and weights, two arrays (S,) in float64."""
+        """For each image its coalitions' scores and weights, two arrays (S,) in float64."""
         total, done, answers = sum(map(len, coalitions)), 0, []
         for i, z in enumerate(coalitions):
             f, weights = np.empty(len(z)), np.ones(len(z))
@@ -131,25 +131,25 @@ class _Pieces:
         return np.stack([v[labels] for v, labels in zip(values, self.maps, strict=True)]).astype(self.x.dtype)
 
 
-def _cosine_distance(picture, copies):
-    a, b = picture.ravel().astype(np.float64), copies.reshape(len(copies), -1).astype(np.float64)
+def _cosine_distance(image, copies):
+    a, b = image.ravel().astype(np.float64), copies.reshape(len(copies), -1).astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
     return 1 - (b * a).sum(axis=1) / np.maximum(
         lengths, 1e-8
-    )  # a picture that is 0 everywhere is at distance 1
+    )  # an image that is 0 everywhere is at distance 1
 
 
-def _euclidean_distance(picture, copies):
-    return np.linalg.norm((copies.astype(np.float64) - picture).reshape(len(copies), -1), axis=1)
+def _euclidean_distance(image, copies):
+    return np.linalg.norm((copies.astype(np.float64) - image).reshape(len(copies), -1), axis=1)
 
 
 def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
-    """Coefficients b (M,) that minimise sum of w (f - b0 - z b)^2 / (2 sum of w) + alpha sum |b|.
+    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 / (2 sum of w) + alpha sum |b|.
 
     One coefficient at a time, each time to its own minimum (coordinate descent; Friedman, Hastie, Tibshirani
     2010, equation 5), until none moves by more than `tolerance` of the largest.
     """
-    z, f, weights = _centred(z, f, weights)
+    z, f, weights = _centered(z, f, weights)
     gram, slope = (z * weights[:, None]).T @ z, z.T @ (weights * f)
     b = np.zeros(len(gram))
     for _ in range(rounds):
@@ -163,14 +163,14 @@ def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
 
 
 def _ridge(z, f, weights, alpha):
-    """Coefficients b (M,) that minimise sum of w (f - b0 - z b)^2 + alpha sum b^2."""
+    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 + alpha sum b^2."""
     total = weights.sum()
-    z, f, weights = _centred(z, f, weights)
+    z, f, weights = _centered(z, f, weights)
     gram = (z * weights[:, None]).T @ z + alpha / total * np.eye(z.shape[1])
     return np.linalg.lstsq(gram, z.T @ (weights * f), rcond=None)[0]
 
 
-def _centred(z, f, weights):
+def _centered(z, f, weights):
     """z and f less their weighted means, which takes care of the intercept b0; and weights that sum to 1."""
     weights = weights / weights.sum()
     return z - weights @ z, f - weights @ f, weights
@@ -202,7 +202,7 @@ def _with_ends(z):
 
 
 def _shapley_regression(z, f, weights, empty, full):
-    """Values v (M,) that minimise sum of w (f - empty - z v)^2, among those that sum to full - empty.
+    """Values v (M,) that minimize sum of w (f - empty - z v)^2, among those that sum to full - empty.
 
     Written as v = (full - empty) / M + u with u summing to 0: then what is sought is u, and z u is the same
     when each row of z is taken less its mean. The shortest u that fits is the answer, and it sums to 0.

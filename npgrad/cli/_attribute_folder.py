@@ -16,7 +16,7 @@ MOST_LISTED = 100  # broken photos; the manifest has them all
 def add_options(parser):
     """The options that only a folder has."""
     group = parser.add_argument_group("for a folder")
-    group.add_argument("--save-arrays", action="store_true", help="save each raw array, beside its picture")
+    group.add_argument("--save-arrays", action="store_true", help="save each raw array, beside its image")
     group.add_argument(
         "--workers",
         type=whole_number(1),
@@ -26,7 +26,7 @@ def add_options(parser):
 
 
 def refuse(args):
-    """An InputError where one picture was given with an option for folders."""
+    """An InputError where one image was given with an option for folders."""
     for flag, value in (("--save-arrays", args.save_arrays), ("--workers", args.workers)):
         if value:
             raise InputError(f"{flag}: this is for a folder of photos; {shown(args.image)} is none")
@@ -39,7 +39,7 @@ def run(args, options):
     output = Path(args.output or f"{Path(args.image).resolve().name}-{args.method}")
     if output.suffix.lower() in (".png", ".jpg", ".jpeg") and not output.is_dir():
         raise InputError(
-            f"{shown(output)}: expected a folder's name, since a folder of photos gives one of pictures"
+            f"{shown(output)}: expected a folder's name, since a folder of photos gives one of images"
         )
     from npgrad.attribution.folders import attribute_folder
     from npgrad.attribution.folders.finding import find_photos

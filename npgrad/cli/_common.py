@@ -16,10 +16,10 @@ def add_weights(parser):
 
 
 def add_network(parser):
-    """--weights or --arch: a network with weights, or a freshly initialised one."""
+    """--weights or --arch: a network with weights, or a freshly initialized one."""
     add_weights(parser)
     parser.add_argument(
-        "--arch", metavar="NAME", help="a freshly initialised network instead, e.g. squeezenet1_1"
+        "--arch", metavar="NAME", help="a freshly initialized network instead, e.g. squeezenet1_1"
     )
 
 
@@ -53,7 +53,7 @@ def network(args):
 
 
 def asked(model, x, target):
-    """The class that --target names for one picture: its index; "auto" is the likeliest."""
+    """The class that --target names for one image: its index; "auto" is the likeliest."""
     return int(model(x).argmax()) if target == "auto" else model.class_index(target)
 
 

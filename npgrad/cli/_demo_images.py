@@ -1,4 +1,4 @@
-"""The demo's pictures. Each maker saves its own into the folder, and returns the Section that the page shows."""
+"""The demo's images. Each maker saves its own into the folder, and returns the Section that the page shows."""
 
 import itertools
 import shlex
@@ -11,7 +11,7 @@ from npgrad.cli import _methods as methods
 from npgrad.cli import _synthesis as making
 from npgrad.cli._demo_page import Section
 from npgrad.cli.style import SMOOTHER
-from npgrad.images import save_png
+from npgrad.images import save_image
 from npgrad.images.heat_maps import heat_map
 from npgrad.images.sheets import contact_sheet
 from npgrad.scenes import CLASSES, scene
@@ -21,7 +21,7 @@ SHOWN = (
     "occlusion", "grad_cam", "hires_cam", "layer_cam", "guided_grad_cam",
 )  # fmt: skip
 SEED = 4  # of the scenes: none was trained, validated or scored on
-TARTAN = CLASSES.index("tartan")  # of many colours: with fewer, the result is one even ground
+TARTAN = CLASSES.index("tartan")  # of many colors: with fewer, the result is one even ground
 STYLE = "style-scene.png"
 STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # together well under a minute
 EPSILON = 8  # of 255: the most that fooling may change a value
@@ -29,7 +29,7 @@ LAYERS = ("fire2", "fire3", "fire9")
 
 
 class Subject:
-    """What the pictures are made of: x, its pixels `tile`, and for the style transfer a drawn `style`."""
+    """What the images are made of: x, its pixels `tile`, and for the style transfer a drawn `style`."""
 
     def __init__(self, args):
         self.seed, self.weights = args.seed, args.weights
@@ -74,8 +74,8 @@ class Scenes(Subject):
 
     def save(self, folder):
         """The scenes that the page's commands begin with."""
-        save_png(self.tile, folder / self.file)
-        save_png(self.style, folder / STYLE)
+        save_image(self.tile, folder / self.file)
+        save_image(self.style, folder / STYLE)
         self.file = shown(folder / self.file)
 
 
@@ -85,7 +85,7 @@ class Photo(Subject):
     content = 1
 
     introduction = (
-        "What a network sees on this photo, how it is fooled, and what it remembers: pictures that image gradients "
+        "What a network sees on this photo, how it is fooled, and what it remembers: images that image gradients "
         "make, each computed by hand-written backprop."
     )
 
@@ -98,13 +98,13 @@ class Photo(Subject):
 
     def save(self, folder):
         """The scene that the page's commands use."""
-        save_png(self.style, folder / STYLE)
+        save_image(self.style, folder / STYLE)
 
 
 def named(model, subject, folder):
     """what the network sees"""
     if subject.images is None:
-        save_png(_twice(subject.tile), folder / "photo.png")
+        save_image(_twice(subject.tile), folder / "photo.png")
         bars = tuple((name, p) for _, name, p in model.predict(subject.x)[0])
         text = ("The middle of the photo, which is what the network looks at, and the likeliest classes.",)
         command = subject.command("classify", subject.file)
@@ -115,7 +115,7 @@ def named(model, subject, folder):
         f"{name}, {p:.0%}" if index == label else f"{name}, {p:.0%} (in truth {truth})"
         for (index, name, p), label, truth in zip(seen, subject.labels, subject.names, strict=True)
     ]
-    save_png(contact_sheet(subject.images, labels, columns=4), folder / "scenes.png")
+    save_image(contact_sheet(subject.images, labels, columns=4), folder / "scenes.png")
     text = (
         f"Scenes that the network has never seen, with the likeliest class of each and its probability; {right} of "
         f"{len(labels)} are right. Half of the classes are shapes, half are surfaces on shapes of no class.",
@@ -135,7 +135,7 @@ def explained(model, subject, folder):
         attribution = methods.function_of(name)(model, x, target, **options)[0]
         tiles.append(np.asarray(heat_map(attribution, subject.tile, sign=methods.METHODS[name].sign)))
         labels.append(name)
-    save_png(contact_sheet(tiles, labels, columns=4), folder / "methods.png")
+    save_image(contact_sheet(tiles, labels, columns=4), folder / "methods.png")
     text = (
         f"Which pixels speak for {model.class_name(target)}? Each method answers in its own way: gradients pixel by "
         "pixel, class activation maps region by region. What glows matters; with lrp, red speaks for the class, and "
@@ -146,7 +146,7 @@ def explained(model, subject, folder):
             "As the scene is drawn, the true place of the object is known: npgrad score counts who finds it.",
         )
     command = subject.command("attribute", subject.file, "--method", "all")
-    return Section("methods.png", "Where it looks", text, "Attributions of one picture", command)
+    return Section("methods.png", "Where it looks", text, "Attributions of one image", command)
 
 
 def fooled(model, subject, folder):
@@ -163,15 +163,15 @@ def fooled(model, subject, folder):
     names = model.class_name(before), model.class_name(result.after)
     labels = [f"{names[0]}, {_probability(model, x, before):.0%}", f"the change, {factor} times as strong"]
     labels.append(f"{names[1]}, {_probability(model, result.image, result.after):.0%}")
-    save_png(contact_sheet(list(map(_twice, tiles)), labels, columns=3), folder / "fooling.png")
-    save_png(tiles[2], folder / "fooled.png")
+    save_image(contact_sheet(list(map(_twice, tiles)), labels, columns=3), folder / "fooling.png")
+    save_image(tiles[2], folder / "fooled.png")
     name = model.class_name(target)
     text = (
-        f"A few steps towards {name}, each along the sign of the gradient, and the network sees {names[1]}. No pixel's "
+        f"A few steps toward {name}, each along the sign of the gradient, and the network sees {names[1]}. No pixel's "
         f"value changed by more than {result.largest_change:.0f} of 255.",
     )
     if not result.reached:
-        text = (f"Steps towards {name}, none farther than {EPSILON} of 255: they were not enough here.",)
+        text = (f"Steps toward {name}, none farther than {EPSILON} of 255: they were not enough here.",)
     command = subject.command("fool", subject.file, "--target", name, "--method", "pgd")
     return Section("fooling.png", "How it is fooled", text, "Before, the change, after", command)
 
@@ -189,16 +189,16 @@ def dreamt(model, subject, folder):
         )
         tiles.append(_twice(model.deprocess(result.image)[0]))
         labels.append(f"{model.class_name(target)}, {result.probability:.0%}")
-    save_png(contact_sheet(tiles, labels, columns=3), folder / "classes.png")
+    save_image(contact_sheet(tiles, labels, columns=3), folder / "classes.png")
     text = (
-        "Pictures made from noise, by climbing the score of a class: what the network looks for when it looks for it.",
+        "Images made from noise, by climbing the score of a class: what the network looks for when it looks for it.",
     )
     command = subject.command("visualize", model.class_name(targets[0]))
-    return Section("classes.png", "What it imagines", text, "Class visualisations", command)
+    return Section("classes.png", "What it imagines", text, "Class visualizations", command)
 
 
 def painted(model, subject, folder):
-    """a picture in the style of another"""
+    """an image in the style of another"""
     from npgrad.synthesis import presets, style_transfer
 
     weights = presets.settings(content_weight=None, tv_weight=None)
@@ -207,8 +207,8 @@ def painted(model, subject, folder):
     sizes = {"image_size": 160, "style_size": 160}
     result = style_transfer(model, subject.tile, subject.style, **sizes, **weights, steps=STEPS["style"])
     made = model.deprocess(result.image)[0]
-    tiles = [_resized(picture, made.shape) for picture in (subject.tile, subject.style)] + [made]
-    save_png(
+    tiles = [_resized(image, made.shape) for image in (subject.tile, subject.style)] + [made]
+    save_image(
         contact_sheet(list(map(_twice, tiles)), ["content", "style", "result"], columns=3),
         folder / "style.png",
     )
@@ -226,14 +226,14 @@ def remembered(model, subject, folder):
 
     small = _resized(subject.tile, (128, 128))
     x = model.preprocess([small], resize=False)
-    tiles, labels = [small], ["the picture"]
+    tiles, labels = [small], ["the image"]
     for layer in LAYERS:
         result = invert_features(model, x, layer, steps=STEPS["inversion"], rng=subject.seed)
         tiles.append(model.deprocess(result.image)[0])
         labels.append(f"from {layer}")
-    save_png(contact_sheet(list(map(_twice, tiles)), labels, columns=4), folder / "inversion.png")
+    save_image(contact_sheet(list(map(_twice, tiles)), labels, columns=4), folder / "inversion.png")
     text = (
-        "From noise, a picture is made that has the same activation at a layer. What is missing from it is what the "
+        "From noise, an image is made that has the same activation at a layer. What is missing from it is what the "
         "network has forgotten there: the deeper the layer, the more.",
     )
     command = subject.command("invert", subject.file, "--layer", LAYERS[0])
@@ -252,12 +252,12 @@ def _probability(model, x, target):
 
 
 def _twice(pixels):
-    """Every pixel as four: a small picture shown larger, and not smoothed."""
+    """Every pixel as four: a small image shown larger, and not smoothed."""
     return np.kron(pixels, np.ones((2, 2, 1), np.uint8))
 
 
 def _close_up(image, mask):
-    """The largest square inside the object, as large as the picture: a style is a surface, not a thing on a ground."""
+    """The largest square inside the object, as large as the image: a style is a surface, not a thing on a ground."""
     from scipy.ndimage import distance_transform_cdt
 
     steps = distance_transform_cdt(np.pad(mask, 1), metric="chessboard")[1:-1, 1:-1]

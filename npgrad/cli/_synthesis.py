@@ -1,4 +1,4 @@
-"""What the commands that make pictures share: their options, and what happens while and after they work."""
+"""What the commands that make images share: their options, and what happens while and after they work."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 from npgrad._files import atomic_write, shown
 from npgrad.cli._common import add_json, add_weights, whole_number
 from npgrad.errors import ImageError, InputError
-from npgrad.images import WRITE_FORMATS, save_png
+from npgrad.images.reading import WRITE_FORMATS, save_image
 from npgrad.images.animation import Animation, check_suffix
 
 
@@ -25,24 +25,24 @@ def add_options(parser, output, steps):
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="of all that is random; the same seed gives the same picture (default 0)",
+        help="of all that is random; the same seed gives the same image (default 0)",
     )
-    group = parser.add_argument_group("while it works (Ctrl-C ends it and keeps the latest picture)")
+    group = parser.add_argument_group("while it works (Ctrl-C ends it and keeps the latest image)")
     group.add_argument(
         "--every",
         type=whole_number(1),
         metavar="N",
-        help="save every N-th step's picture as well: OUT-0050.png, OUT-0100.png, ...",
+        help="save every N-th step's image as well: OUT-0050.png, OUT-0100.png, ...",
     )
     group.add_argument(
         "--animate",
         metavar="FILE",
-        help="an animated picture of the run (of its rest, if it goes on from a checkpoint): .gif or .webp",
+        help="an animated image of the run (of its rest, if it goes on from a checkpoint): .gif or .webp",
     )
     group.add_argument(
         "--checkpoint",
         metavar="FILE",
-        help="write there how far it has got; if FILE exists, go on from it, to the same picture bit for bit",
+        help="write there how far it has got; if FILE exists, go on from it, to the same image bit for bit",
     )
     add_json(parser)
 
@@ -55,7 +55,7 @@ def check_files(args, inputs):
     outputs = [path for path in (args.output, getattr(args, "compare", None)) if path]
     for path in outputs:
         if Path(path).suffix.lower() not in WRITE_FORMATS:
-            raise ImageError(f"{shown(path)}: expected a picture's suffix ({', '.join(WRITE_FORMATS)})")
+            raise ImageError(f"{shown(path)}: expected an image's suffix ({', '.join(WRITE_FORMATS)})")
     if args.animate:
         check_suffix(args.animate)
     outputs += [path for path in (args.animate, args.checkpoint) if path]
@@ -126,7 +126,7 @@ class Making:
         self.bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
         self.bar.update(step - self.bar.n)
         if self.args.every and step % self.args.every == 0:
-            save_png(self.pixels(image), _snapshot(self.args.output, step))
+            save_image(self.pixels(image), _snapshot(self.args.output, step))
         if self.animation is not None:
             self.animation.add(lambda: self.frame(image))
 
@@ -139,7 +139,7 @@ class Making:
 
     def save(self, result):
         """Write what became of it; the exit code: 0, or 130 if it was interrupted."""
-        save_png(self.pixels(result.image), self.args.output)
+        save_image(self.pixels(result.image), self.args.output)
         if self.animation is not None:
             self.animation.save(self.args.animate, self.frame(result.image))
         if result.interrupted:
@@ -149,7 +149,7 @@ class Making:
                 else ""
             )
             _say(
-                f"interrupted at step {result.steps}; {shown(self.args.output)} holds the latest picture{more}"
+                f"interrupted at step {result.steps}; {shown(self.args.output)} holds the latest image{more}"
             )
             return 130
         if self.bar is None and self.args.checkpoint and result.steps:
@@ -169,7 +169,7 @@ class Making:
 
 
 def before_and_after(model, x, image):
-    """Before, the change around grey, after: each uint8 (H, W, 3); and how much the change is magnified."""
+    """Before, the change around gray, after: each uint8 (H, W, 3); and how much the change is magnified."""
     before, after = model.deprocess(x)[0], model.deprocess(image)[0]
     change = after.astype(int) - before
     factor = max(1, int(127 / max(1, np.percentile(np.abs(change), 99.9))))

@@ -1,9 +1,9 @@
-"""Show which part of a picture a network's answer comes from: a heat map over the photo.
+"""Show which part of an image a network's answer comes from: a heat map over the photo.
 
-The raw array, unscaled and unsmoothed, is saved with --save-array; the picture is for the eye. `--method all` makes
-one labelled sheet of every method; `--list-methods` tells what there is.
+The raw array, unscaled and unsmoothed, is saved with --save-array; the image is for the eye. `--method all` makes
+one labeled sheet of every method; `--list-methods` tells what there is.
 
-Of a folder, every photo in it and its subfolders is explained, any number of them. OUTFOLDER then has a picture for
+Of a folder, every photo in it and its subfolders is explained, any number of them. OUTFOLDER then has an image for
 each, under the photo's name (sub/cat.jpg.png), and manifest.jsonl, a line of JSON for each: class, probability,
 seconds, or what is wrong with it. However a run was ended, the same command goes on where it stopped, and does again
 what has changed. A broken photo stops nothing: it is told of at the end, and the exit code is 2."""
@@ -16,7 +16,7 @@ from npgrad.cli import _methods as methods
 from npgrad.cli._common import add_json, add_weights, network, print_json, progress_bar, table
 from npgrad.errors import InputError
 
-HELP = "show which part of a picture the answer comes from"
+HELP = "show which part of an image the answer comes from"
 EXAMPLES = """examples:
   npgrad attribute cat.jpg --weights squeezenet1_1.h5 -o cat-saliency.png
   npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method grad_cam --target "tiger cat" -o tiger.png
@@ -32,7 +32,7 @@ def add_arguments(parser):
         "image",
         nargs="?",
         metavar="IMAGE|FOLDER",
-        help="a picture (JPEG, PNG, WebP, ...), or a folder of them",
+        help="an image (JPEG, PNG, WebP, ...), or a folder of them",
     )
     parser.add_argument("--method", default="saliency", metavar="NAME|all", help="default: saliency")
     parser.add_argument("--list-methods", action="store_true", help="print the methods' names and end")
@@ -73,7 +73,7 @@ def run(args):
     if args.list_methods:
         return _list(args)
     if not args.image:
-        raise InputError("attribute: expected a picture, found none; `npgrad attribute --help` has examples")
+        raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
     several = args.method == "all"
     options = {} if several else methods.options_of(args.method, args)  # before any work is done
     if several and (args.save_array or args.save_arrays):
@@ -90,7 +90,7 @@ def run(args):
 
 def _one(args, options, output):
     from npgrad.attribution.explain import Question, explain, save_array
-    from npgrad.images import save_png
+    from npgrad.images import save_image
 
     several = args.method == "all"
     model = network(args)
@@ -112,7 +112,7 @@ def _one(args, options, output):
             progress.close()
     if args.save_array:
         save_array(explanation.array, args.save_array)
-    save_png(explanation.picture, output)
+    save_image(explanation.image, output)
     return _report(explanation.target, output, args)
 
 

@@ -1,11 +1,11 @@
-"""Name what is on pictures: the likeliest classes of each, with their probabilities."""
+"""Name what is on images: the likeliest classes of each, with their probabilities."""
 
 import sys
 
 from npgrad.cli._common import add_json, add_weights, network, print_json, table, whole_number
 from npgrad.errors import ImageError
 
-HELP = "name what is on pictures"
+HELP = "name what is on images"
 EXAMPLES = """examples:
   npgrad classify cat.jpg --weights squeezenet1_1.h5
   npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
@@ -13,7 +13,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
     add_weights(parser)
     parser.add_argument(
         "--top", type=whole_number(1), default=5, metavar="N", help="how many classes (default 5)"
@@ -27,7 +27,7 @@ def run(args):
     for path in args.images:
         try:
             [classes] = model.predict(path, top=args.top)
-        except ImageError as error:  # one broken picture does not lose the others
+        except ImageError as error:  # one broken image does not lose the others
             print(f"npgrad: {error}", file=sys.stderr)
             failed = 2
             continue

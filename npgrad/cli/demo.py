@@ -1,7 +1,7 @@
-"""Make one folder of pictures that shows what npgrad does, with a page to look at them. No photo and no network needed.
+"""Make one folder of images that shows what npgrad does, with a page to look at them. No photo and no network needed.
 
 Without a photo, scenes are drawn, and the bundled network, which was trained on such scenes, names them. Then come
-attributions, a fooling image, pictures of classes, a style transfer and inversions. With a PHOTO the same is done to
+attributions, a fooling image, images of classes, a style transfer and inversions. With a PHOTO the same is done to
 that; for photos a network that knows ImageNet's classes is wanted (--weights)."""
 
 import sys
@@ -13,7 +13,7 @@ from npgrad._files import atomic_write, shown
 from npgrad.cli._common import add_json, add_weights, network, print_json, whole_number
 from npgrad.errors import InputError
 
-HELP = "make a folder of pictures that shows what npgrad does"
+HELP = "make a folder of images that shows what npgrad does"
 EXAMPLES = """examples:
   npgrad demo
   npgrad demo --seed 12 -o twelve
@@ -22,7 +22,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser):
     parser.add_argument(
-        "photo", nargs="?", metavar="PHOTO", help="a picture of your own; default: drawn scenes"
+        "photo", nargs="?", metavar="PHOTO", help="an image of your own; default: drawn scenes"
     )
     parser.add_argument(
         "-o", "--output", default="npgrad-demo", metavar="FOLDER", help="where to (default npgrad-demo)"
@@ -35,18 +35,18 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npgrad.cli import _demo_images as pictures
+    from npgrad.cli import _demo_images as images
 
     start = time.perf_counter()
     model = network(args)
-    subject = pictures.Photo(model, args) if args.photo else pictures.Scenes(model, args)
+    subject = images.Photo(model, args) if args.photo else images.Scenes(model, args)
     folder = _folder(args)
     subject.save(folder)
     sections, interrupted = [], False
     try:
-        for number, make in enumerate(pictures.MAKERS):
+        for number, make in enumerate(images.MAKERS):
             began = time.perf_counter()
-            print(f"{number + 1}/{len(pictures.MAKERS)} {make.__doc__}", file=sys.stderr, flush=True)
+            print(f"{number + 1}/{len(images.MAKERS)} {make.__doc__}", file=sys.stderr, flush=True)
             section = make(model, subject, folder)
             sections.append(replace(section, seconds=time.perf_counter() - began))
             _write_page(folder, subject, sections)

@@ -1,4 +1,4 @@
-"""Show a picture as a layer dreams it: whatever the layer sees in it, more of that (Mordvintsev, Olah, Tyka 2015)."""
+"""Show an image as a layer dreams it: whatever the layer sees in it, more of that (Mordvintsev, Olah, Tyka 2015)."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from npgrad.cli._common import network, print_json, whole_number
 from npgrad.errors import InputError
 from npgrad.images import open_image
 
-HELP = "show a picture as a layer dreams it"
+HELP = "show an image as a layer dreams it"
 EXAMPLES = """examples:
   npgrad dream sky.jpg --layer fire6 --weights squeezenet1_1.h5
   npgrad dream sky.jpg --layer fire5 --channel 7 --size 512 --weights squeezenet1_1.h5 --animate sky.webp"""
@@ -17,7 +17,7 @@ OCTAVES, STEPS = 4, 10
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
     parser.add_argument(
         "--layer", required=True, metavar="NAME", help="the layer, e.g. fire6; `npgrad layers` has all"
     )
@@ -57,9 +57,9 @@ def run(args):
 
 
 def _at_size(path, size):
-    """The whole picture, its shorter side brought to `size` px."""
-    picture = open_image(path)
-    width, height = (round(size * side / min(picture.size)) for side in picture.size)
+    """The whole image, its shorter side brought to `size` px."""
+    image = open_image(path)
+    width, height = (round(size * side / min(image.size)) for side in image.size)
     if width * height > 4_000_000:
         raise InputError(f"--size: {width}x{height} px would take gigabytes; at most 4,000,000 pixels")
-    return picture.resize((width, height))
+    return image.resize((width, height))

@@ -1,12 +1,12 @@
-"""Measure how good explanations of a picture are: one row a method, with a random map beside them.
+"""Measure how good explanations of an image are: one row a method, with a random map beside them.
 
 deletion       probability of the class while the most important pixels go, area under the curve (lower is better)
-insertion      the same while they come, beginning with the blurred picture (higher is better)
+insertion      the same while they come, beginning with the blurred image (higher is better)
 road           like deletion with imputed pixels: least important first less most important first (higher is better)
 infidelity     does the attribution foretell what small changes do to the score (lower is better; pixel methods only,
                scaled by the best factor)
-sensitivity    how much the attribution changes where the picture hardly does (lower is better)
-randomised     likeness (rank correlation) to the attribution of a network with random weights (nearer 0 is better)
+sensitivity    how much the attribution changes where the image hardly does (lower is better)
+randomized     likeness (rank correlation) to the attribution of a network with random weights (nearer 0 is better)
 pointing       does the maximum lie in the mask (1 or 0); energy: share of the positive attribution in it"""
 
 import time
@@ -25,7 +25,7 @@ from npgrad.cli._common import (
 )
 from npgrad.errors import ImageError
 
-HELP = "measure how good explanations of a picture are"
+HELP = "measure how good explanations of an image are"
 EXAMPLES = """examples:
   npgrad evaluate cat.jpg --weights squeezenet1_1.h5
   npgrad evaluate cat.jpg --weights squeezenet1_1.h5 --methods saliency,grad_cam,occlusion --mask cat-mask.png
@@ -35,7 +35,7 @@ USUAL = "saliency,input_x_gradient,guided_backprop,integrated_gradients,deep_lif
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
     parser.add_argument(
         "--methods",
         default=USUAL,
@@ -46,7 +46,7 @@ def add_arguments(parser):
         "--target", default="auto", metavar="auto|INDEX|NAME", help="auto: the likeliest class"
     )
     parser.add_argument(
-        "--mask", metavar="FILE", help="a picture of the same size that is bright where the thing is"
+        "--mask", metavar="FILE", help="an image of the same size that is bright where the thing is"
     )
     parser.add_argument(
         "--steps", type=whole_number(1), default=20, metavar="N", help="of deletion and insertion (20)"
@@ -99,7 +99,7 @@ def _row(name, model, x, target, mask, args):
         "road": evaluation.road(model, x, maps, target, fractions=(0.2, 0.5, 0.8), rng=args.rng)[0],
         "infidelity": None,
         "sensitivity": None,
-        "randomised": None,
+        "randomized": None,
     }
     if attribution.shape == x.shape:
         options = {"n_samples": 4 * args.samples, "normalize": True, "rng": args.rng}
@@ -112,10 +112,10 @@ def _row(name, model, x, target, mask, args):
         options = {"n_samples": args.samples, "rng": args.rng}
         row["sensitivity"] = evaluation.sensitivity_max(method, model, x, target, **options)[0]
         every = [".".join(key.split(".")[:-1]) for key in reversed(list(model.parameters()))]
-        found = evaluation.randomisation(
+        found = evaluation.randomization(
             model, x, method, target, layers=list(dict.fromkeys(every))[-1:], rng=args.rng
         )
-        row["randomised"] = found.spearman[-1, 0]
+        row["randomized"] = found.spearman[-1, 0]
     if mask is not None:
         row["pointing"] = evaluation.pointing_game(maps, mask)[0]
         row["energy"] = evaluation.energy_inside(maps, mask)[0]
@@ -136,12 +136,12 @@ def _attribution(name, model, x, target, args):
 
 
 def _mask(model, image, path):
-    """The mask as the network sees the picture: resized and cropped alike."""
+    """The mask as the network sees the image: resized and cropped alike."""
     from npgrad.images import open_image
 
     photo, mask = open_image(image), open_image(path)
     if photo.size != mask.size:
-        raise ImageError(f"{path}: expected a mask of the picture's size {photo.size}, found {mask.size}")
+        raise ImageError(f"{path}: expected a mask of the image's size {photo.size}, found {mask.size}")
     return model.deprocess(model.preprocess(mask))[0].mean(axis=2) > 127
 
 

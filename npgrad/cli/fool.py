@@ -1,4 +1,4 @@
-"""Change a picture a little, and the network sees something else.
+"""Change an image a little, and the network sees something else.
 
 The result is the whole photo, at the size that the network's preprocessing gives it, and only the middle, which is what
 the network looks at, is changed. Then the file is read again and classified: what is reported is what the
@@ -15,7 +15,7 @@ from npgrad.cli._common import network, print_json, table
 from npgrad.errors import InputError, unknown
 from npgrad.images import open_image
 
-HELP = "change a picture a little, and the network sees something else"
+HELP = "change an image a little, and the network sees something else"
 EXAMPLES = """examples:
   npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5
   npgrad fool cat.jpg --target 1 --weights squeezenet1_1.h5 --margin 3 -o fish.png --compare fish-sheet.png
@@ -33,7 +33,7 @@ _OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint"
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
     parser.add_argument(
         "--target",
         metavar="INDEX|NAME",
@@ -83,7 +83,7 @@ def run(args):
     reason = _why_not(model, seen, target, result)
     _report(model, seen, target, result, reason, follow, args)
     if reason and not interrupted:
-        print(f"npgrad: {reason}; {shown(args.output)} holds the picture", file=sys.stderr)
+        print(f"npgrad: {reason}; {shown(args.output)} holds the image", file=sys.stderr)
     return interrupted or (1 if reason else 0)
 
 
@@ -135,10 +135,10 @@ class _Photo:
     def __init__(self, model, path, x):
         from PIL import Image
 
-        self.model, seen, picture = model, model.preprocessing, open_image(path)
+        self.model, seen, image = model, model.preprocessing, open_image(path)
         self.x = x
-        width, height = (round(seen.resize * side / min(picture.size)) for side in picture.size)
-        self.pixels = np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
+        width, height = (round(seen.resize * side / min(image.size)) for side in image.size)
+        self.pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
         left, top = round((width - seen.crop) / 2), round((height - seen.crop) / 2)
         self.middle = slice(top, top + seen.crop), slice(left, left + seen.crop)
 
@@ -156,14 +156,14 @@ class _Photo:
 
 def _compare(model, photo, result, path):
     """A sheet of three: before, the change, after."""
-    from npgrad.images import save_png
+    from npgrad.images import save_image
     from npgrad.images.sheets import contact_sheet
 
     tiles, factor = making.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # twice as large, pixel by pixel
     before, after = (model.class_name(index) for index in (result.before, result.after))
     labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]
-    save_png(contact_sheet(tiles, labels, columns=3), path)
+    save_image(contact_sheet(tiles, labels, columns=3), path)
 
 
 def _why_not(model, seen, target, result):

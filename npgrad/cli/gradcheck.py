@@ -1,4 +1,4 @@
-"""Check the hand-written gradients of every layer of a network, by complex step or centred difference, at random
+"""Check the hand-written gradients of every layer of a network, by complex step or centered difference, at random
 inputs of the layer's own shape in float64. The entry named is the worst one. Exit code 1 if a gradient is wrong."""
 
 from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
@@ -6,13 +6,13 @@ from npgrad.cli._common import add_json, add_network, network, print_json, table
 HELP = "check every layer's gradients"
 EXAMPLES = """examples:
   npgrad gradcheck --arch squeezenet1_1
-  npgrad gradcheck --weights squeezenet1_0.h5 --method centred --size 97"""
+  npgrad gradcheck --weights squeezenet1_0.h5 --method centered --size 97"""
 
 
 def add_arguments(parser):
     add_network(parser)
     parser.add_argument(
-        "--method", choices=("complex", "centred"), default="complex", help="default: complex"
+        "--method", choices=("complex", "centered"), default="complex", help="default: complex"
     )
     parser.add_argument(
         "--size", type=whole_number(1), default=65, metavar="PX", help="the input's side (default 65)"

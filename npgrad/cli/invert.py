@@ -1,6 +1,6 @@
-"""Rebuild a picture from what a layer of the network makes of it (Mahendran, Vedaldi 2015).
+"""Rebuild an image from what a layer of the network makes of it (Mahendran, Vedaldi 2015).
 
-The run begins with noise and looks for a picture with the same activation at that layer. What is missing from it
+The run begins with noise and looks for an image with the same activation at that layer. What is missing from it
 is what the network has forgotten there: the deeper the layer, the more."""
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from npgrad._files import shown
 from npgrad.cli import _synthesis as making
 from npgrad.cli._common import network, print_json
 
-HELP = "rebuild a picture from what a layer makes of it"
+HELP = "rebuild an image from what a layer makes of it"
 EXAMPLES = """examples:
   npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1.h5
   npgrad invert cat.jpg --layer fire9 --weights squeezenet1_1.h5 --steps 400 --seed 3 -o cat-from-fire9.png
@@ -17,7 +17,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help="a picture (JPEG, PNG, WebP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
     parser.add_argument(
         "--layer", required=True, metavar="NAME", help="the layer, e.g. fire4; `npgrad layers` has all"
     )
@@ -70,7 +70,7 @@ def run(args):
         print(f"{layer}, {result.steps} steps; {making.last_losses(result)}")
         print(
             f"the layer's activation is met but for {result.relative_error:.2%}; "
-            f"correlation with the picture itself {result.correlation:.3f}"
+            f"correlation with the image itself {result.correlation:.3f}"
         )
         print(f"{shown(args.image)} -> {shown(args.output)}")
     return code

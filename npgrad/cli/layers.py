@@ -1,5 +1,5 @@
 """Print what a network consists of: for every layer its output shape, parameters, multiply-adds and the memory of
-its output, for one picture. A composite's numbers are those of all its parts."""
+its output, for one image. A composite's numbers are those of all its parts."""
 
 from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
 
@@ -12,16 +12,16 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     add_network(parser)
     parser.add_argument(
-        "--size", type=whole_number(1), metavar="PX", help="the picture's side; default: the network's"
+        "--size", type=whole_number(1), metavar="PX", help="the image's side; default: the network's"
     )
     add_json(parser)
 
 
 def run(args):
-    from npgrad.models.summary import summarise, totals
+    from npgrad.models.summary import summarize, totals
 
     model = network(args)
-    rows = summarise(model, args.size)
+    rows = summarize(model, args.size)
     parameters, multiply_adds, memory = totals(model, rows)
     if args.json:
         layers = [

@@ -1,14 +1,14 @@
 """Score attribution methods against the truth: drawn scenes of which it is known which pixels show the object.
 
 Only scenes count that the network names correctly. Three rows that know nothing of the network stand among the
-methods: a random map, a blob in the centre, an edge detector. A method that does no better explains nothing.
+methods: a random map, a blob in the center, an edge detector. A method that does no better explains nothing.
 
 n          how many scenes the method was scored on (slow methods get fewer)
 pointing   how often the map's maximum lies on the object
 energy     how much of the positive attribution lies on it
 IoU        overlap of the object and the map above its best threshold
 deletion   area under the class's probability while the most important pixels go (lower is better)
-insertion  the same while they come, beginning with the blurred picture (higher is better)
+insertion  the same while they come, beginning with the blurred image (higher is better)
 
 Deletion and insertion, which take many forward passes, are of the first scenes only (--curves). After +- stands half
 of the 95 % confidence interval of the mean."""
@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   npgrad score --methods saliency,grad_cam,lrp -n 200
   npgrad score -n 500 --slow 50 --curves 50 --checkpoint score.ckpt --json"""
 
-# What takes a hundred passes or more a picture.
+# What takes a hundred passes or more an image.
 SLOW = ("occlusion", "feature_ablation", "lime", "kernel_shap", "score_cam", "ablation_cam", "deep_lift_shap")
 HEADINGS = {
     "pointing": "pointing %",
@@ -188,7 +188,7 @@ def _row(name, score):
 
 
 def _table(rows):
-    lines = [["method", "n", *HEADINGS.values(), "s/picture"]]
+    lines = [["method", "n", *HEADINGS.values(), "s/image"]]
     for row in rows:
         cells = [_cell(row[m], row[f"{m}_95"], percent="%" in HEADINGS[m]) for m in HEADINGS]
         lines.append([row["method"], str(row["n"]), *cells, f"{row['seconds']:.2g}"])

@@ -1,4 +1,4 @@
-"""Paint a picture in the style of another (Gatys, Ecker, Bethge 2016).
+"""Paint an image in the style of another (Gatys, Ecker, Bethge 2016).
 
 A preset holds the layers of one network and the weights that suit one painting; each of them can be given by itself.
 Those for SqueezeNet are the homework's but for one: total variation counts ten times as much, or a fine grid is left in
@@ -10,7 +10,7 @@ from npgrad._files import shown
 from npgrad.cli import _synthesis as making
 from npgrad.cli._common import network, print_json, whole_number
 
-HELP = "paint a picture in the style of another"
+HELP = "paint an image in the style of another"
 EXAMPLES = """examples:
   npgrad style town.jpg starry_night.jpg --weights squeezenet1_1.h5
   npgrad style town.jpg the_scream.jpg --preset the_scream --weights squeezenet1_1.h5 --animate town.gif
@@ -24,9 +24,9 @@ SMOOTHER = 10
 
 
 def add_arguments(parser):
-    parser.add_argument("content", metavar="CONTENT", help="what is to be seen: a picture")
+    parser.add_argument("content", metavar="CONTENT", help="what is to be seen: an image")
     parser.add_argument(
-        "styles", nargs="+", metavar="STYLE", help="how it is to be painted: a picture or several"
+        "styles", nargs="+", metavar="STYLE", help="how it is to be painted: an image or several"
     )
     parser.add_argument(
         "--preset",
@@ -48,7 +48,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--original-colors",
         action="store_true",
-        help="the content keeps its colours; brushwork alone is taken",
+        help="the content keeps its colors; brushwork alone is taken",
     )
     parser.add_argument(
         "--blend", type=_numbers(float), metavar="W,W", help="how strong each style is; default: all alike"

@@ -1,4 +1,4 @@
-"""Show what a class, or a channel or single neuron of a layer, looks like to the network: a picture made from noise
+"""Show what a class, or a channel or single neuron of a layer, looks like to the network: an image made from noise
 that it answers to as strongly as it can."""
 
 from npgrad._files import shown
@@ -33,7 +33,7 @@ def add_arguments(parser):
     parser.add_argument("--size", type=whole_number(1), metavar="PX", help="side; default: the network's")
     parser.add_argument("--learning-rate", type=float, metavar="R", help="default: the method's own")
     parser.add_argument(
-        "--l2-reg", type=float, metavar="W", help="how much strong colours cost; default: the method's own"
+        "--l2-reg", type=float, metavar="W", help="how much strong colors cost; default: the method's own"
     )
     making.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
 

@@ -1,6 +1,6 @@
 """Get weights files, see which there are, and what is in one.
 
-list         what is known: size, licence, accuracy, and whether it is on this machine
+list         what is known: size, license, accuracy, and whether it is on this machine
 get NAME     download, check the SHA-256, convert, and keep in the cache folder
              (NPGRAD_HOME, else XDG_CACHE_HOME/npgrad, else ~/.cache/npgrad)
 show FILE    what an npgrad weights file says of itself"""
@@ -41,7 +41,7 @@ def _list(args):
         return print_json(
             [{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries]
         )
-    lines = [["name", "what", "MB", "top-1 / top-5", "licence", "here"]]
+    lines = [["name", "what", "MB", "top-1 / top-5", "license", "here"]]
     for entry in entries:
         accuracy = entry["accuracy"]
         lines.append(
@@ -50,7 +50,7 @@ def _list(args):
                 entry["title"],
                 f"{entry['size'] / 1e6:.1f}" if entry["size"] else f"< {entry['max_bytes'] / 1e6:.0f}",
                 f"{accuracy['top1']} / {accuracy['top5']} %" if accuracy else "",
-                entry["licence"],
+                entry["license"],
                 "yes" if entry["cached"] else "no",
             ]
         )
@@ -71,7 +71,7 @@ def _bundled():
         "kind": "weights",
         "title": "SqueezeNet 1.1 for drawn scenes, comes with npgrad",
     }
-    facts = {"size": path.stat().st_size, "accuracy": None, "licence": "BSD-3-Clause (npgrad)"}
+    facts = {"size": path.stat().st_size, "accuracy": None, "license": "BSD-3-Clause (npgrad)"}
     return [{**about, **facts, "cached": path}]
 
 

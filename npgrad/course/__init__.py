@@ -1,7 +1,7 @@
 """The homework on image gradients under its own names (Georgia Tech CS7643, after Stanford's CS231n), on NumPy arrays.
 
 Whoever knows the course finds its functions here with the same meanings and defaults; what they return is what the
-course's return. X is (N, 3, H, W), preprocessed; y holds a class index a picture. The layers that the course
+course's return. X is (N, 3, H, W), preprocessed; y holds a class index an image. The layers that the course
 calls features[3] and features[12] are SqueezeNet 1.1's fire2 and fire9.
 """
 

@@ -9,7 +9,7 @@ FEATURES_3, FEATURES_12 = "fire2", "fire9"
 
 
 def compute_saliency_maps(X, y, model):
-    """Q1.1: the absolute gradient of each picture's score s[i, y_i], its maximum over channels: (N, H, W)."""
+    """Q1.1: the absolute gradient of each image's score s[i, y_i], its maximum over channels: (N, H, W)."""
     return attribution.saliency(model, X, y).max(axis=1)
 
 
@@ -19,7 +19,7 @@ def guided_backprop(X, y, model):
 
 
 def grad_cam(X, y, model):
-    """Q1.2: Grad-CAM at features[12], with ReLU, resized to the picture (bicubic): (N, H, W).
+    """Q1.2: Grad-CAM at features[12], with ReLU, resized to the image (bicubic): (N, H, W).
 
     Scaled to 0..1 over the whole batch, as in the course.
     """
@@ -38,7 +38,7 @@ def compute_attributions(method, X, y, model, **options):
     """Q1.3a: an attribution by Captum's name for it.
 
     Of the input, (N, 3, H, W): Saliency, IntegratedGradients (n_steps=10), GuidedBackprop, GuidedGradCam (at
-    features[12]). Of a layer, by default features[3], its mean over channels, resized to the picture, (N, H,
+    features[12]). Of a layer, by default features[3], its mean over channels, resized to the image, (N, H,
     W): LayerActivation, LayerConductance, LayerGradCam. options: those of the function in
     npgrad.attribution; `layer=` a layer's name, `resize=` "nearest" (Captum's), "bilinear" or "bicubic".
     """

@@ -16,7 +16,7 @@ def content_loss_test(function=style.content_loss, rng=0):
 
 
 def gram_matrix_test(function=style.gram_matrix, rng=0):
-    """Check gram_matrix(features, normalize=True), with and without normalising, for two pictures at once."""
+    """Check gram_matrix(features, normalize=True), with and without normalizing, for two images at once."""
     features = np.random.default_rng(rng).normal(size=(2, 5, 6, 8))
     found = [function(features), function(features, normalize=False)]
     return _report(found, [losses.gram_matrix(features), losses.gram_matrix(features, normalize=False)])

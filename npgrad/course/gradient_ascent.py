@@ -1,4 +1,4 @@
-"""Q1.3b and Q1.4: pictures that climb a class's score."""
+"""Q1.3b and Q1.4: images that climb a class's score."""
 
 import importlib.util
 
@@ -9,7 +9,7 @@ from npgrad._validate import whole_number
 from npgrad.course.images import deprocess
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis import transforms
-from npgrad.synthesis._scores import one_picture, score_gradient
+from npgrad.synthesis._scores import one_image, score_gradient
 
 
 def make_fooling_image(X, target_y, model, learning_rate=10, max_iter=100):
@@ -32,7 +32,7 @@ def class_visualization_update_step(img, model, target_y, l2_reg, learning_rate)
 
     img (1, 3, H, W). Where the final ReLU has shut the class off, g is taken past it; else there is nothing to climb.
     """
-    img = one_picture(img, "img")
+    img = one_image(img, "img")
     _, dscore = score_gradient(model, img, model.class_index(target_y))
     _, dl2 = losses.l2_loss(img, l2_reg)
     return NormalizedAscent(learning_rate).step(img, dscore - dl2)
@@ -51,11 +51,11 @@ def create_class_visualization(
     size=224,
     show=None,
 ):
-    """Q1.4: a picture, made from noise, that the network takes for class target_y; a PIL image, from `deprocess`.
+    """Q1.4: an image, made from noise, that the network takes for class target_y; a PIL image, from `deprocess`.
 
     Each step: jitter by 0..max_jitter px each way, `class_visualization_update_step`, jitter back, clamp to what a
-    picture can hold, and every blur_every steps blur. show_every: show(picture, step) sees the first step's
-    picture, that of every so many steps, and the last; by default it is drawn with matplotlib, if that is installed,
+    image can hold, and every blur_every steps blur. show_every: show(image, step) sees the first step's
+    image, that of every so many steps, and the last; by default it is drawn with matplotlib, if that is installed,
     and 0 shows none. Noise on which the class is dead is drawn again, with a warning.
     """
     whole_number(show_every, "show_every", 0)
@@ -91,15 +91,15 @@ def blur_image(X, sigma=1):
 
 
 def _plot(model, target_y, num_iterations):
-    """A function that draws a step's picture with matplotlib, as the course does; None where there is none."""
+    """A function that draws a step's image with matplotlib, as the course does; None where there is none."""
     if importlib.util.find_spec("matplotlib") is None:
         return None
     name = model.class_name(model.class_index(target_y))
 
-    def plot(picture, step):
+    def plot(image, step):
         import matplotlib.pyplot as plt
 
-        plt.imshow(np.asarray(picture))
+        plt.imshow(np.asarray(image))
         plt.title(f"{name}\nIteration {step} / {num_iterations}")
         plt.axis("off")
         plt.show()

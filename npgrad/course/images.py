@@ -1,4 +1,4 @@
-"""The course's pictures: what goes into the network, and back; and its 25 labelled photos."""
+"""The course's images: what goes into the network, and back; and its 25 labeled photos."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ IMAGENET_VAL_URL = "http://cs231n.stanford.edu/imagenet_val_25.npz"
 
 
 def preprocess(img, size=224):
-    """A PIL image (or path, or uint8 array) to (1, 3, H, W) float32: resized, scaled to 0..1, normalised.
+    """A PIL image (or path, or uint8 array) to (1, 3, H, W) float32: resized, scaled to 0..1, normalized.
 
     The shorter side becomes `size` px (bilinear), the longer one what keeps the proportions, cut off to a
     whole number; nothing is cropped.
@@ -24,24 +24,24 @@ def preprocess(img, size=224):
 
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
         raise InputError(f"size: expected a whole number of pixels >= 1, found {size!r}")
-    picture = open_image(img)
-    shorter = min(picture.size)
-    picture = picture.resize([int(size * side / shorter) for side in picture.size], Image.Resampling.BILINEAR)
-    pixels = np.asarray(picture, np.float32) / 255
+    image = open_image(img)
+    shorter = min(image.size)
+    image = image.resize([int(size * side / shorter) for side in image.size], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image, np.float32) / 255
     return ((pixels - SQUEEZENET_MEAN) / SQUEEZENET_STD)[None].transpose(0, 3, 1, 2)
 
 
 def deprocess(x, should_rescale=True):
     """The inverse of `preprocess` for x (1, 3, H, W): a PIL image.
 
-    should_rescale: bring the smallest value of the picture to black and the largest to white. Values become
+    should_rescale: bring the smallest value of the image to black and the largest to white. Values become
     bytes by truncation; without rescaling those outside 0..1 are clipped.
     """
     from PIL import Image
 
     x = np.asarray(x)
     if x.ndim != 4 or x.shape[:2] != (1, 3):
-        raise InputError(f"deprocess: expected one picture (1, 3, H, W), found shape {x.shape}")
+        raise InputError(f"deprocess: expected one image (1, 3, H, W), found shape {x.shape}")
     pixels = x[0].transpose(1, 2, 0) * SQUEEZENET_STD + SQUEEZENET_MEAN
     if should_rescale:
         low, high = pixels.min(), pixels.max()
@@ -50,7 +50,7 @@ def deprocess(x, should_rescale=True):
 
 
 def load_imagenet_val(num=None, path=None):
-    """The course's 25 labelled photos: X uint8 (N, 224, 224, 3), y (N,), and class names {index: names}.
+    """The course's 25 labeled photos: X uint8 (N, 224, 224, 3), y (N,), and class names {index: names}.
 
     num: only the first so many. path: the file imagenet_val_25.npz; by default it is looked for in this
     folder, in its subfolder `datasets`, and where `npgrad weights get imagenet_val_25` puts it.

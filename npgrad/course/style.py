@@ -37,7 +37,7 @@ def style_loss(feats, style_layers, style_targets, style_weights):
 
 
 def tv_loss(img, tv_weight):
-    """Q2.3: tv_weight * sum of squared differences of neighbours, down and across, of img (1, 3, H, W)."""
+    """Q2.3: tv_weight * sum of squared differences of neighbors, down and across, of img (1, 3, H, W)."""
     return losses.tv_loss(img, tv_weight)[0]
 
 
@@ -65,11 +65,11 @@ def style_transfer(
     model=None,
     rng=None,
 ):
-    """Q2.4, and Q2.5 with zeros for style_weights and init_random: the picture after 200 steps, from `deprocess`.
+    """Q2.4, and Q2.5 with zeros for style_weights and init_random: the image after 200 steps, from `deprocess`.
 
     content_image, style_image: paths or PIL images. image_size, style_size: the shorter sides in px. Layers are
     numbers in `extract_features`, or names. init_random: begin with noise, uniform 0 to 1, drawn by rng. model:
-    None is the bundled network. Losses and pictures on the way: npgrad.synthesis.style_transfer.
+    None is the bundled network. Losses and images on the way: npgrad.synthesis.style_transfer.
     """
     if model is None:
         from npgrad.io.loading import load

@@ -1,18 +1,18 @@
 """How good is an explanation: does it say what the network does, is it steady, does it point at the thing.
 
-All take raw attributions and give one number a picture, an array (N,).
+All take raw attributions and give one number an image, an array (N,).
 """
 
 from npgrad.evaluation.faithfulness import infidelity, sensitivity_max
 from npgrad.evaluation.known_truth import HeldOut, Score, held_out, sanity_methods, score_method
 from npgrad.evaluation.localization import best_iou, energy_inside, pointing_game
 from npgrad.evaluation.pixels import deletion_auc, insertion_auc
-from npgrad.evaluation.randomization import Randomisation, randomisation
+from npgrad.evaluation.randomization import Randomization, randomization
 from npgrad.evaluation.road import road
 
 __all__ = [
     "HeldOut",
-    "Randomisation",
+    "Randomization",
     "Score",
     "best_iou",
     "deletion_auc",
@@ -21,7 +21,7 @@ __all__ = [
     "infidelity",
     "insertion_auc",
     "pointing_game",
-    "randomisation",
+    "randomization",
     "road",
     "sanity_methods",
     "score_method",

@@ -43,7 +43,7 @@ def pixel_map(attribution, size=None):
     return a
 
 
-def picture_masks(mask, size):
+def image_masks(mask, size):
     """The pixels that belong to the thing: bool (N, H, W), from (H, W) or (N, H, W); none may be empty."""
     mask = np.asarray(mask)
     if mask.dtype.kind not in "biu" or mask.ndim not in (2, 3):
@@ -53,12 +53,12 @@ def picture_masks(mask, size):
     masks = np.broadcast_to(mask != 0, size)
     empty = np.flatnonzero(~masks.any(axis=(1, 2)))
     if len(empty):
-        raise InputError(f"mask: expected at least one pixel in it, found none for picture {empty[0]}")
+        raise InputError(f"mask: expected at least one pixel in it, found none for image {empty[0]}")
     return masks
 
 
 def probabilities(logits, targets):
-    """The softmax probability of each picture's target, (N,) float64."""
+    """The softmax probability of each image's target, (N,) float64."""
     logits = logits.astype(np.float64)
     e = np.exp(logits - logits.max(axis=1, keepdims=True))
     return e[np.arange(len(e)), targets] / e.sum(axis=1)

@@ -1,6 +1,6 @@
-"""Infidelity and sensitivity (Yeh, Hsieh, Suggala, Inouye, Ravikumar 2019): small changes of the picture.
+"""Infidelity and sensitivity (Yeh, Hsieh, Suggala, Inouye, Ravikumar 2019): small changes of the image.
 
-Does the attribution foretell how the score changes, and does it stay the same where the picture nearly does?
+Does the attribution foretell how the score changes, and does it stay the same where the image nearly does?
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ def infidelity(
     smallest, so that only its direction counts.
 
     attribution: of the shape of x. noise: the standard deviation of a normal I; or a function
-    (picture (C, H, W), rng) -> I, for example `lambda picture, rng: picture` for "everything goes".
+    (image (C, H, W), rng) -> I, for example `lambda image, rng: image` for "everything goes".
     """
     perturb = _perturbation(noise)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
@@ -42,7 +42,7 @@ def infidelity(
         raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
     foretold, change = np.empty(n_samples * n), np.empty(n_samples * n)
     for part in batches(n_samples * n, size, progress):
-        i = part % n  # sample by sample, every picture in turn
+        i = part % n  # sample by sample, every image in turn
         moved = np.stack([_checked(perturb(x[j], rng), x[j]) for j in i])
         foretold[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
         change[part] = before[i] - scores(model((x[i] - moved).astype(x.dtype)), targets[i])
@@ -56,7 +56,7 @@ def infidelity(
 def sensitivity_max(
     method, model, x, target=None, radius=0.02, n_samples=10, rng=0, progress=None, **options
 ):
-    """How much an attribution changes where the picture hardly does (Yeh et al., definition 3.1): (N,).
+    """How much an attribution changes where the image hardly does (Yeh et al., definition 3.1): (N,).
 
     The largest of `n_samples` values of |A(x + e) - A(x)| / |A(x)|, Frobenius norms, with e uniform within
     `radius` of 0 in every element, and A(x) = method(model, x, targets, **options). The target stays the one
@@ -89,10 +89,10 @@ def _perturbation(noise):
     if callable(noise):
         return noise
     not_negative(noise, "noise")
-    return lambda picture, rng: noise * rng.standard_normal(picture.shape)
+    return lambda image, rng: noise * rng.standard_normal(image.shape)
 
 
-def _checked(moved, picture):
-    if np.shape(moved) != picture.shape:
-        raise InputError(f"noise: expected a perturbation of shape {picture.shape}, found {np.shape(moved)}")
+def _checked(moved, image):
+    if np.shape(moved) != image.shape:
+        raise InputError(f"noise: expected a perturbation of shape {image.shape}, found {np.shape(moved)}")
     return moved

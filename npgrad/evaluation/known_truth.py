@@ -65,10 +65,10 @@ def held_out(model, n=100, seed=SEED, size=224):
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How one method did. values: measure -> one number a picture. seconds: what a picture took, on average.
+    """How one method did. values: measure -> one number an image. seconds: what an image took, on average.
 
-    The measures: "pointing" (share of pictures whose maximum lies on the object), "energy" (share of the
-    positive attribution on it), "iou" (at each picture's best threshold), "deletion" and "insertion" (areas
+    The measures: "pointing" (share of images whose maximum lies on the object), "energy" (share of the
+    positive attribution on it), "iou" (at each image's best threshold), "deletion" and "insertion" (areas
     under the probability's curve; lower and higher are better).
     """
 
@@ -76,14 +76,14 @@ class Score:
     seconds: float
 
     def mean(self, measure):
-        """The mean over the pictures."""
+        """The mean over the images."""
         return float(self.values[measure].mean())
 
     def interval(self, measure):
         """(low, high) of the 95 % confidence interval of the mean.
 
         For "pointing", a share of hits, Wilson's (1927), which says something at 100 % too; for the others
-        mean +- t s / sqrt(N), (nan, nan) for a single picture.
+        mean +- t s / sqrt(N), (nan, nan) for a single image.
         """
         from scipy import stats
 
@@ -91,9 +91,9 @@ class Score:
         n, mean = len(values), self.mean(measure)
         if measure == POINTING:
             z = stats.norm.ppf(0.975)
-            centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
+            center = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
             half = z / (1 + z**2 / n) * np.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
-            return float(centre - half), float(centre + half)
+            return float(center - half), float(center + half)
         if n == 1:
             return float("nan"), float("nan")
         half = stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)
@@ -105,10 +105,10 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
 
     method: a function (model, x (1, 3, H, W), target) -> importance, one number a pixel: (1, H, W), or
     (1, C, H, W), whose channels are summed. held: of `held_out`. n: only the first so many; n_curves: of these
-    as many for deletion and insertion, which take 2 (n_steps + 1) forward passes a picture; None: all.
-    progress(done, total) after every picture.
+    as many for deletion and insertion, which take 2 (n_steps + 1) forward passes an image; None: all.
+    progress(done, total) after every image.
 
-    Pictures are taken side by side on all cores, a thread each; the seconds are those of one thread.
+    Images are taken side by side on all cores, a thread each; the seconds are those of one thread.
     """
     n = len(held.x) if n is None else min(whole_number(n, "n"), len(held.x))
     n_curves = n if n_curves is None else min(whole_number(n_curves, "n_curves", 0), n)
@@ -138,18 +138,18 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
 
 
 def sanity_methods(rng=0):
-    """What any method has to beat: {"random map", "centred blob", "edge detector"}, each as `score_method` takes it.
+    """What any method has to beat: {"random map", "centered blob", "edge detector"}, each as `score_method` takes it.
 
-    rng: a seed. The blob knows that things are often in the middle; the edges (Sobel) are those of the picture, and the
+    rng: a seed. The blob knows that things are often in the middle; the edges (Sobel) are those of the image, and the
     network has no part in them.
     """
     seed = whole_number(rng, "rng", 0)
 
     def random_map(model, x, target):
-        picture = zlib.crc32(x.tobytes())  # another map for each picture, the same whenever it is asked
-        return np.random.default_rng([seed, picture]).random((len(x), *x.shape[2:]))
+        image = zlib.crc32(x.tobytes())  # another map for each image, the same whenever it is asked
+        return np.random.default_rng([seed, image]).random((len(x), *x.shape[2:]))
 
-    def centred_blob(model, x, target):
+    def centered_blob(model, x, target):
         down, right = ((np.arange(side) + 0.5) / side - 0.5 for side in x.shape[2:])
         blob = np.exp(-(down[:, None] ** 2 + right**2) / (2 * 0.25**2))
         return np.broadcast_to(blob, (len(x), *x.shape[2:]))
@@ -157,7 +157,7 @@ def sanity_methods(rng=0):
     def edge_detector(model, x, target):
         from scipy import ndimage
 
-        grey = x.mean(axis=1)
-        return np.hypot(ndimage.sobel(grey, axis=1), ndimage.sobel(grey, axis=2))
+        gray = x.mean(axis=1)
+        return np.hypot(ndimage.sobel(gray, axis=1), ndimage.sobel(gray, axis=2))
 
-    return {"random map": random_map, "centred blob": centred_blob, "edge detector": edge_detector}
+    return {"random map": random_map, "centered blob": centered_blob, "edge detector": edge_detector}

@@ -1,9 +1,9 @@
-"""Does the attribution lie on the thing? For pictures of which it is known where the thing is."""
+"""Does the attribution lie on the thing? For images of which it is known where the thing is."""
 
 import numpy as np
 
 from npgrad._validate import not_negative
-from npgrad.evaluation._checks import picture_masks, pixel_map
+from npgrad.evaluation._checks import image_masks, pixel_map
 
 
 def pointing_game(attribution, mask, tolerance=0):
@@ -14,7 +14,7 @@ def pointing_game(attribution, mask, tolerance=0):
     maximum, the share of them that hit: what a pointer that takes any of them would score on average.
     """
     a = pixel_map(attribution)
-    masks = picture_masks(mask, a.shape)
+    masks = image_masks(mask, a.shape)
     not_negative(tolerance, "tolerance")
     return np.array([_hits(one, inside, tolerance) for one, inside in zip(a, masks, strict=True)])
 
@@ -26,7 +26,7 @@ def energy_inside(attribution, mask):
     is positive. attribution, mask: as for `pointing_game`.
     """
     a = np.maximum(pixel_map(attribution), 0)
-    inside = (a * picture_masks(mask, a.shape)).sum(axis=(1, 2))
+    inside = (a * image_masks(mask, a.shape)).sum(axis=(1, 2))
     total = a.sum(axis=(1, 2))
     return inside / np.where(total == 0, 1, total)
 
@@ -34,13 +34,13 @@ def energy_inside(attribution, mask):
 def best_iou(attribution, mask):
     """The overlap of the object with the pixels above a threshold, at the best threshold: (N,), 0 to 1.
 
-    Intersection over union of the mask and {attribution >= t}, for the t that makes it largest, each picture
+    Intersection over union of the mask and {attribution >= t}, for the t that makes it largest, each image
     its own: how well the attribution could outline the object (cf. Choe, Oh, Lee, Chun, Akata, Shim 2020,
     section 4). attribution, mask: as for `pointing_game`. A map that is the same everywhere has one
-    threshold, and marks the whole picture.
+    threshold, and marks the whole image.
     """
     a = pixel_map(attribution)
-    masks = picture_masks(mask, a.shape)
+    masks = image_masks(mask, a.shape)
     return np.array([_best_iou(one.ravel(), inside.ravel()) for one, inside in zip(a, masks, strict=True)])
 
 

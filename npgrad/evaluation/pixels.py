@@ -27,14 +27,14 @@ def deletion_auc(model, x, attribution, target=None, n_steps=50, baseline=0, **o
 def insertion_auc(model, x, attribution, target=None, n_steps=50, baseline="blur", **options):
     """The area under the target's probability while the most important pixels come: (N,), higher is better.
 
-    As `deletion_auc`, but beginning with the baseline, here the blurred picture, which gives no sharp edges
+    As `deletion_auc`, but beginning with the baseline, here the blurred image, which gives no sharp edges
     away, and putting in the pixels of x.
     """
     return _area(model, x, attribution, target, n_steps, baseline, False, **options)
 
 
 def importance_order(attribution):
-    """Each picture's pixels from the most to the least important: indices (N, H*W); equal ones row by row."""
+    """Each image's pixels from the most to the least important: indices (N, H*W); equal ones row by row."""
     return np.argsort(-attribution.reshape(len(attribution), -1), axis=1, kind="stable")
 
 

@@ -1,7 +1,7 @@
-"""The model-randomisation sanity check (Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018).
+"""The model-randomization sanity check (Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018).
 
 An explanation of a network should change when the network does. One that looks the same after the weights
-were drawn anew shows the picture, not what the network learnt.
+were drawn anew shows the image, not what the network learned.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from npgrad.layers.base import he_normal
 
 
 @dataclass(frozen=True)
-class Randomisation:
+class Randomization:
     """How like the original each explanation is, as more and more layers are drawn anew.
 
     layers: what was drawn anew last, from the top down; the first, "original", is the network untouched.
@@ -36,8 +36,8 @@ class Randomisation:
         return "\n".join([f"{'layer':<{width}}spearman  ssim", *lines])
 
 
-def randomisation(model, x, method, target=None, layers=None, rng=0, progress=None, **options):
-    """Cascading randomisation : a Randomisation; the model itself is untouched.
+def randomization(model, x, method, target=None, layers=None, rng=0, progress=None, **options):
+    """Cascading randomization : a Randomization; the model itself is untouched.
 
     From the top of the network down, the weights of one layer more are drawn anew (He normal, biases 0; a BatchNorm
     is the identity again, its statistics included), and method(model, x, targets, **options) is compared with what it
@@ -65,7 +65,7 @@ def randomisation(model, x, method, target=None, layers=None, rng=0, progress=No
             maps.append(_magnitude(method(changed, x, targets, **options)))
         if progress is not None:
             progress(k + 1, len(layers))
-    return Randomisation(
+    return Randomization(
         ("original", *layers),
         np.array([[spearman(a, b) for a, b in zip(first, one, strict=True)] for one in maps]),
         np.array([[ssim(a, b) for a, b in zip(first, one, strict=True)] for one in maps]),
@@ -110,7 +110,7 @@ def _ranks(values):
 
 
 def _magnitude(attribution):
-    """Absolute values as one map a picture, (N, H, W) float64: channels are summed."""
+    """Absolute values as one map an image, (N, H, W) float64: channels are summed."""
     a = np.abs(np.asarray(attribution, np.float64))
     if a.ndim not in (3, 4):
         raise InputError(f"method: expected attributions (N, C, H, W) or (N, H, W), found shape {a.shape}")
@@ -126,9 +126,9 @@ def _top_down(model):
 
 
 def _parameters_of(model, layer):
-    """What a layer has learnt: its parameters, and BatchNorm's statistics."""
-    learnt = model.network.arrays(buffers=True)
-    return {name: array for name, array in learnt.items() if name.startswith(f"{layer}.")}
+    """What a layer has learned: its parameters, and BatchNorm's statistics."""
+    learned = model.network.arrays(buffers=True)
+    return {name: array for name, array in learned.items() if name.startswith(f"{layer}.")}
 
 
 def _drawn_anew(model, layer, rng):

@@ -1,7 +1,7 @@
 """ROAD, remove and debias (Rong, Leemann, Borisov, Kasneci, Kasneci 2022): take pixels away without a trace.
 
-Pixels replaced by a fixed colour betray, by the shape they make, what was there. Here a pixel becomes the mean
-of its neighbours, which are themselves removed or not: one sparse linear system.
+Pixels replaced by a fixed color betray, by the shape they make, what was there. Here a pixel becomes the mean
+of its neighbors, which are themselves removed or not: one sparse linear system.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, pixel_map, probabilities
 from npgrad.evaluation.pixels import importance_order
 
-NEIGHBOURS = {  # (down, across): weight; the paper gives edges twice the weight of corners
+NEIGHBORS = {  # (down, across): weight; the paper gives edges twice the weight of corners
     (down, across): (1 / 6 if 0 in (down, across) else 1 / 12)
     for down in (-1, 0, 1)
     for across in (-1, 0, 1)
@@ -38,7 +38,7 @@ def road(
     order "most": the most important go first; the mean over `fractions` of the probability, lower is better.
     "least": the least important go first, higher is better. "both": least - most, from -1 to 1, where higher
     is better and an attribution at random scores 0 on average. (The paper takes the share of right answers
-    over a data set in place of one picture's probability.)
+    over a data set in place of one image's probability.)
 
     attribution: (N, C, H, W), its channels summed, or (N, H, W). fractions: of the pixels, each over 0 and
     under 1. noise: the standard deviation of what is added to each imputed element, in units of x.
@@ -61,10 +61,10 @@ def road(
     return mean[:, 1] - mean[:, 0] if order == "both" else mean[:, 0]
 
 
-def impute(picture, removed, noise=0.01, rng=0):
-    """A picture (C, H, W) in which each removed pixel (bool (H, W)) is the weighted mean of its neighbours.
+def impute(image, removed, noise=0.01, rng=0):
+    """An image (C, H, W) in which each removed pixel (bool (H, W)) is the weighted mean of its neighbors.
 
-    Neighbours beside it count twice those at its corners; those outside the picture do not count. Then normal
+    Neighbors beside it count twice those at its corners; those outside the image do not count. Then normal
     noise is added to the removed pixels, so that smoothness does not betray them either.
     """
     from scipy.sparse import csc_array
@@ -75,9 +75,9 @@ def impute(picture, removed, noise=0.01, rng=0):
     number[removed] = np.arange(removed.sum())  # the unknowns
     here = np.argwhere(removed)
     rows, columns, values = [], [], []
-    known = np.zeros((len(here), len(picture)))
-    share = np.zeros(len(here))  # sum of the weights of the neighbours there are
-    for offset, weight in NEIGHBOURS.items():
+    known = np.zeros((len(here), len(image)))
+    share = np.zeros(len(here))  # sum of the weights of the neighbors there are
+    for offset, weight in NEIGHBORS.items():
         there = here + offset
         row = np.flatnonzero(((there >= 0) & (there < removed.shape)).all(axis=1))
         at = tuple(there[row].T)
@@ -86,14 +86,14 @@ def impute(picture, removed, noise=0.01, rng=0):
         rows.append(row[gone])
         columns.append(number[at][gone])
         values.append(np.full(gone.sum(), -weight))
-        known[row] += weight * np.where(gone, 0, picture[(slice(None), *at)]).T
+        known[row] += weight * np.where(gone, 0, image[(slice(None), *at)]).T
     unknowns = np.arange(len(here))
     entries = np.concatenate([*values, share])
     place = np.concatenate([*rows, unknowns]), np.concatenate([*columns, unknowns])
-    # share * pixel - sum of weight * removed neighbour = sum of weight * known neighbour; symmetric
+    # share * pixel - sum of weight * removed neighbor = sum of weight * known neighbor; symmetric
     matrix = csc_array((entries, place), shape=(len(here), len(here)))
     solution = splu(matrix, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(known)
-    filled = picture.copy()
+    filled = image.copy()
     filled[:, removed] = (solution + noise * rng.standard_normal(solution.shape)).T
     return filled
 

@@ -3,7 +3,7 @@
 from npgrad.images.animation import Animation
 from npgrad.images.heat_maps import heat_map, normalize
 from npgrad.images.preprocessing import Preprocessing
-from npgrad.images.reading import open_image, save_png
+from npgrad.images.reading import open_image, save_image
 from npgrad.images.resize import resize_map
 from npgrad.images.sheets import contact_sheet
 
@@ -15,5 +15,5 @@ __all__ = [
     "normalize",
     "open_image",
     "resize_map",
-    "save_png",
+    "save_image",
 ]

@@ -1,4 +1,4 @@
-"""Animated pictures of a run, GIF or WebP: frames kept while it goes on, evenly spaced, in constant memory."""
+"""Animated images of a run, GIF or WebP: frames kept while it goes on, evenly spaced, in constant memory."""
 
 from pathlib import Path
 
@@ -27,13 +27,13 @@ class Animation:
         self.most, self.stride, self.count = most, 1, 0
         self.frames = []  # uint8 arrays (H, W, 3)
 
-    def add(self, picture):
-        """The next frame. picture: a function that gives it as uint8 (H, W, 3), called only if it is kept."""
+    def add(self, image):
+        """The next frame. image: a function that gives it as uint8 (H, W, 3), called only if it is kept."""
         if self.count % self.stride == 0:
             if len(self.frames) == self.most:
                 self.frames, self.stride = self.frames[::2], 2 * self.stride
             if self.count % self.stride == 0:
-                self.frames.append(_small(picture()))
+                self.frames.append(_small(image()))
         self.count += 1
 
     def save(self, path, last):
@@ -56,7 +56,7 @@ def check_suffix(path):
 
 
 def write(path, frames):
-    """Write pictures, uint8 (H, W, 3), as an animation that goes round for ever; all get the last one's size.
+    """Write images, uint8 (H, W, 3), as an animation that goes round for ever; all get the last one's size.
 
     Together they take six seconds, but no frame less than 40 ms or more than 400; the last is held for two seconds.
     An existing file is replaced whole or not at all.
@@ -83,7 +83,7 @@ def write(path, frames):
 
 
 def _palette(frames):
-    """A picture with the 256 colours that suit all frames: one palette, lest colours flicker from frame to frame.
+    """An image with the 256 colors that suit all frames: one palette, lest colors flicker from frame to frame.
 
     Chosen by some pixels of some frames; the last one, which is looked at longest, counts three times.
     """

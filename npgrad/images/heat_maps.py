@@ -1,4 +1,4 @@
-"""Attributions as pictures for people: one number a pixel, scaled, coloured, laid over the photo.
+"""Attributions as images for people: one number a pixel, scaled, colored, laid over the photo.
 
 A method's raw array is what to compute with; what is done here (smoothing, scaling, clipping) is for the
 eye only.
@@ -11,12 +11,12 @@ import numpy as np
 from npgrad.errors import InputError
 from npgrad.images.reading import open_image
 
-# Colours from the lowest value to the highest, evenly spaced; between them they are interpolated.
-COLOUR_MAPS = {
+# Colors from the lowest value to the highest, evenly spaced; between them they are interpolated.
+COLOR_MAPS = {
     # Dark to bright, with lightness rising evenly: black, violet, red, orange, yellow.
     "glow": ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21),
              (250, 193, 39), (252, 255, 164)),
-    # Blue is negative, light grey is zero, red is positive; equally dark at both ends.
+    # Blue is negative, light gray is zero, red is positive; equally dark at both ends.
     "blue_red": ((33, 72, 172), (92, 138, 214), (163, 192, 232), (228, 228, 228), (236, 170, 148),
                  (214, 96, 77), (165, 20, 38)),
 }  # fmt: skip
@@ -32,7 +32,7 @@ def to_map(attribution, sign="absolute"):
     _check_sign(sign)
     if attribution.dtype.kind not in "fiu" or attribution.ndim not in (2, 3) or attribution.size == 0:
         found = f"{attribution.dtype} of shape {attribution.shape}"
-        hint = "; for one picture of a batch pass attribution[0]" if attribution.ndim == 4 else ""
+        hint = "; for one image of a batch pass attribution[0]" if attribution.ndim == 4 else ""
         raise InputError(f"attribution: expected real numbers (C, H, W) or (H, W); found {found}{hint}")
     values = attribution.astype(np.float64)
     if sign == "absolute":
@@ -75,10 +75,10 @@ def _at_most_one(values):
     return values / (np.abs(values).max() or 1)
 
 
-def colour(values, sign="absolute"):
-    """Colours uint8 (H, W, 3) for values (H, W): 0..1 dark to bright, "signed" -1..1 blue, grey, red."""
+def color(values, sign="absolute"):
+    """Colors uint8 (H, W, 3) for values (H, W): 0..1 dark to bright, "signed" -1..1 blue, gray, red."""
     _check_sign(sign)
-    anchors = np.array(COLOUR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
+    anchors = np.array(COLOR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
     low = -1 if sign == "signed" else 0
     places = np.linspace(low, 1, len(anchors))
     channels = [np.interp(values, places, channel) for channel in anchors.T]
@@ -93,12 +93,12 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
     sign          "absolute", "positive" or "signed", see normalize
     outliers      percent, see normalize
     smooth        standard deviation of a Gaussian blur, as a share of the shorter side; 0 for none.
-                  A raw gradient is speckle: neighbouring pixels differ in sign and size, and the eye finds
+                  A raw gradient is speckle: neighboring pixels differ in sign and size, and the eye finds
                   no form in it. The blur is for display and touches no saved number.
     alpha         how much of the photo the highest values hide, 0..1
 
-    Over a photo, the photo is made grey and dark (pale for "signed"), and a colour covers it the more the
-    higher the value is: what matters glows, and the rest stays recognisable.
+    Over a photo, the photo is made gray and dark (pale for "signed"), and a color covers it the more the
+    higher the value is: what matters glows, and the rest stays recognizable.
     """
     if not 0 <= smooth <= 0.5:
         raise InputError(f"smooth: expected a share of the shorter side, 0 to 0.5; found {smooth}")
@@ -111,14 +111,14 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
     if photo is not None:
         values = _resized(values, photo.size)
     values = normalize(_smoothed(values, smooth), sign, outliers)
-    colours = colour(values, sign)
+    colors = color(values, sign)
     if photo is None:
-        return Image.fromarray(colours)
+        return Image.fromarray(colors)
     under = 0.6 * np.asarray(photo.convert("L"), np.float64)[:, :, None]
     if sign == "signed":
         under += 0.4 * 255  # blue and red are dark, and show on a pale photo
     cover = alpha * np.abs(values)[:, :, None]
-    return Image.fromarray(np.rint(under * (1 - cover) + colours * cover).astype(np.uint8))
+    return Image.fromarray(np.rint(under * (1 - cover) + colors * cover).astype(np.uint8))
 
 
 def _resized(values, size):
@@ -153,5 +153,3 @@ def _blurring(side, sigma):
 def _check_sign(sign):
     if sign not in _MAP_OF_SIGN:
         raise InputError(f"sign: expected one of {', '.join(_MAP_OF_SIGN)}; found {sign!r}")
-
-

@@ -10,7 +10,7 @@ from npgrad.images.reading import open_image
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pictures become a network's input: resize, crop, and scale to (v / 255 - mean) / std.
+    """How images become a network's input: resize, crop, and scale to (v / 255 - mean) / std.
 
     mean, std   three numbers each, RGB on the scale 0..1
     resize      the length that the shorter side is brought to, in pixels
@@ -38,10 +38,10 @@ class Preprocessing:
             )
 
     def apply(self, images, resize=True):
-        """Pictures as a network's input, float32 (N, 3, H, W), channels last in memory.
+        """Images as a network's input, float32 (N, 3, H, W), channels last in memory.
 
         images   anything that open_image takes, a list of such, or a uint8 array (N, H, W, 3)
-        resize   False takes the pictures at the size they have, which must be the same for all
+        resize   False takes the images at the size they have, which must be the same for all
 
         With resize=True these are torchvision's Resize, CenterCrop, ToTensor and Normalize, but for one
         thing: a long side that comes out as 313.7 pixels is made 314, where torchvision makes it 313.
@@ -52,17 +52,17 @@ class Preprocessing:
             raise ImageError("images: expected at least one; found none")
         batch = None
         for i, source in enumerate(sources):
-            picture = open_image(source)
+            image = open_image(source)
             if resize:
-                picture = self._resized_crop(picture)
-            pixels = np.asarray(picture)
+                image = self._resized_crop(image)
+            pixels = np.asarray(image)
             if batch is None:
                 batch = np.empty((len(sources), *pixels.shape), np.float32)
             elif pixels.shape != batch.shape[1:]:
                 height, width = batch.shape[1:3]
                 raise ImageError(
                     f"images: without resizing all must have one size; the first is {width} x {height}, "
-                    f"number {i + 1} is {picture.width} x {picture.height}"
+                    f"number {i + 1} is {image.width} x {image.height}"
                 )
             batch[i] = pixels
         batch /= 255
@@ -70,36 +70,36 @@ class Preprocessing:
         batch /= np.array(self.std, np.float32)
         return batch.transpose(0, 3, 1, 2)
 
-    def _resized_crop(self, picture):
-        """Resize the shorter side, then crop the middle, without ever making the whole resized picture.
+    def _resized_crop(self, image):
+        """Resize the shorter side, then crop the middle, without ever making the whole resized image.
 
-        Pillow's box names the part of the picture that ends up in the crop; pixels around it still count
+        Pillow's box names the part of the image that ends up in the crop; pixels around it still count
         for the interpolation at its edge. Across first, then down, as Pillow does without a box: with one
         it may choose the other order, and the rounding between the two shows in a quarter of all pixels.
         """
         from PIL import Image
 
-        width, height = picture.size
-        # Rounded: torchvision cuts the long side's fraction off, which squeezes the picture by up to a pixel.
-        new_width = round(self.resize * width / min(picture.size))
-        new_height = round(self.resize * height / min(picture.size))
+        width, height = image.size
+        # Rounded: torchvision cuts the long side's fraction off, which squeezes the image by up to a pixel.
+        new_width = round(self.resize * width / min(image.size))
+        new_height = round(self.resize * height / min(image.size))
         left = round((new_width - self.crop) / 2)
         top = round((new_height - self.crop) / 2)
         across = (left * width / new_width, 0, (left + self.crop) * width / new_width, height)
         down = (0, top * height / new_height, self.crop, (top + self.crop) * height / new_height)
-        picture = picture.resize((self.crop, height), Image.Resampling.BILINEAR, box=across)
-        return picture.resize((self.crop, self.crop), Image.Resampling.BILINEAR, box=down)
+        image = image.resize((self.crop, height), Image.Resampling.BILINEAR, box=across)
+        return image.resize((self.crop, self.crop), Image.Resampling.BILINEAR, box=down)
 
     def invert(self, x):
-        """The pictures of an input x (N, 3, H, W): uint8 (N, H, W, 3), clipped and rounded to nearest."""
+        """The images of an input x (N, 3, H, W): uint8 (N, H, W, 3), clipped and rounded to nearest."""
         x = np.asarray(x)
         if x.ndim != 4 or x.shape[1] != 3 or x.dtype.kind not in "fiu":
             raise InputError(f"x: expected real numbers (N, 3, H, W); found {x.dtype} of shape {x.shape}")
         bad = np.sum(~np.isfinite(x))
         if bad:
             raise InputError(f"x: expected finite values; {bad} of {x.size} are NaN or infinite")
-        colours = x.transpose(0, 2, 3, 1) * np.array(self.std) + np.array(self.mean)
-        return np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+        colors = x.transpose(0, 2, 3, 1) * np.array(self.std) + np.array(self.mean)
+        return np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8)
 
     def to_json(self):
         """A dict of plain lists and numbers, to be stored with the weights."""

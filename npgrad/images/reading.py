@@ -1,6 +1,6 @@
-"""Pictures: from files, PIL images and arrays to what a network takes, and back.
+"""Images: from files, PIL images and arrays to what a network takes, and back.
 
-Pictures come from strangers, so only a short list of formats is opened at all, the size is checked from
+Images come from strangers, so only a short list of formats is opened at all, the size is checked from
 the header before anything is decoded, and whatever is wrong with a file is said in one line (ImageError).
 """
 
@@ -31,12 +31,12 @@ _EXIF_ORIENTATION = 0x0112
 
 
 def open_image(source):
-    """A picture as an upright PIL image in RGB.
+    """An image as an upright PIL image in RGB.
 
-    source   a path, a PIL image, or a uint8 array (H, W, 3), (H, W) grey or (H, W, 4) RGBA
+    source   a path, a PIL image, or a uint8 array (H, W, 3), (H, W) gray or (H, W, 4) RGBA
 
     Turned upright as EXIF says; of an animation the first frame. Transparency is laid on white; CMYK
-    becomes RGB without its colour profile; 16-bit grey keeps its high byte. Grey of 32 bits or floats is
+    becomes RGB without its color profile; 16-bit gray keeps its high byte. Gray of 32 bits or floats is
     refused, since nothing says which value is white, and so is any other mode.
 
     Raises ImageError, in one line that names the file, for what is missing, damaged, of another format than
@@ -62,23 +62,23 @@ def _open_file(path):
     name = shown(path)
     with _reading(name):
         if path.is_dir():
-            raise ImageError(f"{name}: expected a picture; found a folder")
+            raise ImageError(f"{name}: expected an image; found a folder")
         if not path.exists():
             raise ImageError(f"{name}: no such file")
         if not path.is_file():
-            raise ImageError(f"{name}: expected a picture; found a device or pipe")
+            raise ImageError(f"{name}: expected an image; found a device or pipe")
         try:
             image = Image.open(path, formats=READ_FORMATS)
         except UnidentifiedImageError:
             readable = ", ".join(READ_FORMATS)
-            raise ImageError(f"{name}: not a picture, or of a format not read here ({readable})") from None
+            raise ImageError(f"{name}: not an image, or of a format not read here ({readable})") from None
         with image:
             return _upright_rgb(image, name)
 
 
 @contextmanager
 def _reading(name):
-    """Turn whatever Pillow raises on a damaged picture into one line, and keep its warnings quiet."""
+    """Turn whatever Pillow raises on a damaged image into one line, and keep its warnings quiet."""
     from PIL import Image
 
     try:
@@ -91,7 +91,7 @@ def _reading(name):
         raise ImageError(f"{name}: over {MAX_PIXELS:,} pixels, the most that are read") from error
     except _DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{name}: cannot be read as a picture: {' '.join(reason.split())}") from error
+        raise ImageError(f"{name}: cannot be read as an image: {' '.join(reason.split())}") from error
 
 
 def _upright_rgb(image, name):
@@ -99,7 +99,7 @@ def _upright_rgb(image, name):
 
     _check_size(image.size, name)
     if image.format == "EPS":  # decoding it would run Ghostscript
-        raise ImageError(f"{name}: EPS pictures are not read")
+        raise ImageError(f"{name}: EPS images are not read")
     image.load()
     turn = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
@@ -111,7 +111,7 @@ def _upright_rgb(image, name):
 
 
 def _orientation(image):
-    """The way the picture lies, 1 to 8, as EXIF says; None where its EXIF is not there or cannot be read."""
+    """The way the image lies, 1 to 8, as EXIF says; None where its EXIF is not there or cannot be read."""
     try:
         return image.getexif().get(_EXIF_ORIENTATION)
     except _DAMAGE:
@@ -138,7 +138,7 @@ def _rgb(image, name):
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     if image.mode not in ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV"):
-        raise ImageError(f"{name}: expected 8-bit or 16-bit colours; found mode {image.mode}")
+        raise ImageError(f"{name}: expected 8-bit or 16-bit colors; found mode {image.mode}")
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -154,7 +154,7 @@ def _image_of_array(array):
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def save_png(image, path):
+def save_image(image, path):
     """Write a PIL image or uint8 array (H, W, 3) as RGB; an existing file is replaced whole or not at all.
 
     The format follows the suffix, one of WRITE_FORMATS, usually .png; ImageError for any other.
@@ -164,7 +164,7 @@ def save_png(image, path):
     suffix = Path(path).suffix.lower()
     if suffix not in WRITE_FORMATS:
         known = ", ".join(WRITE_FORMATS)
-        raise ImageError(f"{shown(path)}: expected a picture's suffix ({known}); found {suffix or 'none'!r}")
+        raise ImageError(f"{shown(path)}: expected an image's suffix ({known}); found {suffix or 'none'!r}")
     if isinstance(image, np.ndarray):
         image = _image_of_array(image)
     elif not isinstance(image, Image.Image):

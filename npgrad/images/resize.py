@@ -1,4 +1,4 @@
-"""Bringing maps to another size, to lay them over a picture."""
+"""Bringing maps to another size, to lay them over an image."""
 
 import numpy as np
 

@@ -7,21 +7,21 @@ from npgrad.images.reading import open_image
 
 
 def contact_sheet(tiles, labels, columns=None):
-    """Pictures of equal size in rows on white, each with its label below: a PIL image.
+    """Images of equal size in rows on white, each with its label below: a PIL image.
 
     tiles     PIL images or uint8 arrays (H, W, 3)
     labels    as many strings; a long one is broken into lines
-    columns   pictures a row; None makes about as many rows as columns
+    columns   images a row; None makes about as many rows as columns
     """
     from PIL import Image, ImageDraw, ImageFont
 
     tiles, labels = [open_image(tile) for tile in tiles], [str(label) for label in labels]
     if not tiles or len(tiles) != len(labels):
-        raise InputError(f"contact sheet: expected a label for each picture; found {len(tiles)} pictures and "
+        raise InputError(f"contact sheet: expected a label for each image; found {len(tiles)} images and "
                          f"{len(labels)} labels")  # fmt: skip
     for i, tile in enumerate(tiles):
         if tile.size != tiles[0].size:
-            raise ImageError(f"contact sheet: expected pictures of one size; the first is {tiles[0].size}, "
+            raise ImageError(f"contact sheet: expected images of one size; the first is {tiles[0].size}, "
                              f"number {i + 1} is {tile.size}")  # fmt: skip
     columns = math.ceil(math.sqrt(len(tiles))) if columns is None else columns
     if not isinstance(columns, int) or columns < 1:
@@ -32,7 +32,7 @@ def contact_sheet(tiles, labels, columns=None):
     font = ImageFont.load_default(max(13, round(height / 16)))
     line_height = sum(font.getmetrics()) + 2
     margin = max(8, round(width / 20))
-    cell_width = max(width, 8 * line_height)  # a caption needs some room, however small the pictures
+    cell_width = max(width, 8 * line_height)  # a caption needs some room, however small the images
     captions = [_broken(label, font, cell_width) for label in labels]
     cell_height = height + margin // 2 + line_height * max(len(lines) for lines in captions)
 

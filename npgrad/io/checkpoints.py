@@ -1,6 +1,6 @@
 """Checkpoints: all that a run needs to go on, in one .npz file of plain arrays, one of them a line of JSON; no pickles.
 
-A checkpoint names what it was made with, by a SHA-256 of all settings, pictures and weights, and fits nothing else.
+A checkpoint names what it was made with, by a SHA-256 of all settings, images and weights, and fits nothing else.
 It is read as a stranger's file: by npgrad's own reader of .npz files, which checks every member's CRC-32.
 """
 
@@ -75,7 +75,7 @@ def read(path, settings):
         raise damaged(path, getattr(error, "strerror", None) or error) from None
     if made_with != settings:
         raise InputError(
-            f"{name}: this checkpoint was made with other settings, pictures or weights; "
+            f"{name}: this checkpoint was made with other settings, images or weights; "
             "give those again, or another file"
         )
     return arrays, rest

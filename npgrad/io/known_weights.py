@@ -22,14 +22,14 @@ class Known:
     kind: "weights", converted to .h5, or "data", kept as it is. size: in bytes, None where not known for
     certain; max_bytes: no more than this is downloaded. sha256, sha256_prefix: of the file as downloaded, its
     first digits where no more is known, or None. accuracy: {"top1", "top5" in percent, "measured_on"}, or
-    None. caution: what to mind besides the licence.
+    None. caution: what to mind besides the license.
     """
 
     name: str
     kind: str
     title: str
     url: str
-    licence: str
+    license: str
     source: str
     max_bytes: int
     size: int | None = None
@@ -175,6 +175,6 @@ def _problem(entry, path):
 def _convert(entry, original):
     from npgrad.io.formats.convert import convert
 
-    kept = ("name", "title", "url", "licence", "caution", "accuracy", "source")
+    kept = ("name", "title", "url", "license", "caution", "accuracy", "source")
     source = {key: getattr(entry, key) for key in kept if getattr(entry, key)}
     return convert(original, architecture=entry.architecture, source=source)

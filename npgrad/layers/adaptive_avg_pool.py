@@ -11,10 +11,10 @@ from npgrad.layers.base import Layer
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool2d(Layer):
-    """Cut a picture of any size into OH x OW windows and take their means. x (N, C, H, W) -> y (N, C, OH, OW).
+    """Cut an image of any size into OH x OW windows and take their means. x (N, C, H, W) -> y (N, C, OH, OW).
 
     Window i of a side goes from floor(i * H / OH) to ceil((i + 1) * H / OH): windows overlap where they do not
-    come out even, and repeat pixels where the picture is the smaller one (PyTorch's rule). `output_size` is OH, OW.
+    come out even, and repeat pixels where the image is the smaller one (PyTorch's rule). `output_size` is OH, OW.
 
     A mean over windows along one side is a product with a matrix P (OH, H) that has 1/count where a pixel stands in a
     window. Both sides:

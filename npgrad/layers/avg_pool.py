@@ -1,4 +1,4 @@
-"""Mean over windows, and over the whole picture."""
+"""Mean over windows, and over the whole image."""
 
 from dataclasses import dataclass
 

@@ -42,9 +42,9 @@ class Layer:
         return {}
 
     def receptive_field(self):
-        """(kernel, stride, padding), each (height, width), of the windows through which it sees a picture.
+        """(kernel, stride, padding), each (height, width), of the windows through which it sees an image.
 
-        None: it sees the picture as a whole, or this is not known.
+        None: it sees the image as a whole, or this is not known.
         """
 
     def arrays(self, buffers=False):

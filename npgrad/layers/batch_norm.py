@@ -1,4 +1,4 @@
-"""Batch normalisation."""
+"""Batch normalization."""
 
 import numbers
 from dataclasses import dataclass
@@ -73,8 +73,8 @@ class BatchNorm2d(Layer):
             raise InputError(f"BatchNorm2d expects {len(self.weight)} channels, found shape {x.shape}")
         if training:
             mean = x.mean(axis=(0, 2, 3))
-            centred = x - _channels(mean)
-            var = (centred * centred).mean(axis=(0, 2, 3))
+            centered = x - _channels(mean)
+            var = (centered * centered).mean(axis=(0, 2, 3))
             count = x.size // x.shape[1]
             if count < 2:
                 raise InputError(f"BatchNorm2d in training needs two values a channel, found shape {x.shape}")
@@ -92,7 +92,7 @@ class BatchNorm2d(Layer):
         x, mean, scale, batch = cache
         if batch is None:
             return dy * _channels(self.weight * scale)
-        xhat = _normalised(x, mean, scale)
+        xhat = _normalized(x, mean, scale)
         dxhat = dy * _channels(self.weight)
         along_xhat = (dxhat * xhat).mean(axis=(0, 2, 3))
         dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
@@ -101,7 +101,7 @@ class BatchNorm2d(Layer):
     def parameter_gradients(self, dy, cache):
         x, mean, scale, _ = cache
         return {
-            "weight": (dy * _normalised(x, mean, scale)).sum(axis=(0, 2, 3)),
+            "weight": (dy * _normalized(x, mean, scale)).sum(axis=(0, 2, 3)),
             "bias": dy.sum(axis=(0, 2, 3)),
         }
 
@@ -115,7 +115,7 @@ class BatchNorm2d(Layer):
         return dict(zip(self.buffer_names, moved, strict=True))
 
 
-def _normalised(x, mean, scale):
+def _normalized(x, mean, scale):
     """xhat"""
     return (x - _channels(mean)) * _channels(scale)
 

@@ -12,13 +12,13 @@ from npgrad.layers.base import Layer, he_normal
 
 @dataclass(frozen=True, eq=False)
 class Conv2d(Layer):
-    """Slide F filters over a picture: y[n, f, p] = bias[f] + sum over a window at p of x * weight[f].
+    """Slide F filters over an image: y[n, f, p] = bias[f] + sum over a window at p of x * weight[f].
 
     x (N, C, H, W) -> y (N, F, OH, OW), with weight (F, C/groups, KH, KW), bias (F,) or None, and
     OH = floor((H + 2*padding - KH) / stride) + 1. With `groups`, the f-th part of the filters sees the
     f-th part of the channels only.
 
-    Write every window of one picture as a row of a matrix `columns` (OH*OW, KH*KW*C), and every filter
+    Write every window of one image as a row of a matrix `columns` (OH*OW, KH*KW*C), and every filter
     as a column of a matrix W (KH*KW*C, F). Then a convolution is one matrix product, and its
     gradients are those of a matrix product:
 
@@ -26,9 +26,9 @@ class Conv2d(Layer):
         dcolumns = dy @ W.T                 each window's pixels get what each filter made of them
         dx       = the sum of dcolumns      over all windows in which a pixel stood
         dW       = columns(x).T @ dy        each weight met its pixel once in every window
-        dbias    = sum of dy over pictures and pixels
+        dbias    = sum of dy over images and pixels
 
-    The products run picture by picture, so the matrix of windows stays small.
+    The products run image by image, so the matrix of windows stays small.
     """
 
     weight: np.ndarray
@@ -71,12 +71,12 @@ class Conv2d(Layer):
         oh, ow = self._output_shape(x)
         W = self._matrix()
         y = np.empty((len(x), oh * ow, self.groups, W.shape[-1]), np.result_type(x, *self.arrays().values()))
-        for picture, yn in zip(self._padded(x), y, strict=True):
+        for image, yn in zip(self._padded(x), y, strict=True):
             if self._depthwise:
-                seen = windows.gather(picture, self.kernel_size, self.stride, (oh, ow))
+                seen = windows.gather(image, self.kernel_size, self.stride, (oh, ow))
                 np.einsum("hwijc,ijc->hwc", seen, self._planes(), out=yn.reshape(oh, ow, -1))
             else:
-                np.matmul(self._columns(picture, (oh, ow)), W, out=yn.transpose(1, 0, 2))
+                np.matmul(self._columns(image, (oh, ow)), W, out=yn.transpose(1, 0, 2))
         y = y.reshape(len(x), oh, -1)
         if self.bias is not None:
             y += np.tile(self.bias, ow)  # a whole row of pixels at a time: NumPy is fast on long runs
@@ -87,13 +87,13 @@ class Conv2d(Layer):
         ph, pw = self.padding
         size, rows = self._output_shape(x), self._rows(dy)
         dpadded = np.zeros((n, h + 2 * ph, w + 2 * pw, c), np.result_type(dy, self.weight))
-        for dyn, dpicture in zip(rows, dpadded, strict=True):
+        for dyn, dimage in zip(rows, dpadded, strict=True):
             if self._depthwise:
-                self._back_by_channels(dyn, size, dpicture)
+                self._back_by_channels(dyn, size, dimage)
             elif c < windows.FEW_CHANNELS:
-                self._back_by_planes(dyn, size, dpicture)
+                self._back_by_planes(dyn, size, dimage)
             else:
-                self._back_by_places(dyn, size, dpicture)
+                self._back_by_places(dyn, size, dimage)
         return windows.channels_first(dpadded[:, ph : ph + h, pw : pw + w])
 
     def _back_by_places(self, dy, size, dx):
@@ -122,8 +122,8 @@ class Conv2d(Layer):
     def parameter_gradients(self, dy, x):
         size, rows, W = self._output_shape(x), self._rows(dy), self._matrix()
         dW = np.zeros(W.shape, np.result_type(x, dy))
-        for picture, dyn in zip(self._padded(x), rows, strict=True):
-            dW += self._columns(picture, size).transpose(0, 2, 1) @ dyn  # y = columns @ W
+        for image, dyn in zip(self._padded(x), rows, strict=True):
+            dW += self._columns(image, size).transpose(0, 2, 1) @ dyn  # y = columns @ W
         f, c, kh, kw = self.weight.shape
         dweight = dW.reshape(self.groups, kh, kw, c, -1).transpose(0, 4, 3, 1, 2).reshape(f, c, kh, kw)
         if self.bias is None:
@@ -161,11 +161,11 @@ class Conv2d(Layer):
     def _padded(self, x):
         return windows.pad(windows.channels_last(x), self.padding, self.padding)
 
-    def _columns(self, picture, size):
-        """Every window of one padded picture (H, W, C) as a row: (groups, OH*OW, KH*KW*C/groups)."""
+    def _columns(self, image, size):
+        """Every window of one padded image (H, W, C) as a row: (groups, OH*OW, KH*KW*C/groups)."""
         if not self._pointwise:
-            picture = windows.gather(picture, self.kernel_size, self.stride, size)
-        rows = picture.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
+            image = windows.gather(image, self.kernel_size, self.stride, size)
+        rows = image.reshape(size[0] * size[1], -1, self.groups, self.weight.shape[1])
         return rows.transpose(2, 0, 1, 3).reshape(self.groups, rows.shape[0], -1)
 
     def _rows(self, dy):

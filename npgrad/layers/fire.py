@@ -33,7 +33,7 @@ class Fire(Composite):
         b = self.expand3x3
         if any(2 * p != k - 1 for p, k in zip(b.padding, b.kernel_size, strict=True)) or b.stride != (1, 1):
             raise InputError(
-                f"Fire: expand3x3 must keep the picture's size; found kernel {b.kernel_size}, padding {b.padding}, "
+                f"Fire: expand3x3 must keep the image's size; found kernel {b.kernel_size}, padding {b.padding}, "
                 f"stride {b.stride}"
             )
 

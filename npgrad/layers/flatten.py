@@ -1,4 +1,4 @@
-"""Pictures to vectors."""
+"""Images to vectors."""
 
 from dataclasses import dataclass
 

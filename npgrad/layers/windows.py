@@ -1,6 +1,6 @@
-"""Windows that slide over a picture: their number, their pixels, and the way back.
+"""Windows that slide over an image: their number, their pixels, and the way back.
 
-Arrays here are (N, H, W, C), the order in which npgrad keeps pictures in memory: all channels of a pixel
+Arrays here are (N, H, W, C), the order in which npgrad keeps images in memory: all channels of a pixel
 side by side, so that a window is a few runs of whole pixels. The layers show them as (N, C, H, W).
 """
 
@@ -15,7 +15,7 @@ def output_size(size, kernel, stride, padding=0, ceil_mode=False):
     """How many windows fit along one side of `size` pixels.
 
     floor((size + 2*padding - kernel) / stride) + 1; with `ceil_mode` the last window may hang over the
-    edge, but must begin inside the picture or its left padding (as in Caffe and PyTorch).
+    edge, but must begin inside the image or its left padding (as in Caffe and PyTorch).
     """
     room = size + 2 * padding - kernel
     windows = (-(-room // stride) if ceil_mode else room // stride) + 1
@@ -74,7 +74,7 @@ def places(kernel, stride, out):
 
 
 def gather(x, kernel, stride, out):
-    """All windows of a padded picture x (H, W, C), as a view (OH, OW, KH, KW, C)."""
+    """All windows of a padded image x (H, W, C), as a view (OH, OW, KH, KW, C)."""
     sh, sw, sc = x.strides
     shape = (*out, *kernel, x.shape[-1])
     strides = (sh * stride[0], sw * stride[1], sh, sw, sc)

@@ -14,7 +14,7 @@ from npgrad.model import Model
 
 @dataclass(frozen=True)
 class Weights:
-    """Makes layers whose weight arrays are `draw(shape)`; biases are 0, normalisations the identity."""
+    """Makes layers whose weight arrays are `draw(shape)`; biases are 0, normalizations the identity."""
 
     draw: Any
 

@@ -15,7 +15,7 @@ POOLED = ("conv1", "conv2", "conv5")
 
 
 def alexnet(num_classes=1000, rng=0):
-    """A freshly initialised AlexNet: 61,100,840 parameters for 1,000 classes. Pictures from 63x63 px.
+    """A freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes. Images from 63x63 px.
 
     He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 before fc6 and fc7 acts
     in training only.

@@ -1,7 +1,7 @@
 """MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov, Chen 2018, table 2).
 
 bottleneck1 ... bottleneck17 are the paper's inverted residuals; inside, expand, depthwise and project, each with its
-normalisation (expand_bn) and, but for the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after them.
+normalization (expand_bn) and, but for the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after them.
 """
 
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
@@ -20,9 +20,9 @@ BOTTLENECKS = (
 
 
 def mobilenet_v2(num_classes=1000, rng=0):
-    """A freshly initialised MobileNetV2, width 1: 3,504,872 parameters for 1,000 classes.
+    """A freshly initialized MobileNetV2, width 1: 3,504,872 parameters for 1,000 classes.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed); normalisations start as the identity. Dropout 0.2
+    He-normal weights drawn by `rng` (a Generator or an int seed); normalizations start as the identity. Dropout 0.2
     before fc acts in training only.
     """
     return build("mobilenet_v2", num_classes, Weights.drawn(rng))
@@ -46,7 +46,7 @@ def build(name, num_classes=1000, weights=None):
 
 
 def _conv(weights, channels, filters, kernel, **options):
-    """A convolution, its normalisation and a ReLU6."""
+    """A convolution, its normalization and a ReLU6."""
     return (
         weights.conv(channels, filters, kernel, bias=False, **options),
         weights.batch_norm(filters),
@@ -70,7 +70,7 @@ def _bottleneck(weights, channels, out, expansion, stride):
 
 
 def _torchvision_names(layers):
-    """features.0 ... features.18, with the parts of a step numbered: conv.0.1 is the first normalisation."""
+    """features.0 ... features.18, with the parts of a step numbered: conv.0.1 is the first normalization."""
     steps = [
         ["conv1", "bn1", "relu1"],
         *(n for n in layers if n.startswith("bottleneck")),

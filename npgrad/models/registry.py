@@ -36,7 +36,7 @@ def skeleton(architecture, room):
 
 
 def fresh(name, rng=0):
-    """The network `name`, freshly initialised; UnknownName lists the nearest names."""
+    """The network `name`, freshly initialized; UnknownName lists the nearest names."""
     if name not in BUILDERS:
         raise unknown("architecture", name, BUILDERS)
     build, _ = BUILDERS[name]

@@ -17,9 +17,9 @@ BLOCKS = {  # in each stage
 
 
 def resnet18(num_classes=1000, rng=0):
-    """A freshly initialised ResNet-18: 11,689,512 parameters for 1,000 classes.
+    """A freshly initialized ResNet-18: 11,689,512 parameters for 1,000 classes.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed); normalisations start as the identity.
+    He-normal weights drawn by `rng` (a Generator or an int seed); normalizations start as the identity.
     """
     return build("resnet18", num_classes, Weights.drawn(rng))
 

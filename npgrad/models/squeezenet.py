@@ -27,7 +27,7 @@ VERSIONS = {
 
 
 def squeezenet1_0(num_classes=1000, rng=0, conv10_padding=0):
-    """A freshly initialised SqueezeNet 1.0: 1,248,424 parameters for 1,000 classes.
+    """A freshly initialized SqueezeNet 1.0: 1,248,424 parameters for 1,000 classes.
 
     He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 before conv10 acts
     in training only. `conv10_padding` is 1 in the original Caffe network, 0 in torchvision's.
@@ -36,7 +36,7 @@ def squeezenet1_0(num_classes=1000, rng=0, conv10_padding=0):
 
 
 def squeezenet1_1(num_classes=1000, rng=0, conv10_padding=0):
-    """A freshly initialised SqueezeNet 1.1: 1,235,496 parameters, 2.3 times less work than 1.0."""
+    """A freshly initialized SqueezeNet 1.1: 1,235,496 parameters, 2.3 times less work than 1.0."""
     return build("squeezenet1_1", num_classes, conv10_padding, Weights.drawn(rng))
 
 

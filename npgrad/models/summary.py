@@ -22,8 +22,8 @@ class LayerSummary:
     memory: int
 
 
-def summarise(model, size=None):
-    """A LayerSummary for every layer, for one picture of `size` px (None: what preprocessing gives)."""
+def summarize(model, size=None):
+    """A LayerSummary for every layer, for one image of `size` px (None: what preprocessing gives)."""
     size = model.preprocessing.crop if size is None else size
     channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
     tape = model.forward(np.zeros((1, channels, size, size), np.float32))

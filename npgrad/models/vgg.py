@@ -1,7 +1,7 @@
 """VGG with 11, 13, 16 and 19 layers (Simonyan, Zisserman 2014, table 1: A, B, D, E), with or without batch
-normalisation after each convolution (Ioffe, Szegedy 2015).
+normalization after each convolution (Ioffe, Szegedy 2015).
 
-Layers are named as by the authors: conv1_1, conv1_2, ... conv5_1, ..., fc6, fc7, fc8. A ReLU, pool or normalisation
+Layers are named as by the authors: conv1_1, conv1_2, ... conv5_1, ..., fc6, fc7, fc8. A ReLU, pool or normalization
 is called after the layer before it, relu1_1, bn1_1, pool1.
 """
 
@@ -19,7 +19,7 @@ VERSIONS = [f"{name}{norm}" for name in CONVOLUTIONS for norm in ("", "_bn")]
 
 
 def vgg11(num_classes=1000, rng=0):
-    """A freshly initialised VGG-11 (A): 132,863,336 parameters for 1,000 classes. Pictures from 32x32 px.
+    """A freshly initialized VGG-11 (A): 132,863,336 parameters for 1,000 classes. Images from 32x32 px.
 
     He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 after fc6 and fc7 acts in
     training only. So for all of these.
@@ -28,7 +28,7 @@ def vgg11(num_classes=1000, rng=0):
 
 
 def vgg11_bn(num_classes=1000, rng=0):
-    """VGG-11 with batch normalisation: 132,868,840 parameters."""
+    """VGG-11 with batch normalization: 132,868,840 parameters."""
     return build("vgg11_bn", num_classes, Weights.drawn(rng))
 
 
@@ -38,7 +38,7 @@ def vgg13(num_classes=1000, rng=0):
 
 
 def vgg13_bn(num_classes=1000, rng=0):
-    """VGG-13 with batch normalisation: 133,053,736 parameters."""
+    """VGG-13 with batch normalization: 133,053,736 parameters."""
     return build("vgg13_bn", num_classes, Weights.drawn(rng))
 
 
@@ -48,7 +48,7 @@ def vgg16(num_classes=1000, rng=0):
 
 
 def vgg16_bn(num_classes=1000, rng=0):
-    """VGG-16 with batch normalisation: 138,365,992 parameters."""
+    """VGG-16 with batch normalization: 138,365,992 parameters."""
     return build("vgg16_bn", num_classes, Weights.drawn(rng))
 
 
@@ -58,7 +58,7 @@ def vgg19(num_classes=1000, rng=0):
 
 
 def vgg19_bn(num_classes=1000, rng=0):
-    """VGG-19 with batch normalisation: 143,678,248 parameters."""
+    """VGG-19 with batch normalization: 143,678,248 parameters."""
     return build("vgg19_bn", num_classes, Weights.drawn(rng))
 
 

@@ -1,4 +1,4 @@
-"""What lies behind the objects: clouds, washes of colour, folded paper, and things out of focus."""
+"""What lies behind the objects: clouds, washes of color, folded paper, and things out of focus."""
 
 import numpy as np
 
@@ -51,17 +51,17 @@ GROUNDS = (clouds, wash, glow, paper, brushed)
 
 
 def background(canvas, palette, rng):
-    """Fill the canvas with a scene's ground colours."""
+    """Fill the canvas with a scene's ground colors."""
     first, second, third = to_rgb(palette.ground).clip(0, 1).astype(np.float32)
     mixed = np.clip(GROUNDS[rng.integers(len(GROUNDS))](canvas, rng), 0, 1)
-    for plane, a, b in zip(canvas.picture, first, second, strict=True):
+    for plane, a, b in zip(canvas.image, first, second, strict=True):
         np.multiply(mixed, b - a, out=plane)
         plane += a
     if rng.random() < 0.6:
         canvas.mix(third, rng.uniform(0.4, 0.9) * stretch(clutter(rng), canvas.size))
     if rng.random() < 0.4:
         texture = fractal(rng, canvas.size, ((32, 64), (12, 48), (20, 40, 80))[rng.integers(3)], 0.8)
-        canvas.picture *= 1 + np.float32(rng.uniform(0.005, 0.022)) * texture
+        canvas.image *= 1 + np.float32(rng.uniform(0.005, 0.022)) * texture
 
 
 def clutter(rng):

@@ -1,4 +1,4 @@
-"""One scene from its number: what it shows, in which colours, how large, where, and what hides it in part."""
+"""One scene from its number: what it shows, in which colors, how large, where, and what hides it in part."""
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from npgrad.scenes.noise import lattice_noise, octaves
 from npgrad.scenes.shapes import PLAIN, SHAPES, pebble
 from npgrad.scenes.surfaces import MADE, soft
 
-VERSION = 1  # counts up whenever the same number would give another picture
+VERSION = 1  # counts up whenever the same number would give another image
 SURFACES = MADE + NATURAL
 CLASSES = tuple(draw.__name__ for draw in SHAPES + SURFACES)
 
-SMALLEST, LARGEST = 0.03, 0.42  # what of the picture an object may cover
+SMALLEST, LARGEST = 0.03, 0.42  # what of the image an object may cover
 THIN = {"key", "spiral", "lightning", "arrow"}
 LEAN = {"heart": 0.6, "lightning": 0.5}  # how far (radians) a shape may lean; others: any way
 HUES = {
@@ -25,17 +25,17 @@ HUES = {
     "marble": (200, (0.0, 0.03)),
 }
 ANY_HUE = (None, (0.03, 0.18))
-SHADED = {"woven", "wood"}  # made of light and shade, which dark colours would swallow
-DARK_SECOND = {"cracked", "leopard"}  # the second colour is the darker one
+SHADED = {"woven", "wood"}  # made of light and shade, which dark colors would swallow
+DARK_SECOND = {"cracked", "leopard"}  # the second color is the darker one
 
 _GRID = np.meshgrid(*[((np.arange(40) + 0.5) / 20 - 1).astype(np.float32)] * 2)
 
 
 def scene(index, seed=0, size=224):
-    """One labelled picture: (image uint8 (size, size, 3), label, mask bool (size, size)).
+    """One labeled image: (image uint8 (size, size, 3), label, mask bool (size, size)).
 
     The label is an index into CLASSES, all equally likely; the mask is true where the object is seen, from
-    1 to 60 % of the picture. The same index, seed and size give the same bits, in any order; another size
+    1 to 60 % of the image. The same index, seed and size give the same bits, in any order; another size
     (32 or more) shows the same scene. InputError: not whole numbers, negative, or a size below 32.
     """
     rng, canvas = _begin(index, seed, size, 1)
@@ -48,10 +48,10 @@ def scene(index, seed=0, size=224):
     hider = _hider(outline, rng, 0.12 if kind in THIN else 0.22) if rng.random() < 0.3 else None
     radius = _fit(outline, rng.uniform(low, high), 0.25 if hider else 0)
     x, y = rng.uniform(radius + 0.015, 0.985 - radius, 2).tolist()
-    thing, colours = _thing(label, outline, (x, y), radius, palette, rng)
+    thing, colors = _thing(label, outline, (x, y), radius, palette, rng)
     mask = canvas.put(thing, light) > 0.5
     if hider:
-        mask &= canvas.put(_hiding(hider, thing, colours, palette, rng), light) < 0.5
+        mask &= canvas.put(_hiding(hider, thing, colors, palette, rng), light) < 0.5
     return canvas.finish(rng, light), label, mask
 
 
@@ -68,8 +68,8 @@ def two_objects(index, seed=0, size=224):
     radii = [_fit(outline, rng.uniform(0.20, 0.245), 0, 0.03) for outline in outlines]
     first, second = _places(*radii, rng)
     masks = []
-    for label, outline, centre, radius in zip(labels, outlines, (first, second), radii, strict=True):
-        thing, _ = _thing(label, outline, centre, radius, palette, rng)
+    for label, outline, center, radius in zip(labels, outlines, (first, second), radii, strict=True):
+        thing, _ = _thing(label, outline, center, radius, palette, rng)
         masks.append(canvas.put(thing, light) > 0.5)
     return canvas.finish(rng, light), labels, tuple(masks)
 
@@ -92,7 +92,7 @@ def _fit(outline, radius, hidden, smallest=SMALLEST):
 
 
 def _places(a, b, rng):
-    """Two centres whose circles of radius a and b lie in the picture and apart from each other."""
+    """Two centers whose circles of radius a and b lie in the image and apart from each other."""
     while True:
         x0, y0 = rng.uniform(a + 0.01, 0.99 - a, 2).tolist()
         x1, y1 = rng.uniform(b + 0.01, 0.99 - b, 2).tolist()
@@ -100,23 +100,23 @@ def _places(a, b, rng):
             return (x0, y0), (x1, y1)
 
 
-def _thing(label, outline, centre, radius, palette, rng):
-    """An object of a class, and the colours (OKLab) in it."""
+def _thing(label, outline, center, radius, palette, rng):
+    """An object of a class, and the colors (OKLab) in it."""
     kind = CLASSES[label]
     lean = LEAN.get(kind, np.pi)
     angle = rng.uniform(-lean, lean)
     bevel = rng.uniform(0.05, 0.28) if rng.random() < 0.7 else 0.0
     rim = rng.uniform(0.06, 0.2)
     if label < len(SHAPES):
-        paint, colours = _fill(kind, palette, rng)
+        paint, colors = _fill(kind, palette, rng)
     else:
-        paint, colours = _cover(kind, SURFACES[label - len(SHAPES)], radius, palette, rng)
+        paint, colors = _cover(kind, SURFACES[label - len(SHAPES)], radius, palette, rng)
         bevel *= 0.6
-    return Thing(outline, paint, centre, radius, angle, bevel, rim), colours
+    return Thing(outline, paint, center, radius, angle, bevel, rim), colors
 
 
 def _fill(kind, palette, rng):
-    """The inside of a shape: plain, a run of two near colours, or lightly mottled; with a rim or not."""
+    """The inside of a shape: plain, a run of two near colors, or lightly mottled; with a rim or not."""
     base = palette.pick(apart=0.34)
     away = np.sign(base[0] - palette.ground[:, 0].mean())
     near = base + (away * rng.uniform(0, 0.1), *rng.normal(0, 0.025, 2))
@@ -128,7 +128,7 @@ def _fill(kind, palette, rng):
 
     def paint(x, y, d, px):
         if way == 0:
-            colour = a + 0 * d
+            color = a + 0 * d
         else:
             if way == 1:
                 t = 0.5 + 0.6 * (x * cos + y * sin)
@@ -136,12 +136,12 @@ def _fill(kind, palette, rng):
                 t = np.hypot(x - 0.5 * cos, y - 0.5 * sin)
             else:
                 t = 0.5 + 0.5 * octaves(noise, 3 * x, 3 * y)
-            colour = a + np.clip(t, 0, 1) * (b - a)
+            color = a + np.clip(t, 0, 1) * (b - a)
         if rim:
-            colour = colour + soft(d + rim, px) * (c - colour)
+            color = color + soft(d + rim, px) * (c - color)
         if kind == "flower":
-            colour = colour + soft(0.27 - np.hypot(x, y), px) * (c - colour)
-        return colour
+            color = color + soft(0.27 - np.hypot(x, y), px) * (c - color)
+        return color
 
     return paint, (base, near, accent)
 
@@ -167,17 +167,17 @@ def _cover(kind, draw, radius, palette, rng):
 
     def paint(x, y, d, px):
         over, top, shade = surface(x * cos + y * sin + ox, y * cos - x * sin + oy, px * scale)
-        colour = a + over * (b - a)
+        color = a + over * (b - a)
         if top is not None:
-            colour += top * (c - colour)
-        return colour if shade is None else colour * shade
+            color += top * (c - color)
+        return color if shade is None else color * shade
 
     return paint, (first, second, third)
 
 
-def _screen(*colours):
-    """OKLab colours as RGB arrays (3, 1, 1)."""
-    return [to_rgb(colour).clip(0, 1).astype(np.float32).reshape(3, 1, 1) for colour in colours]
+def _screen(*colors):
+    """OKLab colors as RGB arrays (3, 1, 1)."""
+    return [to_rgb(color).clip(0, 1).astype(np.float32).reshape(3, 1, 1) for color in colors]
 
 
 def _hider(outline, rng, most):
@@ -196,13 +196,13 @@ def _hider(outline, rng, most):
     return best
 
 
-def _hiding(hider, thing, colours, palette, rng):
-    """The hider as a thing, in a colour of neither the object nor the ground."""
+def _hiding(hider, thing, colors, palette, rng):
+    """The hider as a thing, in a color of neither the object nor the ground."""
     outline, x, y, radius = hider
     cos, sin = np.cos(thing.angle) * thing.radius, np.sin(thing.angle) * thing.radius
-    centre = (thing.centre[0] + float(x * cos - y * sin), thing.centre[1] + float(x * sin + y * cos))
-    base = palette.pick(colours, apart=0.17, chroma=(0.01, 0.1))
+    center = (thing.center[0] + float(x * cos - y * sin), thing.center[1] + float(x * sin + y * cos))
+    base = palette.pick(colors, apart=0.17, chroma=(0.01, 0.1))
     (a,) = _screen(base)
     return Thing(
-        outline, lambda x, y, d, px: a + 0 * d, centre, thing.radius * radius, thing.angle, 0.15, 0.4
+        outline, lambda x, y, d, px: a + 0 * d, center, thing.radius * radius, thing.angle, 0.15, 0.4
     )

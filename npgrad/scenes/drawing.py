@@ -12,23 +12,23 @@ COARSE = 40  # cells a side of the lattice for what is blurred anyway: shadows, 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something with an outline: `outline(x, y)` is its signed distance, `paint(x, y, d, px)` its colours.
+    """Something with an outline: `outline(x, y)` is its signed distance, `paint(x, y, d, px)` its colors.
 
-    It lies at `centre` (x, y), turned by `angle` (radians), `radius` large, in parts of the picture. Both
+    It lies at `center` (x, y), turned by `angle` (radians), `radius` large, in parts of the image. Both
     functions see it straight and of radius 1; px is the width of a pixel there. paint gives RGB (3, h, w).
     """
 
     outline: Callable
     paint: Callable
-    centre: tuple
+    center: tuple
     radius: float
     angle: float = 0.0
     bevel: float = 0.0
     rim: float = 0.15
 
     def straight(self, x, y):
-        """Picture coordinates as the outline sees them."""
-        x, y = x - self.centre[0], y - self.centre[1]
+        """Image coordinates as the outline sees them."""
+        x, y = x - self.center[0], y - self.center[1]
         cos, sin = float(np.cos(self.angle)) / self.radius, float(np.sin(self.angle)) / self.radius
         return x * cos + y * sin, y * cos - x * sin
 
@@ -59,36 +59,36 @@ class Light:
 
 
 class Canvas:
-    """A picture being drawn: RGB (3, size, size) in 0..1, and its coordinates 0..1 across."""
+    """An image being drawn: RGB (3, size, size) in 0..1, and its coordinates 0..1 across."""
 
     def __init__(self, size):
         self.size = size
         self.at = ((np.arange(size) + 0.5) / size).astype(np.float32)
-        self.picture = np.empty((3, size, size), np.float32)
+        self.image = np.empty((3, size, size), np.float32)
 
-    def mix(self, colour, amount):
-        """`amount` (size, size) of an RGB colour laid over the picture."""
-        for plane, value in zip(self.picture, colour, strict=True):
+    def mix(self, color, amount):
+        """`amount` (size, size) of an RGB color laid over the image."""
+        for plane, value in zip(self.image, color, strict=True):
             plane += amount * (value - plane)
 
     def put(self, thing, light):
         """Draw a thing with its shadow; gives back how much of each pixel it covers, (size, size)."""
-        self.picture *= 1 - light.shadow * stretch(blurred(thing, light.blur, light), self.size)
+        self.image *= 1 - light.shadow * stretch(blurred(thing, light.blur, light), self.size)
         window = rows, columns = self.window(thing)
         right, down = self.at[None, columns], self.at[rows, None]
         x, y = thing.straight(right, down)
         px = 1 / (self.size * thing.radius)
         d = thing.outline(x, y)
         cover = np.clip(0.5 - d / px, 0, 1)
-        towards = (right - thing.centre[0]) * light.x + (down - thing.centre[1]) * light.y
-        shade = 1 + light.slope / thing.radius * towards
+        toward = (right - thing.center[0]) * light.x + (down - thing.center[1]) * light.y
+        shade = 1 + light.slope / thing.radius * toward
         if thing.bevel:
             dy, dx = np.gradient(
                 d, px
             )  # in the thing's own units: of length 1 near the outline, pointing out
             facing = np.clip(dx * light.x + dy * light.y, -1, 1)
             shade = shade + thing.bevel * np.clip(1 + d / thing.rim, 0, 1) * facing
-        inside = self.picture[:, rows, columns]
+        inside = self.image[:, rows, columns]
         inside += cover * (thing.paint(x, y, d, px) * shade - inside)
         whole = np.zeros((self.size, self.size), np.float32)
         whole[window] = cover
@@ -96,7 +96,7 @@ class Canvas:
 
     def window(self, thing):
         """The rows and columns a thing may touch."""
-        (x, y), reach = thing.centre, thing.radius + 2 / self.size
+        (x, y), reach = thing.center, thing.radius + 2 / self.size
         spans = [(max(int((c - reach) * self.size), 0), int((c + reach) * self.size) + 1) for c in (y, x)]
         return tuple(slice(low, min(high, self.size)) for low, high in spans)
 
@@ -107,8 +107,8 @@ class Canvas:
         fall = 1 + far * (right * light.x + down * light.y)
         fall = fall - np.float32(rng.uniform(0, 0.35)) * (right * right + down * down)
         grain = fractal(rng, self.size, cells=(160,)) * np.float32(rng.uniform(0.002, 0.010))
-        picture = np.clip((self.picture * fall + grain) * 255 + 0.5, 0, 255)
-        return np.ascontiguousarray(picture.astype(np.uint8).transpose(1, 2, 0))
+        image = np.clip((self.image * fall + grain) * 255 + 0.5, 0, 255)
+        return np.ascontiguousarray(image.astype(np.uint8).transpose(1, 2, 0))
 
 
 def blurred(thing, blur, light=None):
@@ -121,6 +121,6 @@ def blurred(thing, blur, light=None):
     return np.clip(0.5 - d / blur, 0, 1).astype(np.float32)
 
 
-def plain(colour):
-    """A paint of one RGB colour."""
-    return lambda x, y, d, px: np.reshape(colour, (3, 1, 1)).astype(np.float32)
+def plain(color):
+    """A paint of one RGB color."""
+    return lambda x, y, d, px: np.reshape(color, (3, 1, 1)).astype(np.float32)

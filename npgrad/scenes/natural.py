@@ -33,9 +33,9 @@ def wood(rng):
         grain = grain + lift * np.exp(-((kx / (2 * size)) ** 2) - (ky / size) ** 2)
         year = grain * rings
         year = year - np.floor(year)
-        fibre = noise(x * 0.7, y * 9)
+        fiber = noise(x * 0.7, y * 9)
         late = year * np.clip((1 - year) / 0.12, 0, 1)
-        return np.clip(late + 0.25 * fibre, 0, 1), None, 1 + 0.07 * fibre
+        return np.clip(late + 0.25 * fiber, 0, 1), None, 1 + 0.07 * fiber
 
     return surface
 

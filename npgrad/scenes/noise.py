@@ -1,6 +1,6 @@
-"""Smooth noise from small random lattices, the same at every picture size.
+"""Smooth noise from small random lattices, the same at every image size.
 
-A lattice lies over the picture in unit coordinates (0 to 1 from edge to edge), so a scene drawn at 96 and at
+A lattice lies over the image in unit coordinates (0 to 1 from edge to edge), so a scene drawn at 96 and at
 224 px has the same clouds. Values between the points come from the cubic B-spline, which shows no lattice.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @lru_cache(maxsize=256)
 def spline(cells, size):
-    """The matrix (size, cells + 3) from lattice points (k - 1) / cells to the centres of `size` pixels."""
+    """The matrix (size, cells + 3) from lattice points (k - 1) / cells to the centers of `size` pixels."""
     at = (np.arange(size) + 0.5) / size * cells
     cell = np.floor(at).astype(int)
     t = at - cell
@@ -24,7 +24,7 @@ def spline(cells, size):
 
 
 def stretch(lattice, size):
-    """A lattice (rows + 3, columns + 3) over the whole picture: (size, size)."""
+    """A lattice (rows + 3, columns + 3) over the whole image: (size, size)."""
     rows, columns = lattice.shape
     return spline(rows - 3, size) @ lattice @ spline(columns - 3, size).T
 

@@ -2,7 +2,7 @@
 
 Each function draws a surface's proportions from `rng` and gives back `surface(x, y, px)`, with x and y in
 periods of the texture and px the width of a pixel in them: a tuple (second, third, shade) of arrays, how
-much of the second colour lies over the first, how much of the third over both, and what the light is
+much of the second color lies over the first, how much of the third over both, and what the light is
 multiplied by. None where a surface has no such part.
 """
 
@@ -139,9 +139,9 @@ def scales(rng):
         own = np.where(reach < 0.5, reach, below)
         height = np.where(reach < 0.5, down, down - 0.5)
         shade = upper + (1 - upper) * (0.55 + 0.45 * np.clip((reach - 0.5) / 0.14, 0, 1))
-        colour = np.where(reach < 0.5, tint(near, row), tint(under, row + 1))
+        color = np.where(reach < 0.5, tint(near, row), tint(under, row + 1))
         edge = soft(own - 0.5 + rim, px)
-        return np.clip(0.65 * edge + 0.45 * (0.3 - height), 0, 1), None, shade * (0.9 + 0.2 * colour)
+        return np.clip(0.65 * edge + 0.45 * (0.3 - height), 0, 1), None, shade * (0.9 + 0.2 * color)
 
     return surface
 

@@ -1,4 +1,4 @@
-"""Pictures made by gradient steps: each function is a loop over forward, seeds, backward, update."""
+"""Images made by gradient steps: each function is a loop over forward, seeds, backward, update."""
 
 from npgrad.synthesis._run import Synthesis
 from npgrad.synthesis.adversarial import fgsm, pgd, smallest_perturbation

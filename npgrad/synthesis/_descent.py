@@ -1,26 +1,26 @@
-"""How a picture goes down its losses, in style transfer and inversion: the homework's Adam, or L-BFGS in rounds."""
+"""How an image goes down its losses, in style transfer and inversion: the homework's Adam, or L-BFGS in rounds."""
 
 import numpy as np
 
 from npgrad.errors import InputError, unknown
 from npgrad.optim import LBFGS, Adam
-from npgrad.synthesis.fooling import picture_limits
+from npgrad.synthesis.fooling import image_limits
 
 FIRST_RATE, LAST_RATE = 3.0, 0.1
-LIMIT = 1.5  # of normalised values, in the homework; the last few steps may go beyond
+LIMIT = 1.5  # of normalized values, in the homework; the last few steps may go beyond
 
 
 def make_optimizer(name, model, x):
-    """The optimizer called "adam" or "lbfgs" for a picture like x."""
+    """The optimizer called "adam" or "lbfgs" for an image like x."""
     if name == "adam":
         return Adam(FIRST_RATE)
     if name == "lbfgs":
-        return LBFGS(bounds=picture_limits(model, x))
+        return LBFGS(bounds=image_limits(model, x))
     raise unknown("optimizer", name, ("adam", "lbfgs"))
 
 
 def advance(run, optimizer, objective, x, t, steps):
-    """Step t of `steps` from the picture x; with L-BFGS the round that begins there.
+    """Step t of `steps` from the image x; with L-BFGS the round that begins there.
 
     objective: x -> ({name: loss}, dx). Adam goes by the homework's schedule: values are held within +-1.5 before
     each pass, and after 90 % of the steps (at 180 of 200) a fresh Adam goes on with small ones; the limit

@@ -1,7 +1,7 @@
-"""A picture kept as waves instead of pixels (Olah, Mordvintsev, Schubert 2017; Mordvintsev et al. 2018).
+"""An image kept as waves instead of pixels (Olah, Mordvintsev, Schubert 2017; Mordvintsev et al. 2018).
 
-    colours   = irfft2(spectrum / frequency^1.4)    one plane of waves each for light, red-blue, green-magenta
-    rgb       = sigmoid(AXES colours)               between black and white
+    colors   = irfft2(spectrum / frequency^1.4)    one plane of waves each for light, red-blue, green-magenta
+    rgb       = sigmoid(AXES colors)               between black and white
     image     = (rgb - mean) / std
 
 The same step of each number of the spectrum then changes slow waves most, as in photographs, whose amplitudes fall with
@@ -14,10 +14,10 @@ import numpy as np
 
 from npgrad.optim import Adam
 
-# Which colour a unit of each plane is: light, red against blue, green against magenta. These directions at right angles
-# are nearly those in which the colours of photographs vary independently, most in light and least in green against
+# Which color a unit of each plane is: light, red against blue, green against magenta. These directions at right angles
+# are nearly those in which the colors of photographs vary independently, most in light and least in green against
 # magenta (Buchsbaum, Gottschalk 1983; Ruderman, Cronin, Chiao 1998). So are their lengths, 5 : 2 : 1. With equal ones
-# each form comes out in every colour of the rainbow; with much shorter ones a goldfish is no longer orange.
+# each form comes out in every color of the rainbow; with much shorter ones a goldfish is no longer orange.
 AXES = np.stack(
     [
         1.0 * np.array([1, 1, 1]) / np.sqrt(3),
@@ -30,7 +30,7 @@ AXES = np.stack(
 
 @dataclass(frozen=True)
 class Waves:
-    """The way from a spectrum to a normalised picture of height x width px, and back.
+    """The way from a spectrum to a normalized image of height x width px, and back.
 
     mean, std: those of the network's preprocessing. decay: amplitudes are divided by frequency^decay, a
     little more than in photographs, as gradients have more fine grain. contrast: a factor for all of them.
@@ -45,29 +45,29 @@ class Waves:
     contrast: float = 0.1
 
     def noise(self, rng, dtype, amplitude=0.01):
-        """A spectrum to begin with: almost even grey."""
+        """A spectrum to begin with: almost even gray."""
         shape = (2, 3, self.height, self.width // 2 + 1)
         return (amplitude * rng.standard_normal(shape)).astype(dtype)
 
     def forward(self, spectrum):
-        """The picture (1, 3, H, W) of a spectrum, and the cache for `backward`."""
+        """The image (1, 3, H, W) of a spectrum, and the cache for `backward`."""
         from scipy.fft import irfft2
 
         z = (spectrum[0] + 1j * spectrum[1]) * self._size(spectrum.dtype)
-        colours = irfft2(z, s=(self.height, self.width), norm="ortho")
-        rgb = (1 + np.tanh(_turn(AXES, colours) / 2)) / 2  # the sigmoid, without an exponential to overflow
+        colors = irfft2(z, s=(self.height, self.width), norm="ortho")
+        rgb = (1 + np.tanh(_turn(AXES, colors) / 2)) / 2  # the sigmoid, without an exponential to overflow
         std, mean = _each_channel(self.std, rgb), _each_channel(self.mean, rgb)
         return ((rgb - mean) / std)[None], rgb
 
     def backward(self, dimage, rgb):
-        """The gradient by the spectrum, (2, 3, H, W // 2 + 1), for a gradient by the picture."""
+        """The gradient by the spectrum, (2, 3, H, W // 2 + 1), for a gradient by the image."""
         from scipy.fft import rfft2
 
         drgb = dimage[0] / _each_channel(self.std, rgb)
-        dcolours = _turn(AXES.T, drgb * rgb * (1 - rgb))
+        dcolors = _turn(AXES.T, drgb * rgb * (1 - rgb))
         # irfft2 is, for real and imaginary parts, a sum of cosines and minus sines. Its adjoint asks how much of
-        # each is in dcolours, which is rfft2; a wave counts twice where its mirror image is not stored.
-        dz = rfft2(dcolours, norm="ortho") * self._size(rgb.dtype)
+        # each is in dcolors, which is rfft2; a wave counts twice where its mirror image is not stored.
+        dz = rfft2(dcolors, norm="ortho") * self._size(rgb.dtype)
         dz[..., 1 : (self.width + 1) // 2] *= 2
         return np.stack([dz.real, dz.imag])
 

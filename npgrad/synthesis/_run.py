@@ -1,4 +1,4 @@
-"""A picture in the making: what every generator's loop shares, so that each loop shows its own steps alone.
+"""An image in the making: what every generator's loop shares, so that each loop shows its own steps alone.
 
     with Run(x, steps=200, callback=callback, checkpoint="night.ckpt") as run:
         for t in run:
@@ -6,7 +6,7 @@
             run.update(x, {"content": 3.1, "tv": 0.2})
     run.image, run.t, run.losses, run.interrupted
 
-It counts the steps, tells the callback, writes checkpoints, and keeps the latest picture when it is interrupted.
+It counts the steps, tells the callback, writes checkpoints, and keeps the latest image when it is interrupted.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from npgrad.io import checkpoints
 class Synthesis:
     """What a generator made.
 
-    image: (1, 3, H, W), normalised; `model.deprocess(image)` gives pixels. steps: how many were taken. losses:
+    image: (1, 3, H, W), normalized; `model.deprocess(image)` gives pixels. steps: how many were taken. losses:
     {name: one number a step}. interrupted: True if Ctrl-C ended it early; then image is the latest one.
     """
 
@@ -38,7 +38,7 @@ class Synthesis:
 
 
 class Run:
-    """The loop of one picture, from image `x` (or the checkpoint's) for at most `steps` steps.
+    """The loop of one image, from image `x` (or the checkpoint's) for at most `steps` steps.
 
     rng, optimizer: what the steps draw and remember; both go into checkpoints. callback(step, image, losses) is
     called after every step; `image` is not to be changed. checkpoint: a file that is written every `every`
@@ -74,7 +74,7 @@ class Run:
             yield self.t
 
     def update(self, image, losses=None, finished=False):
-        """The end of a step: its picture and {name: loss}. finished: there is nothing left to do."""
+        """The end of a step: its image and {name: loss}. finished: there is nothing left to do."""
         self.finished = finished
         self._note(image, losses or {})
         self._kept = self._state()
@@ -150,7 +150,7 @@ class Run:
 
 
 def _channels_last(image):
-    """The same picture in one fixed order in memory. A checkpoint forgets it, and a sum's last bits depend on it."""
+    """The same image in one fixed order in memory. A checkpoint forgets it, and a sum's last bits depend on it."""
     if image.ndim != 4:
         return image
     return np.ascontiguousarray(image.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

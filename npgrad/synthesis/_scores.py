@@ -1,4 +1,4 @@
-"""The score that a picture is to climb, and its gradient by the picture."""
+"""The score that an image is to climb, and its gradient by the image."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from npgrad.errors import InputError
 from npgrad.layers import Dropout, Flatten, GlobalAvgPool2d, ReLU
 
 
-def one_picture(x, name="x"):
-    """x as one picture (1, C, H, W) that a network can work on; InputError for anything else."""
+def one_image(x, name="x"):
+    """x as one image (1, C, H, W) that a network can work on; InputError for anything else."""
     x = check_input(x)
     if x.ndim != 4 or len(x) != 1:
-        raise InputError(f"{name}: expected one picture (1, C, H, W), found shape {x.shape}")
+        raise InputError(f"{name}: expected one image (1, C, H, W), found shape {x.shape}")
     return x
 
 
 def score_gradient(model, x, target):
-    """(tape, d score / d x) for the raw score of class `target`, an index, of one picture x (1, C, H, W).
+    """(tape, d score / d x) for the raw score of class `target`, an index, of one image x (1, C, H, W).
 
     A final ReLU may have shut the score off: it is 0, and so is its gradient, everywhere. There the gradient is that
     of the score without this ReLU, which says how to wake the class up.
@@ -27,7 +27,7 @@ def score_gradient(model, x, target):
 
 
 def waking_gradient(tape, seed, target):
-    """The gradient by the picture for a `seed` at the scores; if class `target` is shut off, it is woken up.
+    """The gradient by the image for a `seed` at the scores; if class `target` is shut off, it is woken up.
 
     Its own part of the seed then goes past the final ReLU, and what comes through is added to the rest.
     """
@@ -51,12 +51,12 @@ def final_relu(tape):
 
 
 def lead(logits, target):
-    """By how much a class's score is above the best other one, for one picture: logits (1, classes)."""
+    """By how much a class's score is above the best other one, for one image: logits (1, classes)."""
     others = np.delete(logits[0], target)
     return float(logits[0, target] - others.max()) if others.size else np.inf
 
 
 def probability(logits, target):
-    """The softmax probability of a class, for one picture."""
+    """The softmax probability of a class, for one image."""
     e = np.exp(logits[0] - logits[0].max())
     return float(e[target] / e.sum())

@@ -1,4 +1,4 @@
-"""The pictures of style transfer: read, brought to size, given the content's colours back; and the masks."""
+"""The images of style transfer: read, brought to size, given the content's colors back; and the masks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,14 +8,14 @@ import numpy as np
 from npgrad._validate import not_negative, whole_number
 from npgrad.errors import InputError
 from npgrad.images import open_image
-from npgrad.synthesis._scores import one_picture
+from npgrad.synthesis._scores import one_image
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
 
 
 @dataclass(frozen=True, eq=False)
-class Pictures:
-    """A content picture, its styles, and what is done with them. A stage is one of `sizes`.
+class Images:
+    """A content image, its styles, and what is done with them. A stage is one of `sizes`.
 
     content, styles: PIL images, or float arrays (1, 3, H, W). sizes: the shorter side in px at each stage;
     style_sizes: the same of each style. shares: what each style's loss is multiplied by. masks: (H, W) each, or None.
@@ -36,7 +36,7 @@ class Pictures:
         content = opened(content, "content")
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
-            raise InputError("style: expected a picture or a list of them, found none")
+            raise InputError("style: expected an image or a list of them, found none")
         styles = [opened(each, "style") for each in styles]
         if sizes is None:
             sizes = (size_of(content, image_size, chosen["image_size"], "image_size"),)
@@ -73,57 +73,57 @@ class Pictures:
         return {layer: resized_mask(self.masks[i], tape[layer].shape[2:], self.dtype) for layer in layers}
 
     def finished(self, model, x):
-        """The picture x of any stage as it is shown: with the content's colours, if it is to keep them."""
+        """The image x of any stage as it is shown: with the content's colors, if it is to keep them."""
         if not self.original_colors:
             return x
-        return with_colours_of(model, x, at_size(model, self.content, x.shape[2:], self.dtype))
+        return with_colors_of(model, x, at_size(model, self.content, x.shape[2:], self.dtype))
 
     def settings(self):
         """All that decides the result, for a checkpoint."""
-        pictures = [np.asarray(each) for each in (self.content, *self.styles)]
-        return [pictures, self.sizes, self.style_sizes, self.shares, self.masks, bool(self.original_colors)]
+        images = [np.asarray(each) for each in (self.content, *self.styles)]
+        return [images, self.sizes, self.style_sizes, self.shares, self.masks, bool(self.original_colors)]
 
 
 def opened(source, name):
-    """A picture that can be brought to any size: a float array (1, 3, H, W) as it is, anything else as PIL's."""
+    """An image that can be brought to any size: a float array (1, 3, H, W) as it is, anything else as PIL's."""
     if not isinstance(source, np.ndarray) or source.dtype.kind == "u":
         return open_image(source)
-    x = one_picture(source, name)
+    x = one_image(source, name)
     if x.shape[1] != 3 or x.dtype.kind != "f":
         raise InputError(f"{name}: expected floats (1, 3, H, W), found {x.dtype} of shape {x.shape}")
     return x
 
 
-def size_of(picture, given, default, name):
-    """The shorter side that a picture is brought to: the given one; a float array's own; the default."""
+def size_of(image, given, default, name):
+    """The shorter side that an image is brought to: the given one; a float array's own; the default."""
     if given is not None:
         return whole_number(given, name)
-    return min(picture.shape[2:]) if isinstance(picture, np.ndarray) else default
+    return min(image.shape[2:]) if isinstance(image, np.ndarray) else default
 
 
 def dtype_of(model):
-    """What pictures are computed in: the type of the network's parameters."""
+    """What images are computed in: the type of the network's parameters."""
     return next((array.dtype for array in model.parameters().values()), np.dtype(np.float32))
 
 
-def at_size(model, picture, size, dtype):
-    """An opened picture, normalised: (1, 3, H, W). size: its shorter side, or (H, W), or None: its own.
+def at_size(model, image, size, dtype):
+    """An opened image, normalized: (1, 3, H, W). size: its shorter side, or (H, W), or None: its own.
 
     The longer side keeps the proportions, cut off to a whole number, as the course has it.
     """
     from PIL import Image
 
-    ready = isinstance(picture, np.ndarray)
-    width, height = picture.shape[:1:-1] if ready else picture.size
+    ready = isinstance(image, np.ndarray)
+    width, height = image.shape[:1:-1] if ready else image.size
     if size is None:
         size = (height, width)
     elif not isinstance(size, tuple):
         size = (int(size * height / min(width, height)), int(size * width / min(width, height)))
     if ready:
-        return resized(picture, size).astype(dtype, copy=False)
+        return resized(image, size).astype(dtype, copy=False)
     if size != (height, width):
-        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-    return model.preprocess(picture, resize=False).astype(dtype, copy=False)
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return model.preprocess(image, resize=False).astype(dtype, copy=False)
 
 
 def resized(x, size):
@@ -138,7 +138,7 @@ def resized(x, size):
 
 
 def beginning(model, start, content, rng):
-    """The first picture, of the shape of `content`: itself, noise drawn by rng, or another picture."""
+    """The first image, of the shape of `content`: itself, noise drawn by rng, or another image."""
     if isinstance(start, str) and start == "content":
         return content
     if isinstance(start, str) and start == "noise":
@@ -170,18 +170,18 @@ def luminance(model, x):
     )
 
 
-def with_colours_of(model, x, content):
+def with_colors_of(model, x, content):
     """x's luminance with the chroma of `content`: luminance goes into red, green and blue alike.
 
     As in Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (luminance only), but x was made in
-    colour: from a painting made grey beforehand, less of its brushwork comes over.
+    color: from a painting made gray beforehand, less of its brushwork comes over.
     """
     _, std = _mean_and_std(model, x)
     return content + (luminance(model, x) - luminance(model, content)) / std
 
 
 def open_mask(mask, name):
-    """A mask, (H, W) of numbers 0 to 1 or a grey picture, as (H, W) float64."""
+    """A mask, (H, W) of numbers 0 to 1 or a gray image, as (H, W) float64."""
     if isinstance(mask, np.ndarray) and mask.dtype.kind in "fb":
         mask = mask.astype(np.float64)
     else:

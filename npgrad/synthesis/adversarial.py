@@ -1,11 +1,11 @@
-"""Adversarial pictures: the smallest change, or the best one within a given size, that makes a network err.
+"""Adversarial images: the smallest change, or the best one within a given size, that makes a network err.
 
     fgsm                   one step of the gradient's sign                  Goodfellow et al. 2015
-    pgd                    many steps within a ball around the picture      Madry et al. 2018
-    smallest_perturbation  steps along the border of a class, towards the picture
+    pgd                    many steps within a ball around the image      Madry et al. 2018
+    smallest_perturbation  steps along the border of a class, toward the image
 
 Sizes are given in pixel values on the scale 0..1, so 8/255 is eight brightness levels of a file. Every value stays
-within what a picture can hold.
+within what an image can hold.
 """
 
 import math
@@ -18,8 +18,8 @@ from npgrad.errors import InputError
 from npgrad.losses import cross_entropy
 from npgrad.optim import cosine
 from npgrad.synthesis._run import Run
-from npgrad.synthesis._scores import lead, one_picture, waking_gradient
-from npgrad.synthesis.fooling import as_saved, fools, picture_limits, report
+from npgrad.synthesis._scores import lead, one_image, waking_gradient
+from npgrad.synthesis.fooling import as_saved, fools, image_limits, report
 
 NORMS = ("linf", "l2")
 ZERO = "its gradient is 0 everywhere"
@@ -29,9 +29,9 @@ def fgsm(model, x, target=None, epsilon=8 / 255, targeted=False, loss=cross_entr
     """The fast gradient sign method, one step (Goodfellow et al. 2015, section 4): a Fooling.
 
         x + epsilon * sign(d loss / d x)        away from the target
-        x - epsilon * sign(d loss / d x)        towards it, if targeted
+        x - epsilon * sign(d loss / d x)        toward it, if targeted
 
-    x: one picture (1, 3, H, W), normalised. target: an index or a name; None: the network's own answer, to get
+    x: one image (1, 3, H, W), normalized. target: an index or a name; None: the network's own answer, to get
     away from. epsilon: the change of every pixel value, on the scale 0..1. loss: a function (logits, target) ->
     (value, gradient) that falls as the target gains.
     """
@@ -65,14 +65,14 @@ def pgd(
     callback=None,
     checkpoint=None,
 ):
-    """Projected gradient descent within a ball around the picture (Madry et al. 2018, section 2.1): a Fooling.
+    """Projected gradient descent within a ball around the image (Madry et al. 2018, section 2.1): a Fooling.
 
         x <- project(x + step_size * direction)     direction: the steepest one of length 1 in the ball's norm
 
     x, target, targeted, loss: as for `fgsm`. norm: "linf" bounds the change of every pixel value by epsilon
     (default 8/255) and steps by the gradient's sign; "l2" bounds the whole change's Euclidean norm (default
     2) and steps along the gradient. step_size: None for 2.5 * epsilon / steps, as in the paper's appendix.
-    random_start: begin at a random place of the ball. until_fooled: stop at the first picture that fools
+    random_start: begin at a random place of the ball. until_fooled: stop at the first image that fools
     (rounded: one that fools as a file, too); False takes all steps, as the paper does.
     """
     x, target, way = _begin(model, x, target, targeted)
@@ -131,8 +131,8 @@ def smallest_perturbation(
 ):
     """The smallest change found, by its Euclidean norm, that makes `target` the top class: a Fooling.
 
-    x: one picture (1, 3, H, W), normalised. target: an index or a name; None: any class but the network's own
-    answer. steps: gradient steps; the best picture of all of them is given back. rounded: only pictures of
+    x: one image (1, 3, H, W), normalized. target: an index or a name; None: any class but the network's own
+    answer. steps: gradient steps; the best image of all of them is given back. rounded: only images of
     whole bytes count, so that the file fools as well; False finds smaller changes, which a file cannot hold.
 
     Let d be the change so far, f the target's lead at x + d and w its gradient. On the plane where the linearised
@@ -141,7 +141,7 @@ def smallest_perturbation(
 
         d <- (1 - g) d + (e - f + g w.d) / w.w * w
 
-    With g = 0 this is DeepFool, with 1 the plane's point nearest to the picture. g is 0 until a first picture
+    With g = 0 this is DeepFool, with 1 the plane's point nearest to the image. g is 0 until a first image
     fools, and later falls from 0.3 at the first step to 0.02 at the last.
     """
     targeted = target is not None
@@ -204,7 +204,7 @@ def _loss_gradient(model, x, target, targeted, loss):
 
 def _begin(model, x, target, targeted):
     """(x, the target's index, 1 to climb its loss or -1 to descend it)."""
-    x = one_picture(x)
+    x = one_image(x)
     if target is None and targeted:
         raise InputError("target: expected a class to aim at, found None")
     logits = model(x)
@@ -215,13 +215,13 @@ def _begin(model, x, target, targeted):
 
 
 def _std(model, x):
-    """How many pixel values, on the scale 0..1, one normalised unit is: (1, C, 1, 1)."""
+    """How many pixel values, on the scale 0..1, one normalized unit is: (1, C, 1, 1)."""
     return np.reshape(model.preprocessing.std, (1, -1, 1, 1)).astype(x.dtype)
 
 
 def _limits(model, x):
-    """The values that a picture can hold; where x itself is beyond them, its own."""
-    low, high = picture_limits(model, x)
+    """The values that an image can hold; where x itself is beyond them, its own."""
+    low, high = image_limits(model, x)
     return np.minimum(low, x), np.maximum(high, x)
 
 

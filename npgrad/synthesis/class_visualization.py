@@ -1,8 +1,8 @@
-"""Class visualisation: from noise to the picture that a class, a channel or a neuron answers to most strongly.
+"""Class visualization: from noise to the image that a class, a channel or a neuron answers to most strongly.
 
 Two methods behind one function. "pixels" is the homework's: every pixel climbs, and jitter, blur, L2 and clamp keep
-the picture from becoming noise (Simonyan, Vedaldi, Zisserman 2014, eq. 2; Yosinski et al. 2015). "fourier" is the
-modern one: the picture is kept as waves of decorrelated colours, and the network sees it a little moved, turned and
+the image from becoming noise (Simonyan, Vedaldi, Zisserman 2014, eq. 2; Yosinski et al. 2015). "fourier" is the
+modern one: the image is kept as waves of decorrelated colors, and the network sees it a little moved, turned and
 enlarged at every step (Olah, Mordvintsev, Schubert 2017). Its forms are larger and calmer.
 """
 
@@ -20,7 +20,7 @@ from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._fourier import WaveAdam, Waves
 from npgrad.synthesis._run import Run, Synthesis
 from npgrad.synthesis._scores import probability, score_gradient
-from npgrad.synthesis.fooling import picture_limits
+from npgrad.synthesis.fooling import image_limits
 from npgrad.synthesis.transforms import affine, affine_backward, blur, jitter
 from npgrad.tape import INPUT
 
@@ -38,9 +38,9 @@ TRIES = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Visualization(Synthesis):
-    """A picture of what a class, or a channel or neuron of a layer, answers to.
+    """An image of what a class, or a channel or neuron of a layer, answers to.
 
-    target: the class; None for a layer's channel. score: what was climbed, at the picture as it is: the class's
+    target: the class; None for a layer's channel. score: what was climbed, at the image as it is: the class's
     raw score, the mean of the channel's map, or the neuron. probability: the class's; None for a channel.
     draws: how many noises were drawn until one had a gradient.
     """
@@ -81,7 +81,7 @@ def create_class_visualization(
     with neuron=(row, column) that place of the map alone. method: "pixels" or "fourier"; what is None is its default,
     see DEFAULTS (for the pixels of a layer l2_reg is 0). With "fourier", l2_reg is relative: the score's gradient is
     first brought to a root mean square of 1. size: the side in px (None: the network's own). blur_every: steps from
-    one blur to the next ("pixels" only). max_jitter: px, the picture is moved by at most so much. callback(step,
+    one blur to the next ("pixels" only). max_jitter: px, the image is moved by at most so much. callback(step,
     image, losses), checkpoint: see `Run`.
 
     Noise on which the gradient is 0 everywhere is drawn again, up to 20 times, with a warning; then an InputError.
@@ -90,7 +90,7 @@ def create_class_visualization(
     if method not in DEFAULTS:
         raise unknown("method", method, DEFAULTS)
     if method == "pixels" and aim.layer is not None and l2_reg is None:
-        l2_reg = 0.0  # the homework's weight is made for classes; it would keep most channels' pictures grey
+        l2_reg = 0.0  # the homework's weight is made for classes; it would keep most channels' images gray
     given = {"l2_reg": l2_reg, "learning_rate": learning_rate, "num_iterations": num_iterations}
     options = {key: DEFAULTS[method][key] if value is None else value for key, value in given.items()}
     for name in ("l2_reg", "learning_rate"):
@@ -110,7 +110,7 @@ def _climb_pixels(
     """The homework's ascent: jitter, a step of fixed length, jitter back, clamp, and at times blur."""
     dtype = _dtype(aim.model)
     x, draws = _draw(aim, lambda: rng.standard_normal((1, 3, size, size)).astype(dtype))
-    ascent, limits = NormalizedAscent(learning_rate), picture_limits(aim.model, x)
+    ascent, limits = NormalizedAscent(learning_rate), image_limits(aim.model, x)
     settings = aim.settings(l2=l2_reg, rate=learning_rate, blur=blur_every, jitter=max_jitter)
     with Run(x, num_iterations, rng, ascent, callback, checkpoint, settings=settings) as run:
         for t in run:
@@ -129,7 +129,7 @@ def _climb_pixels(
 def _climb_waves(
     aim, size, rng, callback, checkpoint, l2_reg, learning_rate, num_iterations, max_jitter, **unused
 ):
-    """The modern ascent: waves to picture to a moved view of it, and the score's gradient all the way back."""
+    """The modern ascent: waves to image to a moved view of it, and the score's gradient all the way back."""
     waves = Waves(size, size, aim.model.preprocessing.mean, aim.model.preprocessing.std)
     spectrum, draws = _draw(
         aim, lambda: waves.noise(rng, _dtype(aim.model)), decode=lambda spectrum: waves.forward(spectrum)[0]
@@ -157,7 +157,7 @@ def _climb_waves(
 
 @dataclass(frozen=True, eq=False)
 class Aim:
-    """What a picture is to climb: the score of class `target`, or the mean over `place` in a layer's activation."""
+    """What an image is to climb: the score of class `target`, or the mean over `place` in a layer's activation."""
 
     model: Model
     target: int | None = None
@@ -185,7 +185,7 @@ class Aim:
         return cls(model, layer=layer, place=place)
 
     def gradient(self, x):
-        """(score, d score / d x) of a picture x (1, C, H, W).
+        """(score, d score / d x) of an image x (1, C, H, W).
 
         Where a ReLU has shut it off, score and gradient 0, the gradient is that without this ReLU: how to wake it up.
         """
@@ -233,7 +233,7 @@ def _draw(aim, noise, decode=lambda noise: noise):
             if draws > 1:
                 warnings.warn(f"the gradient is 0 on noise: drawn again, {draws} times in all", stacklevel=4)
             return x, draws
-    raise InputError(f"{TRIES} pictures of noise, and the gradient is 0 on each: nothing can be climbed")
+    raise InputError(f"{TRIES} images of noise, and the gradient is 0 on each: nothing can be climbed")
 
 
 def _report(aim, run, draws):
@@ -251,5 +251,5 @@ def _report(aim, run, draws):
 
 
 def _dtype(model):
-    """The dtype of the weights, and so of the picture."""
+    """The dtype of the weights, and so of the image."""
     return next((array.dtype for array in model.parameters().values()), np.dtype(np.float32))

@@ -1,4 +1,4 @@
-"""DeepDream: whatever a layer sees in a picture, more of it (Mordvintsev, Olah, Tyka 2015, "Inceptionism")."""
+"""DeepDream: whatever a layer sees in an image, more of it (Mordvintsev, Olah, Tyka 2015, "Inceptionism")."""
 
 import numpy as np
 
@@ -6,8 +6,8 @@ from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError, TooSmall
 from npgrad.images.resize import resize_map
 from npgrad.synthesis._run import Run, Synthesis
-from npgrad.synthesis._scores import one_picture
-from npgrad.synthesis.fooling import picture_limits
+from npgrad.synthesis._scores import one_image
+from npgrad.synthesis.fooling import image_limits
 from npgrad.synthesis.transforms import jitter
 from npgrad.tape import INPUT
 
@@ -34,12 +34,12 @@ def deep_dream(
     Half of a square has the activation itself as its gradient, so what is seen strongly grows fastest. layer: low
     ones (fire2) dream of strokes and spots, high ones (fire6 to fire9) of eyes and animals. channel: climb it alone.
 
-    x: one picture (1, 3, H, W), normalised. octaves: how many sizes, each `octave_scale` times the one before, the
+    x: one image (1, 3, H, W), normalized. octaves: how many sizes, each `octave_scale` times the one before, the
     last that of x; what was dreamt at one is enlarged and put into the next, so that there are forms of all
-    sizes. steps: in each octave. max_jitter: px, moves the picture under the network at each step. Values stay within
-    what a picture can hold. callback(step, image, losses) sees each octave at its own size; checkpoint: see `Run`.
+    sizes. steps: in each octave. max_jitter: px, moves the image under the network at each step. Values stay within
+    what an image can hold. callback(step, image, losses) sees each octave at its own size; checkpoint: see `Run`.
     """
-    x, layer, rng = one_picture(x), model.resolve(layer), generator(rng)
+    x, layer, rng = one_image(x), model.resolve(layer), generator(rng)
     (
         whole_number(octaves, "octaves"),
         whole_number(steps, "steps"),
@@ -52,24 +52,24 @@ def deep_dream(
         raise InputError("layer: expected a layer of the network, found 'input'")
     if channel is not None:
         whole_number(channel, "channel", 0)
-    pictures = [_resized(x, _size(x, octave_scale**-k)) for k in reversed(range(octaves))]
-    _check_smallest(model, pictures[0], layer)
-    limits = picture_limits(model, x)
+    images = [_resized(x, _size(x, octave_scale**-k)) for k in reversed(range(octaves))]
+    _check_smallest(model, images[0], layer)
+    limits = image_limits(model, x)
     settings = {
         "make": "dream",
         "model": model,
-        "picture": x,
+        "image": x,
         "layer": layer,
         "channel": channel,
         "octaves": [octaves, float(octave_scale)],
         "rate": float(learning_rate),
         "jitter": max_jitter,
     }
-    with Run(pictures[0], octaves * steps, rng, None, callback, checkpoint, settings=settings) as run:
+    with Run(images[0], octaves * steps, rng, None, callback, checkpoint, settings=settings) as run:
         for t in run:
             octave, image = t // steps, run.image
             if octave and t % steps == 0:
-                image = _carried(image, pictures[octave - 1], pictures[octave])
+                image = _carried(image, images[octave - 1], images[octave])
             ox, oy = rng.integers(-max_jitter, max_jitter, size=2, endpoint=True)
             tape = model.forward(jitter(image, ox, oy), upto=layer, keep=())
             activation, seed = _activation(tape[layer], layer, channel)
@@ -78,16 +78,16 @@ def deep_dream(
             run.update(np.clip(image, *limits), {"activation": activation})
     image = run.image
     if run.interrupted and run.t <= (octaves - 1) * steps:  # in a smaller octave
-        image = np.clip(_carried(image, pictures[max(0, run.t - 1) // steps], x), *limits)
+        image = np.clip(_carried(image, images[max(0, run.t - 1) // steps], x), *limits)
     return Synthesis(image, run.t, run.losses, run.interrupted)
 
 
-def _check_smallest(model, picture, layer):
+def _check_smallest(model, image, layer):
     """Say of a network that the smallest octave is too small for that it is the octaves that are too many."""
     try:
-        model.forward(picture, upto=layer)
+        model.forward(image, upto=layer)
     except TooSmall as error:
-        height, width = picture.shape[2:]
+        height, width = image.shape[2:]
         raise TooSmall(f"octaves: the smallest is {height}x{width} px: {error}") from None
 
 
@@ -103,7 +103,7 @@ def _activation(y, layer, channel):
 
 
 def _carried(image, before, after):
-    """What was dreamt into the smaller picture `before`, enlarged and put into the larger one, `after`."""
+    """What was dreamt into the smaller image `before`, enlarged and put into the larger one, `after`."""
     return after + _resized(image - before, after.shape[2:])
 
 

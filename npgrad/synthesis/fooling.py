@@ -1,4 +1,4 @@
-"""Fooling images: a small change of a picture, and the network sees something else (Szegedy et al. 2014)."""
+"""Fooling images: a small change of an image, and the network sees something else (Szegedy et al. 2014)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from npgrad._validate import not_negative, whole_number
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._run import Run, Synthesis
-from npgrad.synthesis._scores import lead, one_picture, probability, score_gradient
+from npgrad.synthesis._scores import lead, one_image, probability, score_gradient
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -15,8 +15,8 @@ class Fooling(Synthesis):
     """A fooling image, and how well it fools.
 
     target: the class aimed at, or away from if not `targeted`. reached: whether it leads (by `margin`), or no
-    longer does. norm: the change's Euclidean norm, in normalised units. largest_change: of one pixel's value, on
-    the scale 0..255. before, after: the top class of the picture before and after. probability: the target's,
+    longer does. norm: the change's Euclidean norm, in normalized units. largest_change: of one pixel's value, on
+    the scale 0..255. before, after: the top class of the image before and after. probability: the target's,
     after. reason: why it was not reached.
     """
 
@@ -56,17 +56,17 @@ def make_fooling_image(
 
         x += learning_rate * g / ||g||,  g = d score / d x
 
-    x: one picture (1, 3, H, W), normalised. target: an index or a name. max_iter: the most steps. margin: go on
-    until the target's score leads the next by more than this. clip: keep every value within what a picture
-    can hold. rounded: go on until the picture saved as a file, its values whole bytes, fools as well. A target
+    x: one image (1, 3, H, W), normalized. target: an index or a name. max_iter: the most steps. margin: go on
+    until the target's score leads the next by more than this. clip: keep every value within what an image
+    can hold. rounded: go on until the image saved as a file, its values whole bytes, fools as well. A target
     that is not reached within max_iter steps, or whose gradient vanishes, is no error: the result says so.
 
     The step of the homework and of CS231n's assignment 3 (there learning_rate is 1, and rounded=False).
     """
-    x, target = one_picture(x), model.class_index(target)
+    x, target = one_image(x), model.class_index(target)
     whole_number(max_iter, "max_iter", 0), not_negative(margin, "margin")
     ascent = NormalizedAscent(not_negative(learning_rate, "learning_rate"))
-    limits = picture_limits(model, x) if clip else None
+    limits = image_limits(model, x) if clip else None
     settings = {
         "make": "fooling",
         "model": model,
@@ -92,7 +92,7 @@ def make_fooling_image(
 
 
 def fools(model, image, logits, target, margin=0.0, rounded=False, targeted=True):
-    """Is a picture with these logits taken for the target, or no longer, if not targeted? rounded: as a file, too."""
+    """Is an image with these logits taken for the target, or no longer, if not targeted? rounded: as a file, too."""
     if is_top(logits, target, margin) is not targeted:
         return False
     return not rounded or fools(
@@ -106,12 +106,12 @@ def is_top(logits, target, margin=0.0):
 
 
 def as_saved(model, x):
-    """x as it comes back from a file: every value within what a picture can hold, and a whole byte."""
+    """x as it comes back from a file: every value within what an image can hold, and a whole byte."""
     return model.preprocess(list(model.deprocess(x)), resize=False).astype(x.dtype)
 
 
-def picture_limits(model, x):
-    """(lowest, highest) normalised value of each channel that a picture can hold: two arrays (1, C, 1, 1)."""
+def image_limits(model, x):
+    """(lowest, highest) normalized value of each channel that an image can hold: two arrays (1, C, 1, 1)."""
     mean, std = (
         np.reshape(v, (1, -1, 1, 1)).astype(x.dtype)
         for v in (model.preprocessing.mean, model.preprocessing.std)

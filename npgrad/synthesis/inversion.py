@@ -1,4 +1,4 @@
-"""Feature inversion: a picture made from one layer's activation alone (Mahendran, Vedaldi 2015)."""
+"""Feature inversion: an image made from one layer's activation alone (Mahendran, Vedaldi 2015)."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy as np
 from npgrad import losses
 from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError
-from npgrad.synthesis import _style_images as pictures
+from npgrad.synthesis import _style_images as images
 from npgrad.synthesis._descent import advance, make_optimizer, topmost
 from npgrad.synthesis._run import Run, Synthesis
 
@@ -17,9 +17,9 @@ HOMEWORK_TV = 2e-2
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Inversion(Synthesis):
-    """A picture made from one layer's activation. losses: "content" and "tv", one number a step.
+    """An image made from one layer's activation. losses: "content" and "tv", one number a step.
 
-    layer: its name. correlation: of the picture's values with the original's, 1 where nothing was lost.
+    layer: its name. correlation: of the image's values with the original's, 1 where nothing was lost.
     relative_error: ||a - a0||^2 / ||a0||^2, with a the layer's activation now, a0 the original's.
     """
 
@@ -46,15 +46,15 @@ def invert_features(
 
         content_weight * ||a(image) - a(x)||^2 + tv_weight * tv(image),  a: the activation at `layer`
 
-    x: one picture (1, 3, H, W), normalised, or what `style_transfer` takes as content, at its own size. The homework's
+    x: one image (1, 3, H, W), normalized, or what `style_transfer` takes as content, at its own size. The homework's
     Q2.5 is fire2 with 6e-2 and 2e-2 (tv_weight's default beside a content_weight). content_weight None: the
     content loss is taken relative to ||a(x)||^2, times the number of values in x (Mahendran, Vedaldi 2015, section 3);
     tv_weight is then by default the larger the more pixels the layer has merged into one, so that every layer
-    gives a smooth picture. optimizer, start, callback, checkpoint: as for `style_transfer`.
+    gives a smooth image. optimizer, start, callback, checkpoint: as for `style_transfer`.
     """
     steps, rng, layer = whole_number(steps, "steps", 0), generator(rng), model.resolve(layer)
-    x = pictures.opened(x, "x")
-    x = pictures.at_size(model, x, None, x.dtype if isinstance(x, np.ndarray) else pictures.dtype_of(model))
+    x = images.opened(x, "x")
+    x = images.at_size(model, x, None, x.dtype if isinstance(x, np.ndarray) else images.dtype_of(model))
     top = topmost(model, [layer])
     goal = model.forward(x, upto=top)[layer]
     size = float(np.sum(np.square(goal, dtype=np.float64)))
@@ -73,7 +73,7 @@ def invert_features(
         return {"content": content, "tv": tv}, tape.backward({layer: dcontent, "input": dtv})["input"]
 
     descent = make_optimizer(optimizer, model, x)
-    begin = pictures.beginning(model, start, x, rng)
+    begin = images.beginning(model, start, x, rng)
     settings = {"make": "inversion", "model": model, "optimizer": optimizer, "x": x, "layer": layer}
     settings |= {"content_weight": content_weight, "tv_weight": tv_weight}
     with Run(begin, steps, rng, descent, callback, checkpoint, settings=settings) as run:

@@ -2,7 +2,7 @@
 each is meant for, and "gatys" for VGG-19.
 
 The course gives layers by their numbers in torchvision's SqueezeNet 1.1; by these names 1.0 has them, too. The
-weights suit networks whose activations are as large as torchvision's, and pictures of 192 px. The content loss and
+weights suit networks whose activations are as large as torchvision's, and images of 192 px. The content loss and
 the total variation grow with the number of pixels, the style loss does not: see `growth`.
 """
 
@@ -52,7 +52,7 @@ PRESETS = {
     #     beta / C^2 * mean over C x C of (difference of G/(H*W))^2  =  beta / C^2 * sum (difference of G/(C*H*W))^2,
     # the sum being `style_loss`. All times the 512*24*24 values that conv4_2 has at 192 px, which makes the content
     # weight 1. (By the formulas as printed, content = sum/2 and E = sum/4 at five layers, it would be 1 to 100 at
-    # each, and the picture stays the photo that it was.) The paper has no total variation.
+    # each, and the image stays the photo that it was.) The paper has no total variation.
     "gatys": {
         "content_layer": "conv4_2",
         "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
@@ -92,7 +92,7 @@ def default_for(model, layers_given=False):
 
 
 def growth(size):
-    """What a preset's style weights are multiplied by for a picture of `size` px: by as much as its area has grown."""
+    """What a preset's style weights are multiplied by for an image of `size` px: by as much as its area has grown."""
     return max(1.0, (size / TUNED_FOR) ** 2)
 
 

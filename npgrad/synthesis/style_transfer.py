@@ -1,4 +1,4 @@
-"""Style transfer: the content of one picture in the style of another (Gatys, Ecker, Bethge 2016)."""
+"""Style transfer: the content of one image in the style of another (Gatys, Ecker, Bethge 2016)."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 from npgrad import losses
 from npgrad._validate import generator, not_negative, whole_number
 from npgrad.layers.composite import add
-from npgrad.synthesis import _style_images as pictures
+from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import advance, make_optimizer, topmost
 from npgrad.synthesis._run import Run, Synthesis
@@ -16,7 +16,7 @@ from npgrad.synthesis._run import Run, Synthesis
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StyleTransfer(Synthesis):
-    """A picture in another's style. losses: "content", "style" and "tv", one number a step."""
+    """An image in another's style. losses: "content", "style" and "tv", one number a step."""
 
 
 def style_transfer(
@@ -45,17 +45,17 @@ def style_transfer(
 ):
     """Descend content loss + style loss + total variation: a StyleTransfer.
 
-    content, style: a path, a PIL image, a uint8 array (H, W, 3), or a float array (1, 3, H, W), normalised already;
+    content, style: a path, a PIL image, a uint8 array (H, W, 3), or a float array (1, 3, H, W), normalized already;
     style may be a list of them. preset: a name in PRESETS (None: starry_night, or gatys for a VGG); image_size to
     tv_weight are taken from there where they are None. image_size, style_size: the shorter side in px; a float array
     keeps its size if it is None.
-    style_weights: a number for each of style_layers; a preset's grow with the picture's area above 192 px.
+    style_weights: a number for each of style_layers; a preset's grow with the image's area above 192 px.
 
     steps: 200 is the homework's. optimizer: "adam" by the homework's schedule, or "lbfgs", slower and smoother.
-    start: "content", "noise" (uniform 0 to 1) or a picture. style_blend: how strong each style is, relative to the
-    others. original_colors: the picture gets the content's chroma. sizes: (192, 384) makes the picture at 192 px,
+    start: "content", "noise" (uniform 0 to 1) or an image. style_blend: how strong each style is, relative to the
+    others. original_colors: the image gets the content's chroma. sizes: (192, 384) makes the image at 192 px,
     enlarges it and goes on at 384, `steps` at each; style_size is for the last. masks: where each style goes, for
-    each an array (H, W) from 0 to 1 or a grey picture. callback(step, image, losses), checkpoint: see `Run`.
+    each an array (H, W) from 0 to 1 or a gray image. callback(step, image, losses), checkpoint: see `Run`.
     """
     steps, rng = whole_number(steps, "steps", 0), generator(rng)
     layers_given = content_layer is not None and style_layers is not None
@@ -70,25 +70,25 @@ def style_transfer(
         tv_weight=tv_weight,
     )
     weights = Weights.of(model, chosen, grow=style_weights is None)
-    work = pictures.Pictures.of(
+    work = images.Images.of(
         model, content, style, sizes, image_size, style_size, chosen, style_blend, masks, original_colors
     )
     goal = goal_at(model, work, 0, weights)
     descent = make_optimizer(optimizer, model, goal.content)
-    x = pictures.beginning(model, start, goal.content, rng)
+    x = images.beginning(model, start, goal.content, rng)
 
     def show(step, image, values):
         callback(step, work.finished(model, image), values)
 
     settings = {"make": "style transfer", "model": model, "optimizer": optimizer, "weights": vars(weights)}
-    settings |= {"each": steps, "pictures": work.settings()}
+    settings |= {"each": steps, "images": work.settings()}
     total = steps * len(work.sizes)
     with Run(x, total, rng, descent, callback and show, checkpoint, settings=settings) as run:
         for t in run:
             stage, s = divmod(t, steps)
             if stage != goal.stage:
                 goal = goal_at(model, work, stage, weights)
-            x = pictures.resized(run.image, goal.content.shape[2:])
+            x = images.resized(run.image, goal.content.shape[2:])
             advance(run, descent, partial(losses_and_gradient, model, goal), x, s, steps)
     return StyleTransfer(work.finished(model, run.image), run.t, run.losses, run.interrupted)
 
@@ -113,7 +113,7 @@ def losses_and_gradient(model, goal, x):
 class Weights:
     """How much each loss counts, and at which layers.
 
-    grow: whether the style counts more in larger pictures. top: the last layer that is needed.
+    grow: whether the style counts more in larger images. top: the last layer that is needed.
     """
 
     content_layer: str
@@ -135,9 +135,9 @@ class Weights:
 
 @dataclass(frozen=True, eq=False)
 class Goal:
-    """What the picture of one stage is held against.
+    """What the image of one stage is held against.
 
-    content: the content picture at this size; features: its activation at the content layer. styles: for each style
+    content: the content image at this size; features: its activation at the content layer. styles: for each style
     its share, its Gram matrices {layer: (1, C, C)} and its masks {layer: (H, W)} or None.
     """
 

@@ -1,6 +1,6 @@
-"""Small moves of a picture, drawn anew at every step, so that no form can hold on to single pixels.
+"""Small moves of an image, drawn anew at every step, so that no form can hold on to single pixels.
 
-Pictures are (N, C, H, W). `affine` is a bilinear resampling: every output pixel is a weighted mean of four input
+Images are (N, C, H, W). `affine` is a bilinear resampling: every output pixel is a weighted mean of four input
 pixels. So it is linear, y = A x, and its backward is the adjoint, dx = A^T dy: what was gathered with a weight is given
 back with the same one.
 """
@@ -15,25 +15,25 @@ def jitter(x, ox, oy):
 
     The way back, and also the backward pass: `jitter(x, -ox, -oy)`.
     """
-    return np.roll(_pictures(x), (oy, ox), axis=(2, 3))
+    return np.roll(_images(x), (oy, ox), axis=(2, 3))
 
 
 def blur(x, sigma=1.0):
     """x blurred by a Gaussian of `sigma` pixels, down and across; mirrored at its edges."""
     from scipy.ndimage import gaussian_filter1d
 
-    x = _pictures(x)
+    x = _images(x)
     down = gaussian_filter1d(x, sigma, axis=2, output=np.empty_like(x))
     return gaussian_filter1d(down, sigma, axis=3, output=np.empty_like(x))
 
 
 def affine(x, scale=1.0, angle=0.0, shift=(0.0, 0.0)):
     """x enlarged `scale` times, turned by `angle` degrees counter-clockwise, both about its middle, then moved by
-    `shift` = (right, down) pixels: (y, cache), y of the shape of x. Outside of x lies 0, the mean colour.
+    `shift` = (right, down) pixels: (y, cache), y of the shape of x. Outside of x lies 0, the mean color.
     """
-    x = _pictures(x)
+    x = _images(x)
     n, c, h, w = x.shape
-    index, weight = _neighbours(h, w, scale, angle, shift)
+    index, weight = _neighbors(h, w, scale, angle, shift)
     weight = weight.astype(x.real.dtype)
     pixels = x.transpose(0, 2, 3, 1).reshape(n, h * w, c)
     y = sum(weight[k, :, None] * pixels[:, index[k]] for k in range(4))
@@ -41,7 +41,7 @@ def affine(x, scale=1.0, angle=0.0, shift=(0.0, 0.0)):
 
 
 def affine_backward(dy, cache):
-    """dx of `affine` for the gradient dy: each output pixel's gradient goes to its four neighbours, and adds up."""
+    """dx of `affine` for the gradient dy: each output pixel's gradient goes to its four neighbors, and adds up."""
     index, weight = cache
     n, c, h, w = dy.shape
     pixels = dy.transpose(0, 2, 3, 1).reshape(n, h * w, c)
@@ -53,8 +53,8 @@ def affine_backward(dy, cache):
     return dx.reshape(n, c, h, w)
 
 
-def _neighbours(h, w, scale, angle, shift):
-    """For every output pixel its four neighbours in the input: index (4, h*w) into its pixels, weight (4, h*w)."""
+def _neighbors(h, w, scale, angle, shift):
+    """For every output pixel its four neighbors in the input: index (4, h*w) into its pixels, weight (4, h*w)."""
     if not scale > 0:
         raise InputError(f"affine: scale: expected a number > 0, found {scale!r}")
     # From the output back to the input: the inverses of shift, turn and enlargement, about the middle.
@@ -73,8 +73,8 @@ def _neighbours(h, w, scale, angle, shift):
     return np.array(index), np.array(weight)
 
 
-def _pictures(x):
+def _images(x):
     x = np.asarray(x)
     if x.ndim != 4:
-        raise InputError(f"x: expected pictures (N, C, H, W), found shape {x.shape}")
+        raise InputError(f"x: expected images (N, C, H, W), found shape {x.shape}")
     return x

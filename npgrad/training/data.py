@@ -1,4 +1,4 @@
-"""What training is fed with: pictures as inputs, changed a little, made ahead of time by another process."""
+"""What training is fed with: images as inputs, changed a little, made ahead of time by another process."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ from npgrad._validate import generator
 
 
 def as_input(images, preprocessing):
-    """Pictures uint8 (N, H, W, 3) as a network's input, float32 (N, 3, H, W); they keep their size."""
+    """Images uint8 (N, H, W, 3) as a network's input, float32 (N, 3, H, W); they keep their size."""
     mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
     x = images.astype(np.float32)
     x *= 1 / (255 * std)
@@ -17,7 +17,7 @@ def as_input(images, preprocessing):
 
 
 def augment(images, rng, flip=True, shift=4, light=0.15):
-    """Pictures uint8 (N, H, W, 3) changed a little, each in its own way.
+    """Images uint8 (N, H, W, 3) changed a little, each in its own way.
 
     flip: half of them mirrored. shift: moved by up to so many pixels each way, the border repeated. light: every
     channel's brightness times 1 - light to 1 + light, as under another lamp.

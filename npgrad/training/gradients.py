@@ -11,7 +11,7 @@ AT_ONCE = 4 * parallel.PIXELS  # as many pixels go through the network together
 def batch_gradients(model, x, target, rng=None, parts=None):
     """(loss, how many are right, {parameter: gradient}, {BatchNorm's new statistics}) for one batch.
 
-    x (N, C, H, W), normalised. target (N,): class indices. The loss is `losses.cross_entropy`, its mean over the
+    x (N, C, H, W), normalized. target (N,): class indices. The loss is `losses.cross_entropy`, its mean over the
     batch. rng draws the dropout masks. The batch goes through the network in `parts` parts, side by side on all
     cores; the number of threads that there are changes no bit, the number of parts does. None: two, or more of a
     large batch; one for a network with BatchNorm, whose statistics are those of the part.
@@ -23,7 +23,7 @@ def batch_gradients(model, x, target, rng=None, parts=None):
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())
         loss, dlogits = cross_entropy(tape.output, target[part])
-        share = len(part) / len(x)  # a mean of means counts every picture once
+        share = len(part) / len(x)  # a mean of means counts every image once
         gradients = tape.parameter_gradients((share * dlogits).astype(tape.output.dtype))
         right = np.sum(tape.output.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics

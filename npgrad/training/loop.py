@@ -43,10 +43,10 @@ def train(
 ):
     """Train a model by cross-entropy and the hand-written gradients: a Training. The model given stays as it was.
 
-    batch: a function of the step t = 0, 1, ... -> (x (N, C, H, W) normalised, target (N,)). optimizer: see
+    batch: a function of the step t = 0, 1, ... -> (x (N, C, H, W) normalized, target (N,)). optimizer: see
     npgrad.optim; default Adam(1e-3). parts: see `batch_gradients`. rng: draws the dropout masks. validate: a
     function of the model, called every `validate_every` steps. callback(step, {"loss", "accuracy", "rate"}) after
-    every step; the rate is in pictures a second.
+    every step; the rate is in images a second.
 
     checkpoint: a file written every `checkpoint_every` steps, at Ctrl-C and at the end; if it exists, training goes on
     from it, and ends with the same bits as without the interruption. What `batch` gives for a step must

@@ -9,7 +9,7 @@ from npgrad.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """Top-1 over a set of labelled pictures. confusion[i, j]: how many of class i were taken for j."""
+    """Top-1 over a set of labeled images. confusion[i, j]: how many of class i were taken for j."""
 
     confusion: np.ndarray
 
@@ -26,7 +26,7 @@ class Accuracy:
 
 
 def accuracy(model, batches):
-    """The Accuracy of a model over batches (x (N, C, H, W) normalised, target (N,))."""
+    """The Accuracy of a model over batches (x (N, C, H, W) normalized, target (N,))."""
     confusion = None
     for x, target in batches:
         logits = model(x)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = (
-    "pickles", "torch_pth", "hdf5", "caffe", "deep_compression", "npz", "safetensors", "onnx", "pictures",
+    "pickles", "torch_pth", "hdf5", "caffe", "deep_compression", "npz", "safetensors", "onnx", "images",
 )  # fmt: skip
 SECRET = "PLANTED-7f3a91c5"  # stands in files beside the attacks, and must never come out
 
@@ -25,7 +25,7 @@ class Attack:
 
     name: what is wrong with it. file: its name. content: its bytes, or a function that makes it at a path.
     reader: one of watch.READERS. message: a regular expression found in the one line of the refusal; None for a file
-    that is read as documented. pixels: what a picture's uint8 (H, W, 3) must then be; None: anything.
+    that is read as documented. pixels: what an image's uint8 (H, W, 3) must then be; None: anything.
     tolerance: how far those may be off, for formats that lose something. may_pass: it may also be read, since what is
     damaged may have no meaning.
     """

@@ -16,7 +16,7 @@ ODD_VALUES = (
 # What means nothing bad: numbers that a network may have, and text that is only ever shown with care.
 HARMLESS = {
     *(f"mean {value}" for value in (0, -1, 1.5)),
-    *(f"kernel_size {str(value)[:12]}" for value in (2**31, 2**63, 10**400)),  # no picture is as large
+    *(f"kernel_size {str(value)[:12]}" for value in (2**31, 2**63, 10**400)),  # no image is as large
     "a source that clears the screen",
     "a source named \\x1b",
 }

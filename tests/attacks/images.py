@@ -1,4 +1,4 @@
-"""Pictures: bombs, damage, files that are none; and those of every odd kind, which are read as documented."""
+"""Images: bombs, damage, files that are none; and those of every odd kind, which are read as documented."""
 
 import io
 import struct
@@ -6,13 +6,13 @@ import zlib
 
 import numpy as np
 from PIL import Image
-from test_pictures_from_strangers import PICTURE, RGB, SAMPLES, encoded, oriented, png_header
+from test_images_from_strangers import IMAGE, RGB, SAMPLES, encoded, oriented, png_header
 
 from attacks import Attack, strangers
 from attacks.torch_pth import cut
 
 SMALL = Image.fromarray(RGB[:3, :4])
-DAMAGED = "cannot be read as a picture|not a picture|pixels|found mode"
+DAMAGED = "cannot be read as an image|not an image|pixels|found mode"
 
 
 def chunk(name, data, crc=None):
@@ -20,8 +20,8 @@ def chunk(name, data, crc=None):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", crc)
 
 
-def png(*chunks, size=(4, 3), depth=8, colour=2):
-    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+def png(*chunks, size=(4, 3), depth=8, color=2):
+    header = struct.pack(">IIBBBBB", *size, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + b"".join(chunks) + chunk(b"IEND", b"")
 
 
@@ -77,10 +77,10 @@ def broken():
         "a chunk of minus one": good[:-12] + b"\xff\xff\xff\xffIDAT",
         "a size of zero": png(chunk(b"IDAT", rows()), size=(0, 3)),
         "a depth of 7": png(chunk(b"IDAT", rows()), depth=7),
-        "colours of kind 9": png(chunk(b"IDAT", rows()), colour=9),
+        "colors of kind 9": png(chunk(b"IDAT", rows()), color=9),
         "two signatures": good[:8] * 2 + good[8:],
-        "32-bit grey": encoded(Image.new("I", (4, 3)), "TIFF"),
-        "grey of floats": encoded(Image.new("F", (4, 3)), "TIFF"),
+        "32-bit gray": encoded(Image.new("I", (4, 3)), "TIFF"),
+        "gray of floats": encoded(Image.new("F", (4, 3)), "TIFF"),
         "LAB": encoded(Image.new("LAB", (4, 3)), "TIFF"),
         "a TIFF whose directory is itself": b"II*\0\x08\0\0\0" + struct.pack("<H", 0) + struct.pack("<I", 8),
         "a TIFF of 65535 entries": b"II*\0\x08\0\0\0\xff\xff" + bytes(99),
@@ -88,7 +88,7 @@ def broken():
         "a GIF of nothing": b"GIF89a" + bytes(7),
         "a JPEG of nothing": b"\xff\xd8\xff\xd9",
         "a WebP of nothing": b"RIFF\x04\0\0\0WEBP",
-        "a BMP with a palette past its end": encoded(PICTURE.convert("P"), "BMP")[:60],
+        "a BMP with a palette past its end": encoded(IMAGE.convert("P"), "BMP")[:60],
     }
     for kind, data in SAMPLES.items():
         found |= {f"{kind} {what}": begun for what, begun in cut(data, 8).items()}
@@ -96,10 +96,10 @@ def broken():
 
 
 def others():
-    """{what: (file name, bytes)}: what is no picture that is read."""
+    """{what: (file name, bytes)}: what is no image that is read."""
     svg = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><image href="secret.txt"/></svg>'
     eps = io.BytesIO()
-    PICTURE.save(eps, "EPS")
+    IMAGE.save(eps, "EPS")
     eps = eps.getvalue()
     bait = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n(secret.txt) (r) file\n"
     xbm = b"#define a_width 4\n#define a_height 3\nstatic char a_bits[] = { 0, 0, 0 };\n"
@@ -111,8 +111,8 @@ def others():
         "EPS as JPEG": ("p.jpg", eps),
         "EPS that reads files": ("p.eps", bait),
         "XBM": ("p.xbm", xbm),
-        "ICO": ("p.ico", encoded(PICTURE, "ICO")),
-        "TGA": ("p.tga", encoded(PICTURE, "TGA")),
+        "ICO": ("p.ico", encoded(IMAGE, "ICO")),
+        "TGA": ("p.tga", encoded(IMAGE, "TGA")),
         "JPEG 2000": ("p.jp2", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99)),
         "PSD": ("p.psd", b"8BPS\0\1" + bytes(99)),
         "a font": ("p.ttf", b"\0\1\0\0" + bytes(99)),
@@ -130,7 +130,7 @@ def strip(width, height):
 
 
 def upright():
-    """[(what, bytes, pixels)] of a picture laid in each of EXIF's eight ways; upright it is always the same."""
+    """[(what, bytes, pixels)] of an image laid in each of EXIF's eight ways; upright it is always the same."""
     stored = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
@@ -146,25 +146,25 @@ def upright():
 
 
 def modes():
-    """[(what, bytes, pixels, tolerance)] of every mode of picture, RGB as documented."""
-    grey, own = RGB[:3, :4, 0], RGB[:3, :4]
-    thrice = np.repeat(grey[..., None], 3, axis=2)
-    alpha = np.where(np.indices(grey.shape).sum(axis=0) % 2, 255, 0).astype(np.uint8)
+    """[(what, bytes, pixels, tolerance)] of every mode of image, RGB as documented."""
+    gray, own = RGB[:3, :4, 0], RGB[:3, :4]
+    thrice = np.repeat(gray[..., None], 3, axis=2)
+    alpha = np.where(np.indices(gray.shape).sum(axis=0) % 2, 255, 0).astype(np.uint8)
     on_white = np.where(alpha[..., None] == 255, own, 255)
-    grey_on_white = np.where(alpha[..., None] == 255, thrice, 255)
-    deep = grey.astype(np.uint16) << 8 | 0x7F
-    bits = (grey > 127).astype(np.uint8) * 255
+    gray_on_white = np.where(alpha[..., None] == 255, thrice, 255)
+    deep = gray.astype(np.uint16) << 8 | 0x7F
+    bits = (gray > 127).astype(np.uint8) * 255
     rgba = Image.fromarray(np.dstack([own, alpha]))
     palette = Image.new("P", (2, 1))
     palette.putpalette([0, 0, 200, 9, 9, 9])
     palette.putpixel((1, 0), 1)
-    cmyk = np.dstack([255 - own, np.zeros_like(grey)])
-    yield "grey", encoded(Image.fromarray(grey), "PNG"), thrice
-    yield "grey with alpha", encoded(Image.fromarray(np.dstack([grey, alpha])), "PNG"), grey_on_white
-    yield "colour with alpha", encoded(rgba, "PNG"), on_white
+    cmyk = np.dstack([255 - own, np.zeros_like(gray)])
+    yield "gray", encoded(Image.fromarray(gray), "PNG"), thrice
+    yield "gray with alpha", encoded(Image.fromarray(np.dstack([gray, alpha])), "PNG"), gray_on_white
+    yield "color with alpha", encoded(rgba, "PNG"), on_white
     yield "WebP with alpha", encoded(rgba, "WEBP", lossless=True, exact=True), on_white
-    yield "16-bit grey", encoded(Image.fromarray(deep), "PNG"), thrice
-    yield "16-bit grey in TIFF", encoded(Image.fromarray(deep), "TIFF"), thrice
+    yield "16-bit gray", encoded(Image.fromarray(deep), "PNG"), thrice
+    yield "16-bit gray in TIFF", encoded(Image.fromarray(deep), "TIFF"), thrice
     yield (
         "black and white",
         encoded(Image.fromarray(bits).convert("1"), "PNG"),
@@ -179,7 +179,7 @@ def modes():
     half = encoded(palette, "PNG", transparency=b"\xff\x80")
     yield "a palette, one half clear", half, np.array([[[0, 0, 200], [132] * 3]])
     yield (
-        "a clear colour",
+        "a clear color",
         encoded(Image.new("RGB", (2, 1), (1, 2, 3)), "PNG", transparency=(1, 2, 3)),
         np.full((1, 2, 3), 255),
     )
@@ -190,14 +190,14 @@ def modes():
 
 def films():
     """[(what, bytes, pixels)] of animations: the first frame."""
-    frames = [Image.new("RGB", (4, 3), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "lime", "blue")]
     for kind, options in (("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})):
         made = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
         yield f"an animated {kind}", made, np.broadcast_to([255, 0, 0], (3, 4, 3))
 
 
 def garbage():
-    """[(what, bytes, pixels)] of good pictures with rubbish beside the pixels, which is passed over."""
+    """[(what, bytes, pixels)] of good images with rubbish beside the pixels, which is passed over."""
     pixels, noise = RGB[:3, :4], np.random.default_rng(0).bytes(500)
     yield "ICC that is noise", encoded(SMALL, "PNG", icc_profile=noise), pixels
     yield "ICC in WebP that is noise", encoded(SMALL, "WEBP", lossless=True, icc_profile=noise), pixels
@@ -218,7 +218,7 @@ def attacks():
         if what not in HARMLESS:
             yield Attack(what, "p.png", data, "preprocess", DAMAGED)
     for what, (file, data) in others().items():
-        yield Attack(f"a stranger: {what}", file, data, "preprocess", "not a picture|cannot be read")
+        yield Attack(f"a stranger: {what}", file, data, "preprocess", "not an image|cannot be read")
     for width, height in ((1, 10000), (10000, 1), (21, 1), (1, 21), (100, 2001), (3000, 149)):
         for reader in ("preprocess", "preprocess, resized"):
             name = f"{width} x {height}, {reader}"
@@ -235,7 +235,7 @@ def attacks():
     yield Attack("CMYK in JPEG", "p.jpg", cmyk, "preprocess", None, [[[0, 255, 255]] * 8] * 8, 3)
 
 
-# Damage that Pillow passes over on purpose, beside the pixels or at their end: the picture is whole.
+# Damage that Pillow passes over on purpose, beside the pixels or at their end: the image is whole.
 HARMLESS = ("a wrong CRC",)  # zlib has a checksum of its own inside
 
 

@@ -115,7 +115,7 @@ def photos():
         "X of floats": (npy(X.astype(np.float32)), npy(Y)),
         "X of bytes as text": (npy(header=header("|S1", shape="(2, 4, 5, 3)"), content=X.tobytes()), npy(Y)),
         "X of two dimensions": (npy(X[0, 0]), npy(Y)),
-        "X of four colours": (npy(np.zeros((2, 4, 5, 4), np.uint8)), npy(Y)),
+        "X of four colors": (npy(np.zeros((2, 4, 5, 4), np.uint8)), npy(Y)),
         "y of three": (npy(X), npy(np.arange(3))),
         "y of floats": (npy(X), npy(Y.astype(float))),
         "y of two dimensions": (npy(X), npy(Y[None])),

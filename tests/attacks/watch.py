@@ -57,7 +57,7 @@ def _load_imagenet_val(path):
     return load_imagenet_val(path=path)
 
 
-def _picture(path):
+def _image(path):
     """As it is, without resizing: uint8 (H, W, 3)."""
     preprocessing = npgrad.Preprocessing()
     return preprocessing.invert(preprocessing.apply(path, resize=False))[0]
@@ -98,7 +98,7 @@ READERS = {
     "convert": _convert,
     "formats.read": _read,
     "load_imagenet_val": _load_imagenet_val,
-    "preprocess": _picture,
+    "preprocess": _image,
     "preprocess, resized": _resized,
     "unsafe: runs": _runs,
     "unsafe: takes memory": _takes_memory,

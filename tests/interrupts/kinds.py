@@ -125,7 +125,7 @@ class Replace(Kind):
 
 
 class Folder(Kind):
-    """`npgrad attribute FOLDER`: every picture is as it must be, every line of the record has its picture."""
+    """`npgrad attribute FOLDER`: every image is as it must be, every line of the record has its image."""
 
     def __init__(self, workers, count=60):
         self.name, self.count, self.workers = f"attribute FOLDER, workers {workers}", count, workers
@@ -182,10 +182,10 @@ class Visualize(Kind):
 
     def check(self, folder):
         for path in [*folder.glob("[!.]*.png"), *folder.glob("[!.]*.gif")]:
-            with Image.open(io.BytesIO(path.read_bytes())) as picture:
-                for frame in range(getattr(picture, "n_frames", 1)):
-                    picture.seek(frame)
-                    picture.load()
+            with Image.open(io.BytesIO(path.read_bytes())) as image:
+                for frame in range(getattr(image, "n_frames", 1)):
+                    image.seek(frame)
+                    image.load()
         check_checkpoint(folder / "run.ckpt")
 
     def compare(self, folder, undisturbed):

@@ -34,10 +34,10 @@ def _little(path, which):
     little_net(which).save(path)
 
 
-def _picture(path, which):
-    from npgrad.images import save_png
+def _image(path, which):
+    from npgrad.images import save_image
 
-    save_png(_pixels(which)[0], path)
+    save_image(_pixels(which)[0], path)
 
 
 def _array(path, which):
@@ -61,11 +61,11 @@ def _checkpoint(path, which):
 WRITERS = {
     "Model.save": (".h5", _save),
     "Model.save, little": (".h5", _little),
-    "PNG": (".png", _picture),
-    "JPEG": (".jpg", _picture),
-    "TIFF": (".tif", _picture),
-    "BMP": (".bmp", _picture),
-    "PPM": (".ppm", _picture),
+    "PNG": (".png", _image),
+    "JPEG": (".jpg", _image),
+    "TIFF": (".tif", _image),
+    "BMP": (".bmp", _image),
+    "PPM": (".ppm", _image),
     "array": (".npy", _array),
     "GIF": (".gif", _animation),
     "WebP": (".webp", _animation),
@@ -104,7 +104,7 @@ def know_small(original):
         kind="weights",
         title="two classes",
         url="http://weights.invalid/small.npz",
-        licence="free",
+        license="free",
         source="this test",
         max_bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),

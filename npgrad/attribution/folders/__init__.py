@@ -1,6 +1,6 @@
-"""Every photo in a folder explained: any number of them, each to a picture of its own, a few at a time in memory.
+"""Every photo in a folder explained: any number of them, each to an image of its own, a few at a time in memory.
 
-What is done is written down beside the pictures (see `npgrad.attribution.folders.manifest`), so a run that was interrupted goes
+What is done is written down beside the images (see `npgrad.attribution.folders.manifest`), so a run that was interrupted goes
 on where it stopped, and a broken photo is passed over and told of.
 """
 
@@ -29,7 +29,7 @@ class FolderRun:
     output     the folder of the results, and `manifest`, the file in it with a line for each photo
     total      photos found; of them were `made` now, `there` from an earlier run, and are `broken`: a list of
                (photo, reason). What is left of `total` was interrupted.
-    skipped    other files in the folder, which are no pictures by their suffix
+    skipped    other files in the folder, which are no images by their suffix
     warned     of those made now, how many have "warnings" in the manifest
     """
 
@@ -77,7 +77,7 @@ def attribute_folder(
 ):
     """Explain every photo in a folder and its subfolders, as `npgrad attribute` does for one: a FolderRun.
 
-    folder       its pictures are taken by their suffix, in order of their names; hidden files and folders, links
+    folder       its images are taken by their suffix, in order of their names; hidden files and folders, links
                  to folders, and folders of results are passed over
     output       the folder of the results, new, empty, or of an earlier run with the same settings, which goes
                  on; sub/cat.jpg becomes sub/cat.jpg.png
@@ -89,11 +89,11 @@ def attribute_folder(
     ahead        how many photos are given to the executor at a time; None: two for each core of this machine
     progress     called with (photos done, photos in all), first before any work
 
-    Each photo gets a line in the manifest when its picture is on the disk. A photo that was done and has not
+    Each photo gets a line in the manifest when its image is on the disk. A photo that was done and has not
     changed since (by size and time) is passed over, a broken one is tried again. Ctrl-C ends the run; the result
     then says `interrupted`, and the same call goes on; what the executor still finishes is then made again.
 
-    Raises InputError and its family for what is asked wrongly, a folder without pictures or that holds other
+    Raises InputError and its family for what is asked wrongly, a folder without images or that holds other
     things, results that cannot be written; and whatever the executor raises.
     """
     question = Question(

@@ -6,13 +6,13 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.attribution.folders.manifest import holds_results
 from npgrad.errors import InputError
-from npgrad.images import READ_FORMATS
+from npgrad.images.reading import READ_FORMATS
 
 
 def find_photos(folder):
     """(photos, unreadable, skipped): names below the folder, (subfolder, reason) pairs, how many other files.
 
-    InputError: there is no such folder, it has no pictures, or is itself a folder of results.
+    InputError: there is no such folder, it has no images, or is itself a folder of results.
     """
     if not os.path.isdir(folder):
         raise InputError(f"{shown(folder)}: expected a folder of photos; there is none of this name")
@@ -33,7 +33,7 @@ def find_photos(folder):
             else:
                 skipped += 1
     if not photos:
-        raise InputError(f"{shown(folder)}: no pictures in it ({', '.join(READ_FORMATS)})")
+        raise InputError(f"{shown(folder)}: no images in it ({', '.join(READ_FORMATS)})")
     return photos, unreadable, skipped
 
 
@@ -42,7 +42,7 @@ def _name(path, folder):
 
 
 def _suffixes():
-    """Those of the pictures that can be read: .jpg, .jpeg, .png, ..."""
+    """Those of the images that can be read: .jpg, .jpeg, .png, ..."""
     from PIL import Image
 
     Image.init()

@@ -15,7 +15,7 @@ from npgrad import __version__
 from npgrad._files import reason, shown
 from npgrad.attribution.explain import Question, explain, save_array
 from npgrad.errors import ImageError, InputError, NpgradError
-from npgrad.images import save_png
+from npgrad.images import save_image
 from npgrad.io.checkpoints import fingerprint
 
 _jobs = {}  # what this process has been sent
@@ -67,7 +67,7 @@ class Job:
         }
 
     def results(self, photo):
-        """{"output": the picture's name} and, if asked for, the "array"'s; names below the folder of results."""
+        """{"output": the image's name} and, if asked for, the "array"'s; names below the folder of results."""
         return {"output": f"{photo}.png"} | ({"array": f"{photo}.npy"} if self.arrays else {})
 
     def is_done(self, photo, manifest):
@@ -111,7 +111,7 @@ class Job:
             _make_folder(os.path.dirname(paths["output"]))
             if self.arrays and explanation.array is not None:
                 save_array(explanation.array, paths["array"])
-            save_png(explanation.picture, paths["output"])
+            save_image(explanation.image, paths["output"])
         except InputError as error:
             if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
                 raise _Broken("its name is too long to be continued with .png") from None

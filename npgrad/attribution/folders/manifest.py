@@ -1,7 +1,7 @@
 """The record of a folder run, kept beside its results, so that it can be interrupted anywhere and go on.
 
 npgrad-run.json    what was asked; a run that asks something else is refused
-manifest.jsonl     a line of JSON for each photo, added when its picture is on the disk
+manifest.jsonl     a line of JSON for each photo, added when its image is on the disk
 
 A photo that was done again has a second line: the last one counts. A line that was cut off by a crash is removed.
 """
@@ -144,7 +144,7 @@ class Manifest:
                 f"{name} {_short(found, name)}, now {_short(asked, name)}" for name in names
             )
             raise InputError(
-                f"{shown(self.folder)}: its pictures were made with other settings ({different}); "
+                f"{shown(self.folder)}: its images were made with other settings ({different}); "
                 "give those again, or another folder for the results"
             )
 

@@ -3,7 +3,7 @@
     check("Q1.1", compute_saliency_maps)      prints what is right and what is not; a Result
     grade(globals())                          every question whose functions are found there
 
-A function is called on little networks of random weights and on random pictures, and its values are compared with
+A function is called on little networks of random weights and on random images, and its values are compared with
 npgrad's. Where they are wrong, the mistake is named if it is one of those that are often made.
 """
 
@@ -40,7 +40,7 @@ QUESTIONS = {
     "Q1.3a": Question("Attributions by name", {"compute_attributions": 3}),
     "Q1.3b": Question("Fooling images", {"make_fooling_image": 10}),
     "Q1.4": Question(
-        "Class visualisation", {"class_visualization_update_step": 6, "create_class_visualization": 4}
+        "Class visualization", {"class_visualization_update_step": 6, "create_class_visualization": 4}
     ),
     "Q2.1": Question("Content loss", {"content_loss": 3}, whole=True),
     "Q2.2": Question("Gram matrix and style loss", {"gram_matrix": 3, "style_loss": 3}, whole=True),

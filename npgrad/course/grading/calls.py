@@ -6,7 +6,7 @@ is compared with what typical mistakes give: `faults` are options of a twin of t
     faults = {"reduce": {"mean": "found the mean over channels, expected the maximum"}}
     right = twin(X, y, model);  wrong = twin(X, y, model, reduce="mean")
 
-so that a mistake, or two of them at once, is recognised by its numbers.
+so that a mistake, or two of them at once, is recognized by its numbers.
 """
 
 import contextlib
@@ -189,8 +189,8 @@ def tolerance(found, arguments, coarsest=0.0):
 def compare(found, twin, arguments, faults, where, coarsest=0.0, single=None, pairs=True):
     """Nothing, if `found` is twin(**arguments); otherwise Wrong, with the mistake's name if it is a typical one.
 
-    single: what the function gives for picture i alone and what is right there, as a function of i; it shows
-    whether the pictures of a batch are mixed. pairs: look for two mistakes at once, too.
+    single: what the function gives for image i alone and what is right there, as a function of i; it shows
+    whether the images of a batch are mixed. pairs: look for two mistakes at once, too.
     """
     expected = np.asarray(twin(**arguments))
     found = array(found, expected.shape, where)
@@ -220,7 +220,9 @@ def diagnosis(found, expected, twin, arguments, faults, rtol, single=None, pairs
     if close(found, expected, 1e-5):
         return "right to a few digits only: is it rounded, or float64 made float32, on the way?"
     if single is not None and len(found) > 1 and all(close(*single(i), rtol) for i in range(len(found))):
-        return "right for a single picture, wrong for a batch: each picture's result must depend on that picture alone"
+        return (
+            "right for a single image, wrong for a batch: each image's result must depend on that image alone"
+        )
     factor = np.vdot(found, expected) / (np.vdot(expected, expected) or 1)
     if close(found, factor * expected, rtol):
         turned = abs(factor + 1) < rtol

@@ -11,7 +11,7 @@ from npgrad.course.grading.cases import cases
 from npgrad.course.grading.maps import KINDS, gradient, guided_backprop, judge_map, scaled
 
 OTHER_LAYERS = ("relu1", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "conv10")
-NEAREST = "the map is enlarged by nearest neighbours, expected bicubic"
+NEAREST = "the map is enlarged by nearest neighbors, expected bicubic"
 # Factors are gone when the map is scaled; and above features[12] the guided gradient is the plain one.
 CAM = {
     "kind": {key: text for key, text in KINDS.items() if key not in ("mean", "mean cross entropy")},
@@ -22,7 +22,7 @@ CAM = {
         "maximum": "a channel's weight is the maximum of its gradient, expected the mean over height and width",
         "absolute": "a channel's weight is the mean of the absolute gradient, expected of the signed one",
         "positive": "a channel's weight is the mean of the positive gradient alone, expected of all of it",
-        "batch": "the weights are means over the batch, too, expected each picture's own",
+        "batch": "the weights are means over the batch, too, expected each image's own",
         "none": "the activation is weighted place by place, expected each channel by the mean of its gradient",
         "ones": "the channels are summed without weights, expected each times the mean of its gradient",
     },
@@ -35,12 +35,12 @@ CAM = {
         "nearest": NEAREST,
         "Pillow's nearest": NEAREST,
         "bilinear": "the map is enlarged bilinearly, expected bicubic",
-        "no": "found the map at the layer's own size: not resized, expected the picture's size",
+        "no": "found the map at the layer's own size: not resized, expected the image's size",
         "turned": "height and width have changed places: Pillow's resize takes (width, height)",
     },
     "scale": {
         "no": "the map is not scaled to 0..1",
-        "each": "each picture's map is scaled to 0..1 by itself, expected the whole batch at once",
+        "each": "each image's map is scaled to 0..1 by itself, expected the whole batch at once",
         "early": "the maps are scaled to 0..1 before they are enlarged, expected after it",
         "maximum": "the maps are divided by the largest value, but the smallest is not subtracted before",
         "cut": "the maps are cut off at 0 and divided by the largest value, expected the smallest subtracted",
@@ -106,10 +106,10 @@ PRODUCT = {
     "relu": {"no": "the Grad-CAM in it has no ReLU"},
     "scale": {
         "no": "the Grad-CAM in it is not scaled to 0..1",
-        "each": "the Grad-CAM in it is scaled picture by picture, expected the whole batch at once",
+        "each": "the Grad-CAM in it is scaled image by image, expected the whole batch at once",
     },
     "resize": {
-        "nearest": "the Grad-CAM in it is enlarged by nearest neighbours, expected bicubic",
+        "nearest": "the Grad-CAM in it is enlarged by nearest neighbors, expected bicubic",
         "bilinear": "the Grad-CAM in it is enlarged bilinearly, expected bicubic",
     },
     "kind": KINDS,
@@ -164,9 +164,9 @@ LAYER = {
         for name in ("fire9", "pool1", "relu1", "fire3", "fire4")
     },
     "resize": {
-        None: "found the layer's own size: not resized, expected the picture's size",
-        "bilinear": "enlarged bilinearly, expected by nearest neighbours, as Captum does",
-        "bicubic": "enlarged bicubic, expected by nearest neighbours, as Captum does",
+        None: "found the layer's own size: not resized, expected the image's size",
+        "bilinear": "enlarged bilinearly, expected by nearest neighbors, as Captum does",
+        "bicubic": "enlarged bicubic, expected by nearest neighbors, as Captum does",
     },
     "reduce": {"kept": "found the shape (N, 1, H, W), expected (N, H, W)"},
 }
@@ -176,7 +176,7 @@ SIGNED = {
 }
 CHANNELS = {
     **LAYER["reduce"],
-    "none": "found all channels of the layer, expected their mean at the picture's size, (N, H, W)",
+    "none": "found all channels of the layer, expected their mean at the image's size, (N, H, W)",
     "sum": "found the sum over the layer's channels, expected their mean",
     "maximum": "found the maximum over the layer's channels, expected their mean",
 }

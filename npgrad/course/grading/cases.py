@@ -1,7 +1,7 @@
-"""What the checks hand to a function: little networks of random weights, and pictures.
+"""What the checks hand to a function: little networks of random weights, and images.
 
 The networks are SqueezeNet 1.1 by their layers and names, but narrow, so that a check takes no time. Their scores are
-all alive. The pictures of a batch differ in contrast and form, and no picture's `y` is what the network says of it.
+all alive. The images of a batch differ in contrast and form, and no image's `y` is what the network says of it.
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ def network(name, dtype="float64"):
 
 def _shallow():
     """A network of one layer for four classes: convex, so any ascent drives its scores up. They are large, as
-    a real network's, so that the L2 term of class visualisation does not rule.
+    a real network's, so that the L2 term of class visualization does not rule.
     """
     rng = np.random.default_rng(5)
     weight = he_normal((4, 3, 5, 5), rng)
@@ -83,7 +83,7 @@ def _shallow():
 
 def _balanced(model):
     """The model with its last layer changed so that no class is always ahead, and its ReLU open, but not everywhere."""
-    y = model.forward(pictures(8, 64, 64), upto="conv10")["conv10"]
+    y = model.forward(images(8, 64, 64), upto="conv10")["conv10"]
     weight, bias = (model.parameters()[f"conv10.{key}"] for key in ("weight", "bias"))
     mean, spread = y.mean(axis=(0, 2, 3)), 2 * y.std(axis=(0, 2, 3))
     changed = {
@@ -97,8 +97,8 @@ def _pool():
     return MaxPool2d(3, stride=2, ceil_mode=True)
 
 
-def pictures(n, height, width, seed=0, dtype="float64"):
-    """n pictures (n, 3, height, width) of blots and grain, each of another contrast."""
+def images(n, height, width, seed=0, dtype="float64"):
+    """n images (n, 3, height, width) of blots and grain, each of another contrast."""
     rng = np.random.default_rng(seed)
     blots = rng.standard_normal((n, 3, height // 8 + 1, width // 8 + 1)).repeat(8, axis=2).repeat(8, axis=3)
     blots = blots[:, :, :height, :width]
@@ -108,9 +108,9 @@ def pictures(n, height, width, seed=0, dtype="float64"):
 
 
 def others(model, X):
-    """A class for each picture that the network does not say, y (N,): one for the even pictures, one for the odd ones.
+    """A class for each image that the network does not say, y (N,): one for the even images, one for the odd ones.
 
-    So a class comes twice in a batch of three, and mixing the pictures differs from mixing the classes.
+    So a class comes twice in a batch of three, and mixing the images differs from mixing the classes.
     """
     said, y = model(X).argmax(axis=1), np.zeros(len(X), int)
     for part in (slice(0, None, 2), slice(1, None, 2)):
@@ -120,9 +120,9 @@ def others(model, X):
 
 
 def cases(sizes=((72, 56), (56, 72), (64, 64), (48, 64))):
-    """({X, y, model}, what they are in words) for four calls: two networks, a batch and one picture, two dtypes."""
+    """({X, y, model}, what they are in words) for four calls: two networks, a batch and one image, two dtypes."""
     kinds = [("A", 3, "float64"), ("B", 3, "float32"), ("B", 1, "float64"), ("A", 1, "float32")]
     for (name, n, dtype), (height, width) in zip(kinds, sizes, strict=True):
-        model, X = network(name, dtype), pictures(n, height, width, seed=n, dtype=dtype)
-        where = f"{n} picture{'s' if n > 1 else ''} of {height} x {width} px, {dtype}, random network {name}"
+        model, X = network(name, dtype), images(n, height, width, seed=n, dtype=dtype)
+        where = f"{n} image{'s' if n > 1 else ''} of {height} x {width} px, {dtype}, random network {name}"
         yield {"X": X, "y": others(model, X), "model": model}, where

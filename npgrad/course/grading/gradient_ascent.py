@@ -1,4 +1,4 @@
-"""Judges of fooling images (Q1.3b) and class visualisation (Q1.4). How: see grading_maps."""
+"""Judges of fooling images (Q1.3b) and class visualization (Q1.4). How: see grading_maps."""
 
 import inspect
 from functools import partial
@@ -7,11 +7,11 @@ import numpy as np
 
 from npgrad import losses
 from npgrad.course.grading.calls import Wrong, array, close, diagnosis, in_case, named, tolerance
-from npgrad.course.grading.cases import network, others, pictures, watched
+from npgrad.course.grading.cases import network, others, images, watched
 from npgrad.course.grading.maps import KINDS, gradient
-from npgrad.synthesis.fooling import picture_limits
+from npgrad.synthesis.fooling import image_limits
 
-STEPS, CLIMB = 12, 2  # steps of a class visualisation; how many times noise's score they have to reach
+STEPS, CLIMB = 12, 2  # steps of a class visualization; how many times noise's score they have to reach
 CLASS_KINDS = {key: KINDS[key] for key in ("softmax", "log softmax", "cross entropy", "predicted", "all")}
 STEP = {
     "kind": CLASS_KINDS,
@@ -53,7 +53,7 @@ def judge_make_fooling_image(answer):
         ("B", "float32", 0, 0.1),
         ("C", "float64", 3, 10),
     ):
-        model, X = network(name, dtype), pictures(1, 48, 40, seed=3, dtype=dtype)
+        model, X = network(name, dtype), images(1, 48, 40, seed=3, dtype=dtype)
         options = {} if rate == 10 else {"learning_rate": rate}
         where = f"class {target}, learning_rate {rate}, {dtype}, random network {name}"
         _fools(answer, model, X, target, options, where)
@@ -70,7 +70,7 @@ def judge_make_fooling_image(answer):
 
 
 def _fools(answer, model, X, target, options, where):
-    """The picture is taken for the target, and is the first on its way that is."""
+    """The image is taken for the target, and is the first on its way that is."""
     seen = watched(model)
     found = answer({"X": X, "target_y": target, "model": seen}, options, where)
     found = array(found, X.shape, where)
@@ -85,7 +85,7 @@ def _fools(answer, model, X, target, options, where):
     if not close(found, first, 1e-5):
         later = "the one a step later" if close(found, _next(way, first), 1e-5) else "a later one"
         raise Wrong(
-            "it goes on after the network is fooled: expected the first picture that is seen as the target, "
+            "it goes on after the network is fooled: expected the first image that is seen as the target, "
             f"found {later}{in_case(where)}"
         )
     moved = [x for x in (*way, found) if not np.array_equal(x, X)]
@@ -95,10 +95,10 @@ def _fools(answer, model, X, target, options, where):
         answer.notes = [note]
 
 
-def _next(way, picture):
-    """The picture asked about after `picture`."""
-    begin = next(i for i, x in enumerate(way) if np.array_equal(x, picture))
-    return next((x for x in way[begin:] if not np.array_equal(x, picture)), None)
+def _next(way, image):
+    """The image asked about after `image`."""
+    begin = next(i for i, x in enumerate(way) if np.array_equal(x, image))
+    return next((x for x in way[begin:] if not np.array_equal(x, image)), None)
 
 
 def _why_not(answer, model, X, target, found, options, where):
@@ -109,10 +109,10 @@ def _why_not(answer, model, X, target, found, options, where):
     expected = fooling_step(**arguments, learning_rate=rate)
     says = f"the network sees class {model(found).argmax()}, not the target {target}{in_case(where)}"
     if np.array_equal(found, X):
-        return f"the picture did not change at all, and {says}"
+        return f"the image did not change at all, and {says}"
     if close(step, expected, 1e-4):
         return (
-            f"the first step is right, but in the end {says}: does each step begin at the last one's picture?"
+            f"the first step is right, but in the end {says}: does each step begin at the last one's image?"
         )
     arguments["learning_rate"] = rate
     change, base = step - X, X
@@ -138,7 +138,7 @@ UPDATE = {
         "single": "the L2 term's gradient is l2_reg * I, expected 2 * l2_reg * I, as that of a square",
         "no": "the L2 term is missing from the gradient",
         "norm": "the L2 term's gradient is that of the norm, expected that of the norm's square",
-        "late": "the L2 term is subtracted from the picture, not from the gradient before it is normalised",
+        "late": "the L2 term is subtracted from the image, not from the gradient before it is normalized",
         "single sign": "the L2 term has the wrong sign, and its gradient no factor 2",
     },
     "length": {key: text for key, text in STEP["length"].items() if key != "none"},  # which is as good
@@ -163,7 +163,7 @@ def judge_update_step(answer):
         ("B", "float32", 0.4, 25),
         ("B", "float64", 0, 2),
     ):
-        model, img = network(name, dtype), pictures(1, 56, 48, seed=4, dtype=dtype)
+        model, img = network(name, dtype), images(1, 56, 48, seed=4, dtype=dtype)
         target = int(others(model, img)[0])
         g = gradient(img, np.array([target]), model)[1]
         l2_reg = float(share * np.linalg.norm(g) / np.linalg.norm(img) / 2)  # both parts count
@@ -185,7 +185,7 @@ def judge_update_step(answer):
 
 
 def update_change(img, **arguments):
-    """By how much the picture changes in a step."""
+    """By how much the image changes in a step."""
     return update_step(img, **arguments) - img
 
 
@@ -196,18 +196,18 @@ def judge_create(answer):
     watch, where = watched(model), f"class {target}, {STEPS} steps, random network C"
     options = {"num_iterations": STEPS, "show_every": 10**6, "size": side}
     options["rng"] = np.random.default_rng(0)
-    picture = answer({"target_y": target, "model": watch}, options, where)
-    x = as_input(picture, model)
+    image = answer({"target_y": target, "model": watch}, options, where)
+    x = as_input(image, model)
     if not watch.seen:
         raise Wrong("the network handed in as `model` was not asked: is another one used in its place?")
     different = {shown.tobytes() for shown in watch.seen}
     if len(different) < STEPS:
         raise Wrong(f"num_iterations has no effect: found {len(different)} steps{in_case(where)}")
-    low, high = picture_limits(model, x)
+    low, high = image_limits(model, x)
     later = [shown for shown in watch.seen[len(watch.seen) // 2 :] if shown.shape[1:2] == (3,)]
     if any((shown < low - 1e-3).any() or (shown > high + 1e-3).any() for shown in later):
         raise Wrong(
-            "it is not clamped: after the first steps the picture still has values that no image can hold"
+            "it is not clamped: after the first steps the image still has values that no image can hold"
         )
     scores = [score(model, noise(x.shape[2:], i), target) for i in range(4)]
     reached = score(model, x, target)
@@ -219,9 +219,9 @@ def judge_create(answer):
         )
 
 
-def as_input(picture, model):
-    """A picture, PIL's or an array, as the network takes it: (1, 3, H, W)."""
-    values = np.asarray(picture)
+def as_input(image, model):
+    """An image, PIL's or an array, as the network takes it: (1, 3, H, W)."""
+    values = np.asarray(image)
     if values.ndim == 4 and values.shape[:2] == (1, 3) and values.dtype.kind == "f":
         return array(values, values.shape, "")
     if values.ndim == 3 and values.shape[2] == 3:
@@ -229,13 +229,13 @@ def as_input(picture, model):
             values = (255 * values).astype(np.uint8)
         if values.dtype == np.uint8:
             return model.preprocess(values, resize=False)
-    kind = type(picture).__name__
+    kind = type(image).__name__
     shape = f" of shape {values.shape}, {values.dtype}" if values.ndim else ""
-    raise Wrong(f"expected a picture (PIL's, or an array of it), found {kind}{shape}")
+    raise Wrong(f"expected an image (PIL's, or an array of it), found {kind}{shape}")
 
 
 def noise(sides, seed):
-    """Noise, as the picture begins with, stretched as `deprocess` does it, as the network takes it."""
+    """Noise, as the image begins with, stretched as `deprocess` does it, as the network takes it."""
     from npgrad.course.images import deprocess, preprocess
 
     x = np.random.default_rng(seed).standard_normal((1, 3, *sides))

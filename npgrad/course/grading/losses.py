@@ -9,9 +9,9 @@ import numpy as np
 
 from npgrad.course import style
 from npgrad.course.grading.calls import Wrong, array, close, compare, number, tolerance
-from npgrad.course.grading.cases import network, pictures
+from npgrad.course.grading.cases import network, images
 
-SIDE = 400  # of the picture by which tv_loss is timed
+SIDE = 400  # of the image by which tv_loss is timed
 SLOW = 0.05, 10  # seconds, and times what plain array operations take
 
 WEIGHT = {
@@ -48,23 +48,23 @@ def judge_content_loss(answer):
 
 GRAM = {
     "divide": {
-        "no": "not normalised: expected the product divided by C*H*W",
+        "no": "not normalized: expected the product divided by C*H*W",
         "HW": "divided by H*W alone, expected by C*H*W",
         "C": "divided by C alone, expected by C*H*W",
-        "NCHW": "divided by N*C*H*W, expected by C*H*W: each picture has a Gram matrix of its own",
+        "NCHW": "divided by N*C*H*W, expected by C*H*W: each image has a Gram matrix of its own",
         "always": "normalize=False has no effect, expected the product undivided",
         "2": "divided by 2*C*H*W, expected by C*H*W",
     },
     "layout": {
-        "NC": "the pictures of a batch are mixed: found (N*C, N*C), expected (N, C, C), one matrix a picture",
-        "C": "the pictures of a batch are mixed: found one matrix (C, C) of all pictures, expected (N, C, C)",
-        "C reshaped": "the pictures of a batch are mixed by a reshape to (C, ...), expected (N, C, H*W)",
-        "sum": "the pictures' Gram matrices are added up, expected one each, (N, C, C)",
-        "mean": "found the mean of the pictures' Gram matrices, expected one each, (N, C, C)",
-        "first": "found the first picture's Gram matrix alone, expected (N, C, C)",
+        "NC": "the images of a batch are mixed: found (N*C, N*C), expected (N, C, C), one matrix an image",
+        "C": "the images of a batch are mixed: found one matrix (C, C) of all images, expected (N, C, C)",
+        "C reshaped": "the images of a batch are mixed by a reshape to (C, ...), expected (N, C, H*W)",
+        "sum": "the images' Gram matrices are added up, expected one each, (N, C, C)",
+        "mean": "found the mean of the images' Gram matrices, expected one each, (N, C, C)",
+        "first": "found the first image's Gram matrix alone, expected (N, C, C)",
         "pixels": "found the products of pixels, (N, H*W, H*W), expected those of channels, (N, C, C)",
         "reshaped": "a reshape to (N, H*W, C) mixes channels and pixels, expected rows of channels (N, C, H*W)",
-        "centred": "the channels' means are subtracted (a covariance), expected the plain product",
+        "centered": "the channels' means are subtracted (a covariance), expected the plain product",
     },
 }
 
@@ -85,7 +85,7 @@ def gram_matrix(features, normalize=True, divide="", layout=""):
         "first": lambda: F[0] @ F[0].T,
         "pixels": lambda: F.transpose(0, 2, 1) @ F,
         "reshaped": lambda: np.einsum("npc,npd->ncd", *[np.ascontiguousarray(F).reshape(N, -1, C)] * 2),
-        "centred": lambda: np.einsum("ncp,ndp->ncd", *[F - F.mean(axis=2, keepdims=True)] * 2),
+        "centered": lambda: np.einsum("ncp,ndp->ncd", *[F - F.mean(axis=2, keepdims=True)] * 2),
     }[layout]()
     if not normalize and divide != "always":
         return G
@@ -126,7 +126,7 @@ STYLE = {
         "root": "found the norm of the Gram matrices' difference, expected its square",
     },
     "gram": {
-        "no": "the Gram matrices in it are not normalised",
+        "no": "the Gram matrices in it are not normalized",
         "HW": "the Gram matrices in it are divided by H*W alone, expected by C*H*W",
     },
 }
@@ -166,8 +166,8 @@ def judge_style_loss(answer):
 
 TV = {
     "edges": {
-        "roll": "it wraps around: the first row and column are compared with the last, which are no neighbours",
-        "zeros": "the edges are compared with zeros outside of the picture, expected neighbours inside alone",
+        "roll": "it wraps around: the first row and column are compared with the last, which are no neighbors",
+        "zeros": "the edges are compared with zeros outside of the image, expected neighbors inside alone",
     },
     "directions": {
         "down": "only the differences down are counted, expected down and across",
@@ -187,7 +187,7 @@ TV = {
 
 
 def tv_loss(img, tv_weight, edges="", directions="", power="", reduce="sum", channels="", weight=""):
-    """tv_weight * sum of squared differences of neighbours, down and across."""
+    """tv_weight * sum of squared differences of neighbors, down and across."""
     img = img[:, :1] if channels == "first" else img
     axes = (1, 2) if directions == "channels" else (2, 3)
     if edges == "zeros":
@@ -203,7 +203,7 @@ def tv_loss(img, tv_weight, edges="", directions="", power="", reduce="sum", cha
 
 
 def judge_tv_loss(answer):
-    """tv_loss(img, tv_weight), vectorised."""
+    """tv_loss(img, tv_weight), vectorized."""
     for shape, dtype, weight in (((1, 3, 9, 7), "float64", 2e-2), ((1, 3, 6, 11), "float32", 3.0)):
         img = np.random.default_rng(shape[2]).normal(0.4, 1, shape).astype(dtype)
         arguments, where = (
@@ -214,7 +214,7 @@ def judge_tv_loss(answer):
     line = loop_in(answer.function)
     if line is not None:
         raise Wrong(f"there is a Python loop in line {line} of the function, expected array operations alone")
-    arguments = {"img": pictures(1, SIDE, SIDE), "tv_weight": 1.0}
+    arguments = {"img": images(1, SIDE, SIDE), "tv_weight": 1.0}
     usual, seconds = (min(_seconds(each, arguments) for _ in range(3)) for each in (_plain, answer))
     if seconds > SLOW[0] and seconds > SLOW[1] * usual:
         raise Wrong(
@@ -249,7 +249,7 @@ def loop_in(function):
 def judge_extract_features(answer):
     """extract_features(x, model): 13 maps."""
     for name, n, dtype in (("A", 2, "float64"), ("B", 1, "float32")):
-        model, x = network(name, dtype), pictures(n, 48, 40, dtype=dtype)
+        model, x = network(name, dtype), images(n, 48, 40, dtype=dtype)
         where = f"x of shape {x.shape}, {dtype}, random network {name}"
         found = answer({"x": x, "model": model}, where=where)
         if not hasattr(found, "__len__") or isinstance(found, np.ndarray):

@@ -22,9 +22,9 @@ KINDS = {
     "mean cross entropy": f"found the gradient of the mean cross-entropy loss, {RAW}",
     "predicted": "found the result for the class that the network predicts, expected for the class in y",
     "all": "found the gradient of all classes' scores together, expected that of the class in y alone",
-    "crossed": "every picture has the classes of all pictures in y, expected picture i with y[i] alone",
-    "first class": "every picture has the first picture's class, expected picture i with y[i]",
-    "first picture": "only the first picture has a gradient, expected every picture of the batch",
+    "crossed": "every image has the classes of all images in y, expected image i with y[i] alone",
+    "first class": "every image has the first image's class, expected image i with y[i]",
+    "first image": "only the first image has a gradient, expected every image of the batch",
     "mean": "found the gradient of the mean over the batch, divided by N, expected that of the sum",
     "score": "the score itself is put in at the scores, expected 1, the gradient of a score by itself",
 }
@@ -46,7 +46,7 @@ def seed(kind, logits, y):
         "all": lambda: np.ones_like(logits),
         "crossed": lambda: np.broadcast_to(one_hot.max(axis=0), logits.shape),
         "first class": lambda: losses.score(logits, np.full_like(y, y[0]))[1],
-        "first picture": lambda: one_hot * (rows == 0)[:, None],
+        "first image": lambda: one_hot * (rows == 0)[:, None],
         "mean": lambda: one_hot / len(y),
         "score": lambda: one_hot * logits,
     }[kind]()
@@ -67,7 +67,7 @@ def gradient(X, y, model, kind="", rule="plain", layer="input"):
 
 
 def judge_map(answer, twin, faults, coarsest=0.0):
-    """A function (X, y, model) with a result for each picture."""
+    """A function (X, y, model) with a result for each image."""
     for arguments, where in cases():
         found = answer(arguments, where=where)
 

@@ -1,6 +1,6 @@
 """The judge of style transfer and feature inversion (Q2.4, Q2.5).
 
-Two hundred steps of Adam blow up the smallest difference, so the picture at the end says little. But the network that
+Two hundred steps of Adam blow up the smallest difference, so the image at the end says little. But the network that
 is handed in keeps what it is shown: x_0, x_1, ... Each x is right if it follows from those before it by the homework's
 step, with npgrad's gradient at them. So a wrong step is seen at once, and which one it is.
 """
@@ -13,7 +13,7 @@ import numpy as np
 from npgrad import losses
 from npgrad.course import style
 from npgrad.course.grading.calls import NotAnswered, Wrong, variants
-from npgrad.course.grading.cases import network, pictures, watched
+from npgrad.course.grading.cases import network, images, watched
 from npgrad.course.images import deprocess, preprocess
 
 STEPS, FRESH_AT, FREE_AT, LIMIT = 200, 180, 190, 1.5
@@ -34,7 +34,7 @@ FAULTS = {
     "style": {
         "no": "the gradient of the style loss is missing",
         "half": "the gradient of the style loss is half of what is right: F stands twice in F F^T",
-        "content": "the style targets are made of the content picture, expected of the style picture",
+        "content": "the style targets are made of the content image, expected of the style image",
         "raw": "the Gram matrices, or their gradient, are not divided by C*H*W",
         "first": "every style layer has the first weight, expected each its own",
     },
@@ -42,7 +42,7 @@ FAULTS = {
         "no": "the gradient of the total variation is missing",
         "half": "the gradient of the total variation lacks its factor 2",
     },
-    "sign": {"up": "the picture goes up the loss, expected down"},
+    "sign": {"up": "the image goes up the loss, expected down"},
     "adam": {
         "descent": "found plain gradient descent, expected Adam",
         "uncorrected": "Adam's two means are not corrected by 1 - beta^t",
@@ -53,7 +53,7 @@ FAULTS = {
 
 
 def judge_style_transfer(answer):
-    """style_transfer(...), from the content picture."""
+    """style_transfer(...), from the content image."""
     _judge(answer, init_random=False)
 
 
@@ -65,14 +65,14 @@ def judge_inversion(answer):
 def _judge(answer, init_random):
     way = _Way(init_random)
     model, where = watched(way.model), "feature inversion" if init_random else "style transfer"
-    picture = _run(answer, model, way.weights, init_random, where)
+    image = _run(answer, model, way.weights, init_random, where)
     xs = way.begun(model.seen)
     last = way.follow(xs)
-    _check_picture(picture, last)
+    _check_image(image, last)
 
 
 def _run(answer, model, weights, init_random, where):
-    """The function's value. The pictures are handed over as files; if it cannot take these, as PIL's."""
+    """The function's value. The images are handed over as files; if it cannot take these, as PIL's."""
     images = {name: image(name) for name in SIDES}
     order = ("image_size", "style_size", "content_layer", "content_weight", "style_layers", "style_weights")
     settings = {**SIZES, **LAYERS, **weights}
@@ -95,12 +95,12 @@ def _run(answer, model, weights, init_random, where):
 
 
 def image(name):
-    """The picture handed in as `name`: PIL's."""
-    return deprocess(pictures(1, *SIDES[name], seed=len(name)))
+    """The image handed in as `name`: PIL's."""
+    return deprocess(images(1, *SIDES[name], seed=len(name)))
 
 
 class _Way:
-    """The way of one run: its pictures and weights, and what the homework's step makes of any x."""
+    """The way of one run: its images and weights, and what the homework's step makes of any x."""
 
     def __init__(self, init_random):
         self.model, self.init_random = network("A", "float32"), init_random
@@ -124,7 +124,7 @@ class _Way:
         for name, x in (("image_size", self.content), ("style_size", self.painting)):
             if x.shape not in shapes and not (self.init_random and name == "style_size"):
                 found = " and ".join(map(str, sorted(shapes)))
-                raise Wrong(f"with {name} {SIZES[name]} expected a picture {x.shape}, found {found}")
+                raise Wrong(f"with {name} {SIZES[name]} expected an image {x.shape}, found {found}")
         xs = []
         for x in (x for x in seen if x.shape == self.content.shape):
             if not np.array_equal(x, self.content) and not (xs and np.array_equal(x, xs[-1])):
@@ -135,10 +135,10 @@ class _Way:
             raise Wrong(f"not clamped: found values beyond [-{LIMIT}, {LIMIT}] before step {FREE_AT}")
         if len(xs) == STEPS - 1 and not self.init_random:
             raise Wrong(
-                "the first picture shown is not clamped, expected it clamped before the first step, too"
+                "the first image shown is not clamped, expected it clamped before the first step, too"
             )
         if len(xs) not in (STEPS, STEPS + 1):
-            raise Wrong(f"found {len(xs)} different pictures shown to the network, expected {STEPS} steps")
+            raise Wrong(f"found {len(xs)} different images shown to the network, expected {STEPS} steps")
         self._check_beginning(xs[0])
         return xs
 
@@ -146,10 +146,10 @@ class _Way:
         from_content = np.allclose(x, clamped(self.content), atol=1e-4)
         if not self.init_random:
             if not from_content:
-                raise Wrong("expected to begin with the content picture, found another one: noise?")
+                raise Wrong("expected to begin with the content image, found another one: noise?")
             return
         if from_content:
-            raise Wrong("init_random has no effect: it begins with the content picture, expected noise")
+            raise Wrong("init_random has no effect: it begins with the content image, expected noise")
         low, high, mean, spread = x.min(), x.max(), x.mean(), x.std()
         if low < 0 or high > 1 or abs(mean - 0.5) > 0.05 or abs(spread - 12**-0.5) > 0.03:
             raise Wrong(
@@ -260,16 +260,16 @@ def differ(a, b):
     return np.mean(np.abs(a - b) > 0.02) > 0.02
 
 
-def _check_picture(picture, last):
-    """The value returned is the picture after the last step."""
-    values = np.asarray(picture)
+def _check_image(image, last):
+    """The value returned is the image after the last step."""
+    values = np.asarray(image)
     if values.ndim == 4 and values.shape == last.shape and values.dtype.kind == "f":
         values = np.asarray(deprocess(values))
     if values.ndim != 3 or values.dtype != np.uint8:
-        raise Wrong(f"expected a picture (PIL's, or an array of it), found {type(picture).__name__}")
+        raise Wrong(f"expected an image (PIL's, or an array of it), found {type(image).__name__}")
     wanted = [np.asarray(deprocess(last, rescale)) for rescale in (True, False)]
     if values.shape != wanted[0].shape:
         height, width = wanted[0].shape[:2]
-        raise Wrong(f"expected a picture of {width} x {height} px, found an array of shape {values.shape}")
+        raise Wrong(f"expected an image of {width} x {height} px, found an array of shape {values.shape}")
     if min(np.abs(values.astype(int) - each).mean() for each in wanted) > 8:
-        raise Wrong("every step is right, but the picture returned is not that of the last one")
+        raise Wrong("every step is right, but the image returned is not that of the last one")

@@ -1,6 +1,6 @@
 """Reading weights files: whatever the format, a dict of arrays by name.
 
-`read(path)` recognises the format by content. What network the arrays make is asked elsewhere.
+`read(path)` recognizes the format by content. What network the arrays make is asked elsewhere.
 """
 
 import hashlib
@@ -81,7 +81,7 @@ def read_regular_file(path, name, look=None):
 
 
 def _refuse_unknown(head, name):
-    format_ = sniff.recognise(head)
+    format_ = sniff.recognize(head)
     if format_ in ("npgrad", "hdf5"):
         found = f"{sniff.describe(head)}; npgrad.load reads npgrad's own"
         raise WeightsError(f"{name}: expected another library's weights, found {found}")
@@ -91,7 +91,7 @@ def _refuse_unknown(head, name):
 
 def _parse(data, name):
     """(format in words, tensors, details) by the reader that the content asks for."""
-    format_ = sniff.recognise(data[: sniff.HEAD])
+    format_ = sniff.recognize(data[: sniff.HEAD])
     if format_ == "zip":
         return *_parse_zip(data, name), {}
     if format_ == "legacy pth":

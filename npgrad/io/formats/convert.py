@@ -30,8 +30,8 @@ def convert(path, labels=None, architecture=None, source=None):
     """The Model in a weights file: torch .pth, .caffemodel, Deep Compression, .npz, .safetensors or .onnx.
 
     labels: a text file with one class name a line; ImageNet's names are used for 1,000 classes without it.
-    architecture: the network's name, where it should be checked rather than recognised. source: what is
-    known of the file (url, licence ...), stored with the model beside its name and SHA-256.
+    architecture: the network's name, where it should be checked rather than recognized. source: what is
+    known of the file (url, license ...), stored with the model beside its name and SHA-256.
     WeightsError says what is wrong with the file, in one line.
     """
     if onnx.matches(path):
@@ -40,7 +40,7 @@ def convert(path, labels=None, architecture=None, source=None):
     name = shown(path)
     tensors = _renamed(contents.tensors, _own_name, name)
     from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names have it
-    model = _recognise(tensors, contents, from_caffe, architecture, name)
+    model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
     # torch counts BatchNorm's training passes; nothing needs it
     tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
@@ -93,7 +93,7 @@ def to_torchvision_input(tensors, preprocessing):
     return tensors
 
 
-def _recognise(tensors, contents, from_caffe, architecture, name):
+def _recognize(tensors, contents, from_caffe, architecture, name):
     """The skeleton of the network whose tensors these are."""
     found, count = architecture_of(tensors, name)
     if architecture not in (None, found):

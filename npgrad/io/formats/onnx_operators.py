@@ -193,11 +193,11 @@ def flatten(node):
 
 
 def reshape(node):
-    """To one row a picture, and to nothing else."""
+    """To one row an image, and to nothing else."""
     shape = tuple(int(side) for side in np.ravel(node.constant(1)))
     batch = node.reading.shape[0] if node.reading.shape else None
     if len(shape) != 2 or shape[0] not in (0, -1, 1, batch) or (shape[0] == -1 and shape[1] < 1):
-        raise node.refuse(f"expected a shape (N, -1), one row a picture, found {shape[:6]}")
+        raise node.refuse(f"expected a shape (N, -1), one row an image, found {shape[:6]}")
     return Flatten(), node.value()
 
 
@@ -296,7 +296,7 @@ def _scaled(node, array, name):
 
 
 def _row(node, array, count, ndim=2):
-    """A bias that stands for every picture alike, as (count,)."""
+    """A bias that stands for every image alike, as (count,)."""
     shape = (1,) * (ndim - np.ndim(array)) + np.shape(array)
     allowed = [(1, count, 1, 1)[:ndim], (1,) * ndim]
     if shape not in allowed:

@@ -26,9 +26,9 @@ WORDS = {
 # What is handed in by mistake: (where, the bytes there, what it is).
 STRANGERS = [
     (0, b"PK\x05\x06", "an empty zip archive"),
-    (0, b"\x89PNG\r\n\x1a\n", "a PNG picture"),
-    (0, b"\xff\xd8\xff", "a JPEG picture"),
-    (0, b"GIF8", "a GIF picture"),
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"GIF8", "a GIF image"),
     (0, b"%PDF", "a PDF document"),
     (0, b"\x1f\x8b", "gzip-compressed data, to be unpacked first"),
     (0, b"BZh", "bzip2-compressed data, to be unpacked first"),
@@ -41,7 +41,7 @@ STRANGERS = [
 ]
 
 
-def recognise(head):
+def recognize(head):
     """The format of a file from `head`, its first `HEAD` bytes, or None if it is no weights file.
 
     One of "npgrad", "hdf5", "zip", "legacy pth", "safetensors", "deep compression" and "caffe".
@@ -70,7 +70,7 @@ def describe(data):
     data = data[:HEAD]
     if len(data) < 2:
         return f"a single byte (0x{data[0]:02x})" if data else "an empty file"
-    format_ = recognise(data)
+    format_ = recognize(data)
     if format_ == "zip":
         return f"a zip archive (first member {first_member(data)[:60]!r})"
     if format_:
