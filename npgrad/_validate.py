@@ -8,19 +8,42 @@ import numpy as np
 from npgrad.errors import InputError, level_outside
 
 
+def is_whole(value):
+    """Whether `value` is a whole number of Python or NumPy; True and False are none here."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def is_number(value):
+    """Whether `value` is a real number of Python or NumPy; True and False are none here."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
+
+
 def whole_number(value, name, smallest=1):
-    """`value`, if it is a whole number from `smallest` on; otherwise an InputError naming the argument."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < smallest:
+    """`value` as an int, if it is a whole number >= `smallest`; otherwise an InputError that names the argument."""
+    if not is_whole(value) or value < smallest:
         raise InputError(f"{name}: expected a whole number >= {smallest}, found {value!r}")
     return int(value)
 
 
 def not_negative(value, name):
-    """`value`, if it is a finite number >= 0; otherwise an InputError naming the argument."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not 0 <= value < np.inf:
+    """`value` as a float, if it is a finite number >= 0; otherwise an InputError that names the argument."""
+    if not is_number(value) or not 0 <= value < np.inf:
         raise InputError(f"{name}: expected a number >= 0, found {value!r}")
     return float(value)
+
+
+def finite_number(value, name):
+    """`value` as a float, if it is a finite number; otherwise an InputError that names the argument."""
+    if not is_number(value) or not np.isfinite(value):
+        raise InputError(f"{name}: expected a finite number, found {value!r}")
+    return float(value)
+
+
+def one_of(value, name, choices):
+    """`value`, if it is one of the strings in `choices`; otherwise an InputError that lists them."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name}: expected one of {', '.join(choices)}; found {value!r}")
+    return value
 
 
 def generator(rng):
@@ -55,7 +78,7 @@ def baseline_set(baseline, x):
 def pair(value, name, smallest=1):
     """3 -> (3, 3), (3, 5) -> (3, 5): height and width of a kernel, stride or padding."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2 or not all(isinstance(v, (int, np.integer)) and v >= smallest for v in values):
+    if len(values) != 2 or not all(is_whole(v) and v >= smallest for v in values):
         raise InputError(f"{name}: expected one or two whole numbers >= {smallest}, found {value!r}")
     return tuple(int(v) for v in values)
 

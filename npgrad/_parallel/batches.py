@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.errors import InputError
+from npgrad._validate import whole_number
 
 # Bytes of activations and gradients that a method with many copies of an image may hold at once.
 BUDGET = 128 << 20
@@ -14,9 +14,7 @@ def copies_at_once(model, x, batch_size=None, backward=True):
     Counted are one image's activations, twice where a backward pass follows: its gradients are as large.
     """
     if batch_size is not None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise InputError(f"batch_size: expected a whole number >= 1, found {batch_size!r}")
-        return int(batch_size)
+        return whole_number(batch_size, "batch_size")
     one = sum(record.y.nbytes for record in model.forward(x[:1])) * (2 if backward else 1)
     return max(2, BUDGET // one)  # two threads have one each
 

@@ -1,0 +1,33 @@
+"""The types of public signatures."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+"""An array; shapes and dtypes are given in the docstrings."""
+
+Rng: TypeAlias = np.random.Generator | int | None
+"""A random generator, or the seed of one."""
+
+Target: TypeAlias = int | str | Sequence[int | str] | None
+"""A class, by index or name, for all images; one for each; or None, each image's top class."""
+
+Layers: TypeAlias = str | Sequence[str]
+"""The name of a layer, or several."""
+
+Progress: TypeAlias = Callable[[int, int], object] | None
+"""Called with (done, total)."""
+
+Rules: TypeAlias = Mapping[Any, Callable[..., Any]] | None
+"""{layer type or layer name: rule}."""
+
+Path: TypeAlias = str | os.PathLike[str]
+
+ImageLike: TypeAlias = Union[str, os.PathLike[str], Array, "Image"]
+"""A path, a uint8 array (H, W, 3), (H, W) or (H, W, 4), or a PIL image."""
