@@ -1,4 +1,4 @@
-"""Class names: the 1,000 of ImageNet, and finding a class by index or by name."""
+"""Targets: from an index or a name to a class, and from classes to the upstream gradient of their scores."""
 
 import operator
 import re
@@ -8,31 +8,58 @@ import numpy as np
 
 from npgrad.errors import InputError, TargetError, level_outside, unknown
 
+MOST_LISTED = 8  # classes in a message
 
-def find_class(text_or_index, classes):
+
+def find_class(text_or_index, classes, wordnet_ids=()):
     """The index of a class that is given by its index or by its name, as an int.
 
-    text_or_index   an integer, a string of digits, or a name: upper or lower case, `_` or `-` for a space
-    classes         the names in the order of the index
+    Tried in this order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and the
+    one name that contains the text as whole words, which gives a warning.
 
-    >>> find_class("great_white_shark", imagenet_classes()), find_class("281", imagenet_classes())
-    (2, 281)
+    Parameters
+    ----------
+    text_or_index : int or str
+        The index, as a number or as digits, or the name.
+    classes : sequence of str
+        The names in the order of the index.
+    wordnet_ids : sequence of str
+        The classes' WordNet ids in the same order, where they are known.
 
-    Raises TargetError for an index out of range or a name that several classes share, UnknownName for
-    one that none has, and TypeError for what is neither an integer nor a string.
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TargetError
+        For an index out of range, or a text that fits several classes.
+    UnknownName
+        For a text that fits none; the message lists the nearest names.
+    TypeError
+        For what is neither an integer nor a string.
+
+    Examples
+    --------
+    >>> find_class("great_white_shark", ["tench", "goldfish", "great white shark"])
+    2
+    >>> find_class("1", ["tench", "goldfish", "great white shark"])
+    1
     """
     if not isinstance(text_or_index, str):
-        return _checked(_as_index(text_or_index), len(classes))
+        return _in_range(_as_index(text_or_index), len(classes))
     # Nine digits are more than any index needs, and int() of a very long string is slow.
     if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", text_or_index):
-        return _checked(int(text_or_index), len(classes))
-    # As it is spelled first: Cardigan is a dog and cardigan a garment.
+        return _in_range(int(text_or_index), len(classes))
+    # The exact spelling comes first: Cardigan is a dog, cardigan a garment.
     found = [index for index, name in enumerate(classes) if name == text_or_index]
     if not found:
         key = _plain(text_or_index)
         found = [index for index, name in enumerate(classes) if _plain(name) == key]
+    if not found and re.fullmatch(r"n\d{8}", key):
+        return _by_wordnet_id(key, classes, wordnet_ids)
     if not found:
-        raise unknown("class", key, dict.fromkeys(classes))
+        return _by_words(text_or_index, classes)
     if len(found) > 1:
         count = "two" if len(found) == 2 else len(found)
         indices = ", ".join(map(str, found))
@@ -42,7 +69,7 @@ def find_class(text_or_index, classes):
 
 def _as_index(value):
     try:
-        if isinstance(value, bool):  # operator.index takes True for 1; as a target it is a slip
+        if isinstance(value, bool):  # operator.index takes True for 1; as a target it is a mistake
             raise TypeError
         return operator.index(value)
     except TypeError:
@@ -50,7 +77,7 @@ def _as_index(value):
         raise TypeError(f"class: expected an index (an integer) or a name; found {found}") from None
 
 
-def _checked(index, count):
+def _in_range(index, count):
     if not 0 <= index < count:
         raise TargetError(f"class index: expected 0 to {count - 1}; found {index}")
     return index
@@ -60,8 +87,44 @@ def _plain(name):
     return " ".join(re.sub("[_-]", " ", name).casefold().split())
 
 
+def _by_wordnet_id(key, classes, wordnet_ids):
+    """The class with this id, which is in `wordnet_ids` or begins the class's name ("n02123045 tabby")."""
+    if isinstance(wordnet_ids, (list, tuple)) and len(wordnet_ids) == len(classes):
+        known = list(wordnet_ids)  # from a weights file, so of any kind until this line
+    else:
+        known = [_plain(name).partition(" ")[0] for name in classes]
+    if key in known:
+        return known.index(key)
+    if not any(re.fullmatch(r"n\d{8}", str(one)) for one in known):
+        raise TargetError(f"{key!r} is a WordNet id; this network's classes are known by name only")
+    raise TargetError(f"no class {key!r}: this network has no class with that WordNet id")
+
+
+def _by_words(text, classes):
+    """The one class whose name contains the words of `text`, one after the other."""
+    words = _words(text)
+    found = [index for index, name in enumerate(classes) if words and _contains(_words(name), words)]
+    if not found:
+        raise unknown("class", _plain(text), dict.fromkeys(classes))
+    if len(found) > 1:
+        listed = ", ".join(f"{classes[index]} ({index})" for index in found[:MOST_LISTED])
+        more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
+        which = "this word" if len(words) == 1 else "these words"
+        raise TargetError(f"no class {text!r}; classes with {which}: {listed}{more}")
+    warnings.warn(f"target {text!r} taken as {classes[found[0]]} ({found[0]})", stacklevel=level_outside())
+    return found[0]
+
+
+def _words(text):
+    return re.findall(r"[^\W_]+", text.casefold())
+
+
+def _contains(words, part):
+    return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
+
+
 def resolve_targets(model, logits, target=None):
-    """The class asked about for each image: an integer array (N,).
+    """The index of each image's target: an integer array (N,).
 
     logits: (N, classes). target: None for each image's top class; an index or a name for all images; or
     a sequence of N of them. TargetError (an IndexError) names the range, TypeError says what is no class.
@@ -71,20 +134,24 @@ def resolve_targets(model, logits, target=None):
     if target is None:
         return logits.argmax(axis=1)
     names = model.classes or [f"class {i}" for i in range(count)]
-    indices = np.array([find_class(t, names) for t in target])
+    by_name = {}  # so that a name is looked up, and warned of, once
+    for name in target:
+        if isinstance(name, str) and name not in by_name:
+            by_name[name] = find_class(name, names, model.source.get("wordnet_ids", ()))
+    indices = np.array([by_name[t] if isinstance(t, str) else find_class(t, names) for t in target])
     if indices.max() >= count:
         raise TargetError(f"target: expected 0 to {count - 1}; found {indices.max()}")
     return indices
 
 
 def target_list(target, n):
-    """The `target` argument as a list of n, one an image, or None."""
+    """The `target` argument as a list of n, one per image, or None."""
     if target is None:
         return None
     if isinstance(target, (str, bytes)) or np.ndim(target) == 0:
         return [target] * n
     if len(target) != n or np.ndim(target) != 1:
-        raise InputError(f"target: expected one class, or {n}, one an image; found shape {np.shape(target)}")
+        raise InputError(f"target: expected one class, or {n}, one per image; found shape {np.shape(target)}")
     return list(target)
 
 
@@ -94,21 +161,21 @@ def scores(logits, targets):
 
 
 def one_hot(logits, targets):
-    """The seed for backward from the targets' scores: 1 at [i, target i] of an array like logits, else 0.
+    """The upstream gradient of the targets' scores: 1 at [i, target i] of an array like logits, else 0.
 
-    One score per image, so every image's gradient is its own.
+    The scores are summed over the batch; no image's score depends on another image, so each gradient is its own.
     """
-    seed = np.zeros_like(logits)
-    seed[np.arange(len(logits)), targets] = 1
-    return seed
+    dy = np.zeros_like(logits)
+    dy[np.arange(len(logits)), targets] = 1
+    return dy
 
 
 def warn_if_dead(model, logits, targets):
-    """One warning where a score is exactly 0, shut off by a final ReLU: then it has no gradient at all."""
+    """One warning for scores that are exactly 0 because of a final ReLU: their gradient is 0."""
     dead = np.flatnonzero(scores(logits, targets) == 0)
     if len(dead):
         names = ", ".join(model.class_name(targets[i]) for i in dead[:3])
         warnings.warn(
-            f"the score of {names} is exactly 0 (the network's final ReLU is shut), so its gradient is 0 everywhere",
+            f"the score of {names} is exactly 0 (the network's final ReLU is inactive), and so is its gradient",
             stacklevel=level_outside(),
         )

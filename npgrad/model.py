@@ -118,7 +118,8 @@ class Model:
 
     def class_index(self, target):
         """The index of a class given by index or name; TargetError or UnknownName says what is wrong."""
-        return find_class(target, self.classes or [f"class {i}" for i in range(self.num_classes)])
+        names = self.classes or [f"class {i}" for i in range(self.num_classes)]
+        return find_class(target, names, self.source.get("wordnet_ids", ()))
 
     @property
     def num_classes(self):

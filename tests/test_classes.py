@@ -5,10 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from npgrad import _targets as module
-from npgrad._targets import find_class
+import npgrad
+from npgrad._targets import find_class, resolve_targets
 from npgrad.errors import TargetError, UnknownName, WeightsError
-from npgrad.io.labels import imagenet_classes
+from npgrad.io import labels as module
+from npgrad.io.labels import imagenet_classes, read_wordnet_ids
+from npgrad.models import squeezenet1_1
 
 
 def test_names_are_the_first_of_each_synset(shared):
@@ -89,3 +91,74 @@ def test_a_damaged_list_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "weights_folder", lambda: tmp_path)
     with pytest.raises(WeightsError, match="expected 1000 class names, one a line; found 2"):
         imagenet_classes.__wrapped__()
+
+
+def test_the_one_class_that_contains_the_words_is_taken_and_said():
+    names = imagenet_classes()
+    with pytest.warns(UserWarning, match=r"target 'tabby-CAT' taken as my tabby cat \(1\)"):
+        assert find_class("tabby-CAT", ["dog", "my tabby cat", "cat tabby"]) == 1
+    with pytest.warns(UserWarning, match=r"target 'mastiff' taken as Tibetan mastiff \(243\)"):
+        assert names[find_class("mastiff", [name for name in names if name != "bull mastiff"])]
+
+
+def test_words_that_several_classes_contain():
+    names = imagenet_classes()
+    with pytest.raises(TargetError) as raised:
+        find_class("cat", names)
+    message = str(raised.value)
+    assert message.startswith("no class 'cat'; classes with this word: tiger cat (282), Persian cat (283), ")
+    assert "crate" not in message and "oxcart" not in message and "catamaran" not in message
+    with pytest.raises(TargetError) as raised:
+        find_class("Dog", [f"dog {letter}" for letter in "abcdefghij"])
+    assert str(raised.value).endswith("dog g (6), dog h (7) and 2 more")
+    with pytest.raises(TargetError, match=r"classes with these words: one two a \(0\), one two b \(1\)$"):
+        find_class("One_Two", ["one two a", "one two b", "two one"])
+
+
+@pytest.mark.parametrize("text", ["ca", "at cat", "-", "cat,dog"])
+def test_parts_of_words_are_not_taken(text):
+    with pytest.raises(UnknownName):
+        find_class(text, ["cat house", "dog"])
+
+
+IDS = ["n02123045", "n02123159", "n02123394"]
+NAMES = ["tabby", "tiger cat", "Persian cat"]
+
+
+def test_wordnet_ids():
+    assert find_class("n02123159", NAMES, IDS) == find_class(" N02123159", NAMES, tuple(IDS)) == 1
+    carried = [f"{one} {name}, {name}" for one, name in zip(IDS, NAMES, strict=True)]
+    assert find_class("n02123394", carried) == 2
+    assert find_class("n02123045", IDS) == 0  # which are the names
+    with pytest.raises(
+        TargetError, match="no class 'n99999999': this network has no class with that WordNet id"
+    ):
+        find_class("n99999999", NAMES, IDS)
+    message = "'n02123045' is a WordNet id; this network's classes are known by name only"
+    for ids in ((), IDS[:2], "n02123045", 3, None, [1, 2, 3], [[], {}, None]):  # as a file may hold anything
+        with pytest.raises(TargetError, match=message):
+            find_class("n02123045", NAMES, ids)
+
+
+def test_wordnet_ids_of_a_labels_file_reach_the_model(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("\n".join(f"{one} {name}, more" for one, name in zip(IDS, NAMES, strict=True)) + "\n\n")
+    assert read_wordnet_ids(path) == IDS
+    fresh = squeezenet1_1(num_classes=3, rng=1)
+    fresh.save(tmp_path / "plain.h5")
+    source = {"wordnet_ids": IDS}
+    npgrad.Model(fresh.network, NAMES, None, fresh.architecture, fresh.aliases, source).save(
+        tmp_path / "net.h5"
+    )
+    model = npgrad.load(tmp_path / "net.h5")
+    assert model.class_index("n02123159") == 1
+    assert resolve_targets(model, np.zeros((2, 3)), ["n02123159", 0]).tolist() == [1, 0]
+    path.write_text("n02123045 tabby\ntiger cat\n")
+    assert read_wordnet_ids(path) == []
+
+
+def test_a_name_for_many_images_is_warned_of_once():
+    model = npgrad.Model(squeezenet1_1(num_classes=3, rng=1).network, NAMES)
+    with pytest.warns(UserWarning) as warned:
+        assert resolve_targets(model, np.zeros((4, 3)), "tiger").tolist() == [1] * 4
+    assert len(warned) == 1

@@ -253,7 +253,7 @@ def test_a_dead_class_gives_zeros_and_one_warning(name):
         warnings.simplefilter("always")
         found = METHODS[name](dead_model(), x, [0, 1])
     assert [str(one.message).partition(",")[0] for one in said if "score of a" in str(one.message)] == [
-        "the score of a is exactly 0 (the network's final ReLU is shut)"
+        "the score of a is exactly 0 (the network's final ReLU is inactive)"
     ]
     assert len(said) == 1
     assert not found[0].any()

@@ -88,7 +88,7 @@ def test_pixels_in_0_to_255_are_noticed_once(model, x):
         ([0, 10], IndexError, "expected 0 to 9; found 10"),
         (1.0, TypeError, "found float 1.0"),
         (True, TypeError, "found bool True"),
-        ([1, 2, 3], ValueError, "expected one class, or 2, one an image"),
+        ([1, 2, 3], ValueError, "expected one class, or 2, one per image"),
         ([[1], [2]], ValueError, "expected one class, or 2"),
         ([], ValueError, "expected one class, or 2"),
         ("nothing of the kind", KeyError, "no class"),

@@ -37,3 +37,10 @@ def read_labels(path, count):
     if len(names) != count or not all(names):
         raise WeightsError(f"{shown(path)}: expected {count} class names, one a line; found {len(names)}")
     return names
+
+
+def read_wordnet_ids(path):
+    """The WordNet ids (n02123045) at the beginning of each line of a labels file; empty unless every line has one."""
+    lines = [line for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    found = [re.match(r"(n\d{8})\s+\S", line.strip()) for line in lines]
+    return [match[1] for match in found] if all(found) else []
