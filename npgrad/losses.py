@@ -1,43 +1,96 @@
-"""Losses, each with its gradient written by hand: `(value, gradient)`.
+"""Losses, each with its gradient written by hand: every function returns ``(value, gradient)``.
 
-Features and images are (N, C, H, W). A value is the sum over everything it is given; the gradient has the shape
-of what it is taken by, and goes as it stands into `tape.backward` as a seed. No absolute value stands
-in any of them, so all can be checked by the complex step.
+The value is a sum over all elements, unless stated otherwise. The gradient can be given to `Tape.backward` as the
+upstream gradient. No loss uses an absolute value, so that each can be checked by the complex step.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array
+from npgrad._validate import finite_number
 from npgrad.errors import InputError, TargetError, unknown
 
+ByLayer = Mapping[str, Array]
 
-def content_loss(weight, current, original):
-    """weight * sum (current - original)^2 and its gradient by `current` (Gatys et al. 2016, eq. 1).
 
-    current, original: activations of one layer, of the same shape. Gatys has a factor 1/2, the course none.
+def content_loss(weight: float, current: Array, original: Array) -> tuple[Any, Array]:
+    """Return the content loss weight * sum (current - original)^2 (Gatys et al. 2016, eq. 1, without its factor 1/2).
+
+    Parameters
+    ----------
+    weight : float
+    current, original : ndarray
+        Activations of one layer, of equal shape, real or complex floats.
+
+    Returns
+    -------
+    value, gradient : scalar, ndarray
+        The gradient is with respect to `current`: 2 * weight * (current - original).
+
+    Raises
+    ------
+    InputError
+        If the shapes differ, an array does not hold floats, or the weight is not a finite number.
     """
     current, original = _floats("content_loss", current), _floats("content_loss", original)
     _same_shape("content_loss", "original", current, original)
-    weight = _number("content_loss: weight", weight)
+    weight = finite_number(weight, "content_loss: weight")
     difference = current - original
     return weight * np.sum(difference * difference), 2 * weight * difference
 
 
-def gram_matrix(features, normalize=True, mask=None):
-    """How often channels fire together: G[n, i, j] = sum over pixels of F[n, i, p] F[n, j, p], (N, C, C).
+def gram_matrix(features: Array, normalize: bool = True, mask: Array | None = None) -> Array:
+    """Return the Gram matrix: how often each pair of channels is active at the same pixel.
 
-    features (N, C, H, W). normalize: divide by C*H*W, as the course does (Gatys et al. 2016, eq. 3, without).
-    mask (H, W), 0 to 1: weighs the pixels, F is multiplied by it first (Gatys et al. 2017, section 4); then
-    C times the sum of mask^2 stands for C*H*W.
+    G[n, i, j] = sum over pixels p of F[n, i, p] F[n, j, p]: Gatys, Ecker, Bethge 2016, eq. 3.
+
+    Parameters
+    ----------
+    features : ndarray (N, C, H, W)
+        Activations of one layer.
+    normalize : bool, default True
+        Divide by C*H*W, which the paper does not.
+    mask : ndarray (H, W) or None
+        Factors of the features at each pixel, 0 to 1 (Gatys et al. 2017, section 4). Divides by C * sum(mask^2) then.
+
+    Returns
+    -------
+    ndarray (N, C, C)
+
+    Raises
+    ------
+    InputError
+        If a shape does not fit or the features are not floats.
     """
     P = _pixels(features, mask)
     return P.transpose(0, 2, 1) @ P / _entries(features, normalize, mask)
 
 
-def gram_matrix_backward(dgram, features, normalize=True, mask=None):
-    """The gradient by `features`, (N, C, H, W), for a gradient `dgram` (N, C, C) of `gram_matrix`.
+def gram_matrix_backward(
+    dgram: Array, features: Array, normalize: bool = True, mask: Array | None = None
+) -> Array:
+    """Return the gradient of a loss with respect to `features`, given that with respect to the Gram matrix.
 
-    G = P^T P with the pixels as the rows of P, so dP = P (dG + dG^T): P stands in the product twice, and its two
-    gradients add.
+    G = P^T P with the pixels as the rows of P, so dP = P (dG + dG^T): P is a factor twice, and its two gradients add.
+
+    Parameters
+    ----------
+    dgram : ndarray (N, C, C)
+        Upstream gradient; it need not be symmetric.
+    features, normalize, mask
+        As given to `gram_matrix`.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+
+    Raises
+    ------
+    InputError
+        If a shape does not fit or the features are not floats.
     """
     P = _pixels(features, mask)
     dgram, (n, _, c) = np.asarray(dgram), P.shape
@@ -48,16 +101,37 @@ def gram_matrix_backward(dgram, features, normalize=True, mask=None):
     return dfeatures if mask is None else dfeatures * np.asarray(mask, dfeatures.dtype)
 
 
-def style_loss(features, targets, weights, masks=None):
-    """Sum over layers of weight * sum (G - A)^2, and {layer: its gradient}, ready as seeds (Gatys et al. 2016, eq. 5).
+def style_loss(
+    features: Any, targets: ByLayer, weights: Mapping[str, float], masks: ByLayer | None = None
+) -> tuple[Any, dict[str, Array]]:
+    """Return the style loss: the weighted squared differences of Gram matrices, summed over layers.
 
-    features: {layer: activation (N, C, H, W)}. targets: {layer: Gram matrix A (N, C, C)}, normalized. weights:
-    {layer: number}. masks: {layer: (H, W)} for `gram_matrix`, or None. The layers are those of `weights`; features
-    of others are left alone.
+    sum over layers of weight * sum (G - A)^2: Gatys, Ecker, Bethge 2016, eq. 4 and 5, with normalized Gram matrices.
+
+    Parameters
+    ----------
+    features : Tape, or mapping of str to ndarray (N, C, H, W)
+        Activations by layer.
+    targets : mapping of str to ndarray (N, C, C)
+        Normalized Gram matrices of the style image by layer.
+    weights : mapping of str to float
+        Weights by layer. Only these layers take part.
+    masks : mapping of str to ndarray (H, W), or None
+        The `mask` of `gram_matrix` by layer.
+
+    Returns
+    -------
+    value, gradients : scalar, dict of str to ndarray (N, C, H, W)
+        The gradient with respect to each layer's activation, as `Tape.backward` takes it.
+
+    Raises
+    ------
+    InputError, UnknownName
+        If a shape does not fit, a weight is not finite, or a mapping lacks a layer of `weights`.
     """
     value, gradients = 0.0, {}
     for layer, weight in weights.items():
-        weight = _number(f"style_loss: weight at {layer}", weight)
+        weight = finite_number(weight, f"style_loss: weight at {layer}")
         for name, given in (("features", features), ("targets", targets), ("masks", masks)):
             if given is not None and layer not in given:
                 raise unknown(f"layer in {name}", layer, given)
@@ -70,12 +144,26 @@ def style_loss(features, targets, weights, masks=None):
     return value, gradients
 
 
-def tv_loss(img, weight):
-    """Total variation: weight * sum of squared differences of neighbors, down and across; and its gradient.
+def tv_loss(img: Array, weight: float) -> tuple[Any, Array]:
+    """Return the total variation: the weighted sum of squared differences of vertical and horizontal neighbors.
 
-    img (N, C, H, W). Each difference pulls its two pixels together: one gets +2*weight*d, the other -2*weight*d.
+    A difference d = a - b adds 2*weight*d to the gradient of pixel a and subtracts it from that of pixel b.
+
+    Parameters
+    ----------
+    img : ndarray (N, C, H, W)
+    weight : float
+
+    Returns
+    -------
+    value, gradient : scalar, ndarray (N, C, H, W)
+
+    Raises
+    ------
+    InputError
+        If `img` is not an array (N, C, H, W) of floats, or the weight is not a finite number.
     """
-    img, weight = _floats("tv_loss", img), _number("tv_loss: weight", weight)
+    img, weight = _floats("tv_loss", img), finite_number(weight, "tv_loss: weight")
     if img.ndim != 4:
         raise InputError(f"tv_loss: expected images (N, C, H, W), found shape {img.shape}")
     down = img[:, :, 1:, :] - img[:, :, :-1, :]
@@ -89,20 +177,49 @@ def tv_loss(img, weight):
     return weight * (np.sum(down * down) + np.sum(across * across)), dimg
 
 
-def l2_loss(x, weight):
-    """weight * ||x||^2 and its gradient."""
-    x, weight = _floats("l2_loss", x), _number("l2_loss: weight", weight)
+def l2_loss(x: Array, weight: float) -> tuple[Any, Array]:
+    """Return weight * ||x||^2 and its gradient 2 * weight * x.
+
+    Parameters
+    ----------
+    x : ndarray of any shape
+    weight : float
+
+    Returns
+    -------
+    value, gradient : scalar, ndarray of the shape of x
+
+    Raises
+    ------
+    InputError
+        If x does not hold floats or the weight is not finite.
+    """
+    x, weight = _floats("l2_loss", x), finite_number(weight, "l2_loss: weight")
     return weight * np.sum(x * x), 2 * weight * x
 
 
-def cross_entropy(logits, target):
-    """Minus the log of the target's probability, its mean over images; gradient (softmax - one hot) / N.
+def cross_entropy(logits: Array, target: Any) -> tuple[Any, Array]:
+    """Return the cross-entropy, minus the log of the target's softmax probability, as a mean over the batch.
 
-    logits (N, classes). target: N class indices, or one for all.
+    Parameters
+    ----------
+    logits : ndarray (N, classes)
+    target : int or array_like of int (N,)
+        Class index of all images, or of each.
+
+    Returns
+    -------
+    value, gradient : scalar, ndarray (N, classes)
+        The gradient is (softmax - one hot) / N.
+
+    Raises
+    ------
+    InputError, TargetError
+        If `logits` is not (N, classes), `target` holds no class indices, or one is out of range.
     """
     logits = np.asarray(logits)
     rows, target = _rows_and_targets("cross_entropy", logits, target)
-    shifted = logits - logits.max(axis=1, keepdims=True)  # the same softmax, and no exponential overflows
+    shifted = logits - logits.max(axis=1, keepdims=True)  # the softmax is the same, and exp cannot overflow
     e = np.exp(shifted)
     total = e.sum(axis=1, keepdims=True)
     dlogits = e / total
@@ -111,10 +228,23 @@ def cross_entropy(logits, target):
     return -np.mean(log_probabilities), dlogits / len(logits)
 
 
-def score(logits, target):
-    """The sum of the targets' raw scores, sum over i of logits[i, target[i]]; gradient 1 there, else 0.
+def score(logits: Array, target: Any) -> tuple[Any, Array]:
+    """Return the sum of the targets' raw scores, which gradient ascent increases.
 
-    logits (N, classes). target: N class indices, or one for all. A score, so it is climbed, not descended.
+    Parameters
+    ----------
+    logits, target
+        As for `cross_entropy`.
+
+    Returns
+    -------
+    value, gradient : scalar, ndarray (N, classes)
+        The sum over i of logits[i, target[i]]; 1 at [i, target[i]], 0 elsewhere.
+
+    Raises
+    ------
+    InputError, TargetError
+        As for `cross_entropy`.
     """
     logits = np.asarray(logits)
     rows, target = _rows_and_targets("score", logits, target)
@@ -124,7 +254,7 @@ def score(logits, target):
 
 
 def _pixels(features, mask):
-    """features (N, C, H, W), weighed by the mask, as P (N, H*W, C): as npgrad keeps them, no number is moved."""
+    """The features (N, C, H, W), multiplied by the mask, as P (N, H*W, C); a view of a channels-last array."""
     features = _floats("gram_matrix", features)
     if features.ndim != 4:
         raise InputError(f"gram_matrix: expected features (N, C, H, W), found shape {features.shape}")
@@ -148,29 +278,20 @@ def _rows_and_targets(name, logits, target):
     n, classes = logits.shape
     target = np.asarray(target)
     if target.dtype.kind not in "iu" or target.shape not in ((), (n,)):
-        raise InputError(
-            f"{name}: target: expected a class index, or {n}, found {target.dtype} of shape {target.shape}"
-        )
-    if target.size and not 0 <= target.min() <= target.max() < classes:
-        raise TargetError(
-            f"{name}: target: expected 0 to {classes - 1}, found {target.min()} to {target.max()}"
-        )
+        found = f"{target.dtype} of shape {target.shape}"
+        raise InputError(f"{name}: target: expected a class index, or {n}, found {found}")
+    lowest, highest = target.min(), target.max()
+    if not 0 <= lowest <= highest < classes:
+        raise TargetError(f"{name}: target: expected 0 to {classes - 1}, found {lowest} to {highest}")
     return np.arange(n), np.broadcast_to(target, n)
 
 
 def _floats(function, array):
-    """As an array that can be differentiated: whole numbers of one byte would wrap around."""
+    """An array of floats; differences of unsigned bytes would wrap around."""
     array = np.asarray(array)
     if array.dtype.kind not in "fc":
         raise InputError(f"{function}: expected floats, found {array.dtype} of shape {array.shape}")
     return array
-
-
-def _number(name, value):
-    """A weight as a plain float, which leaves float32 what it is."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not np.isfinite(value):
-        raise InputError(f"{name}: expected a finite number, found {value!r}")
-    return float(value)
 
 
 def _same_shape(function, name, expected, found):
