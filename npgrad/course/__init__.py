@@ -1,8 +1,8 @@
-"""The homework on image gradients under its own names (Georgia Tech CS7643, after Stanford's CS231n), on NumPy arrays.
+"""The homework on image gradients (Georgia Tech CS7643, after Stanford's CS231n), on NumPy arrays.
 
-Whoever knows the course finds its functions here with the same meanings and defaults; what they return is what the
-course's return. X is (N, 3, H, W), preprocessed; y holds a class index an image. The layers that the course
-calls features[3] and features[12] are SqueezeNet 1.1's fire2 and fire9.
+The functions have the course's names, meanings and defaults, and return what the course's functions return.
+`X` is a preprocessed batch (N, 3, H, W) and `y` holds one class index per image. The layers that the course calls
+``features[3]`` and ``features[12]`` are ``fire2`` and ``fire9`` of SqueezeNet 1.1.
 """
 
 from npgrad.course.attributions import (
