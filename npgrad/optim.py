@@ -1,65 +1,126 @@
-"""Optimizers: how a gradient becomes a step. One interface for images and for networks.
+"""Optimizers: how a gradient becomes a step. They share one interface, for images and for networks.
 
-    x = optimizer.step(x, dx)                      one step; x an array, or a dict of arrays (parameters)
-    x, losses = optimizer.advance(objective, x)    up to `optimizer.stride` steps of an objective
+    x = optimizer.step(x, dx)                      one step; x is an array, or a dict of arrays (parameters)
+    x, losses = optimizer.advance(objective, x)    up to `optimizer.stride` steps on an objective
 
-An objective is a function x -> ({name: loss}, dx), where dx is the gradient of the sum of the losses. A step gives
-a new x and leaves the old one as it was. `state` is all that an optimizer remembers, a dict of numbers and arrays:
-put it back, and it goes on to the same bits. A learning rate is a number, or a schedule: a function of the number of
-steps taken.
+An objective is a function x -> ({name: loss}, dx), where dx is the gradient of the sum of the losses. A step returns a
+new x and does not modify the old one. `optimizer.state` is a dict of numbers and arrays with everything the optimizer
+remembers; an optimizer whose state is restored continues bit-identically. A learning rate is a number or a schedule: a
+function of the number of steps taken.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from npgrad._lbfgs import LBFGS
+from npgrad._typing import Array
+from npgrad._validate import not_negative
 from npgrad.errors import InputError
+
+__all__ = ["LBFGS", "SGD", "Adam", "NormalizedAscent", "Optimizer", "cosine", "steps"]
+
+Rate = float | Callable[[int], float]
+Arrays = Array | dict[str, Array]
 
 
 class Optimizer:
-    """What first-order optimizers share. A subclass writes `_step(x, dx, lr, memory)` -> (new x, new memory)."""
+    """Base class of the first-order optimizers.
+
+    A subclass implements `_step(x, dx, lr, memory)` -> (new x, new memory) for one array; `memory` is a tuple of
+    arrays, or None at the first step.
+
+    Parameters
+    ----------
+    lr : float or callable
+        Learning rate, or a schedule.
+
+    Raises
+    ------
+    InputError
+        If a number is negative or not finite.
+    """
 
     stride = 1
 
-    def __init__(self, lr):
-        self.lr = _rate(lr)
+    def __init__(self, lr: Rate) -> None:
+        self.lr = lr if callable(lr) else not_negative(lr, "lr")
         self.t = 0
-        self._memory = {}  # what is remembered of each array, by its name: a tuple of arrays
+        self._memory = {}  # {name of an array: tuple of arrays}
 
-    def step(self, x, dx):
-        """x moved by one step along its gradient dx. Both are arrays, or dicts of arrays with the same names."""
+    def step(self, x: Arrays, dx: Arrays) -> Any:
+        """Take one step.
+
+        Parameters
+        ----------
+        x : ndarray or dict of str to ndarray
+            What is optimized; it is not modified.
+        dx : ndarray or dict of str to ndarray
+            Its gradient, with the same names and shapes.
+
+        Returns
+        -------
+        ndarray or dict of str to ndarray
+            The new x.
+
+        Raises
+        ------
+        InputError
+            If names or shapes differ.
+        """
         many = isinstance(x, dict)
         x, dx = (x, dx) if many else ({"x": x}, {"x": dx})
         if x.keys() != dx.keys():
             odd = ", ".join(sorted(map(str, x.keys() ^ dx.keys())))
-            raise InputError(
-                f"{type(self).__name__}: expected a gradient for each array, found none or no array: {odd}"
-            )
+            owner = type(self).__name__
+            raise InputError(f"{owner}: expected a gradient for each array, found none or no array: {odd}")
         lr = float(self.lr(self.t)) if callable(self.lr) else self.lr
         self.t += 1
         moved, memory = {}, {}
         for name, array in x.items():
-            if np.shape(dx[name]) != np.shape(array):
-                raise InputError(
-                    f"gradient of {name}: expected shape {np.shape(array)}, found {np.shape(dx[name])}"
-                )
+            shape, found = np.shape(array), np.shape(dx[name])
+            if shape != found:
+                raise InputError(f"gradient of {name}: expected shape {shape}, found {found}")
             moved[name], memory[name] = self._step(array, dx[name], lr, self._memory.get(name))
         self._memory = memory
         return moved if many else moved["x"]
 
-    def advance(self, objective, x, iterations=1, show=None):
-        """One step of `objective`: (new x, losses at the old x). The interface that L-BFGS shares."""
+    def advance(
+        self,
+        objective: Callable[[Array], tuple[dict[str, Any], Array]],
+        x: Array,
+        iterations: int = 1,
+        show: Callable[[Array, dict[str, Any]], object] | None = None,
+    ) -> tuple[Array, dict[str, Any]]:
+        """Take one step on an objective; the interface is that of `LBFGS`.
+
+        Parameters
+        ----------
+        objective : callable
+            x -> ({name: loss}, gradient of the sum of the losses).
+        x : ndarray
+            Where to start; it is not modified.
+        iterations, show
+            Ignored: a round is one step.
+
+        Returns
+        -------
+        x, losses : ndarray, dict
+            The new x, and the losses at the old one.
+        """
         losses, dx = objective(x)
         return self.step(x, dx), losses
 
     @property
-    def state(self):
-        """Steps taken and the arrays remembered: {"t": int, "name/0": array, ...}, none ever changed in place."""
+    def state(self) -> dict[str, Any]:
+        """Steps taken and arrays remembered, {"t": int, "name/0": array, ...}; none is ever modified in place."""
         arrays = {f"{name}/{i}": a for name, memory in self._memory.items() for i, a in enumerate(memory)}
         return {"t": self.t, **arrays}
 
     @state.setter
-    def state(self, state):
+    def state(self, state: dict[str, Any]) -> None:
         memory = {}
         for key in sorted(key for key in state if key != "t"):
             memory.setdefault(key.rpartition("/")[0], []).append(state[key])
@@ -67,7 +128,13 @@ class Optimizer:
 
 
 class NormalizedAscent(Optimizer):
-    """Gradient ascent by a fixed distance: x + lr * g / ||g||, the norm over the whole array (the course's ascent)."""
+    """Gradient ascent by steps of fixed length: x + lr * g / ||g||, with the Euclidean norm of the whole array.
+
+    Parameters
+    ----------
+    lr : float or callable
+        Length of a step, or a schedule.
+    """
 
     def _step(self, x, dx, lr, memory):
         norm = np.linalg.norm(dx)
@@ -75,17 +142,31 @@ class NormalizedAscent(Optimizer):
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent: v = momentum * v + g, x - lr * v, as in PyTorch (dampening 0).
+    """Stochastic gradient descent with momentum, as in PyTorch: v = momentum * v + g, x - lr * v.
 
-    weight_decay: adds weight_decay * x to the gradient. nesterov: steps by g + momentum * v.
+    Parameters
+    ----------
+    lr : float or callable
+        Learning rate, or a schedule.
+    momentum : float, default 0
+        From 0 to below 1.
+    weight_decay : float, default 0
+        Adds weight_decay * x to the gradient.
+    nesterov : bool, default False
+        Step by g + momentum * v instead of v.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
     """
 
-    def __init__(self, lr, momentum=0.0, weight_decay=0.0, nesterov=False):
+    def __init__(
+        self, lr: Rate, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+    ) -> None:
         super().__init__(lr)
-        self.momentum, self.weight_decay = (
-            _fraction("momentum", momentum),
-            _not_negative("weight_decay", weight_decay),
-        )
+        self.momentum = _fraction(momentum, "momentum")
+        self.weight_decay = not_negative(weight_decay, "weight_decay")
         self.nesterov = nesterov
 
     def _step(self, x, dx, lr, memory):
@@ -98,19 +179,46 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma, Ba 2015, algorithm 1), in PyTorch's arithmetic: eps is added to the corrected root.
+    """Adam (Kingma, Ba 2015, algorithm 1), in PyTorch's arithmetic: eps is added to the bias-corrected root.
 
         m = b1 m + (1 - b1) g           v = b2 v + (1 - b2) g^2
         x - lr * m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
 
-    weight_decay: adds weight_decay * x to the gradient; with decoupled=True, x is shrunk by lr * weight_decay
-    beforehand instead (AdamW: Loshchilov, Hutter 2019).
+    Parameters
+    ----------
+    lr : float or callable, default 1e-3
+        Learning rate, or a schedule.
+    betas : (float, float), default (0.9, 0.999)
+        Decay rates b1 and b2 of the moments, from 0 to below 1.
+    eps : float, default 1e-8
+    weight_decay : float, default 0
+        Adds weight_decay * x to the gradient.
+    decoupled : bool, default False
+        Multiply x by 1 - lr * weight_decay instead (AdamW: Loshchilov, Hutter 2019).
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> adam = Adam(0.1)
+    >>> adam.step(np.array([1.0, 2.0]), np.array([5.0, -5.0])).round(6).tolist()
+    [0.9, 2.1]
     """
 
-    def __init__(self, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=False):
+    def __init__(
+        self,
+        lr: Rate = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        decoupled: bool = False,
+    ) -> None:
         super().__init__(lr)
-        self.betas = tuple(_fraction("betas", beta) for beta in betas)
-        self.eps, self.weight_decay = _not_negative("eps", eps), _not_negative("weight_decay", weight_decay)
+        self.betas = tuple(_fraction(beta, "betas") for beta in betas)
+        self.eps, self.weight_decay = not_negative(eps, "eps"), not_negative(weight_decay, "weight_decay")
         self.decoupled = decoupled
 
     def _step(self, x, dx, lr, memory):
@@ -126,88 +234,54 @@ class Adam(Optimizer):
         return x - lr / (1 - b1**self.t) * m / root, (m, v)
 
 
-class LBFGS:
-    """L-BFGS (Liu, Nocedal 1989) through SciPy, in rounds of `stride` iterations.
+def steps(*parts: tuple[int, float]) -> Callable[[int], float]:
+    """Return a piecewise constant schedule.
 
-    SciPy gives nothing of its memory of past steps out, so each round begins without one: what is resumed at the
-    beginning of a round goes on to the same bits. SciPy works in float64; the objective gets x in its own dtype.
+    Parameters
+    ----------
+    *parts : (int, float)
+        (first step, rate), in rising order from step 0.
 
-    stride: iterations a round. memory: how many past steps are kept. bounds: (lowest, highest), numbers or
-    arrays that broadcast to x, or None.
+    Returns
+    -------
+    callable
+        The learning rate as a function of the number of steps taken.
+
+    Raises
+    ------
+    InputError
+        If the first steps do not rise from 0.
+
+    Examples
+    --------
+    >>> rate = steps((0, 3.0), (180, 0.1))
+    >>> rate(179), rate(180)
+    (3.0, 0.1)
     """
-
-    def __init__(self, stride=50, memory=10, bounds=None):
-        self.stride, self.memory = _from_one("stride", stride), _from_one("memory", memory)
-        self.bounds = bounds
-        self.t = 0
-
-    def advance(self, objective, x, iterations=None, show=None):
-        """Up to `iterations` (None: `stride`) of `objective`: (new x, losses there). show(x, losses) sees each one.
-
-        Fewer where no step helps any more.
-        """
-        from scipy.optimize import minimize
-
-        iterations = self.stride if iterations is None else min(iterations, self.stride)
-        latest = {}
-
-        def value_and_gradient(flat):
-            losses, dx = objective(unflat(flat))
-            latest.update(losses)
-            return float(sum(losses.values())), dx.ravel().astype(np.float64)
-
-        def unflat(flat):
-            return flat.reshape(x.shape).astype(x.dtype)
-
-        def after_each(flat):
-            if show is not None:  # the last evaluation of a line search is the step that it takes
-                show(unflat(flat), dict(latest))
-
-        found = minimize(
-            value_and_gradient,
-            x.ravel().astype(np.float64),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=None if self.bounds is None else self._bounds(x),
-            callback=after_each,
-            options={
-                "maxiter": iterations,
-                "maxfun": 20 * iterations,
-                "maxcor": self.memory,
-                "ftol": 0,
-                "gtol": 0,
-            },
-        )
-        self.t += iterations
-        return unflat(found.x), latest
-
-    def _bounds(self, x):
-        from scipy.optimize import Bounds
-
-        return Bounds(*(np.broadcast_to(limit, x.shape).ravel() for limit in self.bounds))
-
-    @property
-    def state(self):
-        """Iterations taken; SciPy keeps the rest to itself, and only until a round ends."""
-        return {"t": self.t}
-
-    @state.setter
-    def state(self, state):
-        self.t = int(state["t"])
-
-
-def steps(*parts):
-    """A schedule by pieces: steps((0, 3.0), (180, 0.1)) is 3.0 until 180 steps are taken, then 0.1."""
     starts = [start for start, _ in parts]
     if not parts or starts[0] != 0 or starts != sorted(set(starts)):
         raise InputError(f"steps: expected (start, rate) from start 0 on, rising, found starts {starts}")
     return lambda t: next(rate for start, rate in reversed(parts) if t >= start)
 
 
-def cosine(lr, total, warmup=0, last=0.0):
-    """A schedule: up to `lr` in a line over `warmup` steps, then down to `last` at `total` along half a cosine.
+def cosine(lr: float, total: int, warmup: int = 0, last: float = 0.0) -> Callable[[int], float]:
+    """Return a schedule that falls along half a cosine (Loshchilov, Hutter 2017, eq. 5, without restarts).
 
-    Loshchilov, Hutter 2017, eq. 5, without restarts.
+    Parameters
+    ----------
+    lr : float
+        The highest rate.
+    total : int
+        Number of steps at which `last` is reached.
+    warmup : int, default 0
+        Number of steps over which the rate first rises linearly to `lr`.
+    last : float, default 0
+        The rate at `total` and beyond.
+
+    Returns
+    -------
+    callable
+        The learning rate as a function of the number of steps taken.
     """
 
     def rate(t):
@@ -219,23 +293,7 @@ def cosine(lr, total, warmup=0, last=0.0):
     return rate
 
 
-def _rate(lr):
-    return lr if callable(lr) else _not_negative("lr", lr)
-
-
-def _not_negative(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 <= value < math.inf:
-        raise InputError(f"{name}: expected a number >= 0, found {value!r}")
-    return float(value)
-
-
-def _from_one(name, value):
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"{name}: expected a whole number >= 1, found {value!r}")
-    return int(value)
-
-
-def _fraction(name, value):
-    if not _not_negative(name, value) < 1:
+def _fraction(value, name):
+    if not not_negative(value, name) < 1:
         raise InputError(f"{name}: expected a number from 0 to below 1, found {value!r}")
     return float(value)
