@@ -115,7 +115,7 @@ def test_seeds_that_do_not_fit(model, x, seed):
     with pytest.raises(InputError, match=r"seed at .*: expected shape \(5, 5\), found \(4, 5\)"):
         tape.backward(seed[:4])
     with pytest.raises(
-        InputError, match=r"seed at fire4: expected shape \(5, 256, 7, 7\), found \(2, 256, 7, 7\)"
+        InputError, match=r"upstream gradient at fire4: expected shape \(5, 256, 7, 7\), found \(2, 256, 7, 7\)"
     ):
         tape.backward({"fire4": tape["fire4"][:2]})
     with pytest.raises(InputError, match="expected numbers"):

@@ -129,7 +129,7 @@ def test_a_layer_that_no_seed_reaches_has_gradient_zero(tape):
     reached = {name for name, gradient in gradients.items() if gradient.any()}
     assert {name.split(".")[0] for name in reached} == {"conv1", "fire2", "fire3"}
     assert {n: g.shape for n, g in gradients.items()} == {
-        n: a.shape for n, a in tape._network.arrays().items()
+        n: a.shape for n, a in tape.network.arrays().items()
     }
 
 
@@ -155,15 +155,15 @@ WRONG = {
     "seed's shape": (
         lambda t: t.backward(np.ones((2, 9))),
         InputError,
-        r"seed at pool10.*\(2, 10\).*\(2, 9\)",
+        r"upstream gradient at pool10.*\(2, 10\).*\(2, 9\)",
     ),
     "named seed's shape": (
         lambda t: t.backward({"fire4": 1.0}),
         InputError,
-        r"seed at fire4.*\(2, 256, 8, 8\).*\(\)",
+        r"upstream gradient at fire4.*\(2, 256, 8, 8\).*\(\)",
     ),
-    "seed's type": (lambda t: t.backward(np.full((2, 10), "a")), InputError, "seed at pool10.*numbers.*U1"),
-    "parameters' seed": (lambda t: t.parameter_gradients(np.ones(3)), InputError, "seed at pool10"),
+    "seed's type": (lambda t: t.backward(np.full((2, 10), "a")), InputError, "upstream gradient at pool10.*numbers.*U1"),
+    "parameters' seed": (lambda t: t.parameter_gradients(np.ones(3)), InputError, "upstream gradient at pool10"),
     "seed's layer": (lambda t: t.backward({"fire44": 1}), UnknownName, "'fire44'.*nearest.*fire4"),
     "at": (
         lambda t: t.backward(np.ones((2, 10)), at=("input", "conv11")),

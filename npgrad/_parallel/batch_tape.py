@@ -4,15 +4,16 @@ import functools
 
 import numpy as np
 
-from npgrad._parallel import threads as parallel
-from npgrad.tape import Tape, check_seed
+from npgrad import _passes as passes
+from npgrad._parallel import threads
+from npgrad.tape import Tape
 
 
 class BatchTape(Tape):
-    """A Tape made of tapes, `parts`, each of a few images; to whoever uses it, one Tape of the whole batch.
+    """A Tape made of tapes, `parts`, each of a few samples; it behaves like one Tape of the whole batch.
 
-    Where the whole is asked for, as `records` or by a rule that does not say `per_sample`, the batch goes through
-    the network once more, in one piece.
+    Where the whole is needed, for `records` or for a rule that is not `per_sample`, the batch goes through the
+    network once more, in one piece.
     """
 
     parts = ()
@@ -21,7 +22,7 @@ class BatchTape(Tape):
         """run: a function x -> Tape. rows: the slices of x."""
         self.x = x
         self._run, self._rows = run, rows
-        self.parts = tuple(parallel.thread_map(lambda part: run(x[part]), rows))
+        self.parts = tuple(threads.thread_map(lambda part: run(x[part]), rows))
 
     @functools.cached_property
     def whole(self):
@@ -32,34 +33,33 @@ class BatchTape(Tape):
     def records(self):
         return self.whole.records
 
-    def __getitem__(self, name):
-        if self.resolve(name) == "input":
-            return self.x
-        return np.concatenate([part[name] for part in self.parts])
-
     @property
     def output(self):
         return np.concatenate([part.output for part in self.parts])
 
+    def __getitem__(self, name):
+        if self.resolve(name) == passes.INPUT:
+            return self.x
+        return np.concatenate([part[name] for part in self.parts])
+
     def resolve(self, name):
         return self.parts[0].resolve(name)
 
-    def backward(self, seeds, rules=None, at=("input",)):
+    def backward(self, dy, rules=None, at=(passes.INPUT,)):
         if not all(getattr(rule, "per_sample", False) for rule in (rules or {}).values()):
-            return self.whole.backward(seeds, rules, at)
-        found = self._each(lambda part, seeds: part.backward(seeds, rules, at), seeds)
+            return self.whole.backward(dy, rules, at)
+        found = self._each_part(lambda part, dy: part.backward(dy, rules, at), dy)
         return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
-    def parameter_gradients(self, seeds):
-        found = self._each(lambda part, seeds: part.parameter_gradients(seeds), seeds)
+    def parameter_gradients(self, dy):
+        found = self._each_part(lambda part, dy: part.parameter_gradients(dy), dy)
         return {name: sum(part[name] for part in found) for name in found[0]}
 
-    def _each(self, work, seeds):
-        """[work(part, its rows of the seeds)]"""
+    def _each_part(self, work, dy):
+        """[work(part, its rows of the upstream gradients)]"""
         first = self.parts[0]
-        seeds = seeds if isinstance(seeds, dict) else {next(reversed(first.records)): seeds}
-        seeds = {name: np.asarray(seed) for name, seed in seeds.items()}
-        for name, seed in seeds.items():
-            check_seed(name, seed, (len(self.x), *first[name].shape[1:]))
-        share = [{name: seed[rows] for name, seed in seeds.items()} for rows in self._rows]
-        return parallel.thread_map(lambda pair: work(*pair), zip(self.parts, share, strict=True))
+        dy = {name: np.asarray(gradient) for name, gradient in passes.by_layer(first, dy).items()}
+        for name, gradient in dy.items():
+            passes.check_upstream(name, gradient, (len(self.x), *first[name].shape[1:]))
+        share = [{name: gradient[rows] for name, gradient in dy.items()} for rows in self._rows]
+        return threads.thread_map(lambda pair: work(*pair), zip(self.parts, share, strict=True))

@@ -1,14 +1,13 @@
 """Layers made of layers.
 
-A composite's forward runs its parts through a tape, by name, and its backward goes back through them the
-same way:
+A composite's forward runs its parts through a tape, by name, and its backward goes back through them in reverse:
 
     y = tape.run("squeeze", self.squeeze, x)
     dx = tape.back("squeeze", dy)
 
-so whoever holds the tape sees every part. A gradient may be None: nothing comes down here. Then no work is
-done, and where None meets a gradient it counts as zero (`add`). A part that takes several arrays gives back a
-tuple of gradients; say how many, for the pass may have stopped before it:
+so the owner of the tape sees every part. A gradient may be None, which means that no gradient arrives here: then no
+work is done, and where None meets a gradient it counts as zero (`add`). A part with several inputs returns a tuple of
+gradients. Pass their number, since a partial pass may have stopped before that part:
 
     da, db = tape.back("add", dy, inputs=2)
 """
@@ -25,18 +24,18 @@ class Composite(Layer):
     """A layer made of named parts; `forward(x, tape=None)` returns (y, tape), the tape being the cache."""
 
     def __call__(self, x):
-        return self.forward(x, _Forget())[0]
+        return self.forward(x, Calls(keep=False))[0]
 
     def parts(self):
-        """{name: layer} in the order of running."""
+        """{name: layer} in execution order."""
         raise TypeError(f"{type(self).__name__} names no parts")
 
     def with_parts(self, parts):
-        """A copy made of other parts of the same names."""
+        """A copy with other parts of the same names."""
         raise TypeError(f"{type(self).__name__} cannot be put together from parts")
 
     def parameter_gradients(self, dy, tape):
-        """{"part.parameter": gradient}, by one walk back."""
+        """{"part.parameter": gradient}, by one backward pass."""
         walk = _Collect(tape)
         self.backward(dy, walk)
         return walk.gradients
@@ -56,47 +55,53 @@ class Composite(Layer):
 
 
 class Calls(dict):
-    """The least a composite needs when it runs alone: its parts' caches by name."""
+    """The smallest tape, for a composite that runs by itself: {part: (layer, cache)}, or nothing with keep=False."""
+
+    def __init__(self, keep=True):
+        super().__init__()
+        self.keep = keep
 
     def run(self, name, layer, x):
-        """Run one part and remember what its backward needs."""
-        y, cache = layer.forward(x)
-        self[name] = (layer, cache)
-        return y
+        """Run one part and keep what its backward needs."""
+        if self.keep:
+            y, cache = layer.forward(x)
+            self[name] = (layer, cache)
+            return y
+        if isinstance(layer, Composite):
+            return layer.forward(x, Scope(self, name))[0]
+        with naming(name):
+            return layer(x)
 
     def back(self, name, dy, inputs=1):
-        """Back through one part; where nothing comes down, nothing goes on."""
+        """Back through one part; None stays None."""
         if dy is None:
             return None if inputs == 1 else (None,) * inputs
         layer, cache = self[name]
         return layer.backward(dy, cache)
 
 
-class _Forget:
-    """Runs parts and keeps nothing."""
+class Scope:
+    """A tape, or a walk over one, as the parts of a composite see it: their names get the composite's as a prefix."""
 
-    def __init__(self, prefix=""):
-        self._prefix = prefix
+    def __init__(self, tape, name):
+        self._tape, self._prefix = tape, f"{name}."
 
     def run(self, name, layer, x):
-        name = self._prefix + name
-        if isinstance(layer, Composite):
-            return layer.forward(x, _Forget(f"{name}."))[0]
-        with naming(name):
-            return layer(x)
+        """As on the tape."""
+        return self._tape.run(self._prefix + name, layer, x)
 
+    def back(self, name, dy, inputs=1):
+        """As on the tape or walk."""
+        return self._tape.back(self._prefix + name, dy, inputs)
 
-@contextmanager
-def naming(name):
-    """Put a layer's name before what it says of an input that does not fit."""
-    try:
-        yield
-    except InputError as error:
-        raise type(error)(f"{name}: {error}") from None
+    def __getitem__(self, name):
+        """(layer, cache) of a part, as `Calls` has it."""
+        record = self._tape.records[self._prefix + name]
+        return record.layer, self._tape.cache(record)
 
 
 class _Collect:
-    """Goes back through a composite's parts and notes their parameters' gradients on the way."""
+    """Goes back through a composite's parts and collects the gradients of their parameters."""
 
     def __init__(self, calls):
         self.calls, self.gradients = calls, {}
@@ -111,8 +116,17 @@ class _Collect:
         return layer.backward(dy, cache)
 
 
+@contextmanager
+def naming(name):
+    """Prefix an error about an input that does not fit with the name of the layer."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
 def in_a_row(*layers):
-    """The receptive field of layers that run one after the other: a step of the second is s1 pixels of the first.
+    """The receptive field of layers in sequence: one step of the second is s1 pixels of the first.
 
     k = k1 + (k2 - 1) * s1,  s = s1 * s2,  p = p1 + p2 * s1.
     """
@@ -128,7 +142,7 @@ def in_a_row(*layers):
 
 
 def add(*gradients):
-    """The sum at a fork; None is "nothing comes down this branch"."""
+    """The sum of the gradients at a fork; None means that no gradient arrives along this branch."""
     total = None
     for gradient in gradients:
         if gradient is not None:
