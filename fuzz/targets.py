@@ -96,7 +96,7 @@ def _image(data):
 
 def _any_weights(data):
     """What `scripts/convert_weights.py` does: recognize, read, convert."""
-    from npgrad.io.formats.convert import convert
+    from npgrad.io.converting import convert
 
     return convert(_file(data, ".pth"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from a bare checkout
 
 from npgrad.errors import NpgradError
-from npgrad.io.formats.convert import convert
+from npgrad.io.converting import convert
 
 EXAMPLES = """examples:
   python scripts/convert_weights.py squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5

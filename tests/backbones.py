@@ -9,7 +9,7 @@ from torch import nn
 
 import npgrad
 from benchmarks import torch_networks
-from npgrad.io.formats.convert import convert
+from npgrad.io.converting import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 

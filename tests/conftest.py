@@ -25,7 +25,7 @@ def deep_compression(shared):
 @pytest.fixture(scope="session")
 def real_weights(deep_compression, tmp_path_factory):
     """The real weights, converted: the path of an .h5 file."""
-    from npgrad.io.formats.convert import convert
+    from npgrad.io.converting import convert
 
     path = tmp_path_factory.mktemp("weights") / "squeezenet1_0.h5"
     convert(deep_compression).save(path)

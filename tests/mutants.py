@@ -47,12 +47,12 @@ only_mutate =
 """
 GROUPS = {  # name: (what is mutated, the tests that are quick and come by there)
     "layers, tape, losses": (
-        ["npgrad/layers/*.py", "npgrad/tape.py", "npgrad/batch_tape.py", "npgrad/losses.py"],
+        ["npgrad/layers/*.py", "npgrad/tape.py", "npgrad/_parallel/batch_tape.py", "npgrad/losses.py"],
         "layers layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
         "patches model survivors_layers survivors_tape",
     ),
     "the readers": (
-        ["npgrad/formats/*.py"],
+        ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
         "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
         "convert formats onnx_files refusals survivors_readers survivors_onnx "
         "survivors_convert",

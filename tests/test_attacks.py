@@ -185,7 +185,7 @@ def test_a_bug_of_our_own_keeps_its_traceback(network, capsys, monkeypatch):
     monkeypatch.setattr(hdf5, "read_regular_file", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         npgrad.load(weights)
-    monkeypatch.setattr(npgrad.images, "_upright_rgb", broken)
+    monkeypatch.setattr(npgrad.images.reading, "_upright_rgb", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         npgrad.images.open_image(photo)
 

@@ -59,7 +59,7 @@ def a_checkpoint(tmp_path):
     return path
 
 
-def assert_refused(path, message="not a checkpoint of npgrad, or a damaged one: "):
+def assert_refused(path, message="not an npgrad checkpoint, or a damaged one: "):
     with pytest.raises(InputError, match=re.escape(f"{path.name}: {message}")) as caught:
         make(noise(), checkpoint=path)
     assert len(str(caught.value).splitlines()) == 1 and len(str(caught.value)) < 400
@@ -119,7 +119,7 @@ def test_a_pickle_is_not_run(tmp_path, monkeypatch):
     assert_refused(path)
     path.unlink()
     repacked(a_checkpoint(tmp_path), image=np.array([Trap()], object))
-    assert_refused(path, "not a checkpoint of npgrad, or a damaged one: 'image.npy': expected a")
+    assert_refused(path, "not an npgrad checkpoint, or a damaged one: 'image.npy': expected a")
     assert not os.path.exists("trapped")
 
 
@@ -131,7 +131,7 @@ def test_a_compressed_checkpoint_is_refused(tmp_path):
         for name, content in members.items():
             new.writestr(name, content)
     assert_refused(
-        path, "not a checkpoint of npgrad, or a damaged one: expected stored parts, found compressed"
+        path, "not an npgrad checkpoint, or a damaged one: expected stored members, found compressed"
     )
 
 
@@ -166,7 +166,7 @@ def test_other_json_is_refused(tmp_path, text):
 def test_an_archive_of_other_arrays_is_refused(tmp_path):
     path = a_checkpoint(tmp_path)
     repacked(path, run=None)
-    assert_refused(path, "not a checkpoint of npgrad, or a damaged one: there is no 'run'")
+    assert_refused(path, "not an npgrad checkpoint, or a damaged one: there is no 'run'")
     path.unlink()
     repacked(a_checkpoint(tmp_path), image=None)
     assert_refused(path)
@@ -194,7 +194,7 @@ def test_an_unwritable_place_is_found_before_the_work(tmp_path):
 
 
 def test_a_generator_that_cannot_be_written_down_is_refused(tmp_path):
-    with pytest.raises(InputError, match="rng: only a generator like Generator.PCG64"):
+    with pytest.raises(InputError, match="rng: expected a generator like Generator.PCG64"):
         make(noise(), rng=np.random.Generator(np.random.MT19937(1)), checkpoint=tmp_path / "run.ckpt")
     assert os.listdir(tmp_path) == []
     assert make(noise(), rng=np.random.Generator(np.random.MT19937(1))).steps == STEPS

@@ -89,7 +89,7 @@ def test_unknown_names_get_the_nearest():
 def test_a_damaged_list_is_refused(tmp_path, monkeypatch):
     (tmp_path / "imagenet_classes.txt").write_text("tench\ngoldfish\n")
     monkeypatch.setattr(module, "weights_folder", lambda: tmp_path)
-    with pytest.raises(WeightsError, match="expected 1000 class names, one a line; found 2"):
+    with pytest.raises(WeightsError, match="expected 1000 class names, one per line; found 2"):
         imagenet_classes.__wrapped__()
 
 

@@ -268,7 +268,7 @@ def test_a_checkpoint_of_another_run_or_no_checkpoint(make):
         file.write("not to be lost")
     code, _, err = make("visualize dog --steps 2 -o b.png --checkpoint notes.txt")
     assert (code, len(err)) == (2, 1)
-    assert "notes.txt: not a checkpoint of npgrad" in err[0]
+    assert "notes.txt: not an npgrad checkpoint" in err[0]
     with open("notes.txt") as file:
         assert file.read() == "not to be lost"
     assert "b.png" not in os.listdir()

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 from torch_nets import torch_state, torch_twin
 
 import npgrad
-from npgrad.io.formats.convert import CAFFE_MEAN, CAFFE_SCALE, convert
+from npgrad.io.converting import CAFFE_MEAN, CAFFE_SCALE, convert
 from npgrad.io.labels import imagenet_classes, read_labels
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
@@ -183,14 +183,14 @@ def test_real_weights_name_the_photos(real_model, shared):
 
 
 def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared):
-    from npgrad.io import formats
+    from npgrad.io.formats import reading
     from npgrad.io.formats.npz import read_imagenet_val
 
     photos, y, _ = read_imagenet_val(shared / "data" / "imagenet_val_25.npz")
     logits = real_model(real_model.preprocess(list(photos), resize=False))
     assert logits.dtype == np.float32
     assert (logits.argmax(axis=1) == y).sum() == 22
-    net = TorchCaffe(formats.read(deep_compression).tensors).float()
+    net = TorchCaffe(reading.read(deep_compression).tensors).float()
     with torch.no_grad():
         expected = net(torch.tensor(photos, dtype=torch.float32)).numpy()
     assert (logits.argmax(axis=1) == expected.argmax(axis=1)).all()
@@ -235,7 +235,7 @@ def test_labels(model, tmp_path):
         f"name {i}" for i in range(11)
     )
     with pytest.raises(
-        npgrad.WeightsError, match="labels.txt: expected 12 class names, one a line; found 11"
+        npgrad.WeightsError, match="labels.txt: expected 12 class names, one per line; found 11"
     ):
         read_labels(tmp_path / "labels.txt", 12)
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe\x00")

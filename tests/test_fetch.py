@@ -14,7 +14,7 @@ from web_server import free_port, names, refused, run, together, whole
 import npgrad
 from npgrad import UnknownName, models
 from npgrad._files import weights_folder
-from npgrad.io import download, web
+from npgrad.io import _http, download
 from npgrad.io import known_weights as fetch
 from npgrad.io.formats import hdf5
 
@@ -41,7 +41,7 @@ def test_known_facts():
     for name, entry in known.items():
         assert entry.name == name
         assert entry.kind in ("weights", "data")
-        web.check_address(entry.url)
+        _http.check_address(entry.url)
         assert entry.max_bytes >= (entry.size or 0)
         assert entry.license
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32

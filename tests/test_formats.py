@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from npgrad.errors import WeightsError
-from npgrad.io import formats
-from npgrad.io.formats import sniff
+from npgrad.io.formats import reading, signatures
 
 TENSORS = {
     "conv1.weight": np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2),
@@ -64,7 +63,7 @@ WRITERS = {
 def test_recognized_by_content(tmp_path, format_):
     path = tmp_path / "misleading.png"
     path.write_bytes(WRITERS[format_](TENSORS))
-    contents = formats.read(path)
+    contents = reading.read(path)
     assert contents.format == format_
     assert contents.path == path
     assert contents.size == path.stat().st_size
@@ -80,7 +79,7 @@ def test_recognized_by_content(tmp_path, format_):
 
 def test_the_real_file(shared):
     path = str(shared / "weights" / "squeezenet1_0_deep_compression.net")
-    contents = formats.read(path)
+    contents = reading.read(path)
     assert contents.format == "Deep Compression .net"
     assert contents.size == 675_763
     assert contents.sha256 == "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"
@@ -159,18 +158,18 @@ def test_not_a_weights_file(tmp_path, what):
     path = tmp_path / "weights.pth"
     path.write_bytes(data)
     with pytest.raises(WeightsError) as caught:
-        formats.read(path)
+        reading.read(path)
     assert str(caught.value).startswith(f"{path}: not a weights file: it looks like {words}")
     assert str(caught.value).isprintable()
-    assert sniff.describe(data).startswith(words)
+    assert signatures.describe(data).startswith(words)
 
 
 def test_weights_in_words():
-    assert sniff.describe(torch_pth(TENSORS)) == "a zip archive (first member 'archive/data.pkl')"
-    assert sniff.describe(torch_pth(TENSORS, legacy=True)) == "a torch .pth file"
-    assert sniff.describe(safetensors(TENSORS)) == "a .safetensors file"
-    assert sniff.describe(caffemodel(TENSORS)) == "a Caffe .caffemodel"
-    assert sniff.describe(np.ones(26, "<u4").tobytes()) == "a Deep Compression .net file"
+    assert signatures.describe(torch_pth(TENSORS)) == "a zip archive (first member 'archive/data.pkl')"
+    assert signatures.describe(torch_pth(TENSORS, legacy=True)) == "a torch .pth file"
+    assert signatures.describe(safetensors(TENSORS)) == "a .safetensors file"
+    assert signatures.describe(caffemodel(TENSORS)) == "a Caffe .caffemodel"
+    assert signatures.describe(np.ones(26, "<u4").tobytes()) == "a Deep Compression .net file"
 
 
 def test_hdf5_is_sent_to_load(tmp_path):
@@ -178,7 +177,7 @@ def test_hdf5_is_sent_to_load(tmp_path):
     for data, words in ((hdf5(), "an HDF5 file"), (b"npgrad weights, version 1\n", "npgrad's own .h5")):
         path.write_bytes(data)
         with pytest.raises(WeightsError, match=f"found {words}.*; npgrad.load reads npgrad's own"):
-            formats.read(path)
+            reading.read(path)
 
 
 def test_an_h5_of_npgrads_own_is_recognized(tmp_path):
@@ -187,7 +186,7 @@ def test_an_h5_of_npgrads_own_is_recognized(tmp_path):
     path = tmp_path / "mine.pth"
     squeezenet1_1(num_classes=2).save(path)
     with pytest.raises(WeightsError, match="found npgrad's own .h5"):
-        formats.read(path)
+        reading.read(path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -198,7 +197,7 @@ def test_not_finite(tmp_path, format_, bad):
     path = tmp_path / "weights"
     path.write_bytes(WRITERS[format_]({**TENSORS, "conv1.bias": bias}))
     with pytest.raises(WeightsError, match=r"weights: tensor 'conv1.bias': expected finite numbers"):
-        formats.read(path)
+        reading.read(path)
 
 
 @pytest.mark.parametrize("format_", ["torch .pth (zip)", "torch .pth (legacy)", "safetensors"])
@@ -206,7 +205,7 @@ def test_no_tensors(tmp_path, format_):
     path = tmp_path / "weights"
     path.write_bytes(WRITERS[format_]({}))
     with pytest.raises(WeightsError, match="^.*weights: .*expected"):
-        formats.read(path)
+        reading.read(path)
 
 
 def test_torchscript_goes_to_the_torch_reader(tmp_path):
@@ -216,36 +215,36 @@ def test_torchscript_goes_to_the_torch_reader(tmp_path):
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.jit.save(torch.jit.trace(torch.nn.Linear(2, 2), torch.ones(1, 2)), str(path))
     with pytest.raises(WeightsError) as caught:
-        formats.read(path)
+        reading.read(path)
     assert "TorchScript" in str(caught.value)
 
 
 def test_what_is_no_file(tmp_path):
     with pytest.raises(WeightsError, match="absent.pth: cannot be read: No such file"):
-        formats.read(tmp_path / "absent.pth")
+        reading.read(tmp_path / "absent.pth")
     with pytest.raises(WeightsError, match="expected a weights file, found a folder"):
-        formats.read(tmp_path)
+        reading.read(tmp_path)
     with pytest.raises(WeightsError, match="cannot be read"):
-        formats.read(tmp_path / ("long" * 100))
+        reading.read(tmp_path / ("long" * 100))
     with pytest.raises(WeightsError, match="zero byte"):
-        formats.read("weights\0.pth")
+        reading.read("weights\0.pth")
     with pytest.raises(WeightsError, match=r"'two\\nlines.pth': cannot be read"):
-        formats.read("two\nlines.pth")
+        reading.read("two\nlines.pth")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(WeightsError, match="found a device or a pipe"):
-        formats.read(tmp_path / "pipe")
+        reading.read(tmp_path / "pipe")
 
 
 def test_too_large(tmp_path):
     path = tmp_path / "large.caffemodel"
     path.write_bytes(caffemodel(TENSORS))
-    os.truncate(path, formats.MAX_SIZE + 1)  # a hole, which takes no room on the disk
+    os.truncate(path, reading.MAX_SIZE + 1)  # a hole, which takes no room on the disk
     with pytest.raises(WeightsError, match="expected at most 4 GiB, found 4294967297 bytes"):
-        formats.read(path)
+        reading.read(path)
 
 
 def test_of_a_stranger_only_the_beginning_is_read(tmp_path):
@@ -253,12 +252,12 @@ def test_of_a_stranger_only_the_beginning_is_read(tmp_path):
     path.write_bytes(b"\x00\x00\x00\x20ftypisom")
     os.truncate(path, 3 * 2**30)
     with pytest.raises(WeightsError, match="binary data beginning 00 00 00 20"):
-        formats.read(path)  # would take seconds and 3 GiB
+        reading.read(path)  # would take seconds and 3 GiB
 
 
 def read_or_refuse(path):
     try:
-        contents = formats.read(path)
+        contents = reading.read(path)
     except WeightsError as error:
         assert str(error).startswith(f"{path}: ")
         assert str(error).isprintable()
@@ -272,7 +271,7 @@ def test_random_bytes(tmp_path, data):
     path = tmp_path / "weights"
     path.write_bytes(data)
     read_or_refuse(path)
-    assert sniff.describe(data).isprintable()
+    assert signatures.describe(data).isprintable()
 
 
 @pytest.mark.parametrize("format_", WRITERS)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from npgrad.errors import ImageError, InputError
 from npgrad.images import Preprocessing, open_image, save_image
-from npgrad.images.reading import WRITE_FORMATS
+from npgrad.images.saving import WRITE_FORMATS
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

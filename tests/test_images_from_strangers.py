@@ -109,15 +109,15 @@ def test_a_decompression_bomb_is_seen_in_the_header(tmp_path, width, height):
 
 def test_the_limit_holds_for_pillows_own_images_and_arrays():
     lazy = Image.open(io.BytesIO(png_header(8000, 8001)))
-    refused(lazy, "PIL image: 8000 x 8001 pixels; at most 64,000,000 are read")
-    refused(np.broadcast_to(np.uint8(0), (8001, 8000)), "image array: 8000 x 8001 pixels")
+    refused(lazy, "PIL image: expected at most 64,000,000 pixels; found 8000 x 8001")
+    refused(np.broadcast_to(np.uint8(0), (8001, 8000)), "image array: expected at most 64,000,000 pixels; found 8000 x 8001")
 
 
 @pytest.mark.parametrize("size", [(1, 10000), (10000, 1), (21, 1), (100, 2001)])
 def test_long_strips_are_refused(tmp_path, size):
     path = tmp_path / "strip.png"
     Image.new("RGB", size).save(path)
-    refused(path, rf"strip\.png: {size[0]} x {size[1]} pixels; the longer side may be at most 20 times")
+    refused(path, rf"strip\.png: .* at most 20 times the shorter; found {size[0]} x {size[1]} pixels")
     refused(np.zeros((size[1], size[0], 3), np.uint8), "image array: .* at most 20 times")
 
 
@@ -132,11 +132,11 @@ def test_postscript_is_refused_before_ghostscript_could_run(tmp_path, monkeypatc
     path = tmp_path / "photo.eps"
     IMAGE.save(path)
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *a, **k: pytest.fail("Ghostscript was run"))
-    refused(path, r"photo\.eps: not an image, or of a format not read here \(JPEG, PNG")
+    refused(path, r"photo\.eps: not an image, or not in one of the formats JPEG, PNG")
     path.rename(tmp_path / "photo.jpg")
-    refused(tmp_path / "photo.jpg", "not an image, or of a format not read here")
+    refused(tmp_path / "photo.jpg", "not an image, or not in one of the formats")
     with Image.open(tmp_path / "photo.jpg") as opened:
-        refused(opened, r"photo\.jpg: EPS images are not read")
+        refused(opened, r"photo\.jpg: EPS images are not supported")
 
 
 def test_what_is_no_image(tmp_path):

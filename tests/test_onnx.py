@@ -117,7 +117,7 @@ def test_saved_and_loaded_it_is_the_same(resnet, tmp_path):
 
 
 def test_the_converter_takes_it(tmp_path, resnet):
-    from npgrad.io.formats.convert import convert
+    from npgrad.io.converting import convert
 
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(64, 2)

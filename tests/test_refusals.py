@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from npgrad import WeightsError
-from npgrad.io.formats import caffe, hdf5, npz, safetensors, sniff, torch_pth
+from npgrad.io.formats import caffe, hdf5, npz, safetensors, signatures, torch_pth
 
 GOLDEN = Path(__file__).parent / "refusals.json"
 # Where the words are another library's, they may be others tomorrow.
@@ -85,7 +85,7 @@ def of_onnx(folder):
 def of_strangers(_):
     from test_formats import STRANGERS
 
-    return {what: sniff.describe(data) for what, (data, _) in STRANGERS.items()}
+    return {what: signatures.describe(data) for what, (data, _) in STRANGERS.items()}
 
 
 KINDS = {function.__name__[3:]: function for function in (

@@ -7,11 +7,10 @@ from onnx_files import constant, graph
 from test_refusals import line
 from test_survivors_readers import net
 
-from npgrad.io import formats
-from npgrad.io.formats import convert as converting
-from npgrad.io.formats import npz, pickles
-from npgrad.io.formats.convert import convert
-from npgrad.io.formats.recognize import VGG, architecture_of
+from npgrad.io import converting
+from npgrad.io.architectures import VGG, architecture_of
+from npgrad.io.converting import convert
+from npgrad.io.formats import npz, pickles, reading
 from npgrad.io.labels import imagenet_classes
 
 CONV, ROWS, LINE = np.zeros((6, 3, 3, 3)), np.zeros((7, 2)), np.zeros(6)
@@ -179,11 +178,11 @@ def test_the_same_tensor_by_two_names(tmp_path):
 def test_a_file_may_be_as_large_as_the_bound(tmp_path, monkeypatch):
     path = tmp_path / "f"
     path.write_bytes(net())
-    monkeypatch.setattr(formats, "MAX_SIZE", len(net()))
-    contents = formats.read(path)
+    monkeypatch.setattr(reading, "MAX_SIZE", len(net()))
+    contents = reading.read(path)
     assert (contents.size, contents.path) == (len(net()), path)
-    monkeypatch.setattr(formats, "MAX_SIZE", len(net()) - 1)
-    assert line(formats.read, path) == f"{path}: expected at most 0 GiB, found {len(net())} bytes"
+    monkeypatch.setattr(reading, "MAX_SIZE", len(net()) - 1)
+    assert line(reading.read, path) == f"{path}: expected at most 0 GiB, found {len(net())} bytes"
 
 
 def test_names_that_are_no_text(tmp_path):
@@ -255,7 +254,7 @@ def test_every_format_names_the_file(tmp_path):
     for kind, writer in WRITERS.items():
         path = tmp_path / "net.bin"
         path.write_bytes(writer(TENSORS)[:-1])
-        assert line(formats.read, path).startswith(f"{path}: "), kind
+        assert line(reading.read, path).startswith(f"{path}: "), kind
 
 
 def test_the_end_of_an_archive_is_the_last_that_looks_like_one():

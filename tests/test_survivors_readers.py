@@ -8,7 +8,6 @@ import pytest
 from test_refusals import line
 
 from npgrad import WeightsError
-from npgrad.io import formats
 from npgrad.io.formats import (
     caffe,
     deep_compression,
@@ -16,8 +15,9 @@ from npgrad.io.formats import (
     npz,
     pickles,
     protobuf,
+    reading,
     safetensors,
-    sniff,
+    signatures,
     structure,
     zips,
 )
@@ -47,14 +47,14 @@ def net(spoil=0):
 def test_a_deep_compression_file_among_the_others(tmp_path):
     path = tmp_path / "f"
     path.write_bytes(net())
-    contents = formats.read(path)
+    contents = reading.read(path)
     assert (contents.format, contents.details, len(contents.tensors)) == ("Deep Compression .net", {}, 52)
     weight, bias = contents.tensors["conv1.weight"], contents.tensors["conv1.bias"]
     assert np.flatnonzero(weight).tolist() == [3] and weight.flat[3] == 2.5 and (bias == 0.5).all()
     path.write_bytes(net(spoil=1))
-    assert line(formats.read, path) == f"{path}: conv1: code 0 stands for 1, expected 0"
+    assert line(reading.read, path) == f"{path}: conv1: code 0 stands for 1, expected 0"
     path.write_bytes(net()[:-1])
-    assert line(formats.read, path).startswith(
+    assert line(reading.read, path).startswith(
         f"{path}: {len(net()) - 1} bytes long; the counts at its head ask"
     )
     assert line(deep_compression.read, b"", "f").startswith("f: the 26 counts")
@@ -309,18 +309,18 @@ def test_versions_and_frames_of_pickles():
 
 
 def test_where_sniffing_ends():
-    assert sniff.describe(b"\x80\x05") == "a bare Python pickle"
-    assert sniff.describe(b"\x80\x06").startswith("binary data") and sniff.describe(b"\x80\x01").startswith(
+    assert signatures.describe(b"\x80\x05") == "a bare Python pickle"
+    assert signatures.describe(b"\x80\x06").startswith("binary data") and signatures.describe(b"\x80\x01").startswith(
         "binary"
     )
-    assert sniff.describe(b"layers {\n}") == sniff.describe(b"layer {\n}") != sniff.describe(b"lawyer {\n}")
+    assert signatures.describe(b"layers {\n}") == signatures.describe(b"layer {\n}") != signatures.describe(b"lawyer {\n}")
     assert (
-        sniff.describe(b"ab").startswith("text beginning 'ab'")
-        and sniff.describe(b"a") == "a single byte (0x61)"
+        signatures.describe(b"ab").startswith("text beginning 'ab'")
+        and signatures.describe(b"a") == "a single byte (0x61)"
     )
-    assert sniff.describe(b" " * 1000 + b"a") == "blank text"  # as far as it looks
+    assert signatures.describe(b" " * 1000 + b"a") == "blank text"  # as far as it looks
     long = b"PK\x03\x04" + bytes(22) + b"\x46\x00\x00\x00" + b"m" * 70
-    assert sniff.describe(long) == f"a zip archive (first member {'m' * 60!r})"
+    assert signatures.describe(long) == f"a zip archive (first member {'m' * 60!r})"
 
 
 def test_names_and_half_floats_in_an_h5(tmp_path):

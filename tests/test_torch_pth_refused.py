@@ -198,7 +198,7 @@ WATCH = """
 import sys
 sys.path.insert(0, {path!r})
 from npgrad import WeightsError
-from npgrad.formats import torch_pth
+from npgrad.io.formats import torch_pth
 
 seen, watching = [], False
 def hook(event, arguments):

@@ -7,7 +7,7 @@ import web_server
 from web_server import BODY, SHA256, answer, free_port, names, redirect, refused, whole
 
 from npgrad import DownloadError
-from npgrad.io import download, web
+from npgrad.io import _http, download
 
 no_proxies, server, get = web_server.no_proxies, web_server.server, web_server.get  # fixtures
 
@@ -54,10 +54,10 @@ def test_redirect_with_a_space(server, get):
 
 
 def test_redirect_does_not_give_up_encryption():
-    assert web._redirected("https://one.example/a", "/b") == "https://one.example/b"
-    assert web._redirected("http://one.example/a", "https://two.example/") == "https://two.example/"
-    with pytest.raises(web.Unreachable, match="redirects to http://two.example/"):
-        web._redirected("https://one.example/a", "http://two.example/")
+    assert _http._redirected("https://one.example/a", "/b") == "https://one.example/b"
+    assert _http._redirected("http://one.example/a", "https://two.example/") == "https://two.example/"
+    with pytest.raises(_http.Unreachable, match="redirects to http://two.example/"):
+        _http._redirected("https://one.example/a", "http://two.example/")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_address_that_is_malformed(tmp_path, url):
 
 
 def test_only_http_can_be_opened():
-    opener = web._opener()
+    opener = _http._opener()
     for url in ("file:///etc/hostname", "ftp://127.0.0.1:1/x", "data:,x"):
         with pytest.raises(urllib.error.URLError, match="unknown url type"):
             opener.open(url)

@@ -9,8 +9,8 @@ import numpy as np
 from npgrad._files import atomic_write, shown
 from npgrad.cli._common import add_json, add_weights, whole_number
 from npgrad.errors import ImageError, InputError
-from npgrad.images.reading import WRITE_FORMATS, save_image
 from npgrad.images.animation import Animation, check_suffix
+from npgrad.images.saving import WRITE_FORMATS, save_image
 
 
 def add_options(parser, output, steps):

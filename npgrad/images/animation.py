@@ -1,34 +1,61 @@
-"""Animated images of a run, GIF or WebP: frames kept while it goes on, evenly spaced, in constant memory."""
+"""Animations of a run, GIF or WebP: frames are collected during the run, evenly spaced, in constant memory."""
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
 
 import numpy as np
 
 from npgrad._files import atomic_file, shown
-from npgrad.errors import ImageError, InputError
+from npgrad._typing import Array, ImageLike, Path
+from npgrad._validate import whole_number
+from npgrad.errors import ImageError
 from npgrad.images.reading import open_image
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP"}
-_LONGEST_SIDE = 480  # px; more than a browser or a slide shows, and a GIF of it has megabytes already
-_LENGTH = 6000  # ms, of all frames but the last
-_HOLD = 2000  # ms, of the last frame
+_LONGEST_SIDE = 480  # px; fills a slide, and a GIF of this size already has megabytes
+_LENGTH = 6000  # ms, all frames except the last
+_HOLD = 2000  # ms, the last frame
 
 
 class Animation:
-    """The frames of a run of unknown length, of which at most `most` are kept.
+    """The frames of a run of unknown length, at most `most` of them.
 
-    At first every frame is kept. When there are too many, every second one goes, and from then on half as
-    many are taken: so those that are kept are always evenly spaced, from the first one on.
+    At first every frame is kept. When there are too many, every second one is dropped, and from then on only
+    every second (fourth, eighth, ...) frame is kept. So the kept frames are always evenly spaced, and start with
+    the first.
+
+    Parameters
+    ----------
+    most : int, default 60
+        The largest number of frames to keep, at least 2.
+
+    Raises
+    ------
+    InputError
+        If `most` is not a whole number >= 2.
+
+    Examples
+    --------
+    >>> animation = Animation(most=4)
+    >>> for step in range(10):
+    ...     animation.add(lambda step=step: np.full((8, 8, 3), 20 * step, np.uint8))
+    >>> [int(frame[0, 0, 0]) for frame in animation.frames]
+    [0, 80, 160]
     """
 
-    def __init__(self, most=60):
-        if isinstance(most, bool) or not isinstance(most, int) or most < 2:
-            raise InputError(f"most: expected a whole number >= 2, found {most!r}")
-        self.most, self.stride, self.count = most, 1, 0
+    def __init__(self, most: int = 60) -> None:
+        self.most, self.stride, self.count = whole_number(most, "most", 2), 1, 0
         self.frames = []  # uint8 arrays (H, W, 3)
 
-    def add(self, image):
-        """The next frame. image: a function that gives it as uint8 (H, W, 3), called only if it is kept."""
+    def add(self, image: Callable[[], ImageLike]) -> None:
+        """Add the next frame.
+
+        Parameters
+        ----------
+        image : callable
+            A function without arguments that returns the frame, uint8 (H, W, 3). It is called only if the frame is
+            kept.
+        """
         if self.count % self.stride == 0:
             if len(self.frames) == self.most:
                 self.frames, self.stride = self.frames[::2], 2 * self.stride
@@ -36,8 +63,23 @@ class Animation:
                 self.frames.append(_small(image()))
         self.count += 1
 
-    def save(self, path, last):
-        """Write the frames and then `last`, uint8 (H, W, 3), whose size all get; it is held for two seconds."""
+    def save(self, path: Path, last: ImageLike) -> None:
+        """Write the frames, followed by `last`, to a file.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, .gif or .webp. An existing file is replaced whole or not at all.
+        last : ndarray (H, W, 3), uint8
+            The last frame, shown for two seconds. All frames are resized to its size.
+
+        Raises
+        ------
+        ImageError
+            If the suffix is neither .gif nor .webp.
+        InputError
+            If the file cannot be written.
+        """
         check_suffix(path)
         last = _small(last)
         frames = self.frames
@@ -46,23 +88,48 @@ class Animation:
         write(path, [*frames, last])
 
 
-def check_suffix(path):
-    """ImageError unless the name ends in one of FORMATS."""
-    suffix = Path(path).suffix.lower()
+def check_suffix(path: Path) -> None:
+    """Raise an ImageError unless the suffix is one of FORMATS.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to be written.
+
+    Raises
+    ------
+    ImageError
+        If the suffix is neither .gif nor .webp.
+    """
+    suffix = FilePath(path).suffix.lower()
     if suffix not in FORMATS:
         raise ImageError(
             f"{shown(path)}: expected an animation's suffix ({', '.join(FORMATS)}); found {suffix or 'none'!r}"
         )
 
 
-def write(path, frames):
-    """Write images, uint8 (H, W, 3), as an animation that goes round for ever; all get the last one's size.
+def write(path: Path, frames: Sequence[Array]) -> None:
+    """Write images as an animation that loops forever, resized to the size of the last one.
 
-    Together they take six seconds, but no frame less than 40 ms or more than 400; the last is held for two seconds.
-    An existing file is replaced whole or not at all.
+    All frames together take six seconds, but each takes at least 40 ms and at most 400 ms; the last is shown for two
+    seconds.
+
+    Parameters
+    ----------
+    path : str or path
+        The file, .gif or .webp. An existing file is replaced whole or not at all.
+    frames : sequence of ndarray (H, W, 3), uint8
+        The images.
+
+    Raises
+    ------
+    ImageError
+        If the suffix is neither .gif nor .webp.
+    InputError
+        If the file cannot be written.
     """
     check_suffix(path)
-    kind = FORMATS[Path(path).suffix.lower()]
+    kind = FORMATS[FilePath(path).suffix.lower()]
     size = frames[-1].shape[1::-1]
     duration = round(min(max(_LENGTH / max(len(frames) - 1, 1), 40), 400), -1)  # GIF counts in 10 ms
     images = (_resized(frame, size) for frame in frames)  # one at a time
@@ -83,9 +150,10 @@ def write(path, frames):
 
 
 def _palette(frames):
-    """An image with the 256 colors that suit all frames: one palette, lest colors flicker from frame to frame.
+    """An image with a palette of 256 colors for all frames: with one palette per frame, colors would flicker.
 
-    Chosen by some pixels of some frames; the last one, which is looked at longest, counts three times.
+    It is computed from a subset of pixels of up to eight frames. The last frame, which is shown longest, counts three
+    times.
     """
     from PIL import Image
 
@@ -96,7 +164,7 @@ def _palette(frames):
 
 
 def _small(frame):
-    """The frame as an array, its longer side brought down to _LONGEST_SIDE."""
+    """The frame as an array whose longer side has at most _LONGEST_SIDE pixels."""
     image = open_image(frame)
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     return np.asarray(image)

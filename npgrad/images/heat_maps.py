@@ -1,17 +1,22 @@
-"""Attributions as images for people: one number a pixel, scaled, colored, laid over the photo.
+"""Attributions as images for people: reduced to one value per pixel, scaled, colored, and blended with the photo.
 
-A method's raw array is what to compute with; what is done here (smoothing, scaling, clipping) is for the
-eye only.
+Smoothing, scaling and clipping are for display only: compute with the raw array that a method returns.
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from npgrad._typing import Array, ImageLike
+from npgrad._validate import one_of
 from npgrad.errors import InputError
 from npgrad.images.reading import open_image
 
-# Colors from the lowest value to the highest, evenly spaced; between them they are interpolated.
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Colors from the lowest value to the highest, evenly spaced, with linear interpolation between them.
 COLOR_MAPS = {
     # Dark to bright, with lightness rising evenly: black, violet, red, orange, yellow.
     "glow": ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21),
@@ -23,13 +28,32 @@ COLOR_MAPS = {
 _MAP_OF_SIGN = {"absolute": "glow", "positive": "glow", "signed": "blue_red"}
 
 
-def to_map(attribution, sign="absolute"):
-    """An attribution (C, H, W) or (H, W) as one number a pixel: (H, W) float64.
+def to_map(attribution: Array, sign: str = "absolute") -> Array:
+    """Reduce an attribution to one value per pixel: the sum over channels.
 
-    Channels are added up, for the sign "absolute" their absolute values.
+    Parameters
+    ----------
+    attribution : ndarray (C, H, W) or (H, W)
+        The attribution of one image.
+    sign : {"absolute", "positive", "signed"}, default "absolute"
+        "absolute" sums absolute values over the channels, the others signed values.
+
+    Returns
+    -------
+    ndarray (H, W), float64
+
+    Raises
+    ------
+    InputError
+        If the attribution is not a finite array of real numbers with such a shape, or `sign` is unknown.
+
+    Examples
+    --------
+    >>> to_map(np.array([[[1.0]], [[-3.0]]])), to_map(np.array([[[1.0]], [[-3.0]]]), "signed")
+    (array([[4.]]), array([[-2.]]))
     """
     attribution = np.asarray(attribution)
-    _check_sign(sign)
+    one_of(sign, "sign", _MAP_OF_SIGN)
     if attribution.dtype.kind not in "fiu" or attribution.ndim not in (2, 3) or attribution.size == 0:
         found = f"{attribution.dtype} of shape {attribution.shape}"
         hint = "; for one image of a batch pass attribution[0]" if attribution.ndim == 4 else ""
@@ -38,7 +62,7 @@ def to_map(attribution, sign="absolute"):
     if sign == "absolute":
         values = np.abs(values)
     if values.ndim == 3:
-        with np.errstate(over="ignore", invalid="ignore"):  # seen below
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
             values = values.sum(axis=0)
     bad = np.sum(~np.isfinite(values))
     if bad:
@@ -46,14 +70,35 @@ def to_map(attribution, sign="absolute"):
     return values
 
 
-def normalize(map2d, sign="absolute", outliers=2.0):
-    """Scale a map (H, W) to 0..1, or for the sign "signed" to -1..1, as Captum's visualize_image_attr does.
+def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Array:
+    """Scale a map to 0..1, or for the sign "signed" to -1..1, as Captum's visualize_image_attr does.
 
-    sign       "absolute" shows sizes, "positive" what is above zero, "signed" both directions
-    outliers   in percent: the values that become 1 are the largest ones, which make up this share of the
-               sum of all; one glaring pixel then does not leave the rest dark
+    Values are divided by a threshold and clipped. Absolute values up to the threshold make up 100 - `outliers` percent
+    of the sum of all absolute values, so a single extreme pixel does not leave the rest dark.
 
-    A constant map has nothing to show: zeros, with one warning. The result is float64 and never NaN.
+    Parameters
+    ----------
+    map2d : ndarray (H, W) or (C, H, W)
+        The map; channels are reduced by `to_map`.
+    sign : {"absolute", "positive", "signed"}, default "absolute"
+        "absolute" shows magnitudes, "positive" only values above zero, "signed" both signs.
+    outliers : float, default 2.0
+        The percentage of the sum of absolute values that is clipped, 0 <= outliers < 100.
+
+    Returns
+    -------
+    ndarray (H, W), float64
+        Without NaN. A constant map has nothing to show and becomes zeros, with a warning.
+
+    Raises
+    ------
+    InputError
+        If the map is not a finite array of real numbers, or an option is invalid.
+
+    Examples
+    --------
+    >>> normalize(np.array([[0.0, 1.0, 2.0]]), outliers=0)
+    array([[0. , 0.5, 1. ]])
     """
     values = to_map(map2d, sign)
     if not 0 <= outliers < 100:
@@ -71,37 +116,89 @@ def normalize(map2d, sign="absolute", outliers=2.0):
 
 
 def _at_most_one(values):
-    """The values divided by the largest of their sizes, so that nothing computed with them overflows."""
+    """The values divided by their largest magnitude, so that nothing computed from them overflows."""
     return values / (np.abs(values).max() or 1)
 
 
-def color(values, sign="absolute"):
-    """Colors uint8 (H, W, 3) for values (H, W): 0..1 dark to bright, "signed" -1..1 blue, gray, red."""
-    _check_sign(sign)
+def color(values: Array, sign: str = "absolute") -> Array:
+    """Map normalized values to colors.
+
+    Parameters
+    ----------
+    values : ndarray (H, W)
+        Values from 0 to 1, or from -1 to 1 for "signed", as `normalize` returns them.
+    sign : {"absolute", "positive", "signed"}, default "absolute"
+        "absolute" and "positive" go from dark to bright, "signed" from blue through gray to red.
+
+    Returns
+    -------
+    ndarray (H, W, 3), uint8
+
+    Raises
+    ------
+    InputError
+        If `sign` is unknown.
+
+    Examples
+    --------
+    >>> color(np.array([[0.0, 1.0]])).tolist()
+    [[[0, 0, 4], [252, 255, 164]]]
+    """
+    one_of(sign, "sign", _MAP_OF_SIGN)
     anchors = np.array(COLOR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
     low = -1 if sign == "signed" else 0
-    places = np.linspace(low, 1, len(anchors))
-    channels = [np.interp(values, places, channel) for channel in anchors.T]
+    positions = np.linspace(low, 1, len(anchors))
+    channels = [np.interp(values, positions, channel) for channel in anchors.T]
     return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
 
 
-def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.015, alpha=0.9):
-    """A PIL image of an attribution, alone or over its photo.
+def heat_map(
+    attribution: Array,
+    image: ImageLike | None = None,
+    sign: str = "absolute",
+    outliers: float = 2.0,
+    smooth: float = 0.015,
+    alpha: float = 0.9,
+) -> "Image.Image":
+    """Draw an attribution as a heat map, by itself or blended with its photo.
 
-    attribution   (C, H, W) or (H, W), of any size; it is resized to the photo's (bilinear)
-    image         anything open_image takes, usually uint8 (H, W, 3); None for the map alone
-    sign          "absolute", "positive" or "signed", see normalize
-    outliers      percent, see normalize
-    smooth        standard deviation of a Gaussian blur, as a share of the shorter side; 0 for none.
-                  A raw gradient is speckle: neighboring pixels differ in sign and size, and the eye finds
-                  no form in it. The blur is for display and touches no saved number.
-    alpha         how much of the photo the highest values hide, 0..1
+    The photo is converted to gray and darkened (lightened for "signed"). The opacity of the colors is proportional to
+    the magnitude of the value, so important regions stand out and the rest stays recognizable.
 
-    Over a photo, the photo is made gray and dark (pale for "signed"), and a color covers it the more the
-    higher the value is: what matters glows, and the rest stays recognizable.
+    Parameters
+    ----------
+    attribution : ndarray (C, H, W) or (H, W)
+        The attribution of one image, of any size; it is resized to the photo's size (bilinear).
+    image : ImageLike or None, default None
+        The photo, as for `open_image`, usually uint8 (H, W, 3). None: the map by itself.
+    sign : {"absolute", "positive", "signed"}, default "absolute"
+        Which values are shown, see `normalize`.
+    outliers : float, default 2.0
+        The percentage that is clipped, see `normalize`.
+    smooth : float, default 0.015
+        Standard deviation of a Gaussian blur, as a fraction of the shorter side; 0 for none. In a raw gradient,
+        neighboring pixels differ so much in sign and magnitude that no shapes are visible without it.
+    alpha : float, default 0.9
+        Opacity of the largest values, 0 to 1.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    InputError
+        If the attribution or an option is invalid.
+    ImageError
+        If `image` cannot be read.
+
+    Examples
+    --------
+    >>> heat_map(np.random.default_rng(0).normal(size=(3, 56, 56)), sign="signed").size
+    (56, 56)
     """
     if not 0 <= smooth <= 0.5:
-        raise InputError(f"smooth: expected a share of the shorter side, 0 to 0.5; found {smooth}")
+        raise InputError(f"smooth: expected a fraction of the shorter side, 0 to 0.5; found {smooth}")
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha: expected 0 to 1; found {alpha}")
     from PIL import Image
@@ -116,7 +213,7 @@ def heat_map(attribution, image=None, sign="absolute", outliers=2.0, smooth=0.01
         return Image.fromarray(colors)
     under = 0.6 * np.asarray(photo.convert("L"), np.float64)[:, :, None]
     if sign == "signed":
-        under += 0.4 * 255  # blue and red are dark, and show on a pale photo
+        under += 0.4 * 255  # blue and red are dark and need a light photo
     cover = alpha * np.abs(values)[:, :, None]
     return Image.fromarray(np.rint(under * (1 - cover) + colors * cover).astype(np.uint8))
 
@@ -137,9 +234,9 @@ def _smoothed(values, smooth):
 
 
 def _blurring(side, sigma):
-    """The matrix (side, side) that blurs a row of pixels by a Gaussian; beyond its ends the row is mirrored.
+    """The matrix (side, side) that blurs a row of pixels by a Gaussian; at its ends the row is reflected.
 
-    As scipy.ndimage.gaussian_filter1d does; but that takes longer to import than a saliency map takes to make.
+    The same as scipy.ndimage.gaussian_filter1d, whose import takes longer than computing a saliency map.
     """
     away = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
     weight = np.exp(-((away / sigma) ** 2) / 2)
@@ -148,8 +245,3 @@ def _blurring(side, sigma):
     matrix = np.zeros((side, side))
     np.add.at(matrix, (np.arange(side)[:, None], from_pixel), weight / weight.sum())
     return matrix
-
-
-def _check_sign(sign):
-    if sign not in _MAP_OF_SIGN:
-        raise InputError(f"sign: expected one of {', '.join(_MAP_OF_SIGN)}; found {sign!r}")

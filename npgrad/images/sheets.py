@@ -1,17 +1,49 @@
-"""Contact sheets: several images on one, each with its label."""
+"""Contact sheets: several images in one, each with its label."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from npgrad._typing import ImageLike
+from npgrad._validate import is_whole
 from npgrad.errors import ImageError, InputError
 from npgrad.images.reading import open_image
 
+if TYPE_CHECKING:
+    from PIL import Image
 
-def contact_sheet(tiles, labels, columns=None):
-    """Images of equal size in rows on white, each with its label below: a PIL image.
 
-    tiles     PIL images or uint8 arrays (H, W, 3)
-    labels    as many strings; a long one is broken into lines
-    columns   images a row; None makes about as many rows as columns
+def contact_sheet(
+    tiles: Sequence[ImageLike], labels: Sequence[object], columns: int | None = None
+) -> "Image.Image":
+    """Arrange images of equal size in a grid on white, each with its label below.
+
+    Parameters
+    ----------
+    tiles : sequence of PIL.Image.Image or ndarray (H, W, 3), uint8
+        The images.
+    labels : sequence of str
+        One label per image. Long labels are broken into lines.
+    columns : int or None, default None
+        Images per row. None: about as many rows as columns.
+
+    Returns
+    -------
+    PIL.Image.Image
+
+    Raises
+    ------
+    InputError
+        If there is not one label per image, or `columns` is not a whole number >= 1.
+    ImageError
+        If an image cannot be read, or sizes differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tile = np.zeros((90, 120, 3), np.uint8)
+    >>> contact_sheet([tile, tile, tile], ["a", "b", "c"], columns=3).mode
+    'RGB'
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -21,10 +53,10 @@ def contact_sheet(tiles, labels, columns=None):
                          f"{len(labels)} labels")  # fmt: skip
     for i, tile in enumerate(tiles):
         if tile.size != tiles[0].size:
-            raise ImageError(f"contact sheet: expected images of one size; the first is {tiles[0].size}, "
+            raise ImageError(f"contact sheet: expected images of equal size; the first is {tiles[0].size}, "
                              f"number {i + 1} is {tile.size}")  # fmt: skip
     columns = math.ceil(math.sqrt(len(tiles))) if columns is None else columns
-    if not isinstance(columns, int) or columns < 1:
+    if not is_whole(columns) or columns < 1:
         raise InputError(f"columns: expected an integer of at least 1; found {columns!r}")
     columns = min(columns, len(tiles))
 
@@ -32,7 +64,7 @@ def contact_sheet(tiles, labels, columns=None):
     font = ImageFont.load_default(max(13, round(height / 16)))
     line_height = sum(font.getmetrics()) + 2
     margin = max(8, round(width / 20))
-    cell_width = max(width, 8 * line_height)  # a caption needs some room, however small the images
+    cell_width = max(width, 8 * line_height)  # the labels of small images need space, too
     captions = [_broken(label, font, cell_width) for label in labels]
     cell_height = height + margin // 2 + line_height * max(len(lines) for lines in captions)
 
@@ -51,7 +83,7 @@ def contact_sheet(tiles, labels, columns=None):
 
 
 def _broken(label, font, width):
-    """The label as lines that fit the width: broken between words, or inside one that is too long."""
+    """The label as lines that fit the width, broken between words, or inside a word that is too long."""
     lines = []
     for paragraph in label.splitlines() or [""]:
         line = ""

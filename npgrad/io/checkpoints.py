@@ -1,24 +1,44 @@
-"""Checkpoints: all that a run needs to go on, in one .npz file of plain arrays, one of them a line of JSON; no pickles.
+"""Checkpoints: the state that a run needs to continue, in one .npz file of plain arrays, without pickles.
 
-A checkpoint names what it was made with, by a SHA-256 of all settings, images and weights, and fits nothing else.
-It is read as a stranger's file: by npgrad's own reader of .npz files, which checks every member's CRC-32.
+One of the arrays is JSON text. A checkpoint contains the SHA-256 of all settings, images and weights of its run, and
+cannot be used with any others. It is read as an untrusted file, by npgrad's own .npz reader, which verifies the CRC-32
+of every member.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from npgrad._files import atomic_write, shown
+from npgrad._typing import Array, Path
 from npgrad.errors import InputError, WeightsError
 from npgrad.model import Model
 
 FORMAT = "npgrad checkpoint 1"
 
 
-def fingerprint(settings):
-    """The SHA-256 of {name: value}: numbers, strings, arrays, models, and lists or dicts of them."""
+def fingerprint(settings: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of a run's settings.
+
+    Parameters
+    ----------
+    settings : dict
+        Numbers, strings, arrays, models, and lists or dicts of them, by name.
+
+    Returns
+    -------
+    str
+        64 hex digits.
+
+    Examples
+    --------
+    >>> fingerprint({"steps": 10, "rate": 0.1}) == fingerprint({"rate": 0.1, "steps": 10})
+    True
+    """
     digest = hashlib.sha256()
     _digest(digest, settings)
     return digest.hexdigest()
@@ -40,25 +60,56 @@ def _digest(digest, value):
         digest.update(f"{type(value).__name__} {value!r} ".encode())
 
 
-def write(path, settings, arrays, rest):
-    """Write a run's state, whole or not at all.
+def write(path: Path, settings: str, arrays: Mapping[str, Array], rest: Mapping[str, Any]) -> None:
+    """Write the state of a run, whole or not at all.
 
-    settings: a `fingerprint`. arrays: {name: array}. rest: {name: what JSON can hold}.
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    settings : str
+        The run's `fingerprint`.
+    arrays : dict of ndarray
+        Arrays by name.
+    rest : dict
+        Other values by name, which must be representable in JSON.
+
+    Raises
+    ------
+    InputError
+        If a value in `rest` is not, or the file cannot be written.
     """
     try:
         text = json.dumps({"format": FORMAT, "settings": settings, "rest": rest})
     except TypeError:
         usual = np.random.default_rng(0)
-        raise InputError(f"rng: only a generator like {usual!r} can go into a checkpoint") from None
+        raise InputError(
+            f"rng: expected a generator like {usual!r}, the only kind that can be saved in a checkpoint"
+        ) from None
     run = np.frombuffer(text.encode(), np.uint8)
     with atomic_write(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, run=run, **arrays)
 
 
-def read(path, settings):
-    """(arrays, rest) as `write` wrote them, or None where there is no file yet.
+def read(path: Path, settings: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
+    """Read the state of a run.
 
-    InputError: the file is no checkpoint, is damaged, or was made with other settings.
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    settings : str
+        The run's `fingerprint`.
+
+    Returns
+    -------
+    (dict of ndarray, dict) or None
+        `arrays` and `rest` as passed to `write`. None if the file does not exist.
+
+    Raises
+    ------
+    InputError
+        If the file is not a checkpoint, is damaged, or was written with other settings.
     """
     if not os.path.exists(path):
         return None
@@ -76,25 +127,37 @@ def read(path, settings):
     if made_with != settings:
         raise InputError(
             f"{name}: this checkpoint was made with other settings, images or weights; "
-            "give those again, or another file"
+            "use the same ones, or another file"
         )
     return arrays, rest
 
 
 def _arrays(path, name):
-    """{name: array} of the file; whatever is wrong with it is a WeightsError or an OSError."""
+    """{name: array} of the file; every defect is a WeightsError or an OSError."""
     from npgrad.io.formats import npz, zips
 
-    if not os.path.isfile(path):  # a pipe might never come to an end
+    if not os.path.isfile(path):  # a pipe might never end
         raise WeightsError(f"{name}: expected a regular file")
     with open(path, "rb") as file:
         data = file.read()
     if any(member.method for member in zips.Zip(data, name).members.values()):
-        raise WeightsError(f"{name}: expected stored parts, found compressed ones")
+        raise WeightsError(f"{name}: expected stored members, found compressed ones")
     return npz.read(data, name)
 
 
-def damaged(path, error):
-    """The InputError for a file that cannot be used: one line, whatever the `error` says."""
+def damaged(path: Path, error: object) -> InputError:
+    """Create the InputError for a file that cannot be used.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    error : object
+        What is wrong with it; the message contains at most 100 characters of it, on one line.
+
+    Returns
+    -------
+    InputError
+    """
     reason = " ".join(str(error).removeprefix(f"{shown(path)}: ").split()) or type(error).__name__
-    return InputError(f"{shown(path)}: not a checkpoint of npgrad, or a damaged one: {reason:.100}")
+    return InputError(f"{shown(path)}: not an npgrad checkpoint, or a damaged one: {reason:.100}")

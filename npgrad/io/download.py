@@ -17,7 +17,7 @@ from pathlib import Path
 
 from npgrad._files import make, reason, shown, take
 from npgrad.errors import DownloadError
-from npgrad.io import web
+from npgrad.io import _http
 
 PAUSE = 0.5  # seconds before the second attempt; twice that before the third, and so on
 
@@ -42,7 +42,7 @@ class _Wanted:
     def check_size(self, size):
         if size > self.max_bytes:
             expected = f"expected at most {self.max_bytes:,} bytes, found {size:,}"
-            raise DownloadError(f"{web.plain(self.url)} is too large: {expected}")
+            raise DownloadError(f"{_http.plain(self.url)} is too large: {expected}")
 
 
 def download(
@@ -69,7 +69,7 @@ def download(
     continued only where there is a hash to check the whole by. Raises DownloadError.
     """
     path = Path(path)
-    web.check_address(url)
+    _http.check_address(url)
     wanted = _Wanted(url, max_bytes, sha256, sha256_prefix, progress, timeout, check)
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -78,10 +78,10 @@ def download(
         _fetch_patiently(wanted, own, path, attempts)
         with _writing(path):
             os.replace(own, path)
-    except web.Unreachable as problem:
+    except _http.Unreachable as problem:
         _keep(own, path, wanted)
         by_hand = f"to do it by hand, save that address as {shown(path)} and try again"
-        raise DownloadError(f"cannot fetch {web.plain(url)}: {problem}; {by_hand}") from None
+        raise DownloadError(f"cannot fetch {_http.plain(url)}: {problem}; {by_hand}") from None
     except KeyboardInterrupt:
         _keep(own, path, wanted)
         raise
@@ -160,7 +160,7 @@ def _fetch_patiently(wanted, own, path, attempts):
         try:
             _fetch(wanted, own, path)
             return
-        except web.Unreachable as problem:
+        except _http.Unreachable as problem:
             if attempt == attempts or not problem.again:
                 raise
             time.sleep(PAUSE * attempt)
@@ -173,20 +173,20 @@ def _fetch(wanted, own, path):
         try:
             _receive(wanted, own, path, start)
             return
-        except web.StalePart:
+        except _http.StalePart:
             pass
     _receive(wanted, own, path, 0)
 
 
 def _receive(wanted, own, path, start):
     """Ask for the bytes from `start` on, add them to `own`, and check the whole. `path`: what messages name."""
-    with web.request(wanted.url, start, wanted.timeout) as response:
-        start, total = web.extent(response, start)
+    with _http.request(wanted.url, start, wanted.timeout) as response:
+        start, total = _http.extent(response, start)
         wanted.check_size(total or 0)
         with _writing(path), open(own, "r+b" if start else "w+b") as file:
             digest = _digest(file)
             done = start
-            while chunk := web.read(response):
+            while chunk := _http.read(response):
                 done += len(chunk)
                 wanted.check_size(done)
                 digest.update(chunk)
@@ -196,19 +196,19 @@ def _receive(wanted, own, path, start):
             file.flush()
             os.fsync(file.fileno())
     if total is not None and done < total:
-        raise web.Unreachable(f"the connection ended after {done:,} of {total:,} bytes")
+        raise _http.Unreachable(f"the connection ended after {done:,} of {total:,} bytes")
     problem = wrong_hash(digest.hexdigest(), wanted.sha256, wanted.sha256_prefix)
     if problem and start:
-        raise web.StalePart
+        raise _http.StalePart
     problem = problem or (wanted.check and wanted.check(own))
     if problem:
-        raise DownloadError(f"{web.plain(wanted.url)} is not the expected file: {problem}")
+        raise DownloadError(f"{_http.plain(wanted.url)} is not the expected file: {problem}")
 
 
 def _digest(file):
     """SHA-256 from the file's beginning to its end, where the position is left."""
     digest = hashlib.sha256()
-    while chunk := file.read(web.CHUNK):
+    while chunk := file.read(_http.CHUNK):
         digest.update(chunk)
     return digest
 

@@ -173,7 +173,7 @@ def _problem(entry, path):
 
 
 def _convert(entry, original):
-    from npgrad.io.formats.convert import convert
+    from npgrad.io.converting import convert
 
     kept = ("name", "title", "url", "license", "caution", "accuracy", "source")
     source = {key: getattr(entry, key) for key in kept if getattr(entry, key)}

@@ -2,32 +2,58 @@
 
 import functools
 import re
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from npgrad._files import shown, weights_folder
+from npgrad._typing import Path
 from npgrad.errors import WeightsError
 
 
 @functools.cache
-def imagenet_classes():
-    """The short names of ImageNet's 1,000 classes, in the order of the index (a tuple).
+def imagenet_classes() -> tuple[str, ...]:
+    """Return the short names of ImageNet's 1,000 classes, in the order of the index.
 
-    Two names stand there twice: crane (the bird, 134, and the machine, 517) and maillot (638, 639).
+    Two names occur twice: crane (134 the bird, 517 the machine) and maillot (638, 639).
+
+    Returns
+    -------
+    tuple of str
+
+    Examples
+    --------
+    >>> imagenet_classes()[:2]
+    ('tench', 'goldfish')
     """
     path = weights_folder() / "imagenet_classes.txt"
     names = tuple(path.read_text(encoding="utf-8").splitlines())
     if len(names) != 1000:
-        raise WeightsError(f"{path.name}: expected 1000 class names, one a line; found {len(names)}")
+        raise WeightsError(f"{path.name}: expected 1000 class names, one per line; found {len(names)}")
     return names
 
 
-def read_labels(path, count):
-    """Class names from a text file, one a line in the order of the index.
+def read_labels(path: Path, count: int) -> list[str]:
+    """Read class names from a text file, one per line in the order of the index.
 
-    A WordNet id at the beginning and further names after a comma are left out, as in synset_words.txt.
+    A leading WordNet id and further names after a comma, as in synset_words.txt, are removed.
+
+    Parameters
+    ----------
+    path : str or path
+        The text file, in UTF-8.
+    count : int
+        The expected number of classes.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read or has another number of names.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = FilePath(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise WeightsError(f"{shown(path)}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -35,12 +61,23 @@ def read_labels(path, count):
     lines = [re.sub(r"^n\d{8}\s+", "", line.strip()) for line in text.splitlines() if line.strip()]
     names = [line.split(",")[0].strip() for line in lines]
     if len(names) != count or not all(names):
-        raise WeightsError(f"{shown(path)}: expected {count} class names, one a line; found {len(names)}")
+        raise WeightsError(f"{shown(path)}: expected {count} class names, one per line; found {len(names)}")
     return names
 
 
-def read_wordnet_ids(path):
-    """The WordNet ids (n02123045) at the beginning of each line of a labels file; empty unless every line has one."""
-    lines = [line for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+def read_wordnet_ids(path: Path) -> list[str]:
+    """Read the WordNet ids, such as n02123045, at the beginning of each line of a labels file.
+
+    Parameters
+    ----------
+    path : str or path
+        The text file, in UTF-8.
+
+    Returns
+    -------
+    list of str
+        Empty unless every line begins with an id.
+    """
+    lines = [line for line in FilePath(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     found = [re.match(r"(n\d{8})\s+\S", line.strip()) for line in lines]
     return [match[1] for match in found] if all(found) else []

@@ -40,15 +40,15 @@ def _predict(path):
 
 
 def _convert(path):
-    from npgrad.io.formats.convert import convert
+    from npgrad.io.converting import convert
 
     return convert(path)
 
 
 def _read(path):
-    from npgrad.io import formats
+    from npgrad.io.formats import reading
 
-    return formats.read(path)
+    return reading.read(path)
 
 
 def _load_imagenet_val(path):

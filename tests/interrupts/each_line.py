@@ -27,7 +27,7 @@ NEVER_CAME, SWALLOWED, FAILED = 0, 3, 4  # exit codes; 130 for an interruption t
 class Write:
     """One of the writers, over an old file."""
 
-    code = ("files.py", "checkpoints.py", "formats/hdf5.py", "images.py")
+    code = ("_files.py", "io/checkpoints.py", "io/formats/hdf5.py", "images/saving.py", "images/animation.py")
 
     def __init__(self, writer):
         self.writer = writer
@@ -68,7 +68,7 @@ class Careless(Write):
 
 
 class Download(kinds.Download):
-    code = ("files.py", "download.py", "web.py")
+    code = ("_files.py", "io/download.py", "io/_http.py")
 
     def __init__(self, resumable, url):
         super().__init__(f"{url}/file", resumable)
@@ -78,7 +78,12 @@ class Download(kinds.Download):
 
 
 class Folder(kinds.Folder):
-    code = ("files.py", "folders/__init__.py", "folders/job.py", "folders/manifest.py")
+    code = (
+        "_files.py",
+        "attribution/folders/__init__.py",
+        "attribution/folders/job.py",
+        "attribution/folders/manifest.py",
+    )
 
     def __init__(self):
         super().__init__(workers=1, count=2)
@@ -92,7 +97,7 @@ class Folder(kinds.Folder):
 
 
 class Train(kinds.Train):
-    code = ("files.py", "checkpoints.py", "training/loop.py")
+    code = ("_files.py", "io/checkpoints.py", "training/loop.py")
 
     def do(self, folder):
         work.train(folder, steps=6)

@@ -17,7 +17,7 @@ import numpy as np
 
 from npgrad._files import atomic_write, ctrl_c_later, shown
 from npgrad.errors import NpgradError, WeightsError
-from npgrad.io.formats import read_regular_file
+from npgrad.io.formats.reading import read_regular_file
 
 VERSION = 1
 HEADER = 512
@@ -48,6 +48,8 @@ def to_bytes(model):
     }
     if model.architecture is None:
         metadata["network"] = structure.describe(model.network)
+        if model.default_layer is not None:
+            metadata["default_layer"] = model.default_layer
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
     buffer = io.BytesIO()
     with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
@@ -89,7 +91,7 @@ def _header(sha256):
 def _check_header(data, name):
     """Every byte of the file is either part of a header that must stand just so, or covered by the hash."""
     if not data.startswith(b"npgrad weights, version "):
-        from npgrad.io.formats.sniff import describe
+        from npgrad.io.formats.signatures import describe
 
         raise WeightsError(
             f"{name}: not an npgrad weights file: it looks like {describe(data)}; "
@@ -199,7 +201,10 @@ def _skeleton(metadata, file_size, name):
     try:
         architecture = metadata.get("architecture")
         if architecture is None:
-            model = Model(structure.build(metadata.get("network"), room=file_size))
+            layer = metadata.get("default_layer")
+            if not isinstance(layer, str | None):
+                raise WeightsError(f"default_layer: expected a layer's name, found {str(layer)[:40]!r}")
+            model = Model(structure.build(metadata.get("network"), room=file_size), default_layer=layer)
         else:
             model = registry.skeleton(architecture, room=file_size)
         classes, source = metadata.get("classes"), metadata.get("source") or {}

@@ -13,8 +13,8 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.errors import NpgradError, WeightsError
-from npgrad.io.formats import read_regular_file
 from npgrad.io.formats.onnx_operators import OPERATORS, Node, same
+from npgrad.io.formats.reading import read_regular_file
 
 MOST_NODES = 20_000
 MOST_DIMENSIONS = 8
@@ -23,7 +23,7 @@ FLOATS, WHOLE = ("float16", "float32", "float64"), ("int32", "int64")
 
 def matches(path):
     """Whether a file is called .onnx, or begins as such files do."""
-    from npgrad.io.formats import sniff
+    from npgrad.io.formats import signatures
 
     if Path(path).suffix.lower() == ".onnx":
         return True
@@ -31,7 +31,7 @@ def matches(path):
         return False  # not to wait for a pipe; whoever reads it will say so
     try:
         with Path(path).open("rb") as file:
-            return sniff.describe(file.read(64)) == "an ONNX model"
+            return signatures.describe(file.read(64)) == "an ONNX model"
     except OSError:
         return False  # whoever reads it will say so
 
@@ -85,9 +85,9 @@ def _parse(data, name):
         reason = " ".join(str(error).split())[:80]
         raise WeightsError(f"{name}: expected an ONNX model: damaged: {reason}") from None
     if not proto.HasField("graph") or not proto.graph.node:
-        from npgrad.io.formats import sniff
+        from npgrad.io.formats import signatures
 
-        raise WeightsError(f"{name}: expected an ONNX model with nodes, found {sniff.describe(data)}")
+        raise WeightsError(f"{name}: expected an ONNX model with nodes, found {signatures.describe(data)}")
     if len(proto.graph.node) > MOST_NODES:
         raise WeightsError(f"{name}: expected at most {MOST_NODES} nodes, found {len(proto.graph.node)}")
     return proto

@@ -41,7 +41,7 @@ STRANGERS = [
 ]
 
 
-def recognize(head):
+def detect(head):
     """The format of a file from `head`, its first `HEAD` bytes, or None if it is no weights file.
 
     One of "npgrad", "hdf5", "zip", "legacy pth", "safetensors", "deep compression" and "caffe".
@@ -70,7 +70,7 @@ def describe(data):
     data = data[:HEAD]
     if len(data) < 2:
         return f"a single byte (0x{data[0]:02x})" if data else "an empty file"
-    format_ = recognize(data)
+    format_ = detect(data)
     if format_ == "zip":
         return f"a zip archive (first member {first_member(data)[:60]!r})"
     if format_:

@@ -13,10 +13,9 @@ import numpy as np
 from npgrad._files import shown
 from npgrad.errors import WeightsError, unknown
 from npgrad.images import Preprocessing
-from npgrad.io import formats
-from npgrad.io.formats import onnx
+from npgrad.io.architectures import architecture_of
+from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.hdf5 import check_names_and_shapes
-from npgrad.io.formats.recognize import architecture_of
 from npgrad.io.labels import imagenet_classes, read_labels
 from npgrad.model import walk_layers
 from npgrad.models import registry
@@ -36,7 +35,7 @@ def convert(path, labels=None, architecture=None, source=None):
     """
     if onnx.matches(path):
         return _from_onnx(path, labels, architecture, source)
-    contents = formats.read(path)
+    contents = reading.read(path)
     name = shown(path)
     tensors = _renamed(contents.tensors, _own_name, name)
     from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names have it
