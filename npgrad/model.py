@@ -13,7 +13,7 @@ from npgrad._targets import find_class
 from npgrad._validate import check_input
 from npgrad.errors import InputError, TooSmall, unknown
 from npgrad.images import Preprocessing
-from npgrad.layers import Composite, Layer, Sequential
+from npgrad.layers import Composite, Conv2d, Dropout, Layer, Sequential
 from npgrad.tape import INPUT, Tape
 
 
@@ -35,6 +35,8 @@ class Model:
     architecture: dict | None = None
     aliases: dict = field(default_factory=dict)
     source: dict = field(default_factory=dict)
+    default_layer: str | None = None
+    presets: tuple = ()
 
     def __post_init__(self):
         if not isinstance(self.network, Layer):
@@ -50,6 +52,8 @@ class Model:
                 )
         if self.preprocessing is None:
             object.__setattr__(self, "preprocessing", Preprocessing())
+        if self.default_layer is not None:
+            object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x):
         """Logits (N, classes). Nothing of the pass is kept."""
@@ -146,6 +150,29 @@ class Model:
         if own != INPUT and own not in names:
             raise unknown("layer", name, [*names, *self.aliases])
         return own
+
+    def map_layer(self, tape, layer=None):
+        """The layer at which activation maps are made: `layer`, else `default_layer`, else by the network's structure.
+
+        That is the last output with a spatial size before the classifier: before the last layer with weights, if that
+        is a convolution with one filter for each of the network's outputs, else before the end.
+        """
+        if layer is not None or self.default_layer is not None:
+            return self.resolve(self.default_layer if layer is None else layer)
+        records = [record for record in tape.parts[0] if not isinstance(record.layer, Dropout)]
+        spatial = [record.name for record in records if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
+        if not spatial:
+            raise InputError("layer: expected a network with a layer that has a spatial size, found none")
+        names = [record.name for record in records]
+        weighted = [record for record in records if record.layer.parameter_names]
+        if (
+            weighted
+            and isinstance(weighted[-1].layer, Conv2d)
+            and len(weighted[-1].layer.weight) == tape.output.shape[1]
+        ):
+            before = names[: names.index(weighted[-1].name)]
+            spatial = [name for name in spatial if name in before] or spatial
+        return spatial[-1]
 
     def parameters(self):
         """What is trained, by name: {"conv1.weight": array, ...}, read-only."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad._validate import check_input
-from npgrad.attribution._common import by_parts, cam_layer
+from npgrad.attribution._common import by_parts
 from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError
 from npgrad.images.resize import resize_map
@@ -21,7 +21,7 @@ def at_map_layer(model, x, target, layer, work):
         model.resolve(layer)  # a wrong name is said before the work
 
     def of_part(tape, seed):
-        name = cam_layer(model, tape, layer)
+        name = model.map_layer(tape, layer)
         expect_extent(name, tape[name])
         return work(tape, name, seed)
 
@@ -39,7 +39,7 @@ def map_layer(model, x, layer=None):
     if layer is not None:
         model.resolve(layer)
     tape = run_to(model, check_input(x)[:1], layer)
-    layer = cam_layer(model, tape, layer)
+    layer = model.map_layer(tape, layer)
     expect_extent(layer, tape[layer])
     return layer
 

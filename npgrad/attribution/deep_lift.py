@@ -21,7 +21,6 @@ import numpy as np
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
 from npgrad._validate import baseline_set, check_input, full_baseline
-from npgrad.attribution._common import cam_layer
 from npgrad.errors import InputError
 from npgrad.layers import (
     AdaptiveAvgPool2d,
@@ -65,7 +64,7 @@ def deep_lift(model, x, target=None, baseline=None, rules=None, return_delta=Fal
 def layer_deep_lift(model, x, target=None, layer=None, baseline=None, rules=None):
     """m * (y - y0) with y the output of `layer` (None: the last fire), of y's shape; see `deep_lift`."""
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    return _contributions(tape, reference, targets, cam_layer(model, tape, layer), rules)
+    return _contributions(tape, reference, targets, model.map_layer(tape, layer), rules)
 
 
 def deep_lift_shap(

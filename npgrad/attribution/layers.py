@@ -12,7 +12,6 @@ import numpy as np
 from npgrad._parallel.batches import batches
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
 from npgrad._validate import check_input, full_baseline, whole_number
-from npgrad.attribution._common import cam_layer
 from npgrad.attribution._copies import begin, per_sample
 from npgrad.attribution._maps import part_of, weighted_sum
 from npgrad.attribution._surgery import onward, run_to
@@ -145,7 +144,7 @@ def on_the_way(model, x, targets, layer, baseline, nodes, size, progress):
 
 def layer_name(model, x, layer=None):
     """The own name of `layer`, or of the default."""
-    return cam_layer(model, None if layer else model.forward(check_input(x)[:1]), layer)
+    return model.map_layer(None if layer else model.forward(check_input(x)[:1]), layer)
 
 
 def _view(y, dy):

@@ -12,7 +12,6 @@ from itertools import pairwise
 import numpy as np
 
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
-from npgrad.attribution._common import cam_layer
 from npgrad.attribution.deep_lift import refuse_unknown_layers, with_defaults
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
 from npgrad.errors import InputError
@@ -110,7 +109,7 @@ def _relevance(model, x, target, layer, rules):
     warn_if_dead(model, tape.output, targets)
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
-    layer = cam_layer(model, tape, layer)
+    layer = model.map_layer(tape, layer)
     start = one_hot(tape.output, targets) * tape.output
     return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
 

@@ -57,10 +57,12 @@ def check_count(num_classes):
     return int(num_classes)
 
 
-def finished(name, network, num_classes, aliases, **options):
+def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):
     """The Model of a network that npgrad knows how to build."""
     architecture = {"name": name, "options": {"num_classes": check_count(num_classes), **options}}
-    return Model(network, architecture=architecture, aliases=aliases)
+    return Model(
+        network, architecture=architecture, aliases=aliases, default_layer=default_layer, presets=presets
+    )
 
 
 def torchvision_names(parts):

@@ -24,6 +24,7 @@ VERSIONS = {
     "squeezenet1_0": (96, 7, ("conv1", "fire4", "fire8")),
     "squeezenet1_1": (64, 3, ("conv1", "fire3", "fire5")),
 }
+PRESETS = ("starry_night", "composition_vii", "the_scream", "inversion")  # the course's, for style transfer
 
 
 def squeezenet1_0(num_classes=1000, rng=0, conv10_padding=0):
@@ -63,7 +64,9 @@ def build(name, num_classes=1000, conv10_padding=0, weights=None):
     layers["relu10"] = ReLU()
     layers["pool10"] = GlobalAvgPool2d()
     aliases = _torchvision_names(layers)
-    return finished(name, Sequential(layers), num_classes, aliases, conv10_padding=int(conv10_padding))
+    return finished(
+        name, Sequential(layers), num_classes, aliases, "fire9", PRESETS, conv10_padding=int(conv10_padding)
+    )
 
 
 def _pool():

@@ -87,4 +87,4 @@ def build(name, num_classes=1000, weights=None):
         "fc8": weights.linear(4096, num_classes),
     }
     aliases = torchvision_names({"features": features, "classifier": classifier})
-    return finished(name, Sequential({**layers, **classifier}), num_classes, aliases)
+    return finished(name, Sequential({**layers, **classifier}), num_classes, aliases, presets=("gatys",))
