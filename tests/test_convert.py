@@ -267,13 +267,13 @@ def without(key):
             r"found \(64, 16, 1, 1\) \(transposed\?\)",
         ),
         (change(features__3__squeeze__weight=torch.zeros(16, 64, 3, 3)), r"expected shape \(16, 64, 1, 1\)"),
-        (change(features__0__weight=torch.zeros(64, 3, 5, 5)), "none of the known networks"),
+        (change(features__0__weight=torch.zeros(64, 3, 5, 5)), "found a first convolution of shape"),
         (change(features__0__bias=torch.full((64,), torch.nan)), "expected finite numbers"),
         (
             change(features__0__bias=torch.full((64,), 1e300, dtype=torch.float64)),
-            "does not fit into float32",
+            "expected values within the range of float32",
         ),
-        (change(classifier__1__weight=torch.zeros(11, 512)), r"the last weights have shape \(11, 512\)"),
+        (change(classifier__1__weight=torch.zeros(11, 512)), r"and last weights of shape \(11, 512\)"),
         (lambda state: {"a.weight": torch.zeros(3)}, "expected one of the networks"),
     ],
 )

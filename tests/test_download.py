@@ -165,8 +165,8 @@ def test_silent_server(server, get):
 def test_connection_refused_says_how_to_do_it_by_hand(tmp_path):
     url = f"http://127.0.0.1:{free_port()}/file.pth"
     message = refused(lambda: download.download(url, tmp_path / "file.pth", max_bytes=10))
-    assert f"cannot fetch {url}: no connection (" in message
-    assert f"to do it by hand, save that address as {tmp_path / 'file.pth'}" in message
+    assert f"cannot download {url}: no connection (" in message
+    assert f"to download it by hand, save that address as {tmp_path / 'file.pth'}" in message
     assert names(tmp_path) == []
 
 

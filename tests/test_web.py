@@ -73,7 +73,7 @@ def test_address_of_another_kind(tmp_path, url):
     "url", ["http://[", "http://a:b/", "http://127.0.0.1:1/a b", "http://a..b/", "http://127.0.0.1:1/ü"]
 )
 def test_address_that_is_malformed(tmp_path, url):
-    with pytest.raises(DownloadError, match="cannot fetch"):
+    with pytest.raises(DownloadError, match="cannot download"):
         download.download(url, tmp_path / "file", max_bytes=10)
 
 

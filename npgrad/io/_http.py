@@ -1,4 +1,4 @@
-"""Ask a web server for bytes: http and https only, and every way a network fails as one exception."""
+"""Requests to a web server over http and https, with every failure of the network as one exception."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class Unreachable(Exception):
-    """The network failed, so what has come so far is worth keeping; `again`: another attempt may help."""
+    """The network failed, and the bytes received so far are worth keeping. `again`: another attempt may help."""
 
     def __init__(self, message, again=True):
         super().__init__(message)
@@ -28,15 +28,15 @@ class StalePart(Exception):
 
 
 def check_address(url):
-    """Raises DownloadError for what is not an http or https address."""
+    """Raise a DownloadError unless `url` is an http or https address."""
     if _scheme(url) not in ("http", "https"):
-        raise DownloadError(f"cannot fetch {plain(url)}: expected an address http://... or https://...")
+        raise DownloadError(f"cannot download {plain(url)}: expected an address http://... or https://...")
 
 
 def request(url, start, timeout):
-    """The server's answer to a request for the bytes from `start` on; raises Unreachable or StalePart.
+    """The response to a request for the bytes from `start` on; raises Unreachable or StalePart.
 
-    Redirects are followed to http and https alone, and to none that gives up encryption.
+    Redirects are followed only to http and https, and never from https to http.
     """
     headers = {"User-Agent": "npgrad"} | ({"Range": f"bytes={start}-"} if start else {})
     for _ in range(MAX_REDIRECTS + 1):
@@ -50,13 +50,13 @@ def request(url, start, timeout):
                 if problem.code not in REDIRECTS or "Location" not in problem.headers:
                     raise
                 url = _redirected(url, problem.headers["Location"])
-    raise Unreachable(f"it leads to more than {MAX_REDIRECTS} redirects", again=False)
+    raise Unreachable(f"it redirects more than {MAX_REDIRECTS} times", again=False)
 
 
-def extent(response, start):
-    """Where the answer's bytes begin, and the size of the whole file (None where the server does not say).
+def content_range(response, start):
+    """(where the response's bytes begin, size of the whole file, None if the server does not declare it).
 
-    start: what was asked for; a server that knows no ranges sends the whole file instead, from 0 on.
+    start: the requested first byte. A server without support for ranges sends the whole file instead, from 0 on.
     """
     length = response.headers.get("Content-Length", "")
     if response.status == http.HTTPStatus.OK:
@@ -70,21 +70,21 @@ def extent(response, start):
 
 
 def read(response):
-    """The next bytes of an answer, none at its end; raises Unreachable."""
+    """The next bytes of a response, empty at its end; raises Unreachable."""
     with _network():
         return response.read(CHUNK)
 
 
 def plain(text):
-    """What a server or a user says, as one short line that does nothing to a terminal."""
+    """Text of a server or a user as one short line without control characters."""
     line = " ".join(str(text).split())
     return "".join(char for char in line if char.isprintable())[:200]
 
 
 def _opener():
-    """Opens http and https through the environment's proxies.
+    """An opener for http and https that uses the environment's proxies.
 
-    urllib's own default would open file: and ftp: as well, and reads what comes with a redirect to its end.
+    urllib's default opener also opens file: and ftp:, and reads the whole body of a redirect.
     """
     opener = urllib.request.OpenerDirector()
     for handler in (
@@ -100,14 +100,14 @@ def _opener():
 
 
 def _redirected(url, to):
-    """The address that a redirect leads to. Servers write spaces and the like as they are."""
+    """The address that a redirect leads to, with characters escaped that servers leave unescaped, such as spaces."""
     to = urllib.parse.quote(to, safe=string.punctuation, encoding="iso-8859-1")
     try:
         new = urllib.parse.urljoin(url, to)
     except ValueError:
         new = to
     if _scheme(new) not in ("http", "https") or (_scheme(url) == "https" and _scheme(new) == "http"):
-        raise Unreachable(f"it redirects to {plain(new)}, where nothing is fetched from", again=False)
+        raise Unreachable(f"it redirects to {plain(new)}, which is not allowed", again=False)
     return new
 
 
@@ -116,13 +116,13 @@ def _scheme(url):
     try:
         parts = urllib.parse.urlsplit(url)
         return parts.scheme if parts.hostname and parts.port != 0 else None
-    except ValueError:  # a port that is no number, a bracket left open
+    except ValueError:  # a port that is not a number, an unclosed bracket
         return None
 
 
 @contextlib.contextmanager
 def _network():
-    """Turns what the network may raise into Unreachable."""
+    """Turn every exception of the network into Unreachable."""
     try:
         yield
     except urllib.error.HTTPError as problem:
@@ -135,5 +135,5 @@ def _network():
 
 
 def _words(problem):
-    """What an exception says, without the error's number."""
+    """The text of an exception, without the error number."""
     return plain(getattr(problem, "strerror", None) or problem) or type(problem).__name__

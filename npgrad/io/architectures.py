@@ -1,26 +1,45 @@
-"""Which network a file's tensors are, by their names and shapes, in torchvision's spelling or npgrad's own."""
+"""Recognize the network that a file's tensors belong to, from their names (torchvision's or npgrad's) and shapes."""
 
+from collections.abc import Mapping
+
+from npgrad._typing import Array
 from npgrad.errors import WeightsError
 
-# the tensors in which the networks end: their rows are the classes
+FIRST = ("features.0.weight", "features.0.0.weight")
+# the last weights of the networks, with one row per class
 LAST = ("conv10.weight", "fc.weight", "fc8.weight", "classifier.6.weight", "classifier.1.weight")
-VGG = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by convolutions
+VGG = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by number of convolutions
 
 
-def architecture_of(tensors, name):
-    """(the network's name, its number of classes); `name` is the file's, for messages."""
+def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
+    """Recognize the network that tensors belong to.
+
+    Parameters
+    ----------
+    tensors : dict of ndarray
+        Tensors by name.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    (str, int)
+        The name of the network and its number of classes.
+
+    Raises
+    ------
+    WeightsError
+        If the tensors belong to no network that npgrad can build.
+    """
     last = next((tensors[key] for key in LAST if key in tensors), None)
     first = next((tensors[key] for key in ("conv1.weight", "conv1_1.weight", *FIRST) if key in tensors), None)
     if first is None or last is None or first.ndim != 4 or last.ndim not in (2, 4) or not len(last):
         some = ", ".join(sorted(tensors)[:4])
         raise WeightsError(
-            f"{name}: expected one of the networks that exist here, first tensor conv1.weight or {' or '.join(FIRST)} "
+            f"{name}: expected one of the networks in npgrad.models, first tensor conv1.weight or {' or '.join(FIRST)} "
             f"(F, C, KH, KW), last one of {', '.join(LAST)}; found {some} ..."
         )
     return _network(tensors, first.shape, last, name), len(last)
-
-
-FIRST = ("features.0.weight", "features.0.0.weight")
 
 
 def _network(tensors, first, last, name):
@@ -41,6 +60,6 @@ def _network(tensors, first, last, name):
     elif first[-1] == 3 and convolutions in VGG:
         return VGG[convolutions] + ("_bn" if any(key.endswith("running_mean") for key in tensors) else "")
     raise WeightsError(
-        f"{name}: the first convolution has shape {first}, of {convolutions} in all, the last weights have shape "
-        f"{last.shape}: none of the known networks"
+        f"{name}: expected one of the networks in npgrad.models, found a first convolution of shape {first}, "
+        f"{convolutions} convolutions in all, and last weights of shape {last.shape}"
     )

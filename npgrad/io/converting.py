@@ -1,47 +1,79 @@
-"""From somebody else's weights file to a Model with npgrad's names, input convention and activation scale.
+"""Convert another library's weights file to a Model with npgrad's names, input convention and activation scale.
 
-What the file is, and which network it holds, is read off its content. See `to_torchvision_input` for what is
-done to weights that came from Caffe.
+The format and the network are recognized from the file's content. Weights from Caffe are transformed by
+`to_torchvision_input`.
 """
 
 import dataclasses
 import re
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
 
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, unknown
 from npgrad.images import Preprocessing
 from npgrad.io.architectures import architecture_of
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.hdf5 import check_names_and_shapes
-from npgrad.io.labels import imagenet_classes, read_labels
-from npgrad.model import walk_layers
+from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
+from npgrad.model import Model, walk_layers
 from npgrad.models import registry
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255
-CAFFE_SCALE = 64  # Caffe's SqueezeNet has activations this much (a power of two) larger than torchvision's
+CAFFE_SCALE = (
+    64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
+)
 CAFFE_CROP = 227
 
 
-def convert(path, labels=None, architecture=None, source=None):
-    """The Model in a weights file: torch .pth, .caffemodel, Deep Compression, .npz, .safetensors or .onnx.
+def convert(
+    path: Path,
+    labels: Path | None = None,
+    architecture: str | None = None,
+    source: Mapping[str, Any] | None = None,
+) -> Model:
+    """Convert a weights file of another library to a Model.
 
-    labels: a text file with one class name a line; ImageNet's names are used for 1,000 classes without it.
-    architecture: the network's name, where it should be checked rather than recognized. source: what is
-    known of the file (url, license ...), stored with the model beside its name and SHA-256.
-    WeightsError says what is wrong with the file, in one line.
+    Parameters
+    ----------
+    path : str or path
+        A .pth, .caffemodel, Deep Compression .net, .npz, .safetensors or .onnx file, recognized by its content.
+    labels : str, path or None, default None
+        A text file with one class name per line, for which WordNet ids are kept, too. None: ImageNet's names for 1,000
+        classes, otherwise none.
+    architecture : str or None, default None
+        The name of the network that the file must contain. None: any network that npgrad can build.
+    source : dict or None, default None
+        Facts about the file (url, license, ...), stored with the model beside the file's name and SHA-256.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read, or contains another network.
+    UnknownName
+        If there is no such architecture.
+
+    Examples
+    --------
+    >>> convert("squeezenet1_1-b8a52dc0.pth").save("squeezenet1_1.h5")  # doctest: +SKIP
     """
     if onnx.matches(path):
         return _from_onnx(path, labels, architecture, source)
     contents = reading.read(path)
     name = shown(path)
     tensors = _renamed(contents.tensors, _own_name, name)
-    from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names have it
+    from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names contain it
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    # torch counts BatchNorm's training passes; nothing needs it
+    # torch counts the training passes of BatchNorm; no computation uses that count
     tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
     tensors = _renamed(
         tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name
@@ -50,34 +82,58 @@ def convert(path, labels=None, architecture=None, source=None):
     check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
-    with np.errstate(over="ignore"):  # the next lines say which
+    with np.errstate(over="ignore"):  # checked below, by name
         arrays = {key: array.astype(np.float32) for key, array in tensors.items()}
     for key, array in arrays.items():
         if not np.isfinite(array).all():
-            raise WeightsError(f"{name}: {key}: does not fit into float32")
-    about = {"file": Path(path).name, "format": contents.format, "sha256": contents.sha256, **(source or {})}
+            raise WeightsError(
+                f"{name}: {key}: expected values within the range of float32, found larger ones"
+            )
+    about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     count = model.architecture["options"]["num_classes"]
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
+    about |= {**_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
 
 
 def _from_onnx(path, labels, architecture, source):
-    """An ONNX file describes its network itself."""
+    """The Model of an ONNX file, which describes its network itself."""
     if architecture is not None:
-        raise WeightsError(f"{shown(path)}: an ONNX file names no architecture, expected {architecture}")
+        raise WeightsError(
+            f"{shown(path)}: expected {architecture}, found an ONNX file, which names no architecture"
+        )
     model = onnx.load(path)
     classes = read_labels(labels, model.num_classes) if labels else model.classes
-    return dataclasses.replace(model, classes=classes, source={**model.source, **(source or {})})
+    about = {**model.source, **_wordnet_ids(labels), **(source or {})}
+    return dataclasses.replace(model, classes=classes, source=about)
 
 
-def to_torchvision_input(tensors, preprocessing):
-    """Caffe's weights changed so that they take npgrad's input x and have torchvision's activation scale.
+def _wordnet_ids(labels):
+    """{"wordnet_ids": ids} if the labels file has them, else {}."""
+    ids = read_wordnet_ids(labels) if labels else []
+    return {"wordnet_ids": ids} if ids else {}
 
-    Caffe's input is blue, green, red on 0..255 minus its mean; with x = (v/255 - mean)/std in red, green,
-    blue it is x * 255*std + (255*mean - caffe_mean). conv1 has no padding, so the factor goes into its
-    weights and the offset into its bias, exactly. ReLU, pooling and concatenation commute with a positive
-    factor: dividing conv1's weights and all biases before conv10 by a power of two, and multiplying
-    conv10's weights by it, changes no logit and no bit of rounding. All in float64.
+
+def to_torchvision_input(tensors: Mapping[str, Array], preprocessing: Preprocessing) -> dict[str, Array]:
+    """Transform Caffe's SqueezeNet weights to npgrad's input and torchvision's activation scale, in float64.
+
+    Caffe's input is blue, green, red on the scale 0..255 minus its mean. In terms of x = (v/255 - mean)/std in red,
+    green, blue, it is x * 255*std + (255*mean - caffe_mean). conv1 has no padding, so the factor is absorbed by its
+    weights and the offset by its bias, exactly. ReLU, pooling and concatenation commute with a positive factor:
+    dividing conv1's weights and all biases before conv10 by a power of two, and multiplying conv10's weights by it,
+    changes neither the logits nor their rounding.
+
+    Parameters
+    ----------
+    tensors : dict of ndarray
+        Caffe's weights by npgrad's names.
+    preprocessing : Preprocessing
+        Mean and standard deviation of npgrad's input.
+
+    Returns
+    -------
+    dict of ndarray, float64
+        The transformed weights by the same names.
     """
     factor = 255 * np.array(preprocessing.std)
     offset = 255 * np.array(preprocessing.mean) - np.array(CAFFE_MEAN)
@@ -93,7 +149,7 @@ def to_torchvision_input(tensors, preprocessing):
 
 
 def _recognize(tensors, contents, from_caffe, architecture, name):
-    """The skeleton of the network whose tensors these are."""
+    """The network that the tensors belong to, all weights zero."""
     found, count = architecture_of(tensors, name)
     if architecture not in (None, found):
         if architecture not in registry.BUILDERS:
@@ -103,21 +159,21 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
-                f"{name}: of Caffe's networks only SqueezeNet is read, found the tensors of {found}"
+                f"{name}: expected SqueezeNet, the only network supported from Caffe, found the tensors of {found}"
             )
         options["conv10_padding"], crop = _conv10_padding(found, contents.details, name), CAFFE_CROP
-    numbers = sum(array.size for array in tensors.values())
+    values = sum(array.size for array in tensors.values())
     try:
-        model = registry.skeleton({"name": found, "options": options}, room=numbers)
-    except WeightsError as error:  # which knows nothing of the file
+        model = registry.skeleton({"name": found, "options": options}, room=values)
+    except WeightsError as error:  # does not name the file
         raise WeightsError(
-            f"{name}: expected the tensors of {found}, found {numbers} numbers: {error}"
+            f"{name}: expected the tensors of {found}, found {values} values: {error}"
         ) from None
     return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
 
 
 def _conv10_padding(architecture, details, name):
-    """conv10's padding in Caffe: as the file says, or else 1 in version 1.0 and 0 in 1.1 (the authors' prototxts)."""
+    """conv10's padding in Caffe: the file's, or else 1 in version 1.0 and 0 in 1.1, as in the authors' prototxts."""
     for layer in details:
         if _own_name(layer) == "conv10":
             padding = _option(details, layer, "pad")
@@ -128,12 +184,12 @@ def _conv10_padding(architecture, details, name):
 
 
 def _check_options(model, details, name):
-    """Compare what a .caffemodel says of each convolution with the network's own."""
+    """Compare the options of each convolution in a .caffemodel with the network's."""
     layers = dict(walk_layers(model.network))
     for theirs, options in details.items():
         own = _own_name(theirs)
         if own not in layers:
-            continue  # its tensors are named as not of this network
+            continue  # its tensors are refused below, by name
         conv = layers[own]
         expected = {"stride": conv.stride[0], "pad": conv.padding[0], "group": conv.groups, "dilation": 1}
         for option, value in expected.items():
@@ -142,14 +198,14 @@ def _check_options(model, details, name):
 
 
 def _option(details, layer, option):
-    """One option of a convolution; -1 where height and width differ, which no known network has."""
+    """One option of a convolution; -1 if height and width differ, which occurs in no known network."""
     options = details.get(layer, {})
     if f"{option}_h" in options or f"{option}_w" in options:
         return -1
     return options.get(option, {"stride": 1, "pad": 0, "group": 1, "dilation": 1}[option])
 
 
-# Caffe's names of the parts of a fire, and those of the Deep Compression repository's own decoder.
+# The parts of a fire module as named by Caffe, and by the decoder in the Deep Compression repository.
 CAFFE_PARTS = {
     "squeeze1x1": "squeeze",
     "conv1x1_1": "squeeze",
@@ -160,15 +216,15 @@ CAFFE_PARTS = {
 
 
 def _renamed(tensors, rename, name):
-    """The tensors by other names, each still there."""
+    """The tensors by other names, none of which may coincide."""
     renamed = {rename(key): array for key, array in tensors.items()}
     if len(renamed) != len(tensors):
-        raise WeightsError(f"{name}: some tensors stand there twice under different names")
+        raise WeightsError(f"{name}: some tensors occur twice under different names")
     return renamed
 
 
 def _own_name(key):
-    """Caffe's `fire2/squeeze1x1.weight` and DataParallel's `module.` in npgrad's spelling."""
+    """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`) or DataParallel's (`module.conv1.weight`)."""
     parts = re.split(r"[./]", key.removeprefix("module."))
     return ".".join(CAFFE_PARTS.get(part, part) for part in parts)
 

@@ -1,8 +1,8 @@
-"""Fetch one file over http or https: whole and checked, or not at all.
+"""Download one file over http or https: complete and verified, or not at all.
 
-The bytes go to a file of this process's own beside the target, which is renamed onto it once the size and the
-SHA-256 are right, so nothing half-written ever stands under the final name. What an interrupted download got
-stays as `NAME.part`, or where the process was killed as `NAME.PID-....part`, and the next call goes on from there.
+The bytes are written to a temporary file beside the target, which takes the target's name once size and SHA-256 are
+correct, so the target is never incomplete. After an interruption, the partial file is kept as `NAME.part`, or as
+`NAME.PID-....part` if the process was killed, and the next call continues from it.
 """
 
 import contextlib
@@ -13,18 +13,19 @@ import re
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from npgrad._files import make, reason, shown, take
+from npgrad._typing import Path
 from npgrad.errors import DownloadError
 from npgrad.io import _http
 
-PAUSE = 0.5  # seconds before the second attempt; twice that before the third, and so on
+PAUSE = 0.5  # seconds before the second attempt, twice as many before the third, and so on
 
 
 @dataclasses.dataclass(frozen=True)
 class _Wanted:
-    """What is to come, and how to tell whether it did."""
+    """The expected file, and how to verify it."""
 
     url: str
     max_bytes: int
@@ -36,7 +37,7 @@ class _Wanted:
 
     @property
     def resumable(self):
-        """Only a hash over the whole can tell whether two parts belong together."""
+        """Whether a partial file can be continued: only a hash can tell whether two parts belong together."""
         return bool(self.sha256 or self.sha256_prefix)
 
     def check_size(self, size):
@@ -46,29 +47,52 @@ class _Wanted:
 
 
 def download(
-    url,
-    path,
+    url: str,
+    path: Path,
     *,
-    sha256=None,
-    sha256_prefix=None,
-    max_bytes,
-    progress=None,
-    timeout=30,
-    attempts=3,
-    check=None,
-) -> Path:
-    """Fetch `url` to `path`, replacing what is there; returns the path.
+    sha256: str | None = None,
+    sha256_prefix: str | None = None,
+    max_bytes: int,
+    progress: Callable[[int, int | None], object] | None = None,
+    timeout: float = 30,
+    attempts: int = 3,
+    check: Callable[[FilePath], str | None] | None = None,
+) -> FilePath:
+    """Download `url` to `path`, replacing an existing file.
 
-    sha256, sha256_prefix: hex digits that the file's SHA-256 must equal, or begin with.
-    max_bytes: a longer file is refused, at once if the server declares its size.
-    progress: called as progress(done_bytes, total_bytes_or_None).
-    timeout: seconds to wait for an answer. attempts: how often to try where trying again may help.
-    check: a function of the path of what came, which says what else is wrong with it, or None.
+    Proxies are taken from the environment (http_proxy, https_proxy, no_proxy). An interrupted download is continued
+    only if there is a hash to verify the whole file.
 
-    Proxies come from the environment (http_proxy, https_proxy, no_proxy). An interrupted download is
-    continued only where there is a hash to check the whole by. Raises DownloadError.
+    Parameters
+    ----------
+    url : str
+        An address with http or https.
+    path : str or path
+        The file to write. Its folder is created.
+    sha256, sha256_prefix : str or None, default None
+        Hex digits that the file's SHA-256 must equal, or begin with.
+    max_bytes : int
+        A larger file is refused, immediately if the server declares its size.
+    progress : callable or None, default None
+        Called with (done, total) in bytes; total is None if the server does not declare it.
+    timeout : float, default 30
+        Seconds to wait for an answer.
+    attempts : int, default 3
+        How often to try, for errors where another attempt may help.
+    check : callable or None, default None
+        A function of the path of the downloaded file that returns what else is wrong with it, or None.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    DownloadError
+        If the file cannot be downloaded or written, or is not the expected one.
     """
-    path = Path(path)
+    path = FilePath(path)
     _http.check_address(url)
     wanted = _Wanted(url, max_bytes, sha256, sha256_prefix, progress, timeout, check)
     with _writing(path):
@@ -80,8 +104,8 @@ def download(
             os.replace(own, path)
     except _http.Unreachable as problem:
         _keep(own, path, wanted)
-        by_hand = f"to do it by hand, save that address as {shown(path)} and try again"
-        raise DownloadError(f"cannot fetch {_http.plain(url)}: {problem}; {by_hand}") from None
+        by_hand = f"to download it by hand, save that address as {shown(path)} and try again"
+        raise DownloadError(f"cannot download {_http.plain(url)}: {problem}; {by_hand}") from None
     except KeyboardInterrupt:
         _keep(own, path, wanted)
         raise
@@ -92,14 +116,38 @@ def download(
     return path
 
 
-def file_sha256(path) -> str:
-    """The SHA-256 of a file, in hex."""
+def file_sha256(path: Path) -> str:
+    """Compute the SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    str
+        64 hex digits.
+    """
     with open(path, "rb") as file:
         return _digest(file).hexdigest()
 
 
-def wrong_hash(found, sha256=None, sha256_prefix=None) -> str | None:
-    """How the SHA-256 `found` differs from what is expected; None if it does not."""
+def wrong_hash(found: str, sha256: str | None = None, sha256_prefix: str | None = None) -> str | None:
+    """Compare a SHA-256 with the expected one.
+
+    Parameters
+    ----------
+    found : str
+        64 hex digits.
+    sha256, sha256_prefix : str or None, default None
+        What it must equal, or begin with.
+
+    Returns
+    -------
+    str or None
+        What was expected and found if they differ, else None.
+    """
     if sha256 and found != sha256.lower():
         return f"expected SHA-256 {sha256.lower()}, found {found}"
     if sha256_prefix and not found.startswith(sha256_prefix.lower()):
@@ -108,21 +156,21 @@ def wrong_hash(found, sha256=None, sha256_prefix=None) -> str | None:
 
 
 def _claim(path, wanted):
-    """(path, Hold) of this process's own temporary file, which holds what an earlier attempt left, if anything."""
+    """(path, Hold) of this process's temporary file, which contains the bytes of an earlier attempt, if any."""
     own = _own(path)
     if wanted.resumable:
         with contextlib.suppress(FileNotFoundError):
             os.replace(_part(path), own)  # of several processes exactly one succeeds
     _inherit(own, path, wanted)
     hold = take(own, at_once=True)
-    while hold is None:  # there is none, or another process was quicker to take it
+    while hold is None:  # it does not exist, or another process took it first
         own = _own(path)
         hold = make(own)
     return own, hold
 
 
 def _inherit(own, path, wanted):
-    """Of what killed processes left, take over the largest, if it is larger than `own`, and remove the others."""
+    """Of the files of killed processes, take over the largest if it is larger than `own`, and remove the others."""
     pattern = re.compile(re.escape(path.name) + r"\.\d+-[0-9a-f]{8}\.part")
     for other in [other for other in path.parent.iterdir() if pattern.fullmatch(other.name) and other != own]:
         hold = take(other)
@@ -137,7 +185,7 @@ def _inherit(own, path, wanted):
 
 
 def _keep(own, path, wanted):
-    """Leave what has come so far for the next attempt, whichever process makes it."""
+    """Keep the partial file for the next attempt of any process."""
     if wanted.resumable and _size(own) > _size(_part(path)):
         with contextlib.suppress(OSError):
             os.replace(own, _part(path))
@@ -167,7 +215,7 @@ def _fetch_patiently(wanted, own, path, attempts):
 
 
 def _fetch(wanted, own, path):
-    """One attempt: go on from what `own` holds, and if that turns out useless, begin again."""
+    """One attempt: continue from the bytes in `own`, or start over if they turn out to be useless."""
     start = _size(own)
     if wanted.resumable and start:
         try:
@@ -179,9 +227,9 @@ def _fetch(wanted, own, path):
 
 
 def _receive(wanted, own, path, start):
-    """Ask for the bytes from `start` on, add them to `own`, and check the whole. `path`: what messages name."""
+    """Request the bytes from `start` on, append them to `own`, and verify the whole. `path` is for messages."""
     with _http.request(wanted.url, start, wanted.timeout) as response:
-        start, total = _http.extent(response, start)
+        start, total = _http.content_range(response, start)
         wanted.check_size(total or 0)
         with _writing(path), open(own, "r+b" if start else "w+b") as file:
             digest = _digest(file)
@@ -206,7 +254,7 @@ def _receive(wanted, own, path, start):
 
 
 def _digest(file):
-    """SHA-256 from the file's beginning to its end, where the position is left."""
+    """The SHA-256 of a file from its beginning; afterwards, the position is at its end."""
     digest = hashlib.sha256()
     while chunk := file.read(_http.CHUNK):
         digest.update(chunk)

@@ -1,7 +1,7 @@
-"""Weights files known by name: what there is, getting them, and where they are kept.
+"""Pretrained weights known by name: list them, download and convert them, and find them in the cache.
 
-The facts stand in `weights/known.json`. The cache folder holds the files as downloaded, in `downloads/`, and
-beside it what they became: a converted network as `NAME.h5`, a data set as it is.
+`weights/known.json` describes them. The cache folder contains converted networks as `NAME.h5` and data sets as
+downloaded; its subfolder `downloads/` contains the original files.
 """
 
 import dataclasses
@@ -9,7 +9,9 @@ import functools
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from npgrad._files import atomic_write, shown, weights_folder
 from npgrad.errors import DownloadError, WeightsError, unknown
@@ -19,10 +21,26 @@ from npgrad.errors import DownloadError, WeightsError, unknown
 class Known:
     """One entry of `weights/known.json`.
 
-    kind: "weights", converted to .h5, or "data", kept as it is. size: in bytes, None where not known for
-    certain; max_bytes: no more than this is downloaded. sha256, sha256_prefix: of the file as downloaded, its
-    first digits where no more is known, or None. accuracy: {"top1", "top5" in percent, "measured_on"}, or
-    None. caution: what to mind besides the license.
+    Parameters
+    ----------
+    name : str
+        The name that `get` takes.
+    kind : {"weights", "data"}
+        "weights" are converted to .h5, "data" are kept as downloaded.
+    title, url, license, source : str
+        Description, address, license, and where the facts come from.
+    max_bytes : int
+        The largest size that is downloaded.
+    size : int or None, default None
+        The exact size in bytes, if known.
+    sha256, sha256_prefix : str or None, default None
+        SHA-256 of the file as downloaded, or its first digits where no more is known.
+    accuracy : dict or None, default None
+        {"top1", "top5" in percent, "measured_on"}.
+    architecture : str or None, default None
+        The network that the weights must belong to.
+    caution : str or None, default None
+        A warning to users, apart from the license.
     """
 
     name: str
@@ -40,53 +58,106 @@ class Known:
     caution: str | None = None
 
     @property
-    def filename(self):
-        """The file's name where it comes from."""
+    def filename(self) -> str:
+        """The original name of the file, the last part of its address."""
         return PurePosixPath(self.url).name
 
 
 @functools.cache
 def known() -> dict[str, Known]:
-    """Everything that `get` can fetch, by name."""
+    """Return everything that `get` can download.
+
+    Returns
+    -------
+    dict of Known
+        By name.
+    """
     facts = json.loads((weights_folder() / "known.json").read_text(encoding="utf-8"))
     return {name: Known(name=name, **entry) for name, entry in facts.items()}
 
 
 def cache_folder() -> Path:
-    """Where files are kept: NPGRAD_HOME, else XDG_CACHE_HOME/npgrad, else ~/.cache/npgrad.
+    """Return the cache folder: NPGRAD_HOME, or else XDG_CACHE_HOME/npgrad, or else ~/.cache/npgrad.
 
-    The folder is made when the first file is put there.
+    The folder is created when the first file is stored.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    DownloadError
+        If the home folder is unknown.
     """
     try:
         if home := os.environ.get("NPGRAD_HOME"):
             return Path(home).expanduser().absolute()
         cache = os.environ.get("XDG_CACHE_HOME", "")
-        # The XDG specification has a relative path ignored.
+        # The XDG specification says to ignore a relative path.
         return (Path(cache) if os.path.isabs(cache) else Path.home() / ".cache") / "npgrad"
     except RuntimeError:
-        raise DownloadError("no home folder to keep files in: set NPGRAD_HOME to a folder of yours") from None
+        raise DownloadError("cache folder: found no home folder; set NPGRAD_HOME to a folder") from None
 
 
-def find(name) -> Path | None:
-    """The cached file that `get(name)` made, or None."""
+def find(name: str) -> Path | None:
+    """Find a file in the cache.
+
+    Parameters
+    ----------
+    name : str
+        A name among `known`.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The file that `get` stored, or None if there is none.
+    """
     path = _cached(known()[name]) if name in known() else None
     return path if path and os.path.isfile(path) else None
 
 
-def listing() -> list[dict]:
-    """What is known, an entry a dict: the fields of `Known`, and `cached`: the file's path or None."""
+def listing() -> list[dict[str, Any]]:
+    """List everything that `get` can download.
+
+    Returns
+    -------
+    list of dict
+        The fields of `Known`, and "cached": the path of the cached file, or None.
+    """
     return [dataclasses.asdict(entry) | {"cached": find(name)} for name, entry in known().items()]
 
 
-def get(name, *, progress=None, force=False) -> Path:
-    """The path of a known file, ready for use: downloaded, checked, converted and cached as far as needed.
+def get(
+    name: str, *, progress: Callable[[int, int | None], object] | None = None, force: bool = False
+) -> Path:
+    """Return the path of a known file, after downloading, verifying, converting and caching it if necessary.
 
-    progress: called as progress(done_bytes, total_bytes_or_None). force: fetch and convert it anew.
+    A file in the cache's `downloads` folder, under its original name or as NAME with the original suffix, is verified
+    and used without network access. If NPGRAD_MIRROR is set, files are downloaded from this address of a folder on a
+    web server.
 
-    A file that somebody put in the cache's `downloads` folder, under its original name or as NAME with the
-    original's suffix, is checked and used without a network. NPGRAD_MIRROR, if set, is the address of a
-    folder on a web server that files are fetched from instead. Raises UnknownName, DownloadError,
-    WeightsError.
+    Parameters
+    ----------
+    name : str
+        A name among `known`.
+    progress : callable or None, default None
+        Called with (done, total) in bytes; total is None if the server does not declare it.
+    force : bool, default False
+        Download and convert the file again.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    UnknownName
+        If there is no such name; the message lists the nearest ones.
+    DownloadError
+        If the file cannot be downloaded, or is not the expected one.
+    WeightsError
+        If the file cannot be converted.
     """
     if name not in known():
         raise unknown("weights", name, known())
@@ -109,13 +180,13 @@ def _cached(entry):
 
 
 def _places(entry):
-    """Where the file as downloaded may lie: under its original name, or under ours."""
+    """The paths where the original file may be: under its original name, or under ours."""
     names = (entry.filename, entry.name + PurePosixPath(entry.filename).suffix)
     return [cache_folder() / "downloads" / name for name in dict.fromkeys(names)]
 
 
 def _placed_by_hand(entry):
-    """The original where it is there already and as it should be, or None."""
+    """The path of the original file, if it exists and is the expected one, or None."""
     for path in _places(entry):
         if os.path.isfile(path) and not _problem(entry, path):
             return path
@@ -145,7 +216,7 @@ def _download(entry, progress):
 
 
 def _unfit(entry):
-    """Why the files that are there already were not taken: whoever put them there wants to know."""
+    """Why existing files were not used, for the user who put them there."""
     problems = {path: _problem(entry, path) for path in _places(entry) if os.path.isfile(path)}
     return [f"{shown(path)} does not fit: {problem}" for path, problem in problems.items() if problem]
 
