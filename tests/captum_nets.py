@@ -47,11 +47,6 @@ class Pair(NamedTuple):
     net: nn.Module
     x: np.ndarray
 
-    @property
-    def dense(self):
-        """True if it has a fully connected layer, whose last bits change with the number of images."""
-        return any(isinstance(module, nn.Linear) for module in self.net.modules())
-
     def layer(self, name):
         """The torch module of npgrad's layer `name`, `fire2` or `fire2.squeeze_relu`."""
         torchs = torch_names(self.model).get(name, name.replace("_relu", "_activation"))

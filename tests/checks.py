@@ -18,6 +18,31 @@ def assert_close(found, expected, rtol, name="result"):
     assert difference <= rtol * scale, f"{name}: off by {difference:.3g}, the largest number is {scale:.3g}"
 
 
+def assert_rounding(found, expected, additions, scale=None, name="result"):
+    """Two ways to add up the same terms agree: other BLAS kernels, numbers of threads, sizes of batches.
+
+    The last bits of a matrix product depend on all three, so nobody can promise equal bits between them. The
+    rounding errors of n additions are of either sign and grow like eps * sqrt(n), eps being that of the dtype
+    (Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8); twice that is allowed, as a
+    share of the largest number expected, or of `scale` where the result is a difference of larger numbers.
+
+    additions: how many terms go into one value, see `additions_in`.
+    """
+    found, expected = np.asarray(found), np.asarray(expected)
+    assert found.dtype == expected.dtype, f"{name}: dtype {found.dtype}, expected {expected.dtype}"
+    assert found.shape == expected.shape, f"{name}: shape {found.shape}, expected {expected.shape}"
+    scale = np.abs(expected).max(initial=0) if scale is None else scale
+    difference = np.abs(found - expected).max(initial=0)
+    allowed = 2 * np.finfo(found.dtype).eps * np.sqrt(additions) * scale
+    assert difference <= allowed, f"{name}: off by {difference:.3g}, rounding explains {allowed:.3g}"
+
+
+def additions_in(model):
+    """The terms that one value of a forward and backward pass adds up: the fan-ins of all layers, twice."""
+    weights = (array for name, array in model.parameters().items() if name.endswith("weight"))
+    return 2 * sum(array[0].size for array in weights)
+
+
 def assert_all_close(found, expected, rtol):
     """`assert_close` for every array of two dicts with the same names."""
     assert sorted(found) == sorted(expected)
@@ -39,7 +64,7 @@ def input_names(case):
 
 
 def dy_at(tape, name, seed=0):
-    """A random seed for a layer's output."""
+    """A random upstream gradient for a layer's output."""
     return np.random.default_rng(seed).normal(size=tape[name].shape)
 
 

@@ -1,10 +1,11 @@
-"""A batch in parts on threads: the same bits, the caller's settings, and nothing left changed."""
+"""A batch in parts on threads: the same result, the caller's settings, and nothing left changed."""
 
 import os
 import threading
 
 import numpy as np
 import pytest
+from checks import additions_in, assert_rounding
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from npgrad import attribution
@@ -88,17 +89,32 @@ def test_a_forked_process_has_its_own_threads(two_threads):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_the_same_bits_for_any_number_of_threads():
+def test_the_same_bits_again_and_the_same_to_rounding_for_any_number_of_threads():
     model = squeezenet1_1(num_classes=5, rng=1)
     model = model.with_parameters({"conv10.bias": np.full(5, 6, np.float32)})
     x = np.random.default_rng(0).normal(size=(3, 3, 224, 224)).astype(np.float32)
     found = []
-    for threads in (1, 2):
+    for threads in (1, 2, 2):
         with threadpool_limits(threads, user_api="blas"):
             found.append(
                 (model(x), attribution.saliency(model, x, [1, 2, 3]), attribution.full_grad(model, x))
             )
-    for one, two in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, two)
+    n = additions_in(model)
+    for one, two, again in zip(*found, strict=True):
+        np.testing.assert_array_equal(two, again)
+        assert_rounding(one, two, n)
     singles = [attribution.saliency(model, x[i : i + 1], i + 1) for i in range(3)]
-    np.testing.assert_array_equal(found[0][1], np.concatenate(singles))
+    assert_rounding(found[0][1], np.concatenate(singles), n)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_is_little(dtype, rng):
+    """The tolerance of these tests: a sum in another order passes, an error of 0.1 % does not."""
+    terms = rng.normal(size=(5, 10_000)).astype(dtype)
+    found, expected = terms.sum(axis=1), np.cumsum(terms[:, ::-1], axis=1)[:, -1]
+    scale = np.abs(terms).max() * 100  # the square root of how many there are
+    assert not np.array_equal(found, expected)
+    assert_rounding(found, expected, 10_000, scale)
+    for wrong in (found * dtype(1.001), found.astype(np.longdouble), found[:4], found * dtype(np.nan)):
+        with pytest.raises(AssertionError):
+            assert_rounding(wrong, expected, 10_000)
