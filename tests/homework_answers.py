@@ -1,6 +1,6 @@
-"""Answers to the homework as somebody might write them, from the tape alone; the right ones, and what changes them.
+"""Answers to the homework, written with nothing but the tape.
 
-Each takes the homework's arguments, and keywords by which a test makes it wrong.
+The keyword arguments that the homework's functions do not have make them wrong.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ MEAN, STD = (np.reshape(v, (1, 3, 1, 1)) for v in ((0.485, 0.456, 0.406), (0.229
 
 
 def one_hot(scores, y):
-    seed = np.zeros_like(scores)
-    seed[np.arange(len(scores)), y] = 1
-    return seed
+    dy = np.zeros_like(scores)
+    dy[np.arange(len(scores)), y] = 1
+    return dy
 
 
 def softmax(scores):
@@ -27,13 +27,13 @@ def softmax(scores):
     return e / e.sum(axis=1, keepdims=True)
 
 
-def gradient(X, y, model, rules=None, seed=one_hot):
+def gradient(X, y, model, rules=None, upstream=one_hot):
     tape = model.forward(X)
-    return tape.backward(seed(tape.output, y), rules=rules)["input"]
+    return tape.backward(upstream(tape.output, y), rules=rules)["input"]
 
 
-def compute_saliency_maps(X, y, model, seed=one_hot, reduce=lambda g: np.abs(g).max(axis=1)):
-    return reduce(gradient(X, y, model, seed=seed))
+def compute_saliency_maps(X, y, model, upstream=one_hot, reduce=lambda g: np.abs(g).max(axis=1)):
+    return reduce(gradient(X, y, model, upstream=upstream))
 
 
 def guided(record, dy):
@@ -82,9 +82,9 @@ def make_fooling_image(
 
 
 def class_visualization_update_step(
-    img, model, target_y, l2_reg, learning_rate, l2=2.0, sign=1, unit=True, seed=one_hot
+    img, model, target_y, l2_reg, learning_rate, l2=2.0, sign=1, unit=True, upstream=one_hot
 ):
-    g = gradient(img, [target_y], model, seed=seed) - l2 * l2_reg * img
+    g = gradient(img, [target_y], model, upstream=upstream) - l2 * l2_reg * img
     return img + sign * learning_rate * (g / np.linalg.norm(g) if unit else g)
 
 
@@ -165,12 +165,12 @@ def style_transfer(
             img = np.clip(img, -1.5, 1.5)
         tape = model.forward(img, upto="fire5")
         current = tape[NAMES[content_layer]]
-        seeds = {NAMES[content_layer]: 2 * content_weight * (current - original)}
+        dy = {NAMES[content_layer]: 2 * content_weight * (current - original)}
         for i, target, weight in zip(style_layers, targets, style_weights, strict=True):
             feature = tape[NAMES[i]]
             dgram = 2 * weight * (gram_matrix(feature) - target)
-            seeds[NAMES[i]] = seeds.get(NAMES[i], 0) + gram_matrix_backward(dgram, feature)
-        g = tape.backward(seeds)["input"] + tv_weight * tv_gradient(img) * with_tv
+            dy[NAMES[i]] = dy.get(NAMES[i], 0) + gram_matrix_backward(dgram, feature)
+        g = tape.backward(dy)["input"] + tv_weight * tv_gradient(img) * with_tv
         if t == fresh_at and not late:
             adam = Adam(0.1) if new else adam
             adam.lr = 0.1

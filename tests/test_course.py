@@ -78,7 +78,7 @@ def test_saliency_maps(model, X, y):
 
 def test_guided_backprop_of_every_image(model, X, y):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Captum speaks of its hooks
+        warnings.simplefilter("ignore")  # Captum warns about its hooks
         given = torch.tensor(X, requires_grad=True)
         expected = GuidedBackprop(torch_twin(model)).attribute(given, torch.tensor(y)).detach().numpy()
     found = course.guided_backprop(X, y, model)

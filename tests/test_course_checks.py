@@ -10,11 +10,21 @@ from wrong_answers import variant
 
 import npgrad
 from npgrad import course
-from npgrad.course.grading import QUESTIONS, Result, cams, check, grade, maps
-from npgrad.course.grading import losses as grading_losses
-from npgrad.course.grading import style as grading_style
-from npgrad.course.grading.calls import Answer, Wrong, close, variants
-from npgrad.course.grading.cases import cases
+from npgrad.course.grading import (
+    QUESTIONS,
+    Result,
+    _attributions,
+    _grad_cam,
+    _losses,
+    _saliency,
+    _style_transfer,
+    _total_variation,
+    check,
+    grade,
+)
+from npgrad.course.grading._answer import Answer, Wrong
+from npgrad.course.grading._cases import cases
+from npgrad.course.grading._compare import close, variants
 
 POINTS = {"Q1.1": 11, "Q1.2": 11, "Q1.3a": 3, "Q1.3b": 10, "Q1.4": 10, "Q2.1": 3, "Q2.2": 6, "Q2.3": 3, "Q2.4": 6,
           "Q2.5": 2}  # fmt: skip
@@ -103,7 +113,7 @@ def test_a_product_of_wrong_parts_is_said_to_be_right_itself():
     result = check("Q1.2", *parts, product)
     assert result.got == 4
     assert (
-        "guided_grad_cam: it multiplies your guided_backprop and grad_cam, and is right once"
+        "guided_grad_cam: it multiplies your guided_backprop and grad_cam, and will be right once"
         in result.message
     )
 
@@ -142,49 +152,50 @@ def test_a_mistake_in_asking_is_one_line(arguments, named, message):
 
 
 def test_every_mistake_in_a_loss_is_told_from_every_other():
-    """Each twin with one fault is recognized by just this fault's words."""
+    """Each reference with one mistake gets the words of just this mistake."""
     for name in ("content_loss", "gram_matrix", "style_loss", "tv_loss"):
-        twin, judge = getattr(grading_losses, name), getattr(grading_losses, f"judge_{name}")
-        faults = getattr(grading_losses, name.split("_")[0].upper())
-        for (text,), options in variants(faults, pairs=False):
+        module = _total_variation if name == "tv_loss" else _losses
+        reference, check_function = getattr(module, name), getattr(module, f"check_{name}")
+        mistakes = getattr(module, name.split("_")[0].upper())
+        for (text,), options in variants(mistakes, pairs=False):
             with pytest.raises(Wrong) as wrong:
-                judge(Answer(name, functools.partial(twin, **options)))
+                check_function(Answer(name, functools.partial(reference, **options)))
             assert str(wrong.value).startswith(text), (name, options)
 
 
 def test_every_mistake_in_a_map_is_told_from_every_other():
-    """No two faults give the same values where the checks begin: the first inputs are rich enough."""
+    """No two mistakes give the same values on the first inputs of the checks."""
     batch, _ = next(cases())
-    for twin, faults in (
-        (maps.saliency, maps.SALIENCY),
-        (maps.guided_backprop, maps.GUIDED),
-        (cams.grad_cam, cams.CAM),
-        (cams.guided_grad_cam, cams.PRODUCT),
+    for reference, mistakes in (
+        (_saliency.saliency, _saliency.SALIENCY),
+        (_saliency.guided_backprop, _saliency.GUIDED),
+        (_grad_cam.grad_cam, _grad_cam.CAM),
+        (_grad_cam.guided_grad_cam, _grad_cam.PRODUCT),
     ):
-        assert_distinct(twin, faults, batch)
-    arguments, _ = next(cams.small_cases())
-    for method, faults in cams.BY_NAME.items():
-        if method == "LayerConductance":  # takes many passes, and its faults are LayerActivation's
+        assert_distinct(reference, mistakes, batch)
+    arguments, _ = next(_attributions.small_cases())
+    for method, mistakes in _attributions.BY_NAME.items():
+        if method == "LayerConductance":  # takes many passes, and its mistakes are LayerActivation's
             continue
-        assert_distinct(functools.partial(cams.by_name, method), faults, arguments)
+        assert_distinct(functools.partial(_attributions.by_name, method), mistakes, arguments)
 
 
 def test_every_mistake_in_style_transfer_has_its_own_words():
-    way = grading_style._Way(init_random=False)
-    for (text,), options in variants(grading_style.FAULTS, pairs=False):
-        adam = grading_style.Adam(grading_style.RATE, options.pop("adam", ""))
-        xs = [grading_style.clamped(way.content)]
+    trajectory = _style_transfer.Trajectory(init_random=False)
+    for (text,), options in variants(_style_transfer.MISTAKES, pairs=False):
+        adam = _style_transfer.Adam(_style_transfer.RATE, options.pop("adam", ""))
+        xs = [_style_transfer.clamped(trajectory.content)]
         for _ in range(14):
-            xs.append(grading_style.clamped(adam.step(xs[-1], way.gradient(xs[-1], **options))))
+            xs.append(_style_transfer.clamped(adam.step(xs[-1], trajectory.gradient(xs[-1], **options))))
         with pytest.raises(Wrong) as wrong:
-            way.follow(xs)
+            trajectory.follow(xs)
         assert str(wrong.value) == text
 
 
-def assert_distinct(twin, faults, arguments):
-    found = {"right": twin(**arguments)}
-    for (text,), options in variants(faults, pairs=False):
-        value = twin(**arguments, **options)
+def assert_distinct(reference, mistakes, arguments):
+    found = {"right": reference(**arguments)}
+    for (text,), options in variants(mistakes, pairs=False):
+        value = reference(**arguments, **options)
         same = [other for other in found if close(value, found[other], 1e-2)]
         assert all(other == text for other in same), (text, same)
         found[text] = value

@@ -75,8 +75,8 @@ def test_fooling_image(model, X, name):
 
 
 def test_fooling_stops_by_the_array_alone(model, X, monkeypatch):
-    """In the course nobody asks whether the image still fools after being saved."""
-    monkeypatch.setattr("npgrad.synthesis.fooling.as_saved", lambda *_: pytest.fail("asked"))
+    """The course does not check whether the image still fools the network after it is saved."""
+    monkeypatch.setattr("npgrad.synthesis._fooling.as_saved", lambda *_: pytest.fail("checked"))
     top = int(model(X).argmax())
     np.testing.assert_array_equal(course.make_fooling_image(X, top, model), X)
 

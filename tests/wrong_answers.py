@@ -1,4 +1,4 @@
-"""Typical wrong answers to the homework, and what a check has to say of each; and answers that are to be accepted."""
+"""Common wrong answers to the homework with the message that each must get; and answers that must be accepted."""
 
 import functools
 
@@ -41,7 +41,7 @@ def looped(img, tv_weight):
     return tv_weight * loss
 
 
-# Its source is not to be read, as that of a lambda: it is its time that tells.
+# The source of a lambda is not read, so only its time shows the loop.
 slow = lambda img, w: w * sum(sum(float(v) ** 2 for v in np.diff(img, axis=a).flat) for a in (2, 3))  # noqa: E731
 
 
@@ -78,9 +78,9 @@ def early_return(feats, style_layers, style_targets, style_weights):
 
 
 def crossed(scores, y):
-    seed = np.zeros_like(scores)
-    seed[:, y] = 1
-    return seed
+    dy = np.zeros_like(scores)
+    dy[:, y] = 1
+    return dy
 
 
 def probability(scores, y):
@@ -99,7 +99,7 @@ cam = functools.partial(variant, own.grad_cam)
 a = course.compute_attributions
 
 # fmt: off
-# Question, and which of its functions: (a wrong one, what the message says: a regular expression).
+# {question and function: [(a wrong function, a regular expression for the message)]}
 WRONG = {
     "Q1.1": [
         (by(reduce=lambda g: g.max(axis=1)), "no absolute value.*signed"),
@@ -109,17 +109,17 @@ WRONG = {
         (by(reduce=lambda g: np.abs(g).max(axis=1).tolist()), "expected an array of shape .*found list"),
         (by(reduce=lambda g: (99 * np.abs(g).max(axis=1)).astype(int)), "expected floats, found int64"),
         (by(reduce=lambda g: np.abs(g).max(axis=1) / 0), "NaN or Inf"),
-        (by(seed=probability), "gradient of the softmax probability, expected that of the raw score"),
-        (by(seed=lambda s, y: losses.cross_entropy(s, y)[1]), "mean cross-entropy loss"),
-        (by(seed=lambda s, y: own.softmax(s) - own.one_hot(s, y)), "cross-entropy loss.*softmax"),
-        (by(seed=lambda s, y: own.one_hot(s, s.argmax(axis=1))), "the network predicts, expected.* in y"),
-        (by(seed=lambda s, y: own.one_hot(s, y) / len(s)), "mean over the batch, divided by N"),
-        (by(seed=crossed), "the classes of all images in y"),
-        (by(seed=lambda s, y: np.ones_like(s)), "all classes' scores together"),
-        (by(seed=probability, reduce=lambda g: np.abs(g).mean(axis=1)),
+        (by(upstream=probability), "gradient of the softmax probability, expected that of the raw score"),
+        (by(upstream=lambda s, y: losses.cross_entropy(s, y)[1]), "mean cross-entropy loss"),
+        (by(upstream=lambda s, y: own.softmax(s) - own.one_hot(s, y)), "cross-entropy loss.*softmax"),
+        (by(upstream=lambda s, y: own.one_hot(s, s.argmax(axis=1))), "the network predicts, expected.* in y"),
+        (by(upstream=lambda s, y: own.one_hot(s, y) / len(s)), "mean over the batch, divided by N"),
+        (by(upstream=crossed), "the classes of all images in y"),
+        (by(upstream=lambda s, y: np.ones_like(s)), "sum of all classes' scores"),
+        (by(upstream=probability, reduce=lambda g: np.abs(g).mean(axis=1)),
          "softmax probability.*; found the mean over channels"),
-        (mixes_the_batch, "right for a single image, wrong for a batch: .*that image alone"),
-        (changes_x, r"changed X, which was handed in: work on a copy \(3 images of 72 x 56 px"),
+        (mixes_the_batch, "right for a single image, wrong for a batch: .*only on its own image"),
+        (changes_x, r"modified the argument X: work on a copy \(3 images of 72 x 56 px"),
         (raises, "raised IndexError: too many indices .*in line 3 of the function"),
         (lambda X, model: X, r"takes \(X, model\), expected \(X, y, model\)"),
         (lambda X, y, model: None, "returned None; is there a return"),
@@ -132,16 +132,16 @@ WRONG = {
         (lambda X, y, m: attribution.guided_backprop(m, X, y), r"\(N, 3, H, W\), expected \(N, H, W, 3\)"),
     ],
     "Q1.2 grad_cam": [
-        (cam(relu=lambda c: c), "no ReLU: what speaks against the class"),
+        (cam(relu=lambda c: c), "no ReLU: negative evidence"),
         (cam(weigh=lambda dA: dA.max(axis=(2, 3), keepdims=True)), "weight is the maximum of its grad"),
-        (cam(weigh=lambda dA: dA), "weighted place by place"),
+        (cam(weigh=lambda dA: dA), "multiplied by the gradient elementwise"),
         (cam(layer="fire8"), r"found the map at fire8, expected at features\[12\]"),
         (cam(how=None), "not resized"),
-        (cam(how=Image.Resampling.NEAREST), "nearest neighbors, expected bicubic"),
+        (cam(how=Image.Resampling.NEAREST), "nearest neighbor, expected bicubic"),
         (cam(how=Image.Resampling.BILINEAR), "bilinearly, expected bicubic"),
         (cam(scale=lambda c: c), "not scaled to 0..1"),
         (cam(scale=lambda c: np.stack([(m - m.min()) / np.ptp(m) for m in c])),
-         "scaled to 0..1 by itself, expected the whole batch"),
+         "scaled to 0..1 separately, expected the whole batch"),
     ],
     "Q1.2 guided_grad_cam": [
         (lambda X, y, m: own.grad_cam(X, y, m)[..., None] + own.guided_backprop(X, y, m),
@@ -149,19 +149,19 @@ WRONG = {
     ],
     "Q1.3a": [
         (lambda method, *args, **options: a(method, *args, **options) / (2 if method == "Saliency" else 1),
-         "Saliency: found 0.5 times what is right"),
+         "Saliency: found 0.5 times the right values"),
         (lambda method, *args, **options: a(method, *args, **{"n_steps": 50} if "Int" in method else options),
          "IntegratedGradients: found 50 steps, expected n_steps = 10"),
         (lambda method, *args, **options: a(method, *args), "IntegratedGradients: .*n_steps=5 has no effect"),
         (lambda method, *args, **o: a(method, *args, **o, **{"layer": "fire9"} if method == "LayerGradCam" else {}),
-         r"LayerGradCam: found the attribution of fire9, expected of features\[3\]"),
+         r"LayerGradCam: found the attribution of fire9, expected that of features\[3\]"),
     ],
     "Q1.3b": [
-        (variant(FOOL, new=False), "changed X"),
-        (variant(FOOL, sign=-1), "the step goes down the score, expected up; so the network sees class"),
-        (variant(FOOL, more=1), "goes on after the network is fooled.*the one a step later"),
-        (variant(FOOL, more=5), "goes on after the network is fooled.*found a later one"),
-        (forever, "max_iter has no effect: more than 3 steps"),
+        (variant(FOOL, new=False), "modified the argument X"),
+        (variant(FOOL, sign=-1), "the step decreases the score, expected it to increase; so the top class is"),
+        (variant(FOOL, more=1), "continues after the network is fooled.*the one a step later"),
+        (variant(FOOL, more=5), "continues after the network is fooled.*found a later one"),
+        (forever, "max_iter has no effect: found more than 3 steps"),
         (lambda X, target_y, model, learning_rate=10, max_iter=100: X.copy(), "did not change at all"),
     ],
     "Q1.4 class_visualization_update_step": [
@@ -170,12 +170,12 @@ WRONG = {
         (variant(STEP, l2=0.0), "L2 term is missing"),
         (variant(STEP, l2=-2.0, unit=False), "L2 term has the wrong sign"),
         (variant(STEP, sign=-1), "goes down, expected up"),
-        (variant(STEP, seed=probability), "softmax probability"),
-        (in_place, "returned None; it changed img in place: return the result"),
+        (variant(STEP, upstream=probability), "softmax probability"),
+        (in_place, "returned None; it modified img in place: return the result"),
     ],
     "Q1.4 create_class_visualization": [
         (variant(CREATE, sign=-1), "noise up to .* does it go down"),
-        (variant(CREATE, keep=False), "noise up to .* forget what the step before"),
+        (variant(CREATE, keep=False), "noise up to .* forget the result of the step before"),
         (variant(CREATE, clamp=False), "not clamped"),
         (variant(CREATE, num_iterations=3), "num_iterations has no effect"),
         (variant(CREATE, finish=lambda x: x[0]), "expected an image"),
@@ -184,7 +184,7 @@ WRONG = {
         (lambda w, a, b: w * np.mean((a - b) ** 2), "the mean of the squared differences, expected their sum"),
         (lambda w, a, b: np.sum((a - b) ** 2), "the weight is missing"),
         (lambda w, a, b: w * np.sum((a - b) ** 2) / 2, "factor 1/2"),
-        (lambda w, a, b: w * np.abs(a - b).sum(), "absolute differences, expected of squared"),
+        (lambda w, a, b: w * np.abs(a - b).sum(), "absolute differences, expected that of squared"),
         (lambda w, a, b: losses.content_loss(w, a, b), "expected one number, found a tuple of 2"),
         (lambda w, a, b: w * np.sum((a - b) ** 2, axis=(2, 3)), r"expected one number, found .*\(1, 5\)"),
         (prints, "returned None; it prints its result: return it"),
@@ -192,18 +192,18 @@ WRONG = {
     "Q2.2 gram_matrix": [
         (lambda f, normalize=True: own.gram_matrix(f, False), r"not normalized: .*C\*H\*W"),
         (lambda f, normalize=True: own.gram_matrix(f, True), "normalize=False has no effect"),
-        (lambda f, normalize=True: own.gram_matrix(f) * f.shape[1], r"divided by H\*W alone"),
+        (lambda f, normalize=True: own.gram_matrix(f) * f.shape[1], r"divided by only H\*W"),
         (mixed_gram, "the images of a batch are mixed"),
     ],
     "Q2.2 style_loss": [
-        (lambda f, layers, *rest: own.style_loss(f, range(len(layers)), *rest), "in their own order"),
+        (lambda f, layers, *rest: own.style_loss(f, range(len(layers)), *rest), "the first features are used"),
         (lambda *args: own.style_loss(*args[:3], [1] * 9), "style_weights are missing"),
         (lambda f, *rest: own.style_loss(f, *rest) / 25, "the mean of the squared differences"),
         (early_return, "only the first style layer counts"),
     ],
     "Q2.3": [
         (rolled, "it wraps around"),
-        (lambda img, w: w * np.sum(np.diff(img, axis=2) ** 2), "only the differences down"),
+        (lambda img, w: w * np.sum(np.diff(img, axis=2) ** 2), "only the vertical differences"),
         (lambda img, w: w * sum(np.sum(np.abs(np.diff(img, axis=a))) for a in (2, 3)), "absolute differences"),
         (lambda img, w: w * sum(np.mean(np.diff(img, axis=a) ** 2) for a in (2, 3)), "the mean of the squared"),
         (looped, "Python loop in line 3"),
@@ -218,10 +218,10 @@ WRONG = {
         (variant(STYLE, with_tv=False), "gradient of the total variation is missing"),
         (variant(STYLE, free_at=0), r"not clamped: found values beyond \[-1.5, 1.5\]"),
         (variant(STYLE, free_at=200), "still clamped at step 191"),
-        (variant(STYLE, fresh_at=999), "at step 180 expected a fresh Adam.*nothing changes"),
-        (variant(STYLE, new=False), "at step 180 .*the old Adam's means are kept"),
+        (variant(STYLE, fresh_at=999), "at step 180 expected a new Adam.*nothing changes"),
+        (variant(STYLE, new=False), "at step 180 .*the old Adam's moments are kept"),
         (variant(STYLE, late=True), "at step 180 .*one step late"),
-        (variant(STYLE, fresh_at=100), "begins at step 100, expected at 180"),
+        (variant(STYLE, fresh_at=100), "starts at step 100, expected at 180"),
         (variant(STYLE, steps=100), "found 100 .*expected 200 steps"),
         (variant(STYLE, sizes=False), "with style_size 32 expected an image"),
     ],
@@ -231,7 +231,7 @@ WRONG = {
     ],
 }
 
-# The same for what is as good as the homework's own, or good enough.
+# The same for answers that are accepted, with the remark that they get.
 ACCEPTED = {
     "Q1.1": [
         (by(reduce=lambda g: np.abs(g).max(axis=1).astype(np.float32)), ""),
@@ -240,7 +240,7 @@ ACCEPTED = {
         (cam(weigh=lambda dA: dA.sum(axis=(2, 3), keepdims=True)), ""),
     ],
     "Q1.3b": [
-        (variant(FOOL, unit=False), "it fools, but a step is not learning_rate long"),
+        (variant(FOOL, unit=False), "the length of a step is not learning_rate"),
     ],
     "Q1.3b make_fool_image": [
         (FOOL, ""),

@@ -1,7 +1,7 @@
-"""What the checks hand to a function: little networks of random weights, and images.
+"""The arguments of the checks: small networks with random weights, and random images.
 
-The networks are SqueezeNet 1.1 by their layers and names, but narrow, so that a check takes no time. Their scores are
-all alive. The images of a batch differ in contrast and form, and no image's `y` is what the network says of it.
+The networks have the layers and names of SqueezeNet 1.1, but few channels, so that a check is fast. No score is 0
+everywhere. The images of a batch differ in contrast and content, and no image's `y` is its top class.
 """
 
 import dataclasses
@@ -15,17 +15,15 @@ from npgrad.layers.base import he_normal
 from npgrad.model import Model
 from npgrad.models import squeezenet1_1
 
-WIDTHS = {
-    "A": (12, 6, 8),
-    "B": (8, 5, 7),
-}  # conv1's filters; what a fire squeezes to; half of what it expands to
+# channels of conv1, of a fire's squeeze convolution, and of each of its two expand convolutions
+WIDTHS = {"A": (12, 6, 8), "B": (8, 5, 7)}
 CLASSES = {"A": 6, "B": 5}
 SEEDS = {"A": 2, "B": 28}
 
 
 @dataclass(frozen=True, eq=False)
 class Watched(Model):
-    """A Model that keeps what it is shown."""
+    """A Model that records its inputs."""
 
     seen: list = field(default_factory=list)
 
@@ -39,15 +37,15 @@ class Watched(Model):
 
 
 def watched(model):
-    """The model as a Watched one that has seen nothing yet."""
+    """The model as a Watched one that has no inputs recorded yet."""
     return Watched(**{each.name: getattr(model, each.name) for each in dataclasses.fields(Model)})
 
 
 @lru_cache
 def network(name, dtype="float64"):
-    """One of the networks."""
+    """The network "A", "B" or "C"."""
     if name == "C":
-        return _shallow().astype(dtype)
+        return _one_layer().astype(dtype)
     rng, classes = np.random.default_rng(SEEDS[name]), CLASSES[name]
     first, squeeze, expand = WIDTHS[name]
 
@@ -71,9 +69,10 @@ def network(name, dtype="float64"):
     return _balanced(model).astype(dtype)
 
 
-def _shallow():
-    """A network of one layer for four classes: convex, so any ascent drives its scores up. They are large, as
-    a real network's, so that the L2 term of class visualization does not rule.
+def _one_layer():
+    """One convolution for four classes: convex, so that any ascent increases its scores.
+
+    Its scores are as large as a real network's, so that the L2 regularization of class visualization does not dominate.
     """
     rng = np.random.default_rng(5)
     weight = he_normal((4, 3, 5, 5), rng)
@@ -82,7 +81,7 @@ def _shallow():
 
 
 def _balanced(model):
-    """The model with its last layer changed so that no class is always ahead, and its ReLU open, but not everywhere."""
+    """The model with conv10 scaled so that no class always wins, and relu10 is active at some places, not at all."""
     y = model.forward(images(8, 64, 64), upto="conv10")["conv10"]
     weight, bias = (model.parameters()[f"conv10.{key}"] for key in ("weight", "bias"))
     mean, spread = y.mean(axis=(0, 2, 3)), 2 * y.std(axis=(0, 2, 3))
@@ -98,29 +97,29 @@ def _pool():
 
 
 def images(n, height, width, seed=0, dtype="float64"):
-    """n images (n, 3, height, width) of blots and grain, each of another contrast."""
+    """n images (n, 3, height, width) of random blocks and noise, each with another contrast."""
     rng = np.random.default_rng(seed)
-    blots = rng.standard_normal((n, 3, height // 8 + 1, width // 8 + 1)).repeat(8, axis=2).repeat(8, axis=3)
-    blots = blots[:, :, :height, :width]
-    grain = rng.standard_normal((n, 3, height, width))
+    blocks = rng.standard_normal((n, 3, height // 8 + 1, width // 8 + 1)).repeat(8, axis=2).repeat(8, axis=3)
+    blocks = blocks[:, :, :height, :width]
+    noise = rng.standard_normal((n, 3, height, width))
     contrast = np.linspace(1.2, 0.6, n).reshape(-1, 1, 1, 1)
-    return (contrast * (blots + 0.3 * grain)).astype(dtype)
+    return (contrast * (blocks + 0.3 * noise)).astype(dtype)
 
 
 def others(model, X):
-    """A class for each image that the network does not say, y (N,): one for the even images, one for the odd ones.
+    """For each image a class that is not its top class, y (N,): one for the even images, another for the odd ones.
 
-    So a class comes twice in a batch of three, and mixing the images differs from mixing the classes.
+    So one class occurs twice in a batch of three, and mixing images differs from mixing classes.
     """
-    said, y = model(X).argmax(axis=1), np.zeros(len(X), int)
+    top, y = model(X).argmax(axis=1), np.zeros(len(X), int)
     for part in (slice(0, None, 2), slice(1, None, 2)):
-        taken = {*said[part], *y[: 1 if part.start else 0]}
+        taken = {*top[part], *y[: 1 if part.start else 0]}
         y[part] = next(k for k in range(model.num_classes) if k not in taken)
     return y
 
 
 def cases(sizes=((72, 56), (56, 72), (64, 64), (48, 64))):
-    """({X, y, model}, what they are in words) for four calls: two networks, a batch and one image, two dtypes."""
+    """({X, y, model}, the case in words) for four calls: two networks, a batch and one image, two dtypes."""
     kinds = [("A", 3, "float64"), ("B", 3, "float32"), ("B", 1, "float64"), ("A", 1, "float32")]
     for (name, n, dtype), (height, width) in zip(kinds, sizes, strict=True):
         model, X = network(name, dtype), images(n, height, width, seed=n, dtype=dtype)

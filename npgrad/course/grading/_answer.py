@@ -1,0 +1,151 @@
+"""Call a student's function safely: on copies, without output, and with every failure in words."""
+
+import contextlib
+import inspect
+import io
+import sys
+import warnings
+
+import numpy as np
+
+NOT_YET = "not answered yet"
+
+
+class Wrong(Exception):
+    """What is wrong with an answer: one sentence, or several."""
+
+
+class NotAnswered(Wrong):
+    """There is no answer yet."""
+
+    def __init__(self):
+        super().__init__(NOT_YET)
+
+
+class Answer:
+    """A function to check. notes: remarks that are no mistakes; modified: {argument that it modified: the case}."""
+
+    def __init__(self, name, function, given=None):
+        self.name, self.function, self.given = name, function, given or {}
+        self.notes, self.modified = [], {}
+
+    def __call__(self, arguments, options=None, where=""):
+        """Call the function on copies of {name: argument}, passed by position, and of options, passed by name.
+
+        Options that it does not accept are omitted. Wrong if it raises, or does not accept the arguments.
+        """
+        options = self._accepted(options or {})
+        copies = {name: _copied(value) for name, value in arguments.items()}
+        self._check_signature(copies, options)
+        with quiet() as printed:
+            try:
+                value = self.function(*copies.values(), **options)
+            except NotImplementedError:
+                raise NotAnswered from None
+            except (Exception, SystemExit) as error:
+                raise Wrong(self._raised(error) + in_case(where)) from None
+        changed = [name for name in arguments if not _same(arguments[name], copies[name])]
+        for name in changed:
+            self.modified.setdefault(name, where)
+        if value is None:
+            hint = "it prints its result: return it" if printed.getvalue().strip() else "is there a return?"
+            if changed and changed[0] in self.modified:
+                del self.modified[changed[0]]  # this message already says it
+                hint = (
+                    f"it modified {changed[0]} in place: return the result, and leave {changed[0]} as it was"
+                )
+            raise Wrong(f"returned None; {hint}")
+        return value
+
+    def part(self, name):
+        """The Answer of another function of the same question; Wrong if it was not given."""
+        if name not in self.given:
+            raise NotAnswered
+        return Answer(name, self.given[name])
+
+    def mistakes(self, error=None):
+        """Everything that is wrong, one sentence each."""
+        changed = [
+            f"modified the argument {name}: work on a copy{in_case(where)}"
+            for name, where in self.modified.items()
+        ]
+        return changed + ([] if error is None else list(error.args))
+
+    def _accepted(self, options):
+        try:
+            parameters = inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            return options
+        if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            return options
+        return {key: value for key, value in options.items() if key in parameters}
+
+    def _check_signature(self, arguments, options):
+        if not callable(self.function):
+            raise Wrong(f"expected a function, found {type(self.function).__name__}")
+        try:
+            signature = inspect.signature(self.function)
+        except (TypeError, ValueError):
+            return
+        try:
+            signature.bind(*arguments.values(), **options)
+        except TypeError:
+            names = ", ".join(signature.parameters)
+            raise Wrong(
+                f"takes ({names}), expected ({', '.join(arguments)}) and only optional parameters after them"
+            ) from None
+
+    def _raised(self, error):
+        """The exception in one line, with the line of the function, counted from its def."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        lines, trace = [], error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code is code:
+                lines.append(trace.tb_lineno - code.co_firstlineno + 1)
+            trace = trace.tb_next
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 200 else text[:197] + "..."
+        line = f", in line {lines[-1]} of the function" if lines else ""
+        return f"raised {type(error).__name__}{': ' + text if text else ''}{line}"
+
+
+@contextlib.contextmanager
+def quiet():
+    """Suppress output, warnings and figures in the block; yields what was printed."""
+    figures = sys.modules.get("matplotlib.pyplot")
+    before = set(figures.get_fignums()) if figures else set()
+    show = getattr(figures, "show", None)
+    if figures:
+        figures.show = lambda *arguments, **options: None
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield printed
+    finally:
+        figures = sys.modules.get("matplotlib.pyplot")
+        for number in set(figures.get_fignums()) - before if figures else ():
+            figures.close(number)
+        if show:
+            figures.show = show
+
+
+def in_case(where):
+    """The case, in parentheses, for the end of a message."""
+    return f" ({where})" if where else ""
+
+
+def _copied(value):
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, (list, tuple)):
+        return type(value)(_copied(each) for each in value)
+    return value
+
+
+def _same(value, copy):
+    if isinstance(value, np.ndarray):
+        return np.array_equal(value, copy)
+    if isinstance(value, (list, tuple)):
+        return len(value) == len(copy) and all(map(_same, value, copy))
+    return True

@@ -1,0 +1,225 @@
+"""Check the functions of a question, and count the points."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from npgrad.course.grading._answer import NOT_YET, Answer, Wrong
+from npgrad.course.grading._attributions import check_compute_attributions
+from npgrad.course.grading._class_visualization import check_create_class_visualization, check_update_step
+from npgrad.course.grading._features import check_extract_features
+from npgrad.course.grading._fooling import check_make_fooling_image
+from npgrad.course.grading._grad_cam import check_grad_cam, check_guided_grad_cam
+from npgrad.course.grading._losses import check_content_loss, check_gram_matrix, check_style_loss
+from npgrad.course.grading._questions import OTHER_NAMES, QUESTIONS
+from npgrad.course.grading._saliency import check_guided_backprop, check_saliency
+from npgrad.course.grading._style_transfer import check_inversion, check_style_transfer
+from npgrad.course.grading._total_variation import check_tv_loss
+from npgrad.errors import InputError, unknown
+
+CHECKS: dict[Any, Callable[[Answer], None]] = {
+    "compute_saliency_maps": check_saliency,
+    "guided_backprop": check_guided_backprop,
+    "grad_cam": check_grad_cam,
+    "guided_grad_cam": check_guided_grad_cam,
+    "compute_attributions": check_compute_attributions,
+    "make_fooling_image": check_make_fooling_image,
+    "class_visualization_update_step": check_update_step,
+    "create_class_visualization": check_create_class_visualization,
+    "content_loss": check_content_loss,
+    "gram_matrix": check_gram_matrix,
+    "style_loss": check_style_loss,
+    "tv_loss": check_tv_loss,
+    "extract_features": check_extract_features,
+    ("Q2.4", "style_transfer"): check_style_transfer,
+    ("Q2.5", "style_transfer"): check_inversion,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of checking one question. It is true if all points were earned.
+
+    Parameters
+    ----------
+    id : str
+        The question, such as ``"Q1.1"``.
+    points : int
+        The question's points.
+    got : int
+        The points earned.
+    message : str
+        One line for each mistake or remark.
+    """
+
+    id: str
+    points: int
+    got: int
+    message: str = ""
+
+    def __bool__(self) -> bool:
+        return self.got == self.points
+
+
+class Grades(NamedTuple):
+    """The results of all questions, and the sums of their points.
+
+    Parameters
+    ----------
+    results : list of Result
+        One result per question.
+    got : int
+        The points earned.
+    total : int
+        The points that can be earned.
+    """
+
+    results: list[Result]
+    got: int
+    total: int
+
+
+def check(question: str, *functions: Callable[..., Any], **named: Callable[..., Any]) -> Result:
+    """Check your functions for one question, and print a line for each.
+
+    Parameters
+    ----------
+    question : str
+        Such as ``"Q1.1"``; the keys of `QUESTIONS`.
+    *functions : callable
+        Your functions, in the order of ``QUESTIONS[question].functions``.
+    **named : callable
+        Your functions by name. A function that is not given earns no points.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UnknownName
+        If there is no such question, or it has no function of that name.
+    InputError
+        If no function is given, too many are, or one is given twice.
+
+    Examples
+    --------
+    >>> def content_loss(content_weight, content_current, content_original):
+    ...     return content_weight * ((content_current - content_original) ** 2).mean()
+    >>> result = check("Q2.1", content_loss)
+    Q2.1 content_loss: found the mean of the squared differences, expected their sum (features of shape (1, 5, 7, 9), \
+float64, weight 0.06)
+    Q2.1 0 of 3 points
+    """
+    asked = _question(question)
+    names = list(asked.functions)
+    if len(functions) > len(names):
+        raise InputError(f"{question}: expected {', '.join(names)}, found {len(functions)} functions")
+    given = dict(zip(names, functions, strict=False))
+    for name, function in named.items():
+        own = next((key for key, other in OTHER_NAMES.items() if name == other and key in names), name)
+        if own not in names:
+            raise unknown(f"function of {question}", name, names)
+        if own in given:
+            raise InputError(f"{question}: {name}: expected it once, found it twice")
+        given[own] = function
+    if not given:
+        raise InputError(f"{question}: expected {' and '.join(names)}, found no function")
+    return _result(question, asked, given, missing="not given")
+
+
+def grade(namespace: dict[str, Any]) -> Grades:
+    """Check the functions for every question in a namespace, and print the points.
+
+    A function that is missing, that raises NotImplementedError, or that is npgrad's own, earns no points.
+
+    Parameters
+    ----------
+    namespace : dict
+        {name: function}, such as ``globals()``.
+
+    Returns
+    -------
+    Grades
+        (results, got, total).
+
+    Raises
+    ------
+    InputError
+        If namespace is not a dict.
+    """
+    if not isinstance(namespace, dict):
+        raise InputError(
+            f"grade: expected a dict of names, such as globals(), found {type(namespace).__name__}"
+        )
+    results = [grade_one(question, namespace) for question in QUESTIONS]
+    got, total = (sum(getattr(result, key) for result in results) for key in ("got", "points"))
+    print(f"{got} of {total} points")
+    return Grades(results, got, total)
+
+
+def grade_one(question: str, namespace: Mapping[str, Any], missing: str = NOT_YET) -> Result:
+    """Check one question as `grade` does.
+
+    Parameters
+    ----------
+    question : str
+        Such as ``"Q1.1"``.
+    namespace : dict
+        {name: function}.
+    missing : str, default "not answered yet"
+        The message for a function that is not in the namespace.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    UnknownName
+        If there is no such question.
+    """
+    asked = _question(question)
+    given = {}
+    for name in asked.functions:
+        here = next((each for each in (name, OTHER_NAMES.get(name)) if each in namespace), None)
+        if here is not None:
+            given[name] = namespace[here]
+    return _result(question, asked, given, missing, own=True)
+
+
+def _question(question):
+    if question not in QUESTIONS:
+        raise unknown("question", question, QUESTIONS)
+    return QUESTIONS[question]
+
+
+def _result(question, asked, given, missing, own=False):
+    """The Result of the given functions, with a printed line for each. own: npgrad's functions earn nothing."""
+    got, lines = 0, []
+    for name, points in asked.functions.items():
+        if name not in given:
+            mistakes, notes = [missing], []
+        elif own and str(getattr(given[name], "__module__", "")).startswith("npgrad."):
+            mistakes, notes = ["imported from npgrad, not written here"], []
+        else:
+            mistakes, notes = _checked(question, name, given)
+        got += 0 if mistakes else points
+        lines += [f"{name}: {text}" for text in (*mistakes, *notes)]
+        for text in mistakes or ["ok", *notes]:
+            print(f"{question} {name}: {text}")
+    if asked.whole and got < asked.points:
+        got = 0
+    print(f"{question} {got} of {asked.points} points")
+    return Result(question, asked.points, got, "\n".join(lines))
+
+
+def _checked(question, name, given):
+    """(mistakes, remarks that cost no points)."""
+    answer = Answer(name, given[name], given)
+    function = CHECKS.get(name) or CHECKS[question, name]
+    try:
+        function(answer)
+    except Wrong as wrong:
+        return answer.mistakes(wrong), []
+    return answer.mistakes(), answer.notes
