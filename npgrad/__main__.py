@@ -1,4 +1,4 @@
-"""`python -m npgrad`: the npgrad command."""
+"""`python -m npgrad` runs the npgrad command."""
 
 import sys
 

@@ -106,11 +106,11 @@ def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
         (["attribute", "PHOTO", "--target", "-1"], "expected 0 to 4; found -1"),
         (["attribute", "PHOTO", "--target", "catt"], "no class 'catt'; nearest: cat"),
         (["attribute", "PHOTO", "--target", "crane"], "crane is two classes: 3, 4"),
-        (["attribute", "PHOTO", "-o", "PHOTO"], "this is the photo itself"),
+        (["attribute", "PHOTO", "-o", "PHOTO"], "this is the input image"),
         (["attribute", "PHOTO", "-o", "no/such.png"], "no/such.png: cannot be written"),
         (["attribute", "PHOTO", "-o", "map.xyz"], "map.xyz"),
         (["attribute", "missing.png"], "missing.png: no such file"),
-        (["layers", "--arch", "squeezenet1_1"], "--weights and --arch: give one of them"),
+        (["layers", "--arch", "squeezenet1_1"], "--weights and --arch: expected one of them, found both"),
         (["layers", "--size", "9"], "this network takes images from 17x17 px"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_mistake_gets_one_line_and_2(run, weights, photo, arguments, message):
         (["layers", "--arch", "squeezenet"], "no architecture 'squeezenet'; nearest: squeezenet1"),
         (["weights", "get"], "weights get: expected a name"),
         (["weights", "get", "squeezenet"], "nearest: squeezenet1"),
-        (["weights", "list", "more"], "weights list: expected nothing more"),
+        (["weights", "list", "more"], "weights list: expected no further argument"),
     ],
 )
 def test_other_mistakes(run, arguments, message):
@@ -149,7 +149,8 @@ def test_other_mistakes(run, arguments, message):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["classify"], ["classify", "x", "--top", "0"], ["frobnicate"], ["layers", "--size", "x"]]
+    "arguments",
+    [["classify"], ["classify", "x", "--top", "0"], ["layers", "more"], ["layers", "--size", "x"]],
 )
 def test_wrong_usage_is_2_as_well(run, arguments):
     code, out, err = run(*arguments)

@@ -43,12 +43,12 @@ def test_a_folder(run, weights, folder):  # noqa: F811
     (folder / "notes.txt").write_text("")
     code, out, err = run("attribute", "photos", "--weights", weights)
     assert code == 0 and said(err) == []
-    told = r"photos: saliency of 5 photos in [\d.]+ s, 1 other file passed over -> photos-saliency\n"
+    told = r"photos: saliency of 5 photos in [\d.]+ s, 1 other file skipped -> photos-saliency\n"
     assert re.fullmatch(told, out)
     expected = attribute_folder(npgrad.load(weights), folder, "expected")
     assert expected.made == 5 and files("expected") == files("photos-saliency")
     code, out, err = run("attribute", "photos", "--weights", weights)
-    assert code == 0 and "saliency of 0 photos in " in out and "5 were there already" in out
+    assert code == 0 and "saliency of 0 photos in " in out and "5 already done" in out
 
 
 def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
@@ -56,7 +56,7 @@ def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
     (folder / "two\nlines.jpg").write_text("no image")
     code, out, err = run("attribute", folder, "--weights", weights, "-o", "out")
     assert code == 2
-    assert "saliency of 3 photos" in out and "2 broken" in out
+    assert "saliency of 3 photos" in out and "2 unreadable" in out
     assert len(said(err)) == 2
     assert said(err)[0].startswith("npgrad: 000.jpg: ") and said(err)[1].startswith(
         r"npgrad: 'two\nlines.jpg': "
@@ -120,14 +120,14 @@ def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
         (["photos", "--method", "grad_cam", "--layer", "covn"], "no layer 'covn'; nearest: conv"),
         (["photos", "--method", "grad_cam", "--layer", "covn", "--workers", "2"], "no layer 'covn'; nearest: conv"),
         (["photos", "--target", "cta"], "no class 'cta'; nearest: cat"),
-        (["photos", "--save-array", "a.npy"], "--save-arrays saves every array"),
-        (["photos", "--method", "all", "--save-arrays"], "one array is saved; give one --method, not all"),
-        (["photos", "-o", "sheet.png"], "sheet.png: expected a folder's name"),
+        (["photos", "--save-array", "a.npy"], "--save-arrays saves the arrays of a folder"),
+        (["photos", "--method", "all", "--save-arrays"], "--save-array: expected one --method, found all"),
+        (["photos", "-o", "sheet.png"], "sheet.png: expected the name of a folder"),
         (["photos", "-o", "photos"], "photos: expected a new or empty folder for the results"),
         (["photos", "-o", "photos/000.jpg/x"], "photos/000.jpg/x: cannot be written"),
         (["empty"], "empty: no images in it (JPEG, PNG"),
-        (["photos/000.jpg", "--workers", "2"], "--workers: this is for a folder of photos; photos/000.jpg is none"),
-        (["photos/000.jpg", "--save-arrays"], "--save-arrays: this is for a folder of photos"),
+        (["photos/000.jpg", "--workers", "2"], "--workers: expected a folder of images, found photos/000.jpg"),
+        (["photos/000.jpg", "--save-arrays"], "--save-arrays: expected a folder of images"),
     ],
 )  # fmt: skip
 def test_mistakes(run, weights, folder, tmp_path, arguments, message):  # noqa: F811
@@ -253,7 +253,9 @@ def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
     assert "Traceback" not in err
     [line] = said(err)
     left = int(
-        re.fullmatch(r"npgrad: interrupted, (\d+) of 100 photos left; the same command goes on", line)[1]
+        re.fullmatch(
+            r"npgrad: interrupted, (\d+) of 100 photos left; the same command continues the run", line
+        )[1]
     )
     assert 0 < left <= 95
     assert not [name for name in files(tmp_path / "out") if "npgrad-" in name]
@@ -289,7 +291,7 @@ def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     assert process.returncode == 2
     assert "Traceback" not in err
     [line] = said(err)
-    assert "a worker process was ended from outside" in line and "the same command goes on" in line
+    assert "a worker process was killed" in line and "the same command continues the run" in line
 
 
 @pytest.mark.parametrize("part", ["images", "manifest"])

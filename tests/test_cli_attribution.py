@@ -45,7 +45,7 @@ def test_list_methods(run):  # noqa: F811
     ],
 )
 def test_options_reach_the_method(run, weights, photo, name, options):  # noqa: F811
-    flags = [word for key, value in options.items() for word in (methods._flag(key), value)]
+    flags = [word for key, value in options.items() for word in (methods.OPTIONS[key][0], value)]
     code, out, err = run("attribute", photo, "--weights", weights, "--method", name, *flags, "--target", 1,
                          "--save-array", "a.npy", "-o", "a.png")  # fmt: skip
     assert code == 0
@@ -72,7 +72,7 @@ def test_options_reach_the_method(run, weights, photo, name, options):  # noqa: 
             ["--method", "integrated_gradients", "--n-steps", "0"],
             "n_steps: expected a whole number >= 1, found 0",
         ),
-        (["--method", "all", "--save-array", "a.npy"], "one array is saved"),
+        (["--method", "all", "--save-array", "a.npy"], "--save-array: expected one --method, found all"),
         (["--outliers", "100"], "outliers"),
     ],
 )

@@ -114,9 +114,11 @@ def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_p
         """?"""
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo_images, "MAKERS", (demo_images.named, demo_images.explained, interrupt))
+    monkeypatch.setattr(
+        demo_images, "MAKERS", (demo_images.classification, demo_images.attributions, interrupt)
+    )
     code, out, _ = run("demo")
-    assert code == 130 and "interrupted, with so much done" in out
+    assert code == 130 and "interrupted, partly done" in out
     assert checked_page(tmp_path / "npgrad-demo")[1] == {"scenes.png", "methods.png"}
 
 
@@ -126,7 +128,7 @@ def test_the_demo_says_what_is_wrong_in_one_line(run, tmp_path):
     for arguments, said in (
         (["--weights", "net.h5"], "expected a network of the scenes' 26 classes"),
         (["nowhere.jpg"], "nowhere.jpg"),
-        (["-o", "taken"], "taken: expected a folder to write to; there is a file of this name"),
+        (["-o", "taken"], "taken: expected a folder to write to; a file has this name"),
         (["-o", "taken/below"], "taken/below: expected a folder"),
     ):
         code, out, err = run("demo", *arguments)
@@ -164,7 +166,9 @@ def test_score(run):
 def test_scores_table(run):
     code, out, err = run("score", "-n", 3, "--curves", 0, "--methods", "grad_cam")
     lines = out.splitlines()
-    assert code == 0 and re.match(r"3 scenes that the network names correctly, of \d+ \(seed 3\)", lines[0])
+    assert code == 0 and re.match(
+        r"3 scenes that the network classifies correctly, of \d+ \(seed 3\)", lines[0]
+    )
     assert lines[1].split("  ")[0] == "method" and len(lines) == 6
     assert re.search(r"grad_cam +3 +\d+\.\d \+-\d+\.\d ", out)
 

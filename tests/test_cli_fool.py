@@ -46,8 +46,8 @@ def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):  # noqa: F811
     lines = out.splitlines()
     assert lines[0].split() == ["before", "after"]
     assert [line.split("(")[0].strip() for line in lines[1:3]] == ["dog", "two words"]
-    sizes = f"norm {made.norm:.3g}, and at most {made.largest_change:.3g} of 255 in a pixel"
-    assert lines[3] == f"ascent, {made.steps} steps; the change has {sizes}"
+    sizes = f"{made.norm:.3g}, largest change of a pixel value {made.largest_change:.3g} of 255"
+    assert lines[3] == f"ascent, {made.steps} steps; norm of the change {sizes}"
     assert lines[4].endswith("photo.png -> out.png")
     sheet = pixels("sheet.png")
     assert sheet.shape[1] > 3 * 64

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 from test_cli import run  # noqa: F401 - a fixture
 
 import npgrad
-from npgrad.cli._synthesis import Making
+from npgrad.cli._synthesis import RunOutput
 from npgrad.models import squeezenet1_1
 
 
@@ -49,15 +49,15 @@ def interrupt(monkeypatch):
     """interrupt(7): Ctrl-C once, right after step 7."""
 
     def interrupt(at):
-        goes_on = Making.__call__
+        goes_on = RunOutput.__call__
 
         def call(self, step, image, losses):
             goes_on(self, step, image, losses)
             if step == at:
-                monkeypatch.setattr(Making, "__call__", goes_on)
+                monkeypatch.setattr(RunOutput, "__call__", goes_on)
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(Making, "__call__", call)
+        monkeypatch.setattr(RunOutput, "__call__", call)
 
     return interrupt
 
@@ -111,13 +111,13 @@ def test_interrupted_and_gone_on_with(make, interrupt, name):
     interrupt(8)
     code, out, err = make(f"{line} -o out.png --checkpoint run.ckpt --animate run.webp")
     assert code == 130
-    message = "npgrad: interrupted at step 8; out.png holds the latest image; the same command goes on from run.ckpt"
+    message = "npgrad: interrupted at step 8; out.png holds the latest image; the same command continues from run.ckpt"
     assert err == [message]
     assert "8 steps" in out
     assert len(frames("run.webp")) == 8
     half = pixels("out.png")
     code, _, err = make(f"{line} -o out.png --checkpoint run.ckpt")
-    assert err[0] == f"npgrad: going on from step 8 of {steps}"
+    assert err[0] == f"npgrad: continuing from step 8 of {steps}"
     assert code == (1 if name == "fool" else 0)
     with open("out.png", "rb") as a, open("whole.png", "rb") as b:
         assert a.read() == b.read()
@@ -159,7 +159,7 @@ def test_a_run_that_had_ended(make):
     line = f"{RUNS['invert'][0]} --checkpoint run.ckpt -o"
     assert make(f"{line} a.png")[0] == 0
     code, out, err = make(f"{line} b.png")
-    assert (code, err) == (0, ["npgrad: run.ckpt: this run had come to its end, after step 12"])
+    assert (code, err) == (0, ["npgrad: run.ckpt: this run is already complete, after step 12"])
     np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
 
 
@@ -178,7 +178,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
     [
         ("fool PHOTO --target 5", "expected 0 to 4; found 5"),
         ("fool PHOTO --target catt", "no class 'catt'; nearest: cat"),
-        ("fool PHOTO", "--target: ascent needs the class to be seen, found none"),
+        ("fool PHOTO", "--target: expected a class for the method ascent, found none"),
         ("fool PHOTO --target 1 --method pdg", "no method 'pdg'; nearest: pgd"),
         (
             "fool PHOTO --target 1 --epsilon 3",
@@ -202,8 +202,8 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
         ("visualize crane", "crane is two classes: 3, 4"),
         ("visualize", "expected a CLASS, or --layer and --channel, found none"),
         ("visualize dog --layer fire3", "expected a CLASS, or --layer and --channel, found both"),
-        ("visualize dog --channel 3", "--channel: belongs to a --layer, found class 'dog'"),
-        ("visualize --layer fire3", "which channel of it? expected --channel N, found none"),
+        ("visualize dog --channel 3", "--channel: expected a --layer, found class 'dog'"),
+        ("visualize --layer fire3", "--layer: expected --channel N as well, found none"),
         ("visualize --layer fier3 --channel 1", "no layer 'fier3'; nearest: fire3"),
         ("visualize --layer fire3 --channel 4000", "channel: expected 0 to 127 at fire3, found 4000"),
         ("visualize dog --method furier", "no method 'furier'; nearest: fourier"),
@@ -218,7 +218,10 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
         ("style PHOTO missing.png", "missing.png: no such file"),
         ("dream PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
         ("dream PHOTO --layer fire3 --channel 128", "channel: expected 0 to 127 at fire3, found 128"),
-        ("dream PHOTO --layer fire3 --size 9000", "--size: 13500x9000 px would take gigabytes"),
+        (
+            "dream PHOTO --layer fire3 --size 9000",
+            "--size: 13500x9000 px would take gigabytes of memory; expected at most 4,000,000 pixels",
+        ),
         ("dream PHOTO --layer fire3 -o PHOTO", "photo.png: this is one of the inputs"),
         ("invert PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
         ("invert PHOTO --layer fire3 --optimizer adm", "no optimizer 'adm'; nearest: adam"),

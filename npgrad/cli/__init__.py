@@ -1,11 +1,12 @@
-"""The `npgrad` command. Results go to stdout, progress and complaints to stderr.
+"""The `npgrad` command. Results go to stdout, progress and messages to stderr.
 
-Exit codes: 0 done, 1 checked and found wrong, 2 a mistake in what was asked for or handed in, 130 interrupted.
-A bug of npgrad's own keeps its traceback.
+Exit codes: 0 success, 1 a check that failed, 2 an error in the arguments or files, 130 interrupted.
+A bug in npgrad itself ends in a traceback.
 """
 
 import argparse
 import os
+import re
 import sys
 import warnings
 
@@ -14,6 +15,7 @@ from npgrad._files import reason
 from npgrad.cli import (
     attribute,
     classify,
+    convert,
     demo,
     dream,
     evaluate,
@@ -22,12 +24,16 @@ from npgrad.cli import (
     grade,
     invert,
     layers,
+    notebooks,
     score,
     style,
     visualize,
     weights,
 )
-from npgrad.errors import NpgradError
+from npgrad.cli._common import table
+from npgrad.errors import NpgradError, UnknownName, unknown
+
+__all__ = ["main"]
 
 COMMANDS = {
     "demo": demo,
@@ -40,39 +46,46 @@ COMMANDS = {
     "style": style,
     "invert": invert,
     "dream": dream,
-    "layers": layers,
-    "grade": grade,
-    "gradcheck": gradcheck,
     "weights": weights,
+    "convert": convert,
+    "layers": layers,
+    "gradcheck": gradcheck,
+    "notebooks": notebooks,
+    "grade": grade,
 }
 
-EXAMPLES = """examples:
+EXAMPLES = """commands:
+{commands}
+
+examples:
   npgrad demo
   npgrad weights get squeezenet1_1
   npgrad classify cat.jpg --weights squeezenet1_1
-  npgrad attribute cat.jpg --weights squeezenet1_1 -o cat-saliency.png
-  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1 -o fish.png
-  npgrad visualize flamingo --weights squeezenet1_1 -o flamingo.png
-  npgrad style town.jpg painting.jpg --preset starry_night --weights squeezenet1_1 -o town-by-night.png
-  npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1 -o cat-remembered.png
-  npgrad grade notebooks/student/NetworkVisualization.ipynb
-  npgrad layers --arch squeezenet1_0
+  npgrad attribute cat.jpg --weights squeezenet1_1 --method grad_cam -o cat-grad_cam.png
+  npgrad fool cat.jpg --weights squeezenet1_1 --target goldfish
 
-`npgrad COMMAND --help` tells more about each command."""
+`npgrad COMMAND --help` describes each command."""
 
 
-def main(argv=None):
-    """Run the command with these arguments (None: the shell's) and return its exit code."""
-    parser = _parser()
-    args = parser.parse_args(argv)
-    if not args.command:
-        parser.print_help()
-        return 0
+def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
+    """Run the `npgrad` command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the command's name. None: those of the process.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 1, 2 or 130.
+    """
     with warnings.catch_warnings():
-        warnings.showwarning = _one_line
+        warnings.showwarning = _print_warning
         try:
-            code = COMMANDS[args.command].run(args) or 0
-            print(end="", flush=True)  # now, while a full disk behind stdout can still be told of
+            args = _parse(sys.argv[1:] if argv is None else list(argv))
+            code = COMMANDS[args.command].run(args) or 0 if args.command else _print_help()
+            print(end="", flush=True)  # now, while a full disk behind stdout can still be reported
             return code
         except NpgradError as error:
             print(f"npgrad: {error}", file=sys.stderr)
@@ -81,7 +94,7 @@ def main(argv=None):
             print("npgrad: interrupted", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            _close_stdout()  # whoever reads it (head, say) has enough
+            _close_stdout()  # its reader (head, say) has enough
             return 0
         except OSError as error:
             if not _stdout_is_full():
@@ -91,8 +104,39 @@ def main(argv=None):
             return 2
 
 
+def _parse(words):
+    """The arguments, or an UnknownName with the nearest names for a misspelled command or option."""
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise unknown("command", words[0], COMMANDS)
+    parser = _parser()
+    args, rest = parser.parse_known_args(words)
+    if rest:
+        wrong = next((word for word in rest if word.startswith("-")), None)
+        sub = _parser_of(args.command) if args.command else parser
+        if wrong is not None:
+            raise _unknown_option(wrong.partition("=")[0], sub)
+        sub.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
+
+
+def _unknown_option(wrong, parser):
+    import difflib  # only a mistake needs it
+
+    known = re.findall(r"--([a-z][\w-]*)", parser.format_usage())
+    nearest = difflib.get_close_matches(wrong.lstrip("-"), known, n=3, cutoff=0.6)
+    hint = (
+        "nearest: " + ", ".join(f"--{name}" for name in nearest) if nearest else f"`{parser.prog} --help` lists them"
+    )
+    return UnknownName(f"no option {wrong!r}; {hint}")
+
+
+def _print_help():
+    _parser().print_help()
+    return 0
+
+
 def _stdout_is_full():
-    """Whether it was stdout that an OSError came from: then it comes again."""
+    """Whether stdout is what an OSError came from: then it comes again."""
     try:
         print(end="", flush=True)
     except OSError:
@@ -101,30 +145,39 @@ def _stdout_is_full():
 
 
 def _close_stdout():
-    """Nothing more is written to it, not even what is left at exit."""
+    """Write nothing more to stdout, not even what is buffered until the exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser():
     parser = argparse.ArgumentParser(
         prog="npgrad",
-        description="Explain what a convolutional network sees, by hand-written backprop in NumPy.",
-        epilog=EXAMPLES,
+        usage="npgrad [-h] [--version] COMMAND ...",
+        description="Explain what a convolutional network sees, with hand-written backpropagation in NumPy.",
+        epilog=EXAMPLES.format(commands=table([[f"  {name}", c.HELP] for name, c in COMMANDS.items()])),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(prog="npgrad", dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
     for name, command in COMMANDS.items():
-        sub = commands.add_parser(
-            name,
-            help=command.HELP,
-            description=command.__doc__.strip(),
-            epilog=command.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(sub)
+        command.add_arguments(commands.add_parser(name, **_texts(command)))
     return parser
 
 
-def _one_line(message, category, filename, lineno, file=None, line=None):
+def _parser_of(name):
+    """The parser of one command."""
+    parser = argparse.ArgumentParser(prog=f"npgrad {name}", **_texts(COMMANDS[name]))
+    COMMANDS[name].add_arguments(parser)
+    return parser
+
+
+def _texts(command):
+    return {
+        "description": command.__doc__.strip(),
+        "epilog": command.EXAMPLES,
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+    }
+
+
+def _print_warning(message, category, filename, lineno, file=None, line=None):
     print(f"npgrad: warning: {message}", file=sys.stderr)

@@ -7,47 +7,50 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import network, print_json, whole_number
+from npgrad.cli._common import load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 
-MOST_LISTED = 100  # broken photos; the manifest has them all
+MOST_LISTED = 100  # unreadable images in messages; the manifest has all of them
 
 
 def add_options(parser):
-    """The options that only a folder has."""
-    group = parser.add_argument_group("for a folder")
-    group.add_argument("--save-arrays", action="store_true", help="save each raw array, beside its image")
+    """The options for folders only."""
+    group = parser.add_argument_group("for folders")
+    group.add_argument(
+        "--save-arrays", action="store_true", help="save each raw attribution (.npy) beside its heat map"
+    )
     group.add_argument(
         "--workers",
-        type=whole_number(1),
+        type=whole_number_type(1),
         metavar="N",
-        help="processes that share the photos and the cores; default: one a core, at most 8, with ten photos each",
+        help="number of processes; default: one per core, at most 8, and at least ten images for each",
     )
 
 
-def refuse(args):
-    """An InputError where one image was given with an option for folders."""
+def check_no_folder_options(args):
+    """An InputError if an option for folders was given with a single image."""
     for flag, value in (("--save-arrays", args.save_arrays), ("--workers", args.workers)):
         if value:
-            raise InputError(f"{flag}: this is for a folder of photos; {shown(args.image)} is none")
+            raise InputError(f"{flag}: expected a folder of images, found {shown(args.image)}")
 
 
 def run(args, options):
-    """Explain the folder; the exit code: 0, 2 if any photo is broken, 130 if interrupted."""
+    """Explain the folder. Returns the exit code: 0, 2 if an image cannot be read, 130 if interrupted."""
     if args.save_array:
-        raise InputError("--save-array: this is for one photo; of a folder, --save-arrays saves every array")
+        raise InputError(
+            "--save-array: expected a single image, found a folder; --save-arrays saves the arrays of a folder"
+        )
     output = Path(args.output or f"{Path(args.image).resolve().name}-{args.method}")
     if output.suffix.lower() in (".png", ".jpg", ".jpeg") and not output.is_dir():
-        raise InputError(
-            f"{shown(output)}: expected a folder's name, since a folder of photos gives one of images"
-        )
+        raise InputError(f"{shown(output)}: expected the name of a folder, since the input is a folder")
     from npgrad.attribution.folders import attribute_folder
     from npgrad.attribution.folders.finding import find_photos
     from npgrad.attribution.folders.manifest import remove_leftovers
     from npgrad.attribution.folders.processes import usual_count
 
     start = time.perf_counter()
-    model = network(args)
+    model = load_network(args)
+    target = None if args.target == "auto" else model.class_index(args.target)
     bar = _Bar(args.method)
     workers = args.workers or usual_count(len(find_photos(args.image)[0]))
     with _executor(workers) as executor:
@@ -57,7 +60,7 @@ def run(args, options):
                 args.image,
                 output,
                 tuple(methods.METHODS) if args.method == "all" else args.method,
-                target=None if args.target == "auto" else args.target,
+                target=target,
                 options=options,
                 sign=args.sign,
                 outliers=args.outliers,
@@ -77,7 +80,7 @@ def run(args, options):
 
 @contextmanager
 def _executor(workers):
-    """None for one worker, which is this process; otherwise as many processes."""
+    """None for one worker, which is this process; otherwise that many processes."""
     if workers == 1:
         yield None
         return
@@ -90,13 +93,13 @@ def _executor(workers):
             yield executor
     except BrokenProcessPool:
         raise InputError(
-            "a worker process was ended from outside, perhaps since memory ran out; "
-            "fewer --workers need less, and the same command goes on"
+            "a worker process was killed, perhaps for lack of memory; fewer --workers need less, "
+            "and the same command continues the run"
         ) from None
 
 
 class _Bar:
-    """A progress bar whose speed is that of this run, not of what was there before it."""
+    """A progress bar whose speed counts this run's images only, not those that were done before."""
 
     def __init__(self, title):
         self.title, self.bar = title, None
@@ -136,25 +139,25 @@ def _report(run, seconds, args):
             }
         )
     else:
-        print(f"{args.image}: {args.method} of {_told(run, seconds)} -> {shown(run.output)}")
+        print(f"{args.image}: {args.method} of {_summary(run, seconds)} -> {shown(run.output)}")
     if run.interrupted:
         print(
-            f"npgrad: interrupted, {run.left} of {run.total} photos left; the same command goes on",
+            f"npgrad: interrupted, {run.left} of {run.total} photos left; the same command continues the run",
             file=sys.stderr,
         )
         return 130
     return 2 if run.broken else 0
 
 
-def _told(run, seconds):
-    """What became of the photos, in one line: "12 photos in 3.4 s, 5 were there already, 1 broken"."""
+def _summary(run, seconds):
+    """One line: "12 photos in 3.4 s, 5 already done, 1 unreadable"."""
     parts = [f"{run.made} photo{'s' * (run.made != 1)} in {seconds:.3g} s"]
     if run.there:
-        parts.append(f"{run.there} were there already")
+        parts.append(f"{run.there} already done")
     if run.broken:
-        parts.append(f"{len(run.broken)} broken")
+        parts.append(f"{len(run.broken)} unreadable")
     if run.warned:
         parts.append(f"{run.warned} with a warning (see {run.manifest.name})")
     if run.skipped:
-        parts.append(f"{run.skipped} other file{'s' * (run.skipped != 1)} passed over")
+        parts.append(f"{run.skipped} other file{'s' * (run.skipped != 1)} skipped")
     return ", ".join(parts)

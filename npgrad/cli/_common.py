@@ -1,17 +1,27 @@
-"""What several commands share: options, finding the network, printing."""
+"""What several commands share: options, loading the network, printing."""
 
 import json
 
 from npgrad.errors import InputError
 from npgrad.io.loading import load
 
+IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
+TARGET_HELP = (
+    "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
+    "also by WordNet id, if the weights file has them"
+)
+SEED_HELP = (
+    "seed of the random generator (default {default}); the same seed gives the same {gives} with the same settings, "
+    "machine and versions"
+)
+
 
 def add_weights(parser):
-    """--weights: which network."""
+    """--weights: the network."""
     parser.add_argument(
         "--weights",
-        metavar="FILE",
-        help="a weights file (.h5, .onnx), or a name that `npgrad weights list` shows; default: the bundled network",
+        metavar="FILE|NAME",
+        help="weights file (.h5, .onnx), or a name from `npgrad weights list`; default: the bundled network",
     )
 
 
@@ -19,16 +29,27 @@ def add_network(parser):
     """--weights or --arch: a network with weights, or a freshly initialized one."""
     add_weights(parser)
     parser.add_argument(
-        "--arch", metavar="NAME", help="a freshly initialized network instead, e.g. squeezenet1_1"
+        "--arch", metavar="NAME", help="freshly initialized network instead, e.g. squeezenet1_1"
     )
 
 
 def add_json(parser):
-    """--json: for programs."""
+    """--json: output for programs."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
 
 
-def whole_number(smallest):
+def add_seed(parser, gives, default=0):
+    """--seed: the seed of the random generator; `gives` says what it determines."""
+    parser.add_argument(
+        "--seed",
+        type=whole_number_type(0),
+        default=default,
+        metavar="N",
+        help=SEED_HELP.format(default=default, gives=gives),
+    )
+
+
+def whole_number_type(smallest):
     """An argparse type: a whole number >= smallest."""
 
     def convert(text):
@@ -41,19 +62,19 @@ def whole_number(smallest):
     return convert
 
 
-def network(args):
+def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
         return load(args.weights)
     if args.weights:
-        raise InputError("--weights and --arch: give one of them, found both")
+        raise InputError("--weights and --arch: expected one of them, found both")
     from npgrad.models import registry
 
     return registry.fresh(args.arch)
 
 
-def asked(model, x, target):
-    """The class that --target names for one image: its index; "auto" is the likeliest."""
+def target_index(model, x, target):
+    """The index of the class that --target names for one image; "auto" is its top class."""
     return int(model(x).argmax()) if target == "auto" else model.class_index(target)
 
 
@@ -63,7 +84,7 @@ def print_json(value):
 
 
 def table(rows, right=()):
-    """Rows of strings as lines with aligned columns; the columns numbered in `right` end flush."""
+    """Rows of strings as lines with aligned columns; the columns numbered in `right` are right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:

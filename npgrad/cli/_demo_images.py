@@ -1,4 +1,4 @@
-"""The demo's images. Each maker saves its own into the folder, and returns the Section that the page shows."""
+"""The demo's images. Each maker saves its images in the folder and returns the Section of the page."""
 
 import itertools
 import shlex
@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.cli import _methods as methods
-from npgrad.cli import _synthesis as making
+from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._demo_page import Section
 from npgrad.cli.style import SMOOTHER
 from npgrad.images import save_image
@@ -20,16 +20,16 @@ SHOWN = (
     "saliency", "input_x_gradient", "guided_backprop", "integrated_gradients", "deep_lift", "lrp",
     "occlusion", "grad_cam", "hires_cam", "layer_cam", "guided_grad_cam",
 )  # fmt: skip
-SEED = 4  # of the scenes: none was trained, validated or scored on
-TARTAN = CLASSES.index("tartan")  # of many colors: with fewer, the result is one even ground
+SEED = 4  # of the scenes; training, validation and scoring use other seeds
+TARTAN = CLASSES.index("tartan")  # the only surface with many colors; others give a uniform result
 STYLE = "style-scene.png"
-STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # together well under a minute
-EPSILON = 8  # of 255: the most that fooling may change a value
+STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # well under a minute in total
+EPSILON = 8  # of 255: the largest change of a pixel value in the fooling image
 LAYERS = ("fire2", "fire3", "fire9")
 
 
 class Subject:
-    """What the images are made of: x, its pixels `tile`, and for the style transfer a drawn `style`."""
+    """The images' input: x, its pixels `tile`, and a drawn `style` for the style transfer."""
 
     def __init__(self, args):
         self.seed, self.weights = args.seed, args.weights
@@ -37,25 +37,25 @@ class Subject:
         self.style = next(_close_up(image, mask) for image, label, mask in scenes if label == TARTAN)
 
     def command(self, *words):
-        """The line for a shell that does the like."""
+        """The shell command that makes a similar image."""
         weights = ("--weights", self.weights) if self.weights else ()
         return shlex.join(("npgrad", *words, *weights))
 
 
 class Scenes(Subject):
-    """Eight drawn scenes of different classes. The largest object that is named correctly is looked at more closely."""
+    """Eight drawn scenes of different classes; the correctly classified one with the largest object is the input."""
 
-    content = 4  # times the preset's weight: a drawn thing has less to be known by than a photo
+    content = 4  # times the preset's content weight: drawn objects have less detail than photos
 
     introduction = (
-        "A small SqueezeNet, trained by this library's own backward pass, names drawn scenes; and image gradients show "
-        "what it looks at, how it is fooled, and what it remembers. Nothing was downloaded."
+        "A small SqueezeNet, trained with this library's own backward pass, classifies drawn scenes. Image gradients "
+        "show where it looks, how it is fooled, and what its layers keep. Nothing was downloaded."
     )
 
     def __init__(self, model, args):
         from npgrad.evaluation import held_out
 
-        held_out(model, 1)  # a network of other classes is refused here
+        held_out(model, 1)  # an error for a network of other classes
         super().__init__(args)
         number, found = 1000 * args.seed, {}
         while len(found) < 8:
@@ -73,20 +73,20 @@ class Scenes(Subject):
         self.title, self.file = f"a drawn scene ({self.names[main]})", "scene.png"
 
     def save(self, folder):
-        """The scenes that the page's commands begin with."""
+        """Write the scenes that the page's commands read."""
         save_image(self.tile, folder / self.file)
         save_image(self.style, folder / STYLE)
         self.file = shown(folder / self.file)
 
 
 class Photo(Subject):
-    """The user's photo, as the network sees it."""
+    """The user's photo, preprocessed."""
 
     content = 1
 
     introduction = (
-        "What a network sees on this photo, how it is fooled, and what it remembers: images that image gradients "
-        "make, each computed by hand-written backprop."
+        "What a network sees in this photo, how it is fooled, and what its layers keep: images made from image "
+        "gradients, each computed by hand-written backpropagation."
     )
 
     def __init__(self, model, args):
@@ -97,28 +97,28 @@ class Photo(Subject):
         self.images = self.mask = None
 
     def save(self, folder):
-        """The scene that the page's commands use."""
+        """Write the scene that the page's commands read."""
         save_image(self.style, folder / STYLE)
 
 
-def named(model, subject, folder):
-    """what the network sees"""
+def classification(model, subject, folder):
+    """what the network sees: classes"""
     if subject.images is None:
         save_image(_twice(subject.tile), folder / "photo.png")
         bars = tuple((name, p) for _, name, p in model.predict(subject.x)[0])
-        text = ("The middle of the photo, which is what the network looks at, and the likeliest classes.",)
+        text = ("The center crop of the photo, which is what the network sees, and the most likely classes.",)
         command = subject.command("classify", subject.file)
         return Section("photo.png", "What the network sees", text, subject.title, command, bars)
     seen = [classes[0] for classes in model.predict(subject.images, top=1)]
     right = sum(index == label for (index, _, _), label in zip(seen, subject.labels, strict=True))
     labels = [
-        f"{name}, {p:.0%}" if index == label else f"{name}, {p:.0%} (in truth {truth})"
+        f"{name}, {p:.0%}" if index == label else f"{name}, {p:.0%} (true class: {truth})"
         for (index, name, p), label, truth in zip(seen, subject.labels, subject.names, strict=True)
     ]
     save_image(contact_sheet(subject.images, labels, columns=4), folder / "scenes.png")
     text = (
-        f"Scenes that the network has never seen, with the likeliest class of each and its probability; {right} of "
-        f"{len(labels)} are right. Half of the classes are shapes, half are surfaces on shapes of no class.",
+        f"Scenes that the network was not trained on, with the most likely class of each and its probability; {right} "
+        f"of {len(labels)} are right. Half of the classes are shapes; half are surfaces, on shapes of no class.",
     )
     alt = "Drawn scenes: " + ", ".join(subject.names)
     return Section(
@@ -126,7 +126,7 @@ def named(model, subject, folder):
     )
 
 
-def explained(model, subject, folder):
+def attributions(model, subject, folder):
     """where it looks: attributions"""
     x, target = subject.x, _target(model, subject)
     tiles, labels = [subject.tile], [f"{model.class_name(target)}, {_probability(model, x, target):.0%}"]
@@ -137,47 +137,46 @@ def explained(model, subject, folder):
         labels.append(name)
     save_image(contact_sheet(tiles, labels, columns=4), folder / "methods.png")
     text = (
-        f"Which pixels speak for {model.class_name(target)}? Each method answers in its own way: gradients pixel by "
-        "pixel, class activation maps region by region. What glows matters; with lrp, red speaks for the class, and "
-        "blue against it.",
+        f"Which pixels are evidence for {model.class_name(target)}? Gradients answer pixel by pixel, class activation "
+        "maps region by region. Bright pixels matter; in lrp, red supports the class and blue contradicts it.",
     )
     if subject.mask is not None:
         text += (
-            "As the scene is drawn, the true place of the object is known: npgrad score counts who finds it.",
+            "The scene is drawn, so the pixels of the object are known: npgrad score measures which methods find them.",
         )
     command = subject.command("attribute", subject.file, "--method", "all")
     return Section("methods.png", "Where it looks", text, "Attributions of one image", command)
 
 
-def fooled(model, subject, folder):
+def fooling_image(model, subject, folder):
     """how it is fooled"""
     from npgrad.synthesis import pgd
 
     x, before = subject.x, _target(model, subject)
-    rank = min(max(5, model.num_classes // 20), model.num_classes - 1)  # no near relative of the first
+    rank = min(max(5, model.num_classes // 20), model.num_classes - 1)  # not one that resembles the first
     target = int(np.argsort(-model(x)[0], kind="stable")[rank])
     result = pgd(
         model, x, target, targeted=True, epsilon=EPSILON / 255, steps=STEPS["fooling"], rng=subject.seed
     )
-    tiles, factor = making.before_and_after(model, x, result.image)
+    tiles, factor = synthesis.before_and_after(model, x, result.image)
     names = model.class_name(before), model.class_name(result.after)
-    labels = [f"{names[0]}, {_probability(model, x, before):.0%}", f"the change, {factor} times as strong"]
+    labels = [f"{names[0]}, {_probability(model, x, before):.0%}", f"the change, {factor} times magnified"]
     labels.append(f"{names[1]}, {_probability(model, result.image, result.after):.0%}")
     save_image(contact_sheet(list(map(_twice, tiles)), labels, columns=3), folder / "fooling.png")
     save_image(tiles[2], folder / "fooled.png")
     name = model.class_name(target)
     text = (
-        f"A few steps toward {name}, each along the sign of the gradient, and the network sees {names[1]}. No pixel's "
+        f"After a few steps toward {name}, each along the sign of the gradient, the network sees {names[1]}. No pixel "
         f"value changed by more than {result.largest_change:.0f} of 255.",
     )
     if not result.reached:
-        text = (f"Steps toward {name}, none farther than {EPSILON} of 255: they were not enough here.",)
+        text = (f"Steps toward {name}, within {EPSILON} of 255: they were not enough for this image.",)
     command = subject.command("fool", subject.file, "--target", name, "--method", "pgd")
     return Section("fooling.png", "How it is fooled", text, "Before, the change, after", command)
 
 
-def dreamt(model, subject, folder):
-    """what it imagines: classes"""
+def class_images(model, subject, folder):
+    """what it imagines: images of classes"""
     from npgrad.synthesis import create_class_visualization
 
     order = np.argsort(-model(subject.x)[0], kind="stable")
@@ -191,13 +190,13 @@ def dreamt(model, subject, folder):
         labels.append(f"{model.class_name(target)}, {result.probability:.0%}")
     save_image(contact_sheet(tiles, labels, columns=3), folder / "classes.png")
     text = (
-        "Images made from noise, by climbing the score of a class: what the network looks for when it looks for it.",
+        "Images made from noise by gradient ascent on the score of a class: what the class responds to most.",
     )
     command = subject.command("visualize", model.class_name(targets[0]))
     return Section("classes.png", "What it imagines", text, "Class visualizations", command)
 
 
-def painted(model, subject, folder):
+def style_image(model, subject, folder):
     """an image in the style of another"""
     from npgrad.synthesis import presets, style_transfer
 
@@ -213,15 +212,15 @@ def painted(model, subject, folder):
         folder / "style.png",
     )
     text = (
-        "The result keeps what the content has in a layer of the network, and takes how often features occur together "
-        "(the Gram matrices) from the style.",
+        "The result has the content image's activation in one layer of the network, and the style image's Gram "
+        "matrices (how often features occur together) in several.",
     )
     command = subject.command("style", subject.file, shown(folder / STYLE))
     return Section("style.png", "In the style of another", text, "Content, style, result", command)
 
 
-def remembered(model, subject, folder):
-    """what its layers remember"""
+def inversions(model, subject, folder):
+    """what its layers keep: inversions"""
     from npgrad.synthesis import invert_features
 
     small = _resized(subject.tile, (128, 128))
@@ -233,14 +232,14 @@ def remembered(model, subject, folder):
         labels.append(f"from {layer}")
     save_image(contact_sheet(list(map(_twice, tiles)), labels, columns=4), folder / "inversion.png")
     text = (
-        "From noise, an image is made that has the same activation at a layer. What is missing from it is what the "
-        "network has forgotten there: the deeper the layer, the more.",
+        "Images made from noise so that they have the same activation at a layer. What they lack, the network has "
+        "discarded by then; the deeper the layer, the more.",
     )
     command = subject.command("invert", subject.file, "--layer", LAYERS[0])
-    return Section("inversion.png", "What its layers remember", text, "Inversions of three layers", command)
+    return Section("inversion.png", "What its layers keep", text, "Inversions of three layers", command)
 
 
-MAKERS = (named, explained, fooled, dreamt, painted, remembered)
+MAKERS = (classification, attributions, fooling_image, class_images, style_image, inversions)
 
 
 def _target(model, subject):
@@ -252,17 +251,17 @@ def _probability(model, x, target):
 
 
 def _twice(pixels):
-    """Every pixel as four: a small image shown larger, and not smoothed."""
+    """The image at twice the size, each pixel as 2x2."""
     return np.kron(pixels, np.ones((2, 2, 1), np.uint8))
 
 
 def _close_up(image, mask):
-    """The largest square inside the object, as large as the image: a style is a surface, not a thing on a ground."""
+    """The largest square inside the object, enlarged to the image's size, so that the style has no background."""
     from scipy.ndimage import distance_transform_cdt
 
     steps = distance_transform_cdt(np.pad(mask, 1), metric="chessboard")[1:-1, 1:-1]
     row, column = np.unravel_index(steps.argmax(), steps.shape)
-    half = steps[row, column] - 1  # so many pixels in every direction are still the object's
+    half = steps[row, column] - 1  # this many pixels in every direction belong to the object
     cut = image[row - half : row + half + 1, column - half : column + half + 1]
     return _resized(cut, image.shape)
 

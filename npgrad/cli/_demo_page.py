@@ -1,4 +1,4 @@
-"""The demo's page: one HTML file beside its images, which opens from disk and asks nothing of any network."""
+"""The demo's page: one HTML file beside its images, which opens from disk and loads nothing else."""
 
 from dataclasses import dataclass
 from html import escape
@@ -25,9 +25,9 @@ footer { font-size: .85rem; opacity: .75; }
 
 @dataclass(frozen=True)
 class Section:
-    """One image of the page. file: its name. text: paragraphs. alt: what is to be seen, in words.
+    """One image of the page. file: its name. text: paragraphs. alt: a description of the image.
 
-    command: how to make it by hand. bars: [(name, share 0..1)]. seconds: what it took.
+    command: the command that makes a similar image. bars: [(name, share 0..1)]. seconds: the time it took.
     """
 
     file: str

@@ -1,6 +1,8 @@
 """The attribution methods as the command offers them: which options each takes."""
 
+import npgrad.attribution.methods as _table
 from npgrad.attribution.methods import METHODS, defaults, function_of, importance, takes
+from npgrad.cli._common import SEED_HELP, whole_number_type
 from npgrad.errors import InputError
 
 __all__ = [
@@ -10,20 +12,44 @@ __all__ = [
     "defaults",
     "function_of",
     "importance",
+    "method_name",
+    "method_names",
     "options_of",
     "takes",
 ]
 
-# argument of a method -> (its option, how it is read, help)
+# keyword of a method -> (its option, how it is read, metavar, help)
 OPTIONS = {
-    "layer": (str, "NAME", "the layer of a class activation map or layer method"),
-    "n_steps": (int, "N", "points on the way from the baseline"),
-    "n_samples": (int, "N", "random samples"),
-    "window": (int, "PX", "side of the window that is hidden"),
-    "stride": (int, "PX", "step of the window"),
-    "rng": (int, "SEED", "seed of whatever is random"),
-    "batch_size": (int, "N", "copies of the photo that go through together; changes no result"),
+    "layer": ("--layer", str, "NAME", "layer of a class activation map or layer method"),
+    "n_steps": ("--n-steps", int, "N", "integration steps along the path from the baseline to the image"),
+    "n_samples": ("--n-samples", int, "N", "number of random samples"),
+    "window": ("--window", int, "PX", "side of the window that is hidden"),
+    "stride": ("--stride", int, "PX", "distance between neighboring windows"),
+    "rng": (
+        "--seed",
+        whole_number_type(0),
+        "N",
+        SEED_HELP.format(default=0, gives="image"),
+    ),
+    "batch_size": (
+        "--batch-size",
+        int,
+        "N",
+        "copies of the image per forward pass; does not change the result",
+    ),
 }
+
+
+def method_name(text):
+    found = getattr(_table, "method_name", None)
+    return found(text) if found else function_of(text).__name__
+
+
+def add_options(parser):
+    """The methods' own options."""
+    group = parser.add_argument_group("options of the methods (not every method takes each of them)")
+    for key, (flag, kind, metavar, text) in OPTIONS.items():
+        group.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
 
 
 def options_of(name, args):
@@ -31,16 +57,11 @@ def options_of(name, args):
     given = {key: getattr(args, key) for key in OPTIONS if getattr(args, key) is not None}
     for key in given:
         if not takes(name, key):
-            fitting = ", ".join(_flag(other) for other in OPTIONS if takes(name, other)) or "none"
-            raise InputError(f"{name} takes no {_flag(key)}; its options: {fitting}")
+            fitting = ", ".join(OPTIONS[other][0] for other in OPTIONS if takes(name, other)) or "none"
+            raise InputError(f"{name} takes no {OPTIONS[key][0]}; its options: {fitting}")
     return given
 
 
-def add_options(parser):
-    """The methods' own options."""
-    for key, (kind, metavar, text) in OPTIONS.items():
-        parser.add_argument(_flag(key), type=kind, metavar=metavar, help=text)
-
-
-def _flag(key):
-    return "--" + key.replace("_", "-")
+def method_names(text):
+    """The names in a list with commas; UnknownName for one that is no method."""
+    return [method_name(name.strip()) for name in text.split(",") if name.strip()]

@@ -1,4 +1,4 @@
-"""What the commands that make images share: their options, and what happens while and after they work."""
+"""What the commands that make images share: their options, and the output of a run."""
 
 import re
 import sys
@@ -7,50 +7,44 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import atomic_write, shown
-from npgrad.cli._common import add_json, add_weights, whole_number
+from npgrad.cli._common import add_json, add_seed, add_weights, whole_number_type
 from npgrad.errors import ImageError, InputError
 from npgrad.images.animation import Animation, check_suffix
 from npgrad.images.saving import WRITE_FORMATS, save_image
 
 
 def add_options(parser, output, steps):
-    """The options of all of them. output, steps: what the help says of their defaults."""
+    """The common options. output, steps: their defaults as the help describes them."""
     add_weights(parser)
-    parser.add_argument("-o", "--output", metavar="OUT.png", help=f"default: {output}")
+    parser.add_argument("-o", "--output", metavar="OUT.png", help=f"image file to write; default: {output}")
     parser.add_argument(
-        "--steps", type=whole_number(1), metavar="N", help=f"how many, at most; default: {steps}"
+        "--steps", type=whole_number_type(1), metavar="N", help=f"largest number of steps (default {steps})"
     )
-    parser.add_argument(
-        "--seed",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="of all that is random; the same seed gives the same image (default 0)",
-    )
-    group = parser.add_argument_group("while it works (Ctrl-C ends it and keeps the latest image)")
+    add_seed(parser, "image")
+    group = parser.add_argument_group("during the run (Ctrl-C ends it and saves the latest image)")
     group.add_argument(
         "--every",
-        type=whole_number(1),
+        type=whole_number_type(1),
         metavar="N",
-        help="save every N-th step's image as well: OUT-0050.png, OUT-0100.png, ...",
+        help="save the image of every N-th step as well: OUT-0050.png, OUT-0100.png, ...",
     )
     group.add_argument(
         "--animate",
         metavar="FILE",
-        help="an animated image of the run (of its rest, if it goes on from a checkpoint): .gif or .webp",
+        help="animated image of the run (.gif or .webp), of its rest if it continues from a checkpoint",
     )
     group.add_argument(
         "--checkpoint",
         metavar="FILE",
-        help="write there how far it has got; if FILE exists, go on from it, to the same image bit for bit",
+        help="save the state of the run; if FILE exists, continue from it, to the result of an uninterrupted run",
     )
     add_json(parser)
 
 
 def check_files(args, inputs):
-    """Before any work: an InputError for a file that cannot be written, or that would be one of the inputs.
+    """Before any work: an InputError for an output that cannot be written, or that is one of the inputs.
 
-    inputs: paths; what is no file is passed over (a network's name, "noise").
+    inputs: paths; what is not a file (a network's name, "noise") is ignored.
     """
     outputs = [path for path in (args.output, getattr(args, "compare", None)) if path]
     for path in outputs:
@@ -78,7 +72,7 @@ class _NothingToWrite(Exception):
 
 
 def _check_writable(path):
-    """Do all that writing the file does, up to the last moment: what stands there stays."""
+    """Do all that writing the file does but the last step, so that an existing file is kept."""
     try:
         with atomic_write(path):
             raise _NothingToWrite
@@ -96,15 +90,15 @@ def _is_snapshot(path, output):
     return re.fullmatch(rf"{re.escape(output.stem)}-\d{{4,}}{re.escape(output.suffix)}", path.name)
 
 
-class Making:
-    """A run's callback: the progress bar with the losses, the snapshots, the frames of the animation.
+class RunOutput:
+    """The callback of a run: draws the progress bar with the losses, saves snapshots, collects animation frames.
 
-        with Making(args, steps, pixels) as making:
-            result = make(..., callback=making)
-        code = making.save(result)
+        with RunOutput(args, steps, pixels) as output:
+            result = deep_dream(..., callback=output)
+        exit_code = output.save(result)
 
-    steps: how many there will be, at most. pixels(image) gives the pixels, uint8 (H, W, 3), of the run's image;
-    frame(image) those of the animation, if they are others.
+    steps: the largest number of steps. pixels(image): the pixels, uint8 (H, W, 3), of the run's image.
+    frame(image): those of an animation frame, if they differ.
     """
 
     def __init__(self, args, steps, pixels, frame=None):
@@ -134,30 +128,32 @@ class Making:
         from tqdm import tqdm
 
         if done and self.args.checkpoint:
-            _say(f"going on from step {done} of {self.steps}")
+            _print_line(f"continuing from step {done} of {self.steps}")
         self.bar = tqdm(desc=self.args.command, total=self.steps, initial=done, unit="step", leave=False)
 
     def save(self, result):
-        """Write what became of it; the exit code: 0, or 130 if it was interrupted."""
+        """Write the result. Returns the exit code: 0, or 130 if the run was interrupted."""
         save_image(self.pixels(result.image), self.args.output)
         if self.animation is not None:
             self.animation.save(self.args.animate, self.frame(result.image))
         if result.interrupted:
             more = (
-                f"; the same command goes on from {shown(self.args.checkpoint)}"
+                f"; the same command continues from {shown(self.args.checkpoint)}"
                 if self.args.checkpoint
                 else ""
             )
-            _say(
+            _print_line(
                 f"interrupted at step {result.steps}; {shown(self.args.output)} holds the latest image{more}"
             )
             return 130
         if self.bar is None and self.args.checkpoint and result.steps:
-            _say(f"{shown(self.args.checkpoint)}: this run had come to its end, after step {result.steps}")
+            _print_line(
+                f"{shown(self.args.checkpoint)}: this run is already complete, after step {result.steps}"
+            )
         return 0
 
     def report(self, result):
-        """What there is to say of every run, for --json."""
+        """What --json prints for every run."""
         return {
             "output": str(self.args.output),
             "animation": self.args.animate,
@@ -169,29 +165,29 @@ class Making:
 
 
 def before_and_after(model, x, image):
-    """Before, the change around gray, after: each uint8 (H, W, 3); and how much the change is magnified."""
+    """The image before, the change (0 is gray) and the image after, each uint8 (H, W, 3); and the change's factor."""
     before, after = model.deprocess(x)[0], model.deprocess(image)[0]
     change = after.astype(int) - before
     factor = max(1, int(127 / max(1, np.percentile(np.abs(change), 99.9))))
     return (before, np.clip(128 + factor * change, 0, 255).astype(np.uint8), after), factor
 
 
-def given(args, *names, **renamed):
-    """The options that were given, as keywords; what was not keeps the function's own default."""
+def given_options(args, *names, **renamed):
+    """The options that were given, as keywords; the others keep the function's own defaults."""
     keywords = {**{name: name for name in names}, **renamed}
     values = {keyword: getattr(args, option) for keyword, option in keywords.items()}
     return {keyword: value for keyword, value in values.items() if value is not None}
 
 
-def last_losses(result):
-    """The last step's losses as text: "content 3.1, tv 0.2"."""
+def losses_text(result):
+    """The losses of the last step as text: "content 3.1, tv 0.2"."""
     return ", ".join(f"{name} {values[-1]:.4g}" for name, values in result.losses.items() if values)
 
 
 def file_name(*parts):
-    """A .png's name in this folder: its parts joined by hyphens, without what a shell or file system dislikes."""
+    """The name of a .png: the parts joined by hyphens, with letters, digits, underscores, dots and hyphens only."""
     return "-".join(re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts) + ".png"
 
 
-def _say(line):
+def _print_line(line):
     print(f"npgrad: {line}", file=sys.stderr)

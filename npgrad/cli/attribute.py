@@ -1,22 +1,30 @@
-"""Show which part of an image a network's answer comes from: a heat map over the photo.
+"""Draw a heat map over an image: where the evidence for a class is.
 
-The raw array, unscaled and unsmoothed, is saved with --save-array; the image is for the eye. `--method all` makes
-one labeled sheet of every method; `--list-methods` tells what there is.
+--save-array saves the raw attribution, neither scaled nor smoothed; the heat map is for viewing. `--method all` makes
+one labeled sheet of all methods, and `--list-methods` lists them.
 
-Of a folder, every photo in it and its subfolders is explained, any number of them. OUTFOLDER then has an image for
-each, under the photo's name (sub/cat.jpg.png), and manifest.jsonl, a line of JSON for each: class, probability,
-seconds, or what is wrong with it. However a run was ended, the same command goes on where it stopped, and does again
-what has changed. A broken photo stops nothing: it is told of at the end, and the exit code is 2."""
+For a folder, every image in it and its subfolders is explained. OUTFOLDER then has a heat map for each, under the
+image's name (sub/cat.jpg.png), and manifest.jsonl, with one line of JSON for each: class, probability and seconds, or
+an error. An interrupted run is continued by the same command, which also repeats what has changed since. Images that
+cannot be read are skipped and reported; the exit code is then 2."""
 
 from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import add_json, add_weights, network, print_json, progress_bar, table
+from npgrad.cli._common import (
+    TARGET_HELP,
+    add_json,
+    add_weights,
+    load_network,
+    print_json,
+    progress_bar,
+    table,
+)
 from npgrad.errors import InputError
 
-HELP = "show which part of an image the answer comes from"
+HELP = "heat map of where the evidence for a class is, for an image or a folder"
 EXAMPLES = """examples:
   npgrad attribute cat.jpg --weights squeezenet1_1.h5 -o cat-saliency.png
   npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method grad_cam --target "tiger cat" -o tiger.png
@@ -32,40 +40,45 @@ def add_arguments(parser):
         "image",
         nargs="?",
         metavar="IMAGE|FOLDER",
-        help="an image (JPEG, PNG, WebP, ...), or a folder of them",
+        help="image file (JPEG, PNG, WebP, ...), or a folder of them",
     )
-    parser.add_argument("--method", default="saliency", metavar="NAME|all", help="default: saliency")
-    parser.add_argument("--list-methods", action="store_true", help="print the methods' names and end")
+    parser.add_argument(
+        "--method",
+        default="saliency",
+        metavar="NAME|all",
+        help="attribution method, or all of them on one sheet (default saliency)",
+    )
+    parser.add_argument("--list-methods", action="store_true", help="list the methods and exit")
     parser.add_argument(
         "--target",
         default="auto",
         metavar="auto|INDEX|NAME",
-        help="the class asked about; auto: the likeliest",
+        help=f"{TARGET_HELP}; default auto: the most likely class",
     )
     add_weights(parser)
     parser.add_argument(
         "-o",
         "--output",
         metavar="OUT.png|OUTFOLDER",
-        help="default: IMAGE-METHOD.png in this folder; of a folder FOLDER-METHOD",
+        help="file or folder to write; default: IMAGE-METHOD.png or FOLDER-METHOD in this folder",
     )
-    parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw array as well")
+    parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
     attribute_folder.add_options(parser)
     methods.add_options(parser)
-    show = parser.add_argument_group("how it is shown (the raw array is not touched)")
+    show = parser.add_argument_group("display (does not change the raw attribution)")
     show.add_argument(
         "--sign",
         choices=("absolute", "positive", "signed"),
-        help="show sizes, what speaks for the class, or both directions around 0; default: as fits the method",
+        help="show absolute values, positive evidence only, or both signs around 0; default: as suits the method",
     )
     show.add_argument(
         "--outliers",
         type=float,
         default=2.0,
         metavar="PERCENT",
-        help="share of the sum that may be clipped (default 2)",
+        help="percentage of the map's sum that may be clipped (default 2)",
     )
-    show.add_argument("--alone", action="store_true", help="without the photo beneath")
+    show.add_argument("--alone", action="store_true", help="draw the heat map without the image")
     add_json(parser)
 
 
@@ -74,17 +87,19 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
+    if args.method != "all":
+        args.method = methods.method_name(args.method)
     several = args.method == "all"
-    options = {} if several else methods.options_of(args.method, args)  # before any work is done
+    options = {} if several else methods.options_of(args.method, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
-        raise InputError("--save-array: one array is saved; give one --method, not all")
+        raise InputError("--save-array: expected one --method, found all")
     if Path(args.image).is_dir():
         return attribute_folder.run(args, options)
-    attribute_folder.refuse(args)
+    attribute_folder.check_no_folder_options(args)
     output = Path(args.output or f"{Path(args.image).stem}-{args.method}.png")
     for path in [output, *([Path(args.save_array)] if args.save_array else [])]:
         if path.exists() and Path(args.image).exists() and path.samefile(args.image):
-            raise InputError(f"{shown(path)}: this is the photo itself; give another name for the result")
+            raise InputError(f"{shown(path)}: this is the input image; give another name for the result")
     return _one(args, options, output)
 
 
@@ -93,7 +108,7 @@ def _one(args, options, output):
     from npgrad.images import save_image
 
     several = args.method == "all"
-    model = network(args)
+    model = load_network(args)
     question = Question(
         tuple(methods.METHODS) if several else args.method,
         None if args.target == "auto" else model.class_index(args.target),

@@ -1,11 +1,19 @@
-"""Name what is on images: the likeliest classes of each, with their probabilities."""
+"""Print the most likely classes of images, with their probabilities."""
 
 import sys
 
-from npgrad.cli._common import add_json, add_weights, network, print_json, table, whole_number
+from npgrad.cli._common import (
+    IMAGE_HELP,
+    add_json,
+    add_weights,
+    load_network,
+    print_json,
+    table,
+    whole_number_type,
+)
 from npgrad.errors import ImageError
 
-HELP = "name what is on images"
+HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
   npgrad classify cat.jpg --weights squeezenet1_1.h5
   npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
@@ -13,23 +21,23 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGE_HELP)
     add_weights(parser)
     parser.add_argument(
-        "--top", type=whole_number(1), default=5, metavar="N", help="how many classes (default 5)"
+        "--top", type=whole_number_type(1), default=5, metavar="N", help="number of classes (default 5)"
     )
     add_json(parser)
 
 
 def run(args):
-    model = network(args)
-    results, failed = [], 0
+    model = load_network(args)
+    results, exit_code = [], 0
     for path in args.images:
         try:
             [classes] = model.predict(path, top=args.top)
         except ImageError as error:  # one broken image does not lose the others
             print(f"npgrad: {error}", file=sys.stderr)
-            failed = 2
+            exit_code = 2
             continue
         if args.json:
             names = ("index", "name", "probability")
@@ -39,4 +47,4 @@ def run(args):
             print(f"{path}\n{table(rows)}", flush=True)
     if args.json:
         print_json(results)
-    return failed
+    return exit_code

@@ -1,8 +1,8 @@
-"""Make one folder of images that shows what npgrad does, with a page to look at them. No photo and no network needed.
+"""Make a folder of images that show what npgrad does, with a page (index.html) to view them. Nothing is downloaded.
 
-Without a photo, scenes are drawn, and the bundled network, which was trained on such scenes, names them. Then come
-attributions, a fooling image, images of classes, a style transfer and inversions. With a PHOTO the same is done to
-that; for photos a network that knows ImageNet's classes is wanted (--weights)."""
+Without a photo, the bundled network classifies drawn scenes like those it was trained on, followed by attributions, a
+fooling image, class visualizations, a style transfer and feature inversions. With PHOTO the same is done for that
+photo; photos need a network for ImageNet's classes (--weights)."""
 
 import sys
 import time
@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from npgrad._files import atomic_write, shown
-from npgrad.cli._common import add_json, add_weights, network, print_json, whole_number
+from npgrad.cli._common import add_json, add_seed, add_weights, load_network, print_json
 from npgrad.errors import InputError
 
-HELP = "make a folder of images that shows what npgrad does"
+HELP = "folder of images that show what npgrad does, with a page to view them"
 EXAMPLES = """examples:
   npgrad demo
   npgrad demo --seed 12 -o twelve
@@ -21,15 +21,15 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
+    parser.add_argument("photo", nargs="?", metavar="PHOTO", help="image file; default: drawn scenes")
     parser.add_argument(
-        "photo", nargs="?", metavar="PHOTO", help="an image of your own; default: drawn scenes"
+        "-o",
+        "--output",
+        default="npgrad-demo",
+        metavar="FOLDER",
+        help="folder to write to (default npgrad-demo)",
     )
-    parser.add_argument(
-        "-o", "--output", default="npgrad-demo", metavar="FOLDER", help="where to (default npgrad-demo)"
-    )
-    parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N", help="other scenes, other noise (default 0)"
-    )
+    add_seed(parser, "scenes and images")
     add_weights(parser)
     add_json(parser)
 
@@ -38,7 +38,7 @@ def run(args):
     from npgrad.cli import _demo_images as images
 
     start = time.perf_counter()
-    model = network(args)
+    model = load_network(args)
     subject = images.Photo(model, args) if args.photo else images.Scenes(model, args)
     folder = _folder(args)
     subject.save(folder)
@@ -61,19 +61,17 @@ def _folder(args):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "there is a file of this name" if folder.is_file() else error.strerror
+        reason = "a file has this name" if folder.is_file() else error.strerror
         raise InputError(f"{shown(folder)}: expected a folder to write to; {reason}") from None
     return folder
 
 
 def _write_page(folder, subject, sections):
-    """After every section: whoever interrupts the rest has a page of what there is."""
+    """Written after every section, so that an interrupted run has a page of what is done."""
     from npgrad import __version__
     from npgrad.cli._demo_page import page
 
-    footer = (
-        f"npgrad {__version__}. Every gradient on this page was computed by hand-written backprop in NumPy."
-    )
+    footer = f"npgrad {__version__}. Every gradient on this page was computed by hand-written backpropagation in NumPy."
     with atomic_write(folder / "index.html") as temporary:
         Path(temporary).write_text(page("npgrad", subject.introduction, sections, footer), encoding="utf-8")
 
@@ -91,5 +89,5 @@ def _report(args, folder, sections, seconds, interrupted):
             }
         )
     elif sections:
-        state = "interrupted, with so much done" if interrupted else "done"
+        state = "interrupted, partly done" if interrupted else "done"
         print(f"{state} in {seconds:.0f} s: open {shown(folder / 'index.html')}")

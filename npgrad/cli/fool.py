@@ -1,8 +1,8 @@
-"""Change an image a little, and the network sees something else.
+"""Change an image slightly so that the network classifies it differently.
 
-The result is the whole photo, at the size that the network's preprocessing gives it, and only the middle, which is what
-the network looks at, is changed. Then the file is read again and classified: what is reported is what the
-file gets, and `npgrad classify` says the same. Exit code 1: the network is not fooled."""
+The result is the whole image, at the size to which the network's preprocessing resizes it; only the center crop, which
+is what the network sees, is changed. The saved file is then read and classified again, and the report is about the
+file: `npgrad classify` prints the same. The exit code is 1 if the network is not fooled."""
 
 import sys
 from pathlib import Path
@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
-from npgrad.cli import _synthesis as making
-from npgrad.cli._common import network, print_json, table
+from npgrad.cli import _synthesis as synthesis
+from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, table
 from npgrad.errors import InputError, unknown
 from npgrad.images import open_image
 
-HELP = "change an image a little, and the network sees something else"
+HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:
   npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5
   npgrad fool cat.jpg --target 1 --weights squeezenet1_1.h5 --margin 3 -o fish.png --compare fish-sheet.png
   npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5 --method pgd --epsilon 4
   npgrad fool cat.jpg --weights squeezenet1_1.h5 --method fgsm --epsilon 2"""
 
-# method -> how many steps it takes at most, and the options that it has besides those of every run
+# method -> its largest number of steps, and its options besides those of every run
 METHODS = {
     "ascent": (100, ("steps", "learning_rate", "margin", "checkpoint")),
     "fgsm": (1, ("epsilon",)),
@@ -33,62 +33,72 @@ _OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint"
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help="an image (JPEG, PNG, WebP, ...)")
+    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
     parser.add_argument(
         "--target",
         metavar="INDEX|NAME",
-        help="the class to be seen; all methods but ascent do without: any but the one seen now",
+        help="class that the network should predict (required for ascent; default for the other methods: any class but "
+        f"the current one): {TARGET_HELP}",
     )
     parser.add_argument(
         "--method",
         default="ascent",
         metavar="NAME",
-        help="ascent (the default): steps along the gradient of the class's score, until it is seen; "
-        "fgsm: one step, the same for every value; pgd: many steps, no farther than epsilon; "
+        help="ascent (default): steps along the gradient of the target's score until it is predicted; "
+        "fgsm: one step along the gradient's sign; pgd: many such steps within epsilon; "
         "smallest: the smallest change that can be found",
     )
     parser.add_argument(
-        "--learning-rate", type=float, metavar="R", help="ascent: a step's length (1; the homework has 10)"
+        "--learning-rate", type=float, metavar="R", help="ascent: step length (default 1; 10 in the homework)"
     )
     parser.add_argument(
-        "--margin", type=float, metavar="M", help="ascent: until the score leads by more than this (0)"
+        "--margin",
+        type=float,
+        metavar="M",
+        help="ascent: lead of the target's score at which to stop (default 0)",
     )
     parser.add_argument(
         "--epsilon",
         type=float,
         metavar="E",
-        help="fgsm, pgd: the most that a value may change, of 255 (8); with --norm l2 the most that the change's "
-        "norm may be, of values 0..1 (2)",
+        help="fgsm, pgd: largest change of a pixel value on the scale 0..255 (default 8); "
+        "with --norm l2, largest norm of the change on the scale 0..1 (default 2)",
     )
-    parser.add_argument("--norm", choices=("linf", "l2"), help="pgd: what epsilon limits (linf)")
-    parser.add_argument("--compare", metavar="FILE.png", help="also a sheet: before, the change, after")
-    making.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
+    parser.add_argument("--norm", choices=("linf", "l2"), help="pgd: norm that epsilon limits (default linf)")
+    parser.add_argument(
+        "--compare",
+        metavar="FILE.png",
+        help="save a sheet of the image before, the change, and the image after",
+    )
+    synthesis.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
 
 
 def run(args):
     options = _options(args)
-    model = network(args)
+    model = load_network(args)
     target = None if args.target is None else model.class_index(args.target)
     wanted = "fooled" if target is None else model.class_name(target)
-    args.output = args.output or making.file_name(Path(args.image).stem, wanted)
-    making.check_files(args, [args.image, args.weights])
+    args.output = args.output or synthesis.file_name(Path(args.image).stem, wanted)
+    synthesis.check_files(args, [args.image, args.weights])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
-    with making.Making(args, args.steps or METHODS[args.method][0], photo.changed, photo.frame) as follow:
-        result = _make(args.method, model, x, target, args.seed, follow, options)
-    interrupted = follow.save(result)
+    with synthesis.RunOutput(
+        args, args.steps or METHODS[args.method][0], photo.changed, photo.frame
+    ) as output:
+        result = _make(args.method, model, x, target, args.seed, output, options)
+    interrupted = output.save(result)
     if args.compare:
         _compare(model, photo, result, args.compare)
     seen = model.predict([args.image, args.output], top=model.num_classes)
     reason = _why_not(model, seen, target, result)
-    _report(model, seen, target, result, reason, follow, args)
+    _report(model, seen, target, result, reason, output, args)
     if reason and not interrupted:
         print(f"npgrad: {reason}; {shown(args.output)} holds the image", file=sys.stderr)
     return interrupted or (1 if reason else 0)
 
 
 def _options(args):
-    """The options that were given, if the method takes them."""
+    """The options that were given, checked against what the method takes."""
     if args.method not in METHODS:
         raise unknown("method", args.method, METHODS)
     given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
@@ -99,7 +109,7 @@ def _options(args):
                 f"{args.method} takes no {_flag(key)}; its options: {', '.join(map(_flag, takes))}"
             )
     if args.target is None and args.method == "ascent":
-        raise InputError("--target: ascent needs the class to be seen, found none")
+        raise InputError("--target: expected a class for the method ascent, found none")
     return given
 
 
@@ -108,7 +118,7 @@ def _flag(key):
 
 
 def _make(method, model, x, target, seed, callback, options):
-    """The Fooling of the method called so."""
+    """The Fooling that the method makes."""
     from npgrad.synthesis import adversarial, fooling
 
     options = {"callback": callback, **options}
@@ -127,9 +137,9 @@ def _make(method, model, x, target, seed, callback, options):
 
 
 class _Photo:
-    """The whole photo as the network's preprocessing resizes it, and the part in the middle that the network sees.
+    """The whole photo as the network's preprocessing resizes it, and the center crop that the network sees.
 
-    A file of it is neither resized nor cropped otherwise when it is classified.
+    Classifying a file of that size resizes nothing and crops the same part.
     """
 
     def __init__(self, model, path, x):
@@ -143,14 +153,14 @@ class _Photo:
         self.middle = slice(top, top + seen.crop), slice(left, left + seen.crop)
 
     def changed(self, image):
-        """The whole photo with the run's image in its middle: uint8 (H, W, 3)."""
+        """The whole photo with the run's image as its center: uint8 (H, W, 3)."""
         pixels = self.pixels.copy()
         pixels[self.middle] = self.model.deprocess(image)[0]
         return pixels
 
     def frame(self, image):
-        """A frame of the animation: what the network sees, and beside it the magnified change."""
-        (_, change, after), _ = making.before_and_after(self.model, self.x, image)
+        """A frame of the animation: the image, and beside it the magnified change."""
+        (_, change, after), _ = synthesis.before_and_after(self.model, self.x, image)
         return np.hstack([after, change])
 
 
@@ -159,8 +169,8 @@ def _compare(model, photo, result, path):
     from npgrad.images import save_image
     from npgrad.images.sheets import contact_sheet
 
-    tiles, factor = making.before_and_after(model, photo.x, result.image)
-    tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # twice as large, pixel by pixel
+    tiles, factor = synthesis.before_and_after(model, photo.x, result.image)
+    tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # each pixel as 2x2
     before, after = (model.class_name(index) for index in (result.before, result.after))
     labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]
     save_image(contact_sheet(tiles, labels, columns=3), path)
@@ -170,7 +180,7 @@ def _why_not(model, seen, target, result):
     """Why the file does not fool the network as it should, or ""."""
     before, after = (classes[0][0] for classes in seen)
     if target is None:
-        return "" if after != before else f"it is still seen as {model.class_name(before)}"
+        return "" if after != before else f"it is still classified as {model.class_name(before)}"
     name = model.class_name(target)
     if not result.reached:
         return f"{name} was not reached: {result.reason}"
@@ -179,8 +189,8 @@ def _why_not(model, seen, target, result):
     return ""
 
 
-def _report(model, seen, target, result, reason, follow, args):
-    """Before and after, as the files are classified."""
+def _report(model, seen, target, result, reason, output, args):
+    """Print the classes of the files before and after."""
     before, after = ({index: p for index, _, p in classes} for classes in seen)
     shown_classes = dict.fromkeys([seen[0][0][0], *([] if target is None else [target]), seen[1][0][0]])
     if args.json:
@@ -201,7 +211,7 @@ def _report(model, seen, target, result, reason, follow, args):
                 "norm": result.norm,
                 "largest_change": result.largest_change,
                 "compare": args.compare,
-                **follow.report(result),
+                **output.report(result),
             }
         )
         return
@@ -210,7 +220,7 @@ def _report(model, seen, target, result, reason, follow, args):
     print(table(rows, right=(1, 2)))
     steps = "1 step" if result.steps == 1 else f"{result.steps} steps"
     print(
-        f"{args.method}, {steps}; the change has norm {result.norm:.3g}, "
-        f"and at most {result.largest_change:.3g} of 255 in a pixel"
+        f"{args.method}, {steps}; norm of the change {result.norm:.3g}, "
+        f"largest change of a pixel value {result.largest_change:.3g} of 255"
     )
     print(f"{args.image} -> {args.output}")

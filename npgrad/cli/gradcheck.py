@@ -1,9 +1,18 @@
-"""Check the hand-written gradients of every layer of a network, by complex step or centered difference, at random
-inputs of the layer's own shape in float64. The entry named is the worst one. Exit code 1 if a gradient is wrong."""
+"""Check the hand-written gradients of every layer of a network against numerical ones, by complex step or centered
+difference, at random inputs of the layer's own shape in float64. Each row shows the entry with the largest error. The
+exit code is 1 if a gradient is wrong."""
 
-from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
+from npgrad.cli._common import (
+    add_json,
+    add_network,
+    add_seed,
+    load_network,
+    print_json,
+    table,
+    whole_number_type,
+)
 
-HELP = "check every layer's gradients"
+HELP = "numerical check of every layer's gradients"
 EXAMPLES = """examples:
   npgrad gradcheck --arch squeezenet1_1
   npgrad gradcheck --weights squeezenet1_0.h5 --method centered --size 97"""
@@ -12,19 +21,22 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     add_network(parser)
     parser.add_argument(
-        "--method", choices=("complex", "centered"), default="complex", help="default: complex"
+        "--method",
+        choices=("complex", "centered"),
+        default="complex",
+        help="kind of numerical derivative (default complex)",
     )
     parser.add_argument(
-        "--size", type=whole_number(1), default=65, metavar="PX", help="the input's side (default 65)"
+        "--size", type=whole_number_type(1), default=65, metavar="PX", help="side of the input (default 65)"
     )
     parser.add_argument(
         "--entries",
-        type=whole_number(1),
+        type=whole_number_type(1),
         default=5,
         metavar="N",
-        help="entries of each array to step (default 5)",
+        help="entries to check in each array (default 5)",
     )
-    parser.add_argument("--rng", type=whole_number(0), default=0, metavar="SEED", help="default 0")
+    add_seed(parser, "inputs and entries")
     add_json(parser)
 
 
@@ -33,11 +45,11 @@ def run(args):
 
     from npgrad.gradcheck import TOLERANCES, check_layers
 
-    model = network(args).astype(np.float64)
+    model = load_network(args).astype(np.float64)
     channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
-    x = np.random.default_rng(args.rng).standard_normal((1, channels, args.size, args.size))
+    x = np.random.default_rng(args.seed).standard_normal((1, channels, args.size, args.size))
     lines, rows, wrong = [["layer", "gradient of", "worst entry", "found", "expected", "error", ""]], [], []
-    for name, check in check_layers(model, x, args.method, args.entries, args.rng):
+    for name, check in check_layers(model, x, args.method, args.entries, args.seed):
         for row in check.rows:
             right = row.error <= check.tolerance
             if not right:

@@ -1,49 +1,50 @@
 """Run a notebook of the homework from top to bottom in a fresh process, then check its functions and print the points.
 
-Cells that fail do not stop the others; they are listed. The notebook's folder is the working directory, and its file is
-not changed. Of the time limit, which is for everything, the last quarter is kept for the checks: a cell that never ends
-is interrupted before, and what is defined by then is checked. What is not checked in time gets 0 points, and so does
-what is imported from npgrad.
+Cells that fail do not stop the others; they are listed. The notebook's folder is the working directory, and the file
+itself is not changed. The last quarter of the time limit is reserved for the checks: a cell that is still running by
+then is interrupted, and what is defined so far is checked. Functions that are not checked in time get 0 points, and so
+do functions imported from npgrad.
 
-The questions are those that the notebook's metadata name, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the
-notebooks that come with npgrad; without them, the whole homework's.
+The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
+`npgrad notebooks` writes; without them, all of the homework's.
 
-A notebook is a program: run only those that you would run yourself."""
+A notebook is a program: grade only notebooks that you would run yourself."""
 
 import json
 import os
-import queue
-import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 import warnings
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli._common import add_json, print_json, table
+from npgrad.cli._kernel import CellRun, Kernel, jupyter
 from npgrad.errors import InputError, unknown
 
-HELP = "run a notebook of the homework and print its points"
+HELP = "points of a homework notebook, which is run from top to bottom"
 EXAMPLES = """examples:
   npgrad grade NetworkVisualization.ipynb
   npgrad grade homework/StyleTransfer.ipynb --timeout 1800 --json"""
 
-RESULT = "application/vnd.npgrad.result+json"  # what a question's Result is handed back as
-FOR_CHECKS = 0.25  # of the time limit
-# In the notebook's process: load the checks, and run one. No name of the notebook's own is used or touched.
+RESULT = "application/vnd.npgrad.result+json"  # the type of a question's Result as an output of the kernel
+FOR_CHECKS = 0.25  # share of the time limit
+# In the notebook's process: load the checks, and run one. None of the notebook's own names is used or changed.
 LOAD = "__import__('npgrad.course.grading');"
-CHECK = "__import__('npgrad.cli.grade').cli.grade.hand_back(get_ipython(), {question!r}, {missing!r})"
-START, GRACE = 120, 3  # seconds in which a process has to be there, and to answer after an interrupt
-LINE = 100  # characters, where the terminal does not say
+CHECK = "__import__('npgrad.cli.grade').cli.grade.send_result(get_ipython(), {question!r}, {missing!r})"
+LINE = 100  # characters per line, where the terminal does not say
 
 
 def add_arguments(parser):
-    parser.add_argument("notebook", metavar="NOTEBOOK", help="an .ipynb file")
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="notebook file (.ipynb)")
     parser.add_argument(
-        "--timeout", type=_seconds, default=600.0, metavar="SECONDS", help="for everything (default 600)"
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="time limit for everything (default 600)",
     )
     add_json(parser)
 
@@ -77,7 +78,7 @@ def run(args):
 
 
 def read(path):
-    """The notebook, an nbformat node; InputError in one line for what is none."""
+    """The notebook, an nbformat node; InputError for a file that is not a notebook."""
     if not os.path.isfile(path):
         raise InputError(f"{shown(path)}: no such file, expected a notebook (.ipynb)")
     try:
@@ -96,26 +97,13 @@ def read(path):
             warnings.simplefilter("ignore")
             notebook = nbformat.reads(text, as_version=4)
             nbformat.validate(notebook)
-    except Exception as error:  # nbformat raises what it likes: KeyError, AttributeError, its own
+    except Exception as error:  # nbformat raises KeyError, AttributeError and its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{shown(path)}: not a notebook: {reason}") from None
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     if language.lower() != "python":
         raise InputError(f"{shown(path)}: expected a notebook in Python, found one in {language}")
     return notebook
-
-
-def jupyter():
-    """The modules (nbformat, jupyter_client), which only this command needs; InputError if they are not installed."""
-    try:
-        import ipykernel  # noqa: F401 - the process that runs the notebook needs it
-        import jupyter_client
-        import nbformat
-    except ImportError as error:
-        raise InputError(
-            f"running a notebook needs {error.name}, which is not installed: pip install 'npgrad[notebooks]'"
-        ) from None
-    return nbformat, jupyter_client
 
 
 def grade_notebook(notebook, folder, timeout):
@@ -125,11 +113,11 @@ def grade_notebook(notebook, folder, timeout):
     from npgrad.course.grading import NOT_YET, QUESTIONS
 
     end = time.monotonic() + timeout
-    asked_for = questions(notebook)
+    asked = questions(notebook)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
     results, failed, stopped = [], [], None
-    with tempfile.TemporaryDirectory() as scratch, Process(folder, scratch) as process:
-        process.execute(LOAD, end)  # so that the checks begin at once
+    with tempfile.TemporaryDirectory() as scratch, Kernel(folder, scratch) as process:
+        process.execute(LOAD, end)  # so that the first check is not charged for it
         for number, source in enumerate(tqdm(cells, unit="cell", leave=False, disable=None), 1):
             ran = process.execute(source, end - FOR_CHECKS * timeout, store_history=True)
             if ran.error:
@@ -138,11 +126,11 @@ def grade_notebook(notebook, folder, timeout):
                 stopped = f"cell {number} {ran.stopped}"
                 break
         missing = f"not graded: {stopped}, and the cells after it did not run" if stopped else NOT_YET
-        for question in asked_for:
-            # Half of what is left: a function that never ends leaves time for the other questions.
+        for question in asked:
+            # Half of the time left, so that a function that never ends leaves time for the other questions.
             limit = (time.monotonic() + end) / 2
             code = CHECK.format(question=question, missing=missing)
-            ran = process.execute(code, limit) if process.alive else Ran()
+            ran = process.execute(code, limit) if process.alive else CellRun()
             if process.alive or ran.data:
                 why = f"the check {ran.stopped}" if ran.stopped else f"the check raised {ran.error}"
             else:
@@ -159,7 +147,7 @@ def grade_notebook(notebook, folder, timeout):
 
 
 def questions(notebook):
-    """The questions that a notebook asks, in the homework's order; InputError for one that there is not."""
+    """The questions in a notebook's metadata, in the homework's order; UnknownName for one that does not exist."""
     from npgrad.course.grading import QUESTIONS
 
     about = notebook.metadata.get("npgrad", {})
@@ -172,99 +160,8 @@ def questions(notebook):
     return [question for question in QUESTIONS if question in asked]
 
 
-@dataclass
-class Ran:
-    """What came of a cell. error: what it raised, in a line; stopped: why it did not come to its end; data: by type."""
-
-    error: str | None = None
-    stopped: str | None = None
-    data: dict = field(default_factory=dict)
-
-
-class Process:
-    """A fresh kernel of this very Python, whatever kernel a notebook names, and what runs in it."""
-
-    def __init__(self, folder, scratch):
-        self.folder, self.scratch, self.alive, self.client = folder, scratch, True, None
-
-    def __enter__(self):
-        from ipykernel.kernelspec import get_kernel_dict
-        from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-
-        class ThisPython(KernelSpecManager):
-            def get_kernel_spec(self, kernel_name):
-                return KernelSpec(**get_kernel_dict())
-
-        _, jupyter_client = jupyter()
-        connection = os.path.join(self.scratch, "kernel.json")
-        self.manager = jupyter_client.KernelManager(
-            kernel_name="python3", kernel_spec_manager=ThisPython(), connection_file=connection
-        )
-        # None of the profile, history or configuration of whoever grades.
-        environment = {**os.environ, "IPYTHONDIR": self.scratch}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.manager.start_kernel(cwd=str(self.folder), env=environment, **quiet)
-        try:
-            self.client = self.manager.blocking_client()
-            self.client.start_channels()
-            self.client.wait_for_ready(timeout=START)
-        except RuntimeError as error:
-            self.__exit__()
-            raise InputError(f"no Python process for the notebook: {error}") from None
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *error):
-        if self.client is not None:
-            self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-
-    def execute(self, source, limit, store_history=False):
-        """Run a cell until it ends, or dies, or the time `limit` comes: Ran."""
-        ran, begin = Ran(), time.monotonic()
-        cell = self.client.execute(
-            source, store_history=store_history, allow_stdin=False, stop_on_error=False
-        )
-        if self._ended(cell, ran, limit):
-            return ran
-        if self.alive:
-            ran.stopped = f"was interrupted after {time.monotonic() - begin:.0f} s: the time was over"
-            self.manager.interrupt_kernel()
-            if not self._ended(cell, ran, time.monotonic() + GRACE):
-                self.alive = False
-                ran.stopped = "could not be interrupted when the time was over"
-        else:
-            ran.stopped = "ended the process"
-        ran.error = None
-        return ran
-
-    def _ended(self, cell, ran, limit):
-        """Listen to what a cell puts out; True at its end, False if the process died or the time is over."""
-        while (left := limit - time.monotonic()) > 0:
-            try:
-                message = self.client.get_iopub_msg(timeout=min(left, 0.5))
-            except queue.Empty:
-                if not self.manager.is_alive():
-                    self.alive = False
-                    return False
-                continue
-            kind, content = message["msg_type"], message["content"]
-            if message["parent_header"].get("msg_id") != cell:
-                continue
-            if kind == "error":
-                name, text = content["ename"], content["evalue"]
-                ran.error = one_line(f"{name}: {text}" if text else name)
-            elif kind == "display_data":
-                ran.data.update(content["data"])
-            elif kind == "status" and content["execution_state"] == "idle":
-                return True
-        return False
-
-
-def hand_back(shell, question, missing):
-    """Runs in the notebook's process: check a question on what is defined there, and hand back the Result."""
+def send_result(shell, question, missing):
+    """Runs in the notebook's process: check a question on the names defined there, and display the Result."""
     import contextlib
     import dataclasses
     import io
@@ -279,7 +176,7 @@ def hand_back(shell, question, missing):
 
 
 def score_table(results, got, total):
-    """The lines: question, points, got, and what is wrong, broken where the terminal ends."""
+    """The lines: question, points, got, and what is wrong, wrapped to the terminal's width."""
     import shutil
 
     width = max(40, shutil.get_terminal_size((LINE, 24)).columns - 24)
@@ -291,8 +188,3 @@ def score_table(results, got, total):
         rows += [["", "", "", line] for line in rest]
     rows.append(["total", str(total), str(got), ""])
     return table(rows, right=(1, 2))
-
-
-def one_line(text):
-    text = " ".join(text.split())
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -1,9 +1,16 @@
-"""Print what a network consists of: for every layer its output shape, parameters, multiply-adds and the memory of
-its output, for one image. A composite's numbers are those of all its parts."""
+"""Print a table of a network's layers: for each its type, output shape, parameters, multiply-adds and the memory of its
+output, for one image. The row of a composite is the total of its parts."""
 
-from npgrad.cli._common import add_json, add_network, network, print_json, table, whole_number
+from npgrad.cli._common import (
+    add_json,
+    add_network,
+    load_network,
+    print_json,
+    table,
+    whole_number_type,
+)
 
-HELP = "print what a network consists of"
+HELP = "table of a network's layers: shapes, parameters, multiply-adds, memory"
 EXAMPLES = """examples:
   npgrad layers --arch squeezenet1_1
   npgrad layers --weights squeezenet1_0.h5 --size 512"""
@@ -12,7 +19,7 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     add_network(parser)
     parser.add_argument(
-        "--size", type=whole_number(1), metavar="PX", help="the image's side; default: the network's"
+        "--size", type=whole_number_type(1), metavar="PX", help="side of the image; default: the network's"
     )
     add_json(parser)
 
@@ -20,7 +27,7 @@ def add_arguments(parser):
 def run(args):
     from npgrad.models.summary import summarize, totals
 
-    model = network(args)
+    model = load_network(args)
     rows = summarize(model, args.size)
     parameters, multiply_adds, memory = totals(model, rows)
     if args.json:
@@ -41,7 +48,7 @@ def run(args):
     for row in rows:
         inside = sum(
             row.name.startswith(f"{other.name}.") for other in rows
-        )  # composites; a dot alone is no sign
+        )  # composites; a dot in a name does not say so
         lines.append(
             [
                 "  " * inside + row.name,

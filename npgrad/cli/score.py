@@ -1,30 +1,39 @@
-"""Score attribution methods against the truth: drawn scenes of which it is known which pixels show the object.
+"""Score attribution methods against the truth: drawn scenes in which the pixels of the object are known.
 
-Only scenes count that the network names correctly. Three rows that know nothing of the network stand among the
-methods: a random map, a blob in the center, an edge detector. A method that does no better explains nothing.
+Only scenes that the network classifies correctly are used. Three baselines that know nothing about the network are in
+the table as well: a random map, a centered blob and an edge detector. A method that does no better explains nothing.
 
-n          how many scenes the method was scored on (slow methods get fewer)
-pointing   how often the map's maximum lies on the object
-energy     how much of the positive attribution lies on it
+n          number of scenes that the method was scored on (fewer for slow methods)
+pointing   share of the maps whose maximum is on the object
+energy     share of the positive attribution that is on the object
 IoU        overlap of the object and the map above its best threshold
-deletion   area under the class's probability while the most important pixels go (lower is better)
-insertion  the same while they come, beginning with the blurred image (higher is better)
+deletion   probability of the class while the most important pixels are removed; area under the curve (lower is
+           better)
+insertion  the same while they are added to the blurred image (higher is better)
 
-Deletion and insertion, which take many forward passes, are of the first scenes only (--curves). After +- stands half
-of the 95 % confidence interval of the mean."""
+Deletion and insertion need many forward passes and are measured on the first scenes only (--curves). +- is half of the
+95 % confidence interval of the mean."""
 
 import sys
 
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import add_json, add_weights, network, print_json, table, whole_number
+from npgrad.cli._common import (
+    add_json,
+    add_seed,
+    add_weights,
+    load_network,
+    print_json,
+    table,
+    whole_number_type,
+)
 
-HELP = "score methods against the truth, on drawn scenes"
+HELP = "table of how well attribution methods find the object in drawn scenes"
 EXAMPLES = """examples:
   npgrad score
   npgrad score --methods saliency,grad_cam,lrp -n 200
   npgrad score -n 500 --slow 50 --curves 50 --checkpoint score.ckpt --json"""
 
-# What takes a hundred passes or more an image.
+# Methods that take a hundred passes or more per image.
 SLOW = ("occlusion", "feature_ablation", "lime", "kernel_shap", "score_cam", "ablation_cam", "deep_lift_shap")
 HEADINGS = {
     "pointing": "pointing %",
@@ -39,28 +48,30 @@ def add_arguments(parser):
     parser.add_argument(
         "--methods",
         metavar="A,B,...",
-        help="as `npgrad attribute --list-methods` shows; default: all",
+        help="attribution methods (`npgrad attribute --list-methods` lists them); default: all",
     )
     parser.add_argument(
-        "-n", type=whole_number(1), default=50, metavar="N", help="how many scenes (default 50)"
+        "-n", type=whole_number_type(1), default=50, metavar="N", help="number of scenes (default 50)"
     )
     parser.add_argument(
-        "--slow", type=whole_number(1), default=10, metavar="N", help="for slow methods (default 10)"
+        "--slow",
+        type=whole_number_type(1),
+        default=10,
+        metavar="N",
+        help="number of scenes for slow methods (default 10)",
     )
     parser.add_argument(
         "--curves",
-        type=whole_number(0),
+        type=whole_number_type(0),
         default=10,
         metavar="N",
-        help="for deletion and insertion (default 10)",
+        help="number of scenes for deletion and insertion (default 10)",
     )
-    parser.add_argument(
-        "--seed", type=whole_number(0), default=3, metavar="N", help="of the scenes and of what is random (3)"
-    )
+    add_seed(parser, "scenes and scores", default=3)
     parser.add_argument(
         "--checkpoint",
         metavar="FILE",
-        help="write there every method that is done; if FILE exists, go on from it",
+        help="save the scores after every method; if FILE exists, continue from it",
     )
     add_weights(parser)
     add_json(parser)
@@ -69,13 +80,11 @@ def add_arguments(parser):
 def run(args):
     from npgrad.evaluation import held_out, sanity_methods
 
-    names = [name.strip() for name in (args.methods or ",".join(methods.METHODS)).split(",") if name.strip()]
-    for name in names:
-        methods.function_of(name)  # a wrong name is said before the work
-    model = network(args)
+    names = methods.method_names(args.methods or ",".join(methods.METHODS))  # errors come before any work
+    model = load_network(args)
     held = held_out(model, args.n, args.seed)
     every = {name: _method(name, args.seed) for name in names} | sanity_methods(args.seed)
-    done = _Done(args, model)
+    done = _Scores(args, model)
     interrupted = _score(every, model, held, done, args)
     rows = [_row(name, score) for name, score in done.scores.items() if name in every]
     rows.sort(key=lambda row: (-row["pointing"], -row["energy"]))
@@ -89,7 +98,7 @@ def run(args):
         print_json({**about, "rows": rows})
     else:
         print(
-            f"{len(held.x)} scenes that the network names correctly, of {held.looked} (seed {args.seed}), "
+            f"{len(held.x)} scenes that the network classifies correctly, of {held.looked} (seed {args.seed}), "
             f"{held.masks.mean():.1%} of the pixels on the object"
         )
         if rows:
@@ -102,7 +111,7 @@ def run(args):
 
 
 def _score(every, model, held, done, args):
-    """Score what is not yet done; True if it was interrupted."""
+    """Score the methods that are not done yet; True if interrupted."""
     from npgrad.evaluation import score_method
 
     counts = {name: args.slow if name in SLOW else args.n for name in every}
@@ -122,8 +131,8 @@ def _score(every, model, held, done, args):
     return False
 
 
-class _Done:
-    """The scores there are, in memory and in the checkpoint."""
+class _Scores:
+    """The scores so far, in memory and in the checkpoint."""
 
     def __init__(self, args, model):
         from npgrad.evaluation import Score
@@ -148,7 +157,7 @@ class _Done:
             for name, seconds in rest["seconds"].items():
                 values = {k.split("/")[1]: v for k, v in arrays.items() if k.split("/")[0] == name}
                 self.scores[name] = Score(values, seconds)
-        self._write()  # a place that cannot be written is found out before the work, not after
+        self._write()  # a file that cannot be written is an error before the work, not after
 
     def add(self, name, score):
         self.scores[name] = score
@@ -166,7 +175,7 @@ class _Done:
 
 
 def _method(name, seed):
-    """A method with the command's defaults, as importance (N, H, W)."""
+    """A method with the command's defaults, as maps of importance (N, H, W)."""
 
     def method(model, x, target):
         options = methods.defaults(name, model, x)

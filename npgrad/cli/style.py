@@ -1,16 +1,16 @@
-"""Paint an image in the style of another (Gatys, Ecker, Bethge 2016).
+"""Render an image in the style of another: neural style transfer (Gatys, Ecker, Bethge 2016).
 
-A preset holds the layers of one network and the weights that suit one painting; each of them can be given by itself.
-Those for SqueezeNet are the homework's but for one: total variation counts ten times as much, or a fine grid is left in
-even parts."""
+A preset holds the layers of one network and the weights that suit one painting; options replace single values. The
+presets for SqueezeNet are the homework's, except that the total variation loss counts ten times as much: with less, a
+fine grid is visible in uniform areas."""
 
 from pathlib import Path
 
 from npgrad._files import shown
-from npgrad.cli import _synthesis as making
-from npgrad.cli._common import network, print_json, whole_number
+from npgrad.cli import _synthesis as synthesis
+from npgrad.cli._common import load_network, print_json, whole_number_type
 
-HELP = "paint an image in the style of another"
+HELP = "image in the style of another image"
 EXAMPLES = """examples:
   npgrad style town.jpg starry_night.jpg --weights squeezenet1_1.h5
   npgrad style town.jpg the_scream.jpg --preset the_scream --weights squeezenet1_1.h5 --animate town.gif
@@ -19,72 +19,76 @@ EXAMPLES = """examples:
   npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5
   npgrad style town.jpg night.jpg --weights vgg19 --optimizer lbfgs"""
 
-# With the homework's weight, 200 steps leave a grid of 18/255 in starry_night's sky; with ten times that, 4/255.
+# With the homework's weight, 200 steps leave a grid of 18/255 in the sky of starry_night; with ten times that, 4/255.
 SMOOTHER = 10
 
 
 def add_arguments(parser):
-    parser.add_argument("content", metavar="CONTENT", help="what is to be seen: an image")
+    parser.add_argument("content", metavar="CONTENT", help="image whose content is kept")
     parser.add_argument(
-        "styles", nargs="+", metavar="STYLE", help="how it is to be painted: an image or several"
+        "styles", nargs="+", metavar="STYLE", help="image whose style is used; several are blended"
     )
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="composition_vii, the_scream, starry_night (the default) or inversion, for SqueezeNet; gatys, for VGG",
+        help="composition_vii, the_scream, starry_night (default) or inversion for SqueezeNet; gatys for VGG",
     )
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", type=whole_number(1), metavar="PX", help="the result's shorter side (192)")
+    size.add_argument(
+        "--size", type=whole_number_type(1), metavar="PX", help="shorter side of the result (default 192)"
+    )
     size.add_argument(
         "--sizes",
         type=_numbers(int),
         metavar="PX,PX,...",
-        help="instead: small first, then enlarged and gone on with, --steps at each; e.g. 192,384",
+        help="several sizes instead: the result of each, enlarged, is the start of the next, with --steps at each",
     )
     parser.add_argument(
-        "--start", default="content", metavar="content|noise|FILE", help="what the run begins with (content)"
+        "--start", default="content", metavar="content|noise|FILE", help="initial image (default content)"
     )
-    parser.add_argument("--optimizer", default="adam", metavar="adam|lbfgs", help="default: adam")
+    parser.add_argument("--optimizer", default="adam", metavar="adam|lbfgs", help="optimizer (default adam)")
     parser.add_argument(
         "--original-colors",
         action="store_true",
-        help="the content keeps its colors; brushwork alone is taken",
+        help="keep the colors of the content; take only the brushwork",
     )
     parser.add_argument(
-        "--blend", type=_numbers(float), metavar="W,W", help="how strong each style is; default: all alike"
+        "--blend", type=_numbers(float), metavar="W,W", help="weight of each style; default: equal"
     )
     parser.add_argument(
         "--mask",
         action="append",
         metavar="FILE",
-        help="where a style goes, bright is there: once for each style",
+        help="image that is bright where a style is used; give one for each style",
     )
-    weights = parser.add_argument_group("instead of what the preset says")
-    weights.add_argument("--style-size", type=whole_number(1), metavar="PX", help="the style's shorter side")
-    weights.add_argument("--content-weight", type=float, metavar="W", help="how much the content counts")
-    weights.add_argument("--content-layer", metavar="NAME", help="the layer that it is compared at")
+    weights = parser.add_argument_group("instead of the preset's values")
     weights.add_argument(
-        "--style-weights", type=_numbers(float), metavar="W,W,...", help="how much each style layer counts"
+        "--style-size", type=whole_number_type(1), metavar="PX", help="shorter side of the style images"
     )
-    weights.add_argument("--style-layers", type=_names, metavar="NAME,...", help="the style layers")
+    weights.add_argument("--content-weight", type=float, metavar="W", help="weight of the content loss")
+    weights.add_argument("--content-layer", metavar="NAME", help="layer of the content loss")
+    weights.add_argument(
+        "--style-weights", type=_numbers(float), metavar="W,W,...", help="weight of each style layer"
+    )
+    weights.add_argument("--style-layers", type=_names, metavar="NAME,...", help="layers of the style loss")
     weights.add_argument(
         "--tv-weight",
         type=float,
         metavar="W",
-        help=f"how much smoothness counts; default: {SMOOTHER} times the preset's",
+        help=f"weight of the total variation loss; default: {SMOOTHER} times the preset's",
     )
-    making.add_options(parser, "CONTENT-STYLE.png in this folder", "200")
+    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200")
 
 
 def run(args):
     from npgrad.synthesis import presets
     from npgrad.synthesis.style_transfer import style_transfer
 
-    args.output = args.output or making.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
+    args.output = args.output or synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
     start = [] if args.start in ("content", "noise") else [args.start]
-    making.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
-    model = network(args)
-    options = making.given(
+    synthesis.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
+    model = load_network(args)
+    options = synthesis.given_options(
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
     )  # fmt: skip
@@ -92,7 +96,7 @@ def run(args):
     preset = options.setdefault("preset", args.preset or presets.default_for(model, layers_given))
     options.setdefault("tv_weight", SMOOTHER * presets.settings(preset, tv_weight=None)["tv_weight"])
     steps = (args.steps or 200) * len(args.sizes or [1])
-    with making.Making(args, steps, lambda image: model.deprocess(image)[0]) as follow:
+    with synthesis.RunOutput(args, steps, lambda image: model.deprocess(image)[0]) as output:
         result = style_transfer(
             model,
             args.content,
@@ -101,16 +105,16 @@ def run(args):
             start=args.start,
             original_colors=args.original_colors,
             rng=args.seed,
-            callback=follow,
+            callback=output,
             checkpoint=args.checkpoint,
             **options,
         )
-    code = follow.save(result)
+    code = output.save(result)
     if args.json:
-        print_json({"content": args.content, "styles": args.styles, **follow.report(result)})
+        print_json({"content": args.content, "styles": args.styles, **output.report(result)})
     else:
         height, width = result.image.shape[2:]
-        print(f"{width}x{height} px, {result.steps} steps; {making.last_losses(result)}")
+        print(f"{width}x{height} px, {result.steps} steps; {synthesis.losses_text(result)}")
         print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))} -> {shown(args.output)}")
     return code
 

@@ -1,12 +1,12 @@
-"""Show what a class, or a channel or single neuron of a layer, looks like to the network: an image made from noise
-that it answers to as strongly as it can."""
+"""Make an image, starting from noise, to which a class, or a channel or single neuron of a layer, responds as strongly
+as possible: class visualization and feature visualization by gradient ascent."""
 
 from npgrad._files import shown
-from npgrad.cli import _synthesis as making
-from npgrad.cli._common import network, print_json, whole_number
+from npgrad.cli import _synthesis as synthesis
+from npgrad.cli._common import TARGET_HELP, load_network, print_json, whole_number_type
 from npgrad.errors import InputError, unknown
 
-HELP = "show what a class or a channel looks like to the network"
+HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
   npgrad visualize flamingo --weights squeezenet1_1.h5
   npgrad visualize great_white_shark --weights squeezenet1_1.h5 --seed 7 --animate shark.gif -o shark.png
@@ -15,71 +15,80 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("target", nargs="?", metavar="CLASS", help="its index or name")
+    parser.add_argument("target", nargs="?", metavar="CLASS", help=TARGET_HELP)
     parser.add_argument(
-        "--layer", metavar="NAME", help="instead of a class: a layer, `npgrad layers` has all"
+        "--layer", metavar="NAME", help="layer instead of a class; `npgrad layers` lists them"
     )
-    parser.add_argument("--channel", type=whole_number(0), metavar="N", help="with --layer: which channel")
     parser.add_argument(
-        "--neuron", type=_place, metavar="ROW,COLUMN", help="with --channel: one neuron of it, not all"
+        "--channel", type=whole_number_type(0), metavar="N", help="with --layer: index of the channel"
+    )
+    parser.add_argument(
+        "--neuron",
+        type=_place,
+        metavar="ROW,COLUMN",
+        help="with --channel: a single neuron of it; default: all",
     )
     parser.add_argument(
         "--method",
         default="fourier",
         metavar="fourier|pixels",
-        help="fourier: waves are changed, not pixels, which gives larger and calmer forms (the default); "
-        "pixels: the homework's way",
+        help="fourier (default): ascent on the Fourier coefficients, which gives larger, smoother forms; "
+        "pixels: ascent on the pixels, as in the homework",
     )
-    parser.add_argument("--size", type=whole_number(1), metavar="PX", help="side; default: the network's")
-    parser.add_argument("--learning-rate", type=float, metavar="R", help="default: the method's own")
     parser.add_argument(
-        "--l2-reg", type=float, metavar="W", help="how much strong colors cost; default: the method's own"
+        "--size", type=whole_number_type(1), metavar="PX", help="side of the image; default: the network's"
     )
-    making.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="R", help="step length; default: the method's own"
+    )
+    parser.add_argument(
+        "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
+    )
+    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
 
 
 def run(args):
     from npgrad.synthesis.class_visualization import DEFAULTS, create_class_visualization
 
-    model = network(args)
-    asked, name = _asked(args, model)
-    args.output = args.output or making.file_name(name, args.method)
-    making.check_files(args, [args.weights])
+    model = load_network(args)
+    target, name = _target(args, model)
+    args.output = args.output or synthesis.file_name(name, args.method)
+    synthesis.check_files(args, [args.weights])
     if args.method not in DEFAULTS:
         raise unknown("method", args.method, DEFAULTS)
     steps = args.steps or DEFAULTS[args.method]["num_iterations"]
-    options = making.given(args, "size", "learning_rate", "l2_reg", num_iterations="steps")
-    with making.Making(args, steps, lambda image: model.deprocess(image)[0]) as follow:
+    options = synthesis.given_options(args, "size", "learning_rate", "l2_reg", num_iterations="steps")
+    with synthesis.RunOutput(args, steps, lambda image: model.deprocess(image)[0]) as output:
         result = create_class_visualization(
             model,
             method=args.method,
             rng=args.seed,
-            callback=follow,
+            callback=output,
             checkpoint=args.checkpoint,
-            **asked,
+            **target,
             **options,
         )
-    code = follow.save(result)
-    _report(model, asked, result, follow, args)
+    code = output.save(result)
+    _report(model, target, result, output, args)
     return code
 
 
-def _asked(args, model):
-    """What is to be shown: keywords of create_class_visualization, and its name."""
+def _target(args, model):
+    """The target: keywords of create_class_visualization, and a name for the file."""
     if (args.target is None) == (args.layer is None):
         found = "both" if args.target else "none"
         raise InputError(f"visualize: expected a CLASS, or --layer and --channel, found {found}")
     if args.target is not None:
         for option in ("channel", "neuron"):
             if getattr(args, option) is not None:
-                raise InputError(f"--{option}: belongs to a --layer, found class {args.target!r}")
-        target = model.class_index(args.target)
-        return {"target": target}, model.class_name(target)
+                raise InputError(f"--{option}: expected a --layer, found class {args.target!r}")
+        index = model.class_index(args.target)
+        return {"target": index}, model.class_name(index)
     if args.channel is None:
-        raise InputError("--layer: which channel of it? expected --channel N, found none")
+        raise InputError("--layer: expected --channel N as well, found none")
     layer = model.resolve(args.layer)
-    asked = {"layer": layer, "channel": args.channel, "neuron": args.neuron}
-    return asked, "-".join(map(str, (layer, args.channel, *(args.neuron or ()))))
+    target = {"layer": layer, "channel": args.channel, "neuron": args.neuron}
+    return target, "-".join(map(str, (layer, args.channel, *(args.neuron or ()))))
 
 
 def _place(text):
@@ -87,19 +96,19 @@ def _place(text):
     return row, column
 
 
-_place.__name__ = "place ROW,COLUMN"
+_place.__name__ = "position ROW,COLUMN"
 
 
-def _report(model, asked, result, follow, args):
-    """What the network makes of the file, at the size that it has."""
+def _report(model, target, result, output, args):
+    """Print the class of the saved file, at its own size."""
     [seen] = model.predict(model.preprocess(args.output, resize=False), top=model.num_classes)
     index, name, probability = seen[0]
     if args.json:
-        found = {"score": result.score, "probability": {i: p for i, _, p in seen}.get(asked.get("target"))}
+        found = {"score": result.score, "probability": {i: p for i, _, p in seen}.get(target.get("target"))}
         classes = {"index": index, "name": name, "probability": probability}
-        print_json({**asked, "method": args.method, **found, "seen": classes, **follow.report(result)})
+        print_json({**target, "method": args.method, **found, "seen": classes, **output.report(result)})
         return
     print(f"{args.method}, {result.steps} steps; score {result.score:.4g}")
     if args.layer is None:
-        print(f"read again, the file is seen as {name} ({index}), probability {probability:.2%}")
+        print(f"the file is classified as {name} ({index}), probability {probability:.2%}")
     print(f"-> {shown(args.output)}")

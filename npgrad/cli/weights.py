@@ -1,31 +1,35 @@
-"""Get weights files, see which there are, and what is in one.
+"""List, download and describe weights files.
 
-list         what is known: size, license, accuracy, and whether it is on this machine
-get NAME     download, check the SHA-256, convert, and keep in the cache folder
-             (NPGRAD_HOME, else XDG_CACHE_HOME/npgrad, else ~/.cache/npgrad)
-show FILE    what an npgrad weights file says of itself"""
+list         the known files: size, license, accuracy, and whether they are on this machine
+get NAME     download a file, check its SHA-256, convert it, and keep it in the cache folder
+             (NPGRAD_HOME, otherwise XDG_CACHE_HOME/npgrad, otherwise ~/.cache/npgrad)
+show FILE    the contents of an npgrad weights file"""
 
 from npgrad._files import shown
 from npgrad.cli._common import add_json, print_json, progress_bar, table
 from npgrad.errors import InputError
 
-HELP = "get weights files, see which there are"
+HELP = "known weights files: list, download, describe"
 EXAMPLES = """examples:
   npgrad weights list
   npgrad weights get squeezenet1_1
   npgrad weights show squeezenet1_1"""
 
+MOST_SHOWN = 8  # values of a list
+
 
 def add_arguments(parser):
-    parser.add_argument("action", choices=("list", "get", "show"))
-    parser.add_argument("name", nargs="?", metavar="NAME|FILE")
-    parser.add_argument("--force", action="store_true", help="get: download and convert anew")
+    parser.add_argument("action", choices=("list", "get", "show"), help="what to do")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME|FILE", help="name of a known file (get, show), or path (show)"
+    )
+    parser.add_argument("--force", action="store_true", help="get: download and convert again")
     add_json(parser)
 
 
 def run(args):
     if args.action == "list" and args.name:
-        raise InputError(f"weights list: expected nothing more, found {args.name!r}")
+        raise InputError(f"weights list: expected no further argument, found {args.name!r}")
     if args.action != "list" and not args.name:
         raise InputError(
             f"weights {args.action}: expected a name or file; `npgrad weights list` shows the names"
@@ -34,9 +38,9 @@ def run(args):
 
 
 def _list(args):
-    from npgrad.io import known_weights as fetch
+    from npgrad.io import known_weights
 
-    entries = [*_bundled(), *fetch.listing()]
+    entries = [*_bundled(), *known_weights.listing()]
     if args.json:
         return print_json(
             [{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries]
@@ -55,12 +59,12 @@ def _list(args):
             ]
         )
     print(table(lines, right=(2,)))
-    print(f"\nkept in {fetch.cache_folder()}")
+    print(f"\ncache folder: {known_weights.cache_folder()}")
     return None
 
 
 def _bundled():
-    """What is known of the network that comes with npgrad, as fetch.listing() tells of the others."""
+    """The bundled network, described as `known_weights.listing` describes the others."""
     from npgrad.io.loading import BUNDLED, bundled
 
     path = bundled(BUNDLED)
@@ -69,21 +73,21 @@ def _bundled():
     about = {
         "name": BUNDLED,
         "kind": "weights",
-        "title": "SqueezeNet 1.1 for drawn scenes, comes with npgrad",
+        "title": "SqueezeNet 1.1 for drawn scenes, bundled with npgrad",
     }
     facts = {"size": path.stat().st_size, "accuracy": None, "license": "BSD-3-Clause (npgrad)"}
     return [{**about, **facts, "cached": path}]
 
 
 def _get(args):
-    from npgrad.io import known_weights as fetch
+    from npgrad.io import known_weights
     from npgrad.io.loading import bundled
 
     if path := bundled(args.name):
         return print_json({"name": args.name, "path": str(path)}) if args.json else print(path)
     progress = progress_bar(args.name)
     try:
-        path = fetch.get(args.name, progress=progress, force=args.force)
+        path = known_weights.get(args.name, progress=progress, force=args.force)
     finally:
         progress.close()
     if args.json:
@@ -112,8 +116,10 @@ def _show(args):
 
 
 def _plain(value):
+    """A value as text; of a long list (WordNet ids) the beginning."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value))
+        more = f", ... ({len(value):,} in all)" if len(value) > MOST_SHOWN else ""
+        return ", ".join(map(str, value[:MOST_SHOWN])) + more
     return f"{value:,}" if isinstance(value, int) else str(value)
