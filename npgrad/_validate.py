@@ -15,7 +15,9 @@ def is_whole(value):
 
 def is_number(value):
     """Whether `value` is a real number of Python or NumPy; True and False are none here."""
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, (bool, np.bool_))
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
+        value, (bool, np.bool_)
+    )
 
 
 def whole_number(value, name, smallest=1):
@@ -29,6 +31,13 @@ def not_negative(value, name):
     """`value` as a float, if it is a finite number >= 0; otherwise an InputError that names the argument."""
     if not is_number(value) or not 0 <= value < np.inf:
         raise InputError(f"{name}: expected a number >= 0, found {value!r}")
+    return float(value)
+
+
+def positive_number(value, name):
+    """`value` as a float, if it is a finite number > 0; otherwise an InputError that names the argument."""
+    if not is_number(value) or not 0 < value < np.inf:
+        raise InputError(f"{name}: expected a number > 0, found {value!r}")
     return float(value)
 
 
@@ -75,6 +84,19 @@ def baseline_set(baseline, x):
     return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)
 
 
+def feature_mask(mask, shape):
+    """A map of features (integers that broadcast to `shape`) as an array of that shape."""
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "iub":
+        raise InputError(f"mask: expected integers, found {mask.dtype}")
+    try:
+        return np.broadcast_to(mask, shape)
+    except ValueError:
+        raise InputError(
+            f"mask: expected an array that broadcasts to {shape}, found shape {mask.shape}"
+        ) from None
+
+
 def pair(value, name, smallest=1):
     """3 -> (3, 3), (3, 5) -> (3, 5): height and width of a kernel, stride or padding."""
     values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
@@ -98,6 +120,29 @@ def expect_ndim(layer, x, *ndims):
     if x.ndim not in ndims:
         wanted = "(N, C, H, W)" if ndims == (4,) else f"{' or '.join(map(str, ndims))} dimensions"
         raise InputError(f"{type(layer).__name__} expects {wanted}, found an array of shape {x.shape}")
+
+
+def check_groups(groups, channels):
+    """Refuse a number of groups that does not divide the filters or channels."""
+    if not is_whole(groups) or groups < 1 or channels % groups:
+        raise InputError(f"Conv2d: groups={groups!r} does not divide {channels} filters or channels")
+
+
+def check_bias(bias, layer, weight):
+    """A layer's bias as an array with one value for each of the filters in `weight`."""
+    bias = float_array(bias, f"{layer} bias (F,)", 1)
+    if bias.shape != weight.shape[:1]:
+        raise InputError(f"{layer} bias: expected shape {weight.shape[:1]}, found {bias.shape}")
+    return bias.copy()
+
+
+def check_channels(layer, x, channels):
+    """Refuse an input that is not (N, C, H, W), or not of the layer's number of channels (None: any)."""
+    expect_ndim(layer, x, 4)
+    if channels is not None and x.shape[1] != channels:
+        hint = "; is it (N, H, W, C)? transpose(0, 3, 1, 2) it" if x.shape[3] == channels else ""
+        name = type(layer).__name__
+        raise InputError(f"{name} expects {channels} channels, found an array of shape {x.shape}{hint}")
 
 
 def check_input(x):

@@ -168,7 +168,7 @@ def test_occlusions_wrong_arguments_are_named(options, message):
 @pytest.mark.parametrize(
     ("mask", "message"),
     [
-        (np.zeros((11, 13)), "mask: expected whole numbers, found float64"),
+        (np.zeros((11, 13)), "mask: expected integers, found float64"),
         (np.zeros((5, 5), int), r"mask: .* broadcasts to \(3, 3, 11, 13\), found shape \(5, 5\)"),
     ],
 )

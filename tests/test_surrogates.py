@@ -207,7 +207,7 @@ def test_the_pieces_of_channels_may_differ():
     [
         ({"n_samples": 0}, "n_samples: expected a whole number >= 1, found 0"),
         ({"n_samples": 2.5}, "n_samples"),
-        ({"mask": np.zeros((16, 20), int)}, r"mask: expected a shape that broadcasts to \(3, 3, 16, 21\)"),
+        ({"mask": np.zeros((16, 20), int)}, r"mask: expected an array that broadcasts to \(3, 3, 16, 21\)"),
         ({"mask": np.zeros((16, 21))}, "mask: expected integers"),
         ({"baseline": np.zeros((3, 5))}, "baseline: "),
         ({"baseline": np.nan}, "baseline: "),

@@ -1,4 +1,4 @@
-"""What the class activation maps share: one layer's activation and gradient, and sums over its channels."""
+"""Helpers of the class activation maps: one layer's activation and gradient, and sums over its channels."""
 
 import numpy as np
 
@@ -10,48 +10,51 @@ from npgrad.images.resize import resize_map
 
 
 def activation_and_gradient(model, x, target=None, layer=None):
-    """(A, d score / d A) at a layer with an extent, (N, C, h, w) each."""
+    """(A, d score / d A) at a layer with a spatial output, (N, C, h, w) each."""
     A, dA = at_map_layer(model, x, target, layer, activation_and_its_gradient)
     return A, dA
 
 
 def at_map_layer(model, x, target, layer, work):
-    """work(tape, the layer's own name, seed of the targets' scores) for each part of the batch, put together."""
-    if layer is not None:
-        model.resolve(layer)  # a wrong name is said before the work
+    """The concatenated arrays of `work(tape, canonical layer name, dy)`, called for each part of the batch.
 
-    def of_part(tape, seed):
+    dy is the upstream gradient of the targets' scores.
+    """
+    if layer is not None:
+        model.resolve(layer)  # a wrong name is an error before the work begins
+
+    def of_part(tape, dy):
         name = model.map_layer(tape, layer)
-        expect_extent(name, tape[name])
-        return work(tape, name, seed)
+        expect_spatial(name, tape[name])
+        return work(tape, name, dy)
 
     _, _, found = by_parts(model, x, target, of_part)
     return [np.concatenate(arrays) for arrays in zip(*found, strict=True)]
 
 
-def activation_and_its_gradient(tape, layer, seed):
+def activation_and_its_gradient(tape, layer, dy):
     """(A, dA) of one tape."""
-    return tape[layer], tape.backward(seed, at=(layer,))[layer]
+    return tape[layer], tape.backward(dy, at=(layer,))[layer]
 
 
 def map_layer(model, x, layer=None):
-    """The own name of `layer`, or of the default for maps; refused if its output has no extent."""
+    """The canonical name of `layer`, or of the default layer for maps; an InputError if its output is not spatial."""
     if layer is not None:
         model.resolve(layer)
     tape = run_to(model, check_input(x)[:1], layer)
     layer = model.map_layer(tape, layer)
-    expect_extent(layer, tape[layer])
+    expect_spatial(layer, tape[layer])
     return layer
 
 
-def expect_extent(layer, y):
-    """Refuse a layer whose output is not (N, C, h, w)."""
+def expect_spatial(layer, y):
+    """Raise an InputError if the output of a layer is not (N, C, h, w)."""
     if y.ndim != 4:
         raise InputError(f"layer: expected one whose output is (N, C, h, w), found {layer} with {y.shape}")
 
 
 def part_of(progress, i, n):
-    """The progress callback for the i-th of n equal parts of the work."""
+    """The progress callback for part i of n equal parts of the work."""
     if progress is None:
         return None
     return lambda done, total: progress(i * total + done, n * total)
@@ -63,7 +66,7 @@ def weighted_sum(weights, A):
 
 
 def positive(values):
-    """The ReLU of a formula."""
+    """The ReLU of a formula: max(values, 0)."""
     return np.maximum(values, 0)
 
 
@@ -73,11 +76,11 @@ def divide(a, b):
 
 
 def scaled(maps):
-    """Each map (..., h, w) brought to 0..1; a constant one to 0."""
+    """Each map (..., h, w) scaled to 0..1; a constant map becomes 0."""
     low, high = maps.min(axis=(-2, -1), keepdims=True), maps.max(axis=(-2, -1), keepdims=True)
     return (maps - low) / np.where(high > low, high - low, 1)
 
 
 def at_size(x, maps, resize):
-    """The maps at their own size, or resized to the images of x if asked."""
+    """The maps at their own size, or resized to the images of x if `resize` is given."""
     return maps if resize is None else resize_map(maps, np.shape(x)[2:], resize)

@@ -1,9 +1,9 @@
-"""A score after a change of a few pixels: only what the change can reach is computed again.
+"""The score after a change of a few pixels, recomputing only the activations whose receptive field has changed.
 
-A layer that looks at an image through windows (kernel k, stride s, padding p) makes output j of the pixels j*s - p to
-j*s - p + k - 1. So a change of the pixels low to high - 1 reaches the outputs from ceil((low + p - k + 1) / s) to
-floor((high - 1 + p) / s) and no others, and what these need besides is as it was in the clean pass. At the first layer
-that sees the image as a whole, as global average pooling does, the changed rectangle is put into the clean image.
+In a layer with windows (kernel k, stride s, padding p), output j depends on the pixels j*s - p to j*s - p + k - 1. A
+change of the pixels low to high - 1 therefore reaches the outputs from ceil((low + p - k + 1) / s) to
+floor((high - 1 + p) / s) and no others; their other inputs are those of the clean pass. Before the first layer without
+windows, such as global average pooling, the changed rectangle is put into the clean activation.
 """
 
 import numpy as np
@@ -13,9 +13,9 @@ from npgrad.layers import Sequential
 
 
 class Rescoring:
-    """One image's score for one class, `clean`; called with the image changed, the score it has then.
+    """The score of one image for one class: `clean`, or, called with a changed image, the score of that.
 
-    x (1, C, H, W), or of any shape (1, ...) for a network that takes no images.
+    x is (1, C, H, W), or of any shape (1, ...) for a network whose input is not an image.
     """
 
     def __init__(self, model, x, target):
@@ -36,7 +36,7 @@ class Rescoring:
             return self.clean
         if not self._stages:
             return self._score(changed)
-        place = [_extent(differs.any(axis=(0, 1, 3))), _extent(differs.any(axis=(0, 1, 2)))]
+        place = [_span(differs.any(axis=(0, 1, 3))), _span(differs.any(axis=(0, 1, 2)))]
         pixels = _cut(changed, place)
         for layer, field, x, out in self._stages:
             sides = zip(place, x.shape[2:], out, *field, strict=True)
@@ -55,18 +55,18 @@ class Rescoring:
         return x[0, self._target]
 
 
-def _extent(marked):
-    """(first, last + 1) of what is True in a row."""
+def _span(marked):
+    """(first, last + 1) of the indices where a vector is True."""
     found = np.flatnonzero(marked)
     return int(found[0]), int(found[-1]) + 1
 
 
 def _reach(place, size, out, kernel, stride, padding):
-    """Along one side: the outputs that a change of the pixels `place` reaches, and the pixels that these need."""
+    """Along one side: the outputs that a change of the pixels `place` reaches, and the pixels that those depend on."""
     low, high = place
     first = max(-((kernel - 1 - padding - low) // stride), 0)
     end = min((high - 1 + padding) // stride + 1, out)
-    begin = max(first * stride - padding, 0) // stride * stride  # so that the windows stand where they stood
+    begin = max(first * stride - padding, 0) // stride * stride  # so that the windows keep their positions
     return (first, end), (begin, min((end - 1) * stride - padding + kernel, size))
 
 
@@ -76,10 +76,10 @@ def _cut(x, place):
 
 
 def _put(x, region, place, pixels):
-    """The part `region` of x, with pixels at `place`."""
+    """The part `region` of x, with `pixels` at `place`."""
     if tuple(region) == tuple(place):
         return pixels
-    part = np.copy(_cut(x, region))  # keeps the order in memory
+    part = np.copy(_cut(x, region))  # keeps the memory layout
     both = [(max(a, c), min(b, d)) for (a, b), (c, d) in zip(region, place, strict=True)]
     inside = [(a - c, b - c) for (a, b), (c, _) in zip(both, region, strict=True)]
     _cut(part, inside)[:] = _cut(pixels, [(a - c, b - c) for (a, b), (c, _) in zip(both, place, strict=True)])
@@ -87,7 +87,7 @@ def _put(x, region, place, pixels):
 
 
 def _flat(network):
-    """The layers that run one after the other, in order."""
+    """The layers of a network in sequence, nested Sequentials flattened."""
     if not isinstance(network, Sequential):
         return [network]
     return [layer for part in network.layers.values() for layer in _flat(part)]

@@ -2,20 +2,36 @@
 
 import numpy as np
 
+from npgrad._typing import Array, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
 from npgrad.layers import BatchNorm2d
+from npgrad.model import Model
 
 
-def full_grad(model, x, target=None):
-    """psi(x * dx) summed over channels, plus psi(b * db) summed over channels and layers: (N, H, W), >= 0.
+def full_grad(model: Model, x: Array, target: Target = None) -> Array:
+    """Sum psi(x * dx) over channels, and psi(b * db) over the channels of every layer with a bias b.
 
-    Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales that to
-    0..1 (its least value to 0, its greatest to 1), and resizes it to the image (bilinear). A constant map
-    becomes 0. Of the biases those count here that have an extent, as in the paper: of convolutions and
-    BatchNorms, not of fully connected layers. (The authors' code scales all channels of a layer together.)
+    Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales it to 0..1 (its
+    minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A constant map becomes 0. As in the
+    paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of fully connected
+    layers. (The authors' code scales all channels of a layer together.)
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    ndarray (N, H, W)
+        The maps, not negative.
     """
     terms = full_gradients(model, x, target)
     size = np.shape(x)[2:]
@@ -23,12 +39,26 @@ def full_grad(model, x, target=None):
     return sum(resize_map(maps, size, "bilinear") for maps in sums)  # resizing is linear: sum first
 
 
-def full_gradients(model, x, target=None):
-    """Each image's score, cut into what comes from x and from every layer's bias: {name: its part}.
+def full_gradients(model: Model, x: Array, target: Target = None) -> dict[str, Array]:
+    """Split each image's score into the contributions of the input and of every layer's bias.
 
-    "input" is x * d score / d x; the others are bias * d score / d y at each layer that adds a bias to its
-    output y, of the shape of y. In a network that is piecewise linear (no Softmax) all parts of an image
-    sum to its score (Srinivas, Fleuret 2019, proposition 1).
+    "input" is x * d score / d x; the others are bias * d score / d y at each layer that adds a bias to its output y.
+    In a network that is piecewise linear (no Softmax) all contributions of an image sum to its score (Srinivas,
+    Fleuret 2019, proposition 1).
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    dict of str to ndarray
+        The contributions by layer name: "input" of the shape of x, the others of the shape of the layer's output.
     """
     biases = {name: _bias(model.layer(name)) for name in model.layer_names()}
     biases = {name: bias for name, bias in biases.items() if bias is not None}

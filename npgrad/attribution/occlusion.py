@@ -1,37 +1,60 @@
-"""Perturbation: cover a part of the image, and see how much of the score is lost."""
+"""Perturbation: replace a part of the image by a baseline, and measure how much the score drops."""
 
 from itertools import product
 
 import numpy as np
 
-from npgrad._parallel import threads as parallel
 from npgrad._parallel.batches import batches
-from npgrad._validate import full_baseline, whole_number
+from npgrad._parallel.threads import thread_map
+from npgrad._typing import Array, Progress, Target
+from npgrad._validate import feature_mask, full_baseline, whole_number
 from npgrad.attribution._copies import begin
 from npgrad.attribution._maps import part_of
 from npgrad.attribution._patches import Rescoring
 from npgrad.errors import InputError
+from npgrad.model import Model
 
 
 def occlusion(
-    model,
-    x,
-    target=None,
-    window=45,
-    stride=16,
-    baseline=0,
-    batch_size=None,
-    progress=None,
-):
-    """F(x) - F(x with a window covered), each pixel's mean over the windows that cover it: of the shape of x.
+    model: Model,
+    x: Array,
+    target: Target = None,
+    window: int | tuple[int, ...] = 45,
+    stride: int | tuple[int, ...] = 16,
+    baseline: float | Array | None = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Measure the drop of the score when a window is covered, averaged for each pixel over the windows that cover it.
 
-    Zeiler, Fergus 2014, section 4.2; window positions and mean as in Captum: windows start every `stride`
-    pixels, ceil((size - window) / stride) + 1 of them a side, and the last one is cut off at the border.
+    F(x) - F(x with the window covered), Zeiler, Fergus 2014, section 4.2. Window positions and the mean are those of
+    Captum: windows start every `stride` pixels, ceil((size - window) / stride) + 1 of them per side, and the last one
+    is clipped at the border.
 
-    window: a number of pixels, (h, w), or (c, h, w) to cover c channels at a time; all channels otherwise.
-    stride: likewise; at most the window, so that no pixel is left out.
-    baseline: what covers it: None for 0, a number, or an array that broadcasts to x.
-    batch_size: copies at once (None: as memory allows). progress: called with (copies done, copies in all).
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    window : int or tuple of int, default 45
+        Size of the window in pixels: the side of a square, (h, w), or (c, h, w) to cover c channels at a time. The
+        first two cover all channels.
+    stride : int or tuple of int, default 16
+        Step between windows, in the same forms; at most the window, so that every pixel is covered.
+    baseline : None, float or ndarray, default 0
+        The values that cover the window, broadcast to x. None: 0, the mean color.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in copies.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        The attributions.
     """
     x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
     baseline = full_baseline(baseline, x.shape, x.dtype)
@@ -54,24 +77,47 @@ def occlusion(
 
 
 def feature_ablation(
-    model,
-    x,
-    target=None,
-    mask=None,
-    baseline=0,
-    batch_size=None,
-    progress=None,
-):
-    """F(x) - F(x with a feature set to the baseline), given to every element of the feature.
+    model: Model,
+    x: Array,
+    target: Target = None,
+    mask: Array | None = None,
+    baseline: float | Array | None = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Measure the drop of the score when a feature is set to the baseline: F(x) - F(x without the feature).
 
-    Of the shape of x. mask: whole numbers; the elements of an image with the same number are one feature.
-    (H, W) serves all images and channels, (C, H, W) all images, (N, C, H, W) has one map an image.
-    None: every element is a feature, which takes C*H*W forward passes an image.
-    baseline, batch_size, progress: as for `occlusion`.
+    Every element of the feature gets this value.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    mask : ndarray of int or None
+        The elements of an image with the same integer are one feature. (H, W) holds for all images and channels,
+        (C, H, W) for all images, (N, C, H, W) has one map per image. None: every element is a feature, which takes
+        C*H*W forward passes per image.
+    baseline : None, float or ndarray, default 0
+        The values that replace the feature, broadcast to x. None: 0, the mean color.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in copies.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        The attributions.
     """
     x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
     baseline = full_baseline(baseline, x.shape, x.dtype)
-    mask, lost = _feature_map(mask, x.shape), np.zeros(x.shape, clean.dtype)
+    if mask is None:
+        mask = np.arange(np.prod(x.shape[1:])).reshape(x.shape[1:])
+    mask, lost = feature_mask(mask, x.shape), np.zeros(x.shape, clean.dtype)
     for i in range(len(x)):
 
         def without(feature, i=i):
@@ -84,15 +130,15 @@ def feature_ablation(
 
 
 def _losses(score, change, items, size, progress):
-    """(item, the score less that of the changed image `change(item)`), `size` of them at a time, on all cores."""
+    """Yield (item, clean score - score of the changed image `change(item)`), `size` at a time, on all cores."""
     for some in batches(len(items), size, progress):
         chosen = [items[k] for k in some]
-        changed = parallel.thread_map(lambda item: score(change(item)), chosen)
+        changed = thread_map(lambda item: score(change(item)), chosen)
         yield from zip(chosen, [score.clean - one for one in changed], strict=True)
 
 
 def _windows(shape, window, stride):
-    """Every place of the window in an image of `shape` (C, H, W), as a tuple of three slices."""
+    """Every position of the window in an image of `shape` (C, H, W), as a tuple of three slices."""
     window = _sides(window, "window", shape, channels=shape[0])
     stride = _sides(stride, "stride", shape, channels=window[0])
     starts = []
@@ -117,18 +163,3 @@ def _sides(value, name, shape, channels):
         raise InputError(f"{name}: expected a number, (h, w) or (c, h, w), found {value!r}")
     sides = tuple(whole_number(side, name) for side in sides)
     return sides if len(sides) == 3 else (channels, *sides)
-
-
-def _feature_map(mask, shape):
-    """The `mask` argument as an array of x's `shape`."""
-    if mask is None:
-        return np.broadcast_to(np.arange(np.prod(shape[1:])).reshape(shape[1:]), shape)
-    mask = np.asarray(mask)
-    if mask.dtype.kind not in "iub":
-        raise InputError(f"mask: expected whole numbers, found {mask.dtype}")
-    try:
-        return np.broadcast_to(mask, shape)
-    except ValueError:
-        raise InputError(
-            f"mask: expected an array that broadcasts to {shape}, found shape {mask.shape}"
-        ) from None

@@ -1,49 +1,108 @@
-"""Class activation maps without gradients: each channel is tried out, and weighted by what the score does.
+"""Class activation maps without gradients: each channel is weighted by its effect on the score, which is measured.
 
-That takes one pass a channel and image, run `batch_size` at a time (None: as memory allows). progress:
-called with (passes done, passes in all). target, layer, resize: as for `grad_cam`.
+That takes one forward pass per channel and image.
 """
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
+from npgrad._typing import Array, Progress, Target
 from npgrad.attribution._copies import begin
 from npgrad.attribution._maps import at_size, divide, map_layer, part_of, positive, scaled, weighted_sum
 from npgrad.attribution._surgery import onward, run_to
 from npgrad.images.resize import resize_map
+from npgrad.model import Model
 
 
-def score_cam(model, x, target=None, layer=None, resize=None, batch_size=None, progress=None):
-    """Each channel weighted by the score of the image seen through it: relu(sum over k of alpha_k * A_k).
+def score_cam(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    resize: str | None = None,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute Score-CAM, each channel weighted by the score of the image masked by it.
 
-    Wang et al. 2020, algorithm 1: channel k, resized to the image (bilinear) and scaled to 0..1, is laid
-    over x as a mask, and alpha is the softmax over channels of the masked images' scores. (The score of a
-    baseline, which the paper takes off each, cancels in the softmax.) The map is (N, h, w), unscaled.
+    Wang et al. 2020, algorithm 1: relu(sum over k of alpha_k * A_k). Channel k, resized to the image (bilinear) and
+    scaled to 0..1, multiplies x as a mask, and alpha is the softmax over channels of the scores of the masked images.
+    (The paper subtracts the score of a baseline from each, which cancels in the softmax.)
 
-    A channel that is constant says nothing of place: its mask is 0 everywhere. An image whose own score is
-    exactly 0 gets a map of zeros.
+    The mask of a constant channel is 0 everywhere. An image whose own score is exactly 0 gets a map of zeros.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    resize : {"nearest", "bilinear", "bicubic"} or None
+        How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in forward passes.
+
+    Returns
+    -------
+    ndarray (N, h, w)
+        The maps, not normalized, or (N, H, W) if resized.
     """
     layer = map_layer(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size, backward=False)
     maps = []
     for i, image in enumerate(x):
         A = run_to(model, image[None], layer)[layer]
-        seen = np.empty(A.shape[1], score.dtype)
-        for k in batches(len(seen), size, part_of(progress, i, len(x))):
+        masked = np.empty(A.shape[1], score.dtype)
+        for k in batches(len(masked), size, part_of(progress, i, len(x))):
             masks = scaled(resize_map(A[0, k], image.shape[1:], "bilinear"))
-            seen[k] = model(image * masks[:, None])[:, targets[i]]
-        alpha = np.exp(seen - seen.max())
+            masked[k] = model(image * masks[:, None])[:, targets[i]]
+        alpha = np.exp(masked - masked.max())
         maps.append(positive(weighted_sum(alpha[None] / alpha.sum(), A)) * (score[i] != 0))
     return at_size(x, np.concatenate(maps), resize)
 
 
-def ablation_cam(model, x, target=None, layer=None, resize=None, batch_size=None, progress=None):
-    """Each channel weighted by the part of the score that is lost without it: relu(sum over k of w_k * A_k).
+def ablation_cam(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    resize: str | None = None,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute Ablation-CAM, each channel weighted by the relative drop of the score without it.
 
-    Desai, Ramaswamy 2020: w_k = (y - y_k) / y, where y is the score and y_k the score when channel k is set
-    to 0 everywhere. Only the network above the layer is run again. The map is (N, h, w), unscaled. A
-    image whose score is exactly 0 gets a map of zeros; a negative score turns the signs of the weights
-    around.
+    Desai, Ramaswamy 2020: relu(sum over k of w_k * A_k) with w_k = (y - y_k) / y, where y is the score and y_k the
+    score when channel k is set to 0 everywhere. Only the layers above `layer` run again. An image whose score is
+    exactly 0 gets a map of zeros; a negative score flips the signs of the weights.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    resize : {"nearest", "bilinear", "bicubic"} or None
+        How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in forward passes.
+
+    Returns
+    -------
+    ndarray (N, h, w)
+        The maps, not normalized, or (N, H, W) if resized.
     """
     layer = map_layer(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size, backward=False)

@@ -1,8 +1,8 @@
-"""LIME and Kernel SHAP: a linear model, fitted to how the score answers when pieces are switched off.
+"""LIME and Kernel SHAP: a linear model fitted to the scores of images whose segments are switched on and off.
 
-An image is cut into M pieces. A coalition z in {0, 1}^M says which pieces stay (1); the others are replaced
-by the baseline. The score of many coalitions is asked for, and a linear model of z is fitted to the answers:
-its coefficient for a piece is what the method gives to every element of the piece.
+An image is cut into M segments. A coalition z in {0, 1}^M selects the segments that are kept (1); the others are
+replaced by the baseline. A linear model of z is fitted to the scores of many coalitions, and every element of a segment
+gets the segment's coefficient.
 """
 
 from itertools import product
@@ -11,90 +11,149 @@ from math import comb
 import numpy as np
 
 from npgrad._parallel.batches import batches
-from npgrad._targets import scores
-from npgrad._validate import full_baseline, generator, not_negative, whole_number
+from npgrad._targets import scores as target_scores
+from npgrad._typing import Array, Progress, Rng, Target
+from npgrad._validate import full_baseline, generator, not_negative, one_of, positive_number, whole_number
 from npgrad.attribution._copies import begin
 from npgrad.attribution.segments import feature_maps
-from npgrad.errors import InputError
+from npgrad.model import Model
 
-ENUMERATED = 10  # with at most so many pieces Kernel SHAP asks for every coalition
+ENUMERATED = 10  # with at most this many segments Kernel SHAP scores every coalition
 
 
 def lime(
-    model,
-    x,
-    target=None,
-    mask=None,
-    n_samples=200,
-    baseline=0,
-    rng=0,
-    batch_size=None,
-    progress=None,
-    distance="cosine",
-    kernel_width=1.0,
-    penalty="lasso",
-    alpha=0.01,
-):
-    """A sparse linear model of the score near the image (Ribeiro, Singh, Guestrin 2016, equation 1).
+    model: Model,
+    x: Array,
+    target: Target = None,
+    mask: Array | None = None,
+    n_samples: int = 200,
+    baseline: float | Array | None = 0,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+    distance: str = "cosine",
+    kernel_width: float = 1.0,
+    penalty: str = "lasso",
+    alpha: float = 0.01,
+) -> Array:
+    """Fit a sparse linear model of the score near the image, whose coefficients are the attributions.
 
-    Of the shape of x (N, C, H, W): at each element the coefficient of its piece. In each of the `n_samples`
-    coalitions every piece is on or off by the toss of a coin. A perturbed image at distance D from x counts
-    with the weight exp(-D^2 / (2 kernel_width^2)). The defaults are Captum's, but for n_samples and mask.
+    Ribeiro, Singh, Guestrin 2016, equation 1. In each of the `n_samples` coalitions every segment is on or off with
+    probability 1/2. A perturbed image at distance D from x has the weight exp(-D^2 / (2 kernel_width^2)). The defaults
+    are Captum's, except for n_samples and mask.
 
-    mask: whole numbers that broadcast to x, one a piece, such as `segments.grid` gives; None cuts each
-    image into about 50 superpixels. baseline: what stands for a piece that is off, a number or an array
-    that broadcasts to x. rng: a Generator or a seed. batch_size: copies at once (None: as memory allows).
-    progress: called with (copies done, copies in all).
-    distance: "cosine" (1 - cosine of the angle between the images as vectors) or "euclidean".
-    penalty: "lasso" (alpha times the sum of absolute coefficients, added to half the weighted mean of squared
-    errors) or "ridge" (alpha times the sum of squared coefficients, added to the weighted sum of squared
-    errors): scikit-learn's definitions.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    mask : ndarray of int or None
+        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
+    n_samples : int, default 200
+        Number of coalitions per image.
+    baseline : None, float or ndarray, default 0
+        The values of a segment that is off, broadcast to x. None: 0, the mean color.
+    rng : numpy.random.Generator or int, default 0
+        Draws the coalitions.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in copies.
+    distance : {"cosine", "euclidean"}
+        The distance of a perturbed image: 1 - the cosine of the angle between the images as vectors, or the norm of
+        their difference.
+    kernel_width : float, default 1.0
+        Width of the kernel that turns distances into weights.
+    penalty : {"lasso", "ridge"}
+        As scikit-learn defines them. Lasso adds alpha times the sum of absolute coefficients to half the weighted
+        mean of squared errors, ridge adds alpha times the sum of squared coefficients to the weighted sum of squared
+        errors.
+    alpha : float, default 0.01
+        Strength of the penalty.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        At each element the coefficient of its segment.
     """
-    if distance not in _DISTANCES:
-        raise InputError(f"distance: expected one of {', '.join(_DISTANCES)}; found {distance!r}")
-    if penalty not in _PENALTIES:
-        raise InputError(f"penalty: expected one of {', '.join(_PENALTIES)}; found {penalty!r}")
-    if not not_negative(kernel_width, "kernel_width") > 0:
-        raise InputError(f"kernel_width: expected more than 0, found {kernel_width}")
+    one_of(distance, "distance", _DISTANCES)
+    one_of(penalty, "penalty", _PENALTIES)
+    positive_number(kernel_width, "kernel_width")
     not_negative(alpha, "alpha")
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    asked = _Pieces(model, x, target, mask, baseline, batch_size)
-    coalitions = [rng.random((n_samples, m)) < 0.5 for m in asked.counts]
+    segmented = _Segmented(model, x, target, mask, baseline, batch_size)
+    coalitions = [rng.random((n_samples, m)) < 0.5 for m in segmented.counts]
 
     def similarity(image, copies):
         return np.exp(-(_DISTANCES[distance](image, copies) ** 2) / (2 * kernel_width**2))
 
-    answers = asked.answers(coalitions, progress, similarity)
+    scored = segmented.scores(coalitions, progress, similarity)
     fit = _PENALTIES[penalty]
-    return asked.spread([fit(z, *answer, alpha) for z, answer in zip(coalitions, answers, strict=True)])
+    return segmented.spread(
+        [fit(z, f, weights, alpha) for z, (f, weights) in zip(coalitions, scored, strict=True)]
+    )
 
 
 def kernel_shap(
-    model, x, target=None, mask=None, n_samples=200, baseline=0, rng=0, batch_size=None, progress=None
-):
-    """The pieces' Shapley values, as the solution of a weighted regression (Lundberg, Lee 2017, theorem 2).
+    model: Model,
+    x: Array,
+    target: Target = None,
+    mask: Array | None = None,
+    n_samples: int = 200,
+    baseline: float | Array | None = 0,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute the Shapley values of the segments as the solution of a weighted regression.
 
-    Of the shape of x (N, C, H, W): at each element the value of its piece. Over the pieces they sum to
-    F(x) - F(baseline), exactly. With M <= 10 pieces, or where all 2^M - 2 coalitions are no more than
-    `n_samples`, every coalition is asked for and the values are exact. Else `n_samples` are drawn, a size k
-    with probability proportional to (M-1) / (k (M-k)) and then a coalition of that size, each followed by its
-    complement (Covert, Lee 2021), which makes the estimate less noisy.
+    Lundberg, Lee 2017, theorem 2. The values of the segments sum to F(x) - F(baseline), exactly. With M <= 10
+    segments, or if all 2^M - 2 coalitions are no more than `n_samples`, every coalition is scored and the values are
+    exact. Otherwise `n_samples` coalitions are drawn: a size k with probability proportional to (M-1) / (k (M-k)),
+    then a coalition of that size, each followed by its complement (Covert, Lee 2021), which reduces the variance.
 
-    mask, baseline, rng, batch_size, progress: as for `lime`.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    mask : ndarray of int or None
+        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
+    n_samples : int, default 200
+        Number of coalitions per image, unless all of them are scored.
+    baseline : None, float or ndarray, default 0
+        The values of a segment that is off, broadcast to x. None: 0, the mean color.
+    rng : numpy.random.Generator or int, default 0
+        Draws the coalitions.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total), counted in copies.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        At each element the Shapley value of its segment.
     """
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    asked = _Pieces(model, x, target, mask, baseline, batch_size)
-    drawn = [_shapley_coalitions(m, n_samples, rng) for m in asked.counts]
+    segmented = _Segmented(model, x, target, mask, baseline, batch_size)
+    drawn = [_shapley_coalitions(m, n_samples, rng) for m in segmented.counts]
     coalitions = [_with_ends(z) for z, _ in drawn]
-    answers = asked.answers(coalitions, progress)
+    scored = segmented.scores(coalitions, progress)
     values = []
-    for (z, weights), (f, _) in zip(drawn, answers, strict=True):
+    for (z, weights), (f, _) in zip(drawn, scored, strict=True):
         values.append(_shapley_regression(z, f[2:], weights, empty=f[0], full=f[1]))
-    return asked.spread(values)
+    return segmented.spread(values)
 
 
-class _Pieces:
-    """Images cut into pieces, and the score of their coalitions."""
+class _Segmented:
+    """Images cut into segments, and the scores of their coalitions."""
 
     def __init__(self, model, x, target, mask, baseline, batch_size):
         self.model = model
@@ -104,39 +163,37 @@ class _Pieces:
         self.baseline = full_baseline(baseline, self.x.shape, self.x.dtype)
 
     def copies(self, i, z):
-        """Image i with the pieces of each coalition of z (S, M) alone: (S, C, H, W)."""
+        """Image i with only the segments of each coalition of z (S, M): (S, C, H, W)."""
         copies = np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
-        return np.ascontiguousarray(
-            copies
-        )  # one copy after the other: sums over one do not depend on the rest
+        # Each copy contiguous, so that the rounding of sums over it does not depend on the other copies.
+        return np.ascontiguousarray(copies)
 
-    def answers(self, coalitions, progress, similarity=None):
-        """For each image its coalitions' scores and weights, two arrays (S,) in float64."""
-        total, done, answers = sum(map(len, coalitions)), 0, []
+    def scores(self, coalitions, progress, similarity=None):
+        """For each image the scores and weights of its coalitions, two arrays (S,) in float64."""
+        total, done, scored = sum(map(len, coalitions)), 0, []
         for i, z in enumerate(coalitions):
             f, weights = np.empty(len(z)), np.ones(len(z))
             for part in batches(len(z), self.size):
                 copies = self.copies(i, z[part])
-                f[part] = scores(self.model(copies), np.full(len(part), self.targets[i]))
+                f[part] = target_scores(self.model(copies), np.full(len(part), self.targets[i]))
                 if similarity is not None:
                     weights[part] = similarity(self.x[i], copies)
                 done += len(part)
                 if progress is not None:
                     progress(done, total)
-            answers.append((f, weights))
-        return answers
+            scored.append((f, weights))
+        return scored
 
     def spread(self, values):
-        """Each piece's value at each of its elements: (N, C, H, W)."""
+        """Each segment's value at each of its elements: (N, C, H, W)."""
         return np.stack([v[labels] for v, labels in zip(values, self.maps, strict=True)]).astype(self.x.dtype)
 
 
 def _cosine_distance(image, copies):
     a, b = image.ravel().astype(np.float64), copies.reshape(len(copies), -1).astype(np.float64)
     lengths = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
-    return 1 - (b * a).sum(axis=1) / np.maximum(
-        lengths, 1e-8
-    )  # an image that is 0 everywhere is at distance 1
+    # An image that is 0 everywhere is at distance 1.
+    return 1 - (b * a).sum(axis=1) / np.maximum(lengths, 1e-8)
 
 
 def _euclidean_distance(image, copies):
@@ -146,8 +203,8 @@ def _euclidean_distance(image, copies):
 def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
     """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 / (2 sum of w) + alpha sum |b|.
 
-    One coefficient at a time, each time to its own minimum (coordinate descent; Friedman, Hastie, Tibshirani
-    2010, equation 5), until none moves by more than `tolerance` of the largest.
+    Coordinate descent (Friedman, Hastie, Tibshirani 2010, equation 5), until no coefficient changes by more than
+    `tolerance` times the largest.
     """
     z, f, weights = _centered(z, f, weights)
     gram, slope = (z * weights[:, None]).T @ z, z.T @ (weights * f)
@@ -171,7 +228,7 @@ def _ridge(z, f, weights, alpha):
 
 
 def _centered(z, f, weights):
-    """z and f less their weighted means, which takes care of the intercept b0; and weights that sum to 1."""
+    """z and f minus their weighted means, which eliminates the intercept b0; and weights that sum to 1."""
     weights = weights / weights.sum()
     return z - weights @ z, f - weights @ f, weights
 
@@ -181,7 +238,7 @@ _PENALTIES = {"lasso": _lasso, "ridge": _ridge}
 
 
 def _shapley_coalitions(m, n_samples, rng):
-    """Coalitions of m pieces, none of them empty or full, and their weights: (S, m) bool, (S,)."""
+    """Coalitions of m segments, none of them empty or full, and their weights: (S, m) bool, (S,)."""
     if m == 1:
         return np.zeros((0, 1), bool), np.zeros(0)
     if m <= ENUMERATED or 2**m - 2 <= n_samples:
@@ -197,15 +254,15 @@ def _shapley_coalitions(m, n_samples, rng):
 
 
 def _with_ends(z):
-    """z with the empty and the full coalition before it."""
+    """z preceded by the empty and the full coalition."""
     return np.concatenate([np.zeros((1, z.shape[1]), bool), np.ones((1, z.shape[1]), bool), z])
 
 
 def _shapley_regression(z, f, weights, empty, full):
     """Values v (M,) that minimize sum of w (f - empty - z v)^2, among those that sum to full - empty.
 
-    Written as v = (full - empty) / M + u with u summing to 0: then what is sought is u, and z u is the same
-    when each row of z is taken less its mean. The shortest u that fits is the answer, and it sums to 0.
+    Written as v = (full - empty) / M + u, where u sums to 0, so that z u does not change if each row of z is centered.
+    The least-squares u of minimum norm then sums to 0 by itself.
     """
     mean = (full - empty) / z.shape[1]
     root = np.sqrt(weights)[:, None]
