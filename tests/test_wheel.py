@@ -16,7 +16,8 @@ def test_every_package_is_listed():
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg", encoding="utf-8")
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "npgrad").rglob("*.py")}
-    found = {".".join(folder.parts) for folder in folders} | {"npgrad.weights"}
+    data = {"npgrad.notebooks", "npgrad.notebooks.student", "npgrad.weights"}
+    found = {".".join(folder.parts) for folder in folders} | data
     assert set(config["options"]["packages"].split()) == found
 
 
@@ -29,7 +30,7 @@ def _python(*arguments):
 def installed(tmp_path_factory):
     """A folder with nothing in it but the installed wheel."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
-    for name in ("npgrad", "weights"):
+    for name in ("npgrad", "notebooks", "weights"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
@@ -64,6 +65,17 @@ def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
     assert "squeezenet1_1" in done.stdout
     done = run(installed, tmp_path, "-m", "npgrad", "gradcheck", "--arch", "squeezenet1_1", "--size", "33")
     assert done.stdout.endswith("all right\n")
+
+
+def test_the_wheel_writes_the_notebooks(installed, tmp_path):
+    code = "from npgrad.course.notebooks import write_notebooks as w; w('solved'); w('student', student=True)"
+    done = run(installed, tmp_path, "-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("BackpropByHand", "NetworkVisualization", "StyleTransfer"):
+        edition = "" if name == "BackpropByHand" else "student"
+        expected = [ROOT / "notebooks" / folder / f"{name}.ipynb" for folder in ("", edition)]
+        found = [tmp_path / folder / f"{name}.ipynb" for folder in ("solved", "student")]
+        assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected]
 
 
 def test_the_wheel_explains_a_real_photo(installed, tmp_path, deep_compression, shared):
