@@ -1,4 +1,4 @@
-"""Attributions of larger networks: parity with Captum, and what must sum up through residual blocks.
+"""Attributions of larger networks: equal to Captum's, and complete through residual blocks.
 
 Random weights and statistics, in float64.
 """

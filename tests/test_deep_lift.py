@@ -1,4 +1,4 @@
-"""DeepLIFT: against Captum where Captum is right, and by its own axiom everywhere else."""
+"""DeepLIFT against Captum where Captum is right, and against its own axiom everywhere else."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from checks import additions_in, assert_close, assert_rounding, same_bits
 from torch import nn
 
 from npgrad import InputError, Model, TargetError, UnknownName
-from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, elementwise, layer_deep_lift
+from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
+from npgrad.attribution.deep_lift_rules import elementwise
 from npgrad.layers import Sequential
 
 

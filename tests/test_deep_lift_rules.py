@@ -1,4 +1,4 @@
-"""DeepLIFT's rules one by one, each against a second, slower way."""
+"""DeepLIFT's rules one by one, each against a second, slower implementation."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import pytest
 from checks import assert_close
 
 from npgrad import InputError, Model
-from npgrad.attribution.deep_lift import deep_lift, elementwise, layer_deep_lift
+from npgrad.attribution.deep_lift import deep_lift, layer_deep_lift
+from npgrad.attribution.deep_lift_rules import elementwise
 from npgrad.layers import (
     BatchNorm2d,
     Conv2d,
@@ -93,9 +94,9 @@ def test_of_a_linear_network_it_is_input_times_gradient(rng):
     model = Model(Sequential(layers))
     x, x0 = rng.normal(size=(2, 2, 3, 4, 5))
     tape = model.forward(x)
-    seed = np.zeros_like(tape.output)
-    seed[[0, 1], [3, 2]] = 1
-    assert_close(deep_lift(model, x, [3, 2], x0), tape.backward(seed)["input"] * (x - x0), 1e-13)
+    dy = np.zeros_like(tape.output)
+    dy[[0, 1], [3, 2]] = 1
+    assert_close(deep_lift(model, x, [3, 2], x0), tape.backward(dy)["input"] * (x - x0), 1e-13)
 
 
 def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
@@ -121,9 +122,9 @@ def test_softmax_close_to_the_reference_is_the_gradient(rng):
         x0[:, 0] = x[:, 0]
         multipliers = deep_lift(model, x, [1, 3], baseline=x0)[:, 1:] / (x - x0)[:, 1:]
         tape = model.forward(x)
-        seed = np.zeros_like(x)
-        seed[[0, 1], [1, 3]] = 1
-        assert_close(multipliers, tape.backward(seed)["input"][:, 1:], tolerance)
+        dy = np.zeros_like(x)
+        dy[[0, 1], [1, 3]] = 1
+        assert_close(multipliers, tape.backward(dy)["input"][:, 1:], tolerance)
 
 
 def test_a_class_that_only_x_shuts_off_is_explained_without_a_warning():

@@ -1,6 +1,10 @@
-"""What holds for every attribution method, whatever its formula."""
+"""What holds for every attribution method, and for its documentation."""
 
+import doctest
+import importlib
 import inspect
+import pkgutil
+import re
 import warnings
 
 import numpy as np
@@ -10,6 +14,7 @@ from checks import additions_in, assert_rounding
 import npgrad
 from npgrad import attribution
 from npgrad.attribution import grid, saliency
+from npgrad.attribution._by_name import BY_NAME
 from npgrad.cli._methods import METHODS
 from npgrad.models import squeezenet1_1
 
@@ -130,3 +135,37 @@ ASK_NO_CLASS = (
 def test_a_target_out_of_range(name, target, model, x):
     with pytest.raises(IndexError, match="expected 0 to 4"):
         call(name, model, x, target)
+
+
+def test_smoothgrad_knows_every_method_by_name():
+    no_methods = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
+    assert BY_NAME.keys() | {"smoothgrad"} == set(attribution.__all__) - no_methods
+    assert all(getattr(attribution, name) is function for name, function in BY_NAME.items())
+
+
+@pytest.mark.parametrize("name", attribution.__all__)
+def test_every_parameter_is_annotated_and_documented(name):
+    signature = inspect.signature(getattr(attribution, name))
+    doc = inspect.getdoc(getattr(attribution, name))
+    section = re.search(r"^Parameters\n-+\n(.*?)^Returns\n-+\n", doc, re.DOTALL | re.MULTILINE)[1]
+    documented = ", ".join(re.findall(r"^\**(\w[\w, ]*?)(?: : .*)?$", section, re.MULTILINE)).split(", ")
+    assert documented == list(signature.parameters)
+    assert all(one.annotation is not inspect.Parameter.empty for one in signature.parameters.values())
+    assert signature.return_annotation is not inspect.Signature.empty
+
+
+MODULES = [
+    "npgrad.rules",
+    *(module.name for module in pkgutil.iter_modules(attribution.__path__, "npgrad.attribution.")),
+]
+EXAMPLES = [
+    test
+    for name in MODULES
+    for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name))
+    if test.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_the_examples_print_what_they_say(example):
+    assert doctest.DocTestRunner(verbose=False).run(example).failed == 0

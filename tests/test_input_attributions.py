@@ -1,4 +1,4 @@
-"""Gradient times input, guided backprop, deconvolution and SmoothGrad, against Captum and their promises."""
+"""Input times gradient, guided backprop, deconvolution and SmoothGrad, against Captum and their definitions."""
 
 import warnings
 

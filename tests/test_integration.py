@@ -1,4 +1,4 @@
-"""Rules of integration, integrated gradients and gradient SHAP, against Captum and the axioms."""
+"""Quadrature, integrated gradients and gradient SHAP, against Captum and the axioms."""
 
 import subprocess
 import sys
@@ -14,9 +14,10 @@ from captum_nets import TARGETS, pairs, squeezenets
 from npgrad import InputError, UnknownName
 from npgrad._targets import one_hot
 from npgrad._validate import baseline_set
+from npgrad.attribution._quadrature import RULES, quadrature
 from npgrad.attribution.gradient_shap import _draw, gradient_shap
 from npgrad.attribution.gradients import input_x_gradient
-from npgrad.attribution.integrated_gradients import RULES, integrated_gradients, quadrature
+from npgrad.attribution.integrated_gradients import integrated_gradients
 
 PAIRS = {pair.name: pair for pair in [*pairs(), *squeezenets()]}
 

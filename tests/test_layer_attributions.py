@@ -1,4 +1,4 @@
-"""Attributions to a layer: those of Captum, over all layers of random networks and some of SqueezeNet's."""
+"""Layer attributions equal those of Captum, for all layers of random networks and some of SqueezeNet's."""
 
 import captum.attr as ca
 import checks
@@ -8,10 +8,11 @@ import torch
 from captum_nets import TARGETS, pairs, squeezenets
 
 import npgrad
-from npgrad.attribution import layers as own
+from npgrad import attribution as own
+from npgrad.attribution._quadrature import quadrature
 from npgrad.attribution._surgery import onward
 from npgrad.attribution.grad_cam import grad_cam
-from npgrad.attribution.integrated_gradients import integrated_gradients, quadrature
+from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.errors import InputError, NpgradError, UnknownName
 from npgrad.layers import Add, Composite, Conv2d, GlobalAvgPool2d, ReLU, Sequential
 
@@ -91,7 +92,7 @@ def test_another_integration_rule_is_captums(name):
     checks.assert_close(function(pair.model, pair.x, TARGETS, layer="fire2", **options), expected, rtol)
 
 
-def test_the_default_layer_is_the_last_fire_or_the_last_with_an_extent():
+def test_the_default_layer_is_the_last_fire_or_the_last_with_a_spatial_size():
     for net, layer in ("fires", "fire4"), ("max pools", "relu2"):
         model, x = PAIRS[net].model, PAIRS[net].x
         for function, _, options, _ in METHODS.values():
@@ -188,14 +189,14 @@ def test_every_layer_at_once_is_each_layer_alone(net):
 
 def test_every_layer_takes_one_forward_and_one_backward(monkeypatch):
     pair, calls = PAIRS["fires"], {"forward": 0, "backward": 0}
-    for way in calls:
-        plain = getattr(Conv2d, way)
+    for direction in calls:
+        plain = getattr(Conv2d, direction)
 
-        def counted(layer, *args, way=way, plain=plain):
-            calls[way] += 1
+        def counted(layer, *args, direction=direction, plain=plain):
+            calls[direction] += 1
             return plain(layer, *args)
 
-        monkeypatch.setattr(Conv2d, way, counted)
+        monkeypatch.setattr(Conv2d, direction, counted)
     own.every_layer(pair.model, pair.x)
     # below conv1 nothing is asked for, so of its 11 convolutions 10 have a backward
     assert calls == {"forward": 11, "backward": 10}

@@ -1,4 +1,4 @@
-"""LRP: against Captum, and what all rules have in common."""
+"""LRP against Captum, and what all its rules have in common."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""LRP's rules one by one, each against a second, slower way: the layer as one matrix."""
+"""LRP's rules one by one, each against a second, slower implementation: the layer as one matrix."""
 
 import dataclasses
 from dataclasses import dataclass

@@ -44,9 +44,9 @@ def test_epsilon_conserves_without_biases(pair):
 def test_epsilon_without_biases_is_input_times_gradient(pair):
     model = without_biases(pair.model)
     tape = model.forward(pair.x)
-    seed = np.zeros_like(tape.output)
-    seed[np.arange(3), tape.output.argmax(axis=1)] = 1
-    expected = pair.x * tape.backward(seed)["input"]
+    dy = np.zeros_like(tape.output)
+    dy[np.arange(3), tape.output.argmax(axis=1)] = 1
+    expected = pair.x * tape.backward(dy)["input"]
     assert_close(lrp(model, pair.x, rules=Epsilon(0)), expected, 1e-9)
 
 

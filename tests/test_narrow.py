@@ -1,4 +1,4 @@
-"""A network with the outputs that are asked for alone gives the same scores and gradients."""
+"""A network reduced to the outputs of given classes gives the same scores and gradients."""
 
 import numpy as np
 import pytest
@@ -42,9 +42,9 @@ def test_scores_and_gradients(name, targets):
     rows = np.arange(3)
     assert_close(small(x)[rows, places], model(x)[rows, targets], 1e-14)
     tape = model.forward(x)
-    seed = np.zeros_like(tape.output)
-    seed[rows, targets] = 1
-    assert_close(gradient_of_scores(model, x, np.array(targets)), tape.backward(seed)["input"], 1e-13)
+    dy = np.zeros_like(tape.output)
+    dy[rows, targets] = 1
+    assert_close(gradient_of_scores(model, x, np.array(targets)), tape.backward(dy)["input"], 1e-13)
 
 
 def test_a_network_without_weights_stays():

@@ -1,4 +1,4 @@
-"""Attributions of one neuron: those of Captum."""
+"""Neuron attributions equal those of Captum."""
 
 import captum.attr as ca
 import checks

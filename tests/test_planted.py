@@ -1,6 +1,6 @@
-"""A network of which it is known where it looks, and every method asked about it.
+"""Every method on a network that is known to use certain pixels only.
 
-Each class reads one color at one place; a third thing, the brightest, is read by none. An explanation of a
+Each class depends on one color at one place; a third object, the brightest, affects no class. An attribution for a
 class must have its maximum in that class's patch.
 """
 

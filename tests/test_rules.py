@@ -1,4 +1,4 @@
-"""Rules: what backward does at a layer instead of the layer's own, chosen by type or by name."""
+"""Rules, by layer type or by name: what backward computes at a layer in place of the layer's own backward."""
 
 import checks
 import numpy as np

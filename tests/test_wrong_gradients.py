@@ -1,4 +1,4 @@
-"""Tests of the tests: a gradient that is off by 0.1 % must be seen by every comparison, at every layer."""
+"""Tests of the tests: every comparison must detect a gradient that is off by 0.1 %, at every layer."""
 
 import re
 from dataclasses import dataclass

@@ -1,11 +1,9 @@
-"""Which part of an image a network's answer comes from: one function a method.
+"""Attribution: which parts of an image a network's score depends on. One function per method.
 
-All are `method(model, x, target=None, ...)` with x (N, C, H, W) and a class per image (None: the top one), and
-give raw arrays: nothing normalized, nothing resized. How good an explanation is, `npgrad.evaluation` measures;
-its names stand here, too.
+All are called as ``method(model, x, target=None, ...)`` with x (N, C, H, W) and one target per image (None: the
+top class), and return raw arrays, neither normalized nor resized. `npgrad.evaluation` measures how good an
+attribution is.
 """
-
-import importlib
 
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam
@@ -21,14 +19,8 @@ from npgrad.attribution.grad_cam import (
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
 from npgrad.attribution.integrated_gradients import integrated_gradients
-from npgrad.attribution.layers import (
-    every_layer,
-    internal_influence,
-    layer_activation,
-    layer_conductance,
-    layer_gradient_x_activation,
-    layer_integrated_gradients,
-)
+from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
+from npgrad.attribution.layers import every_layer, layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
 from npgrad.attribution.neurons import (
     neuron_conductance,
@@ -86,11 +78,3 @@ __all__ = [
     "superpixels",
     "x_grad_cam",
 ]
-
-
-def __getattr__(name):
-    # imported when first used: they themselves need what stands above
-    evaluation = importlib.import_module("npgrad.evaluation")
-    if name in evaluation.__all__:
-        return getattr(evaluation, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

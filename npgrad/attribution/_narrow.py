@@ -1,4 +1,4 @@
-"""A network without the outputs that nobody asks for."""
+"""A network reduced to the outputs of given classes."""
 
 import dataclasses
 
@@ -6,14 +6,15 @@ import numpy as np
 
 from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
 
-PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # here no channel sees another
+PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # these treat each channel independently
 
 
 def narrowed(model, targets):
-    """(a model that gives the scores of these classes alone, where each target's score stands in it).
+    """(a model that computes only the scores of these classes, the column of each target's score in its output).
 
-    The last layer with weights keeps the filters of the targets, if what follows treats every channel by itself.
-    In a small network with many classes that layer is a good part of the work. Any other model comes back as it is.
+    The last layer with weights keeps only the targets' filters, provided that the layers after it treat each
+    channel independently. In a small network with many classes that layer is a large part of the work. Any
+    other model is returned unchanged.
     """
     classes, places = np.unique(targets, return_inverse=True)
     layers = model.network.layers if type(model.network) is Sequential else {}

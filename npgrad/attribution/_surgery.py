@@ -1,4 +1,4 @@
-"""The upper part of a network, run on changed outputs of one of its layers."""
+"""The upper part of a network, run on modified outputs of one of its layers."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ from npgrad.tape import INPUT, Record, Tape
 
 
 def run_to(model, x, layer):
-    """A tape of x that has come to `layer`, and no further if it is a layer; "input" is one here, too."""
+    """A tape of x that ends at `layer`; the whole pass if `layer` is "input"."""
     return model.forward(x, upto=None if layer == INPUT else layer)
 
 
 def onward(model, tape, layer, y):
-    """The pass from `layer` on as if its output had been y: a Tape of len(y) images.
+    """Run the network from `layer` on as if y had been its output: a Tape of len(y) images.
 
-    tape: the pass of one image, at least up to `layer`. y: changed copies of what the layer put out
-    there. What goes past the layer, as the other branch of a fork does, stays as it was. No layer that had
-    finished before is run again, so backward can be asked for gradients from `layer` on.
+    tape: the pass of one image, at least up to `layer`. y: modified copies of the layer's output there. What bypasses
+    the layer, such as the other branch of a fork, keeps its values. Layers before `layer` are not run again, so
+    gradients are available from `layer` on.
     """
     return _Onward(model, tape, layer, y)
 
@@ -24,7 +24,7 @@ class _Onward(Tape):
     """A tape on which the outputs up to a layer are given, not computed."""
 
     def __init__(self, model, tape, layer, y):
-        def copies(array):  # one image, seen len(y) times: a view
+        def copies(array):  # one image repeated len(y) times, as a view
             return np.broadcast_to(array, (len(y), *array.shape[1:]))
 
         self._given = {layer: y}

@@ -1,34 +1,34 @@
 """DeepLIFT: what each input's difference from a reference contributes to the score's difference from it.
 
-Two passes are kept, one of the image x and one of the baseline x0. One walk back over the first carries
-multipliers m = contribution / difference, in place of derivatives. Through a linear layer they go as
-gradients do. Through a nonlinear one the rescale rule takes the slope between the two passes,
+Two passes are kept, one of the image x and one of the baseline x0. A backward pass over the first propagates
+multipliers m = contribution / difference in place of derivatives. Linear layers treat multipliers as they treat
+gradients. At a nonlinearity the rescale rule uses the slope between the two passes,
 
     dx = dy * (y - y0) / (x - x0)
 
 in place of the slope at x (Shrikumar, Greenside, Kundaje 2017, section 3.5.2, and their chain rule for
-multipliers, section 3.2). Nothing is lost on the way: m * (x - x0) sums to F(x) - F(x0), at every layer
-through which all of the network passes.
-
-A rule here is a function (record, reference, dy) -> dx: the layer's record in the pass of x, its record in
-the pass of x0, and the multipliers by y.
+multipliers, section 3.2). Nothing is lost: m * (x - x0) sums to F(x) - F(x0), at every layer through which the
+whole network passes. The rules of the layers are in deep_lift_rules.py.
 """
 
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
+from npgrad._typing import Array, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
-from npgrad.errors import InputError
+from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
+from npgrad.attribution.deep_lift_rules import elementwise, linear, max_pool, softmax
 from npgrad.layers import (
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
     BatchNorm2d,
     Clip,
-    Composite,
     Concat,
     Conv2d,
     Dropout,
@@ -39,20 +39,84 @@ from npgrad.layers import (
     ReLU,
     Softmax,
 )
+from npgrad.model import Model
 from npgrad.tape import INPUT
 
-TINY = 1e-10  # below this difference from the reference the slope is taken at x
+RULES: Mapping[Any, Callable[..., Any]] = {
+    Conv2d: linear,
+    Linear: linear,
+    AvgPool2d: linear,
+    GlobalAvgPool2d: linear,
+    AdaptiveAvgPool2d: linear,
+    BatchNorm2d: linear,  # with the running statistics
+    Dropout: linear,  # inactive
+    Flatten: linear,
+    Concat: linear,
+    Add: linear,
+    ReLU: elementwise,  # and its subclass ReLU6
+    Clip: elementwise,
+    MaxPool2d: max_pool,
+    Softmax: softmax,
+}
 
 
-def deep_lift(model, x, target=None, baseline=None, rules=None, return_delta=False):
-    """m * (x - x0), with multipliers m by the rescale rule: signed, of the shape of x (N, C, H, W).
+def deep_lift(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    baseline: float | Array | None = None,
+    rules: Rules = None,
+    return_delta: bool = False,
+) -> Array | tuple[Array, Array]:
+    """Compute DeepLIFT's contributions m * (x - x0), with multipliers m by the rescale rule.
 
-    The attributions of an image sum to F(x) - F(x0), up to rounding. (Captum's do not where max pool and
-    ReLU stand side by side or windows overlap; and where x = x0 at a max pool, they mix up the images.)
+    Shrikumar, Greenside, Kundaje 2017, sections 3.2 and 3.5.2. The attributions of an image sum to
+    F(x) - F(x0), up to rounding. (Captum's do not where max pooling windows overlap or max pooling and ReLU are
+    adjacent; and where x = x0 at a max pooling, Captum mixes up the images.)
 
-    baseline x0: None for 0 (the mean color), a number, or an array that broadcasts to x. rules: {layer type
-    or name: f(record, reference, dy)}, for layers of your own: `linear` or `elementwise` will often do.
-    return_delta: return also, per image, the sum of attributions less (F(x) - F(x0)).
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    baseline : None, float or ndarray
+        The reference input, broadcast to x. None: 0, the mean color.
+    rules : dict or None
+        ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults, for layer types of
+        your own; `deep_lift_rules.linear` or `deep_lift_rules.elementwise` often apply.
+    return_delta : bool, default False
+        Whether to return the error of each image's sum, too.
+
+    Returns
+    -------
+    attributions : ndarray (N, C, H, W)
+        Signed.
+    delta : ndarray (N,)
+        The sum of each image's attributions minus (F(x) - F(x0)). Only if `return_delta` is true.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline or rules cannot be used, or a layer has no rule.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If a rule's layer does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npgrad import Model
+    >>> from npgrad.attribution import deep_lift
+    >>> from npgrad.layers import Linear, ReLU, Sequential
+    >>> weight = np.array([[1.0, -2.0]])
+    >>> model = Model(Sequential({"fc": Linear(weight, np.array([-1.0])), "relu": ReLU()}))
+    >>> x = np.array([[4.0, 1.0]])
+    >>> deep_lift(model, x, 0)  # score 1 at x and 0 at the baseline; the ReLU's slope between them is 1/2
+    array([[ 2., -1.]])
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
     attributions = _contributions(tape, reference, targets, INPUT, rules)
@@ -61,36 +125,105 @@ def deep_lift(model, x, target=None, baseline=None, rules=None, return_delta=Fal
     return attributions, _delta(attributions, scores(tape.output - reference.output, targets))
 
 
-def layer_deep_lift(model, x, target=None, layer=None, baseline=None, rules=None):
-    """m * (y - y0) with y the output of `layer` (None: the last fire), of y's shape; see `deep_lift`."""
+def layer_deep_lift(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    baseline: float | Array | None = None,
+    rules: Rules = None,
+) -> Array:
+    """Compute DeepLIFT's contributions m * (y - y0), with y a layer's output; see `deep_lift`.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    baseline : None, float or ndarray
+        The reference input, broadcast to x. None: 0, the mean color.
+    rules : dict or None
+        ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults.
+
+    Returns
+    -------
+    ndarray (N, ...)
+        Signed, of the shape of the layer's output.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline or rules cannot be used, or a layer has no rule.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If no layer has the given name, or a rule's layer does not exist.
+    """
     tape, reference, targets = _two_passes(model, x, target, baseline)
     return _contributions(tape, reference, targets, model.map_layer(tape, layer), rules)
 
 
 def deep_lift_shap(
-    model,
-    x,
-    target=None,
-    baseline=None,
-    rules=None,
-    return_delta=False,
-    batch_size=None,
-    progress=None,
-):
-    """The mean of `deep_lift` over a set of baselines: signed, of the shape of x.
+    model: Model,
+    x: Array,
+    target: Target = None,
+    baseline: float | Array | None = None,
+    rules: Rules = None,
+    return_delta: bool = False,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array | tuple[Array, Array]:
+    """Compute the mean of `deep_lift` over a set of baselines.
 
-    It approximates SHAP values with the set as what is expected of an image (Lundberg, Lee 2017, section
-    4.2). The attributions of an image sum to F(x) less the mean of F over the baselines.
+    This approximates SHAP values, with the set as the background distribution (Lundberg, Lee 2017, section 4.2).
+    The attributions of an image sum to F(x) minus the mean of F over the baselines.
 
-    baseline: the set (M, C, H, W), which all images share; or one baseline: None for 0, a number, or an
-    array that broadcasts to (C, H, W). batch_size: pairs of image and baseline at once (None: as memory
-    allows). progress: called with (pairs done, pairs in all). The rest as for `deep_lift`.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    baseline : None, float or ndarray
+        A set of reference inputs (M, C, H, W), shared by all images; or one that broadcasts to (C, H, W).
+        None: 0, the mean color.
+    rules : dict or None
+        ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults.
+    return_delta : bool, default False
+        Whether to return the error of each image's sum, too.
+    batch_size : int or None
+        How many pairs of image and baseline go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    attributions : ndarray (N, C, H, W)
+        Signed.
+    delta : ndarray (N,)
+        The sum of each image's attributions minus (F(x) - the mean of F(x0)). Only if `return_delta` is true.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline, rules or batch_size cannot be used, or a layer has no rule.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If a rule's layer does not exist.
     """
     x = check_input(x)
     baselines = baseline_set(baseline, x)
     size = copies_at_once(model, x, batch_size)
     if batch_size is None:
-        size = max(1, size // 2)  # of every pair two passes are kept
+        size = max(1, size // 2)  # two passes of each pair are kept
     logits = _outputs(model, x, size)
     targets = resolve_targets(model, logits, target)
     references = _outputs(model, baselines, size)[:, targets].T  # (N, M)
@@ -107,84 +240,6 @@ def deep_lift_shap(
     if not return_delta:
         return attributions
     return attributions, _delta(attributions, scores(logits, targets) - references.mean(axis=1))
-
-
-def linear(record, reference, dy):
-    """y - y0 is a linear function of x - x0, whatever the reference: its derivative is the multiplier."""
-    return record.layer.backward(dy, record.cache)
-
-
-def elementwise(record, reference, dy):
-    """The rescale rule for y = f(x), element by element: the slope between reference and input."""
-    at_x = record.layer.backward(dy, record.cache)
-    return _divide(dy * (record.y - reference.y), record.x - reference.x, at_x)
-
-
-def max_pool(record, reference, dy):
-    """y - y0 = (top - y0) + (y - top), with top = max(y, y0), in each window.
-
-    The first part is what the input's winner adds to the reference, the second what the reference's winner
-    has lost. Each goes to the pixel that won, and overlapping windows add up.
-    """
-    y, y0, back = record.y, reference.y, record.layer.backward
-    top = np.maximum(y, y0)
-    contribution = back(dy * (top - y0), record.cache) + back(dy * (y - top), reference.cache)
-    return _divide(contribution, record.x - reference.x, back(dy, record.cache))
-
-
-def softmax(record, reference, dy):
-    """y = exp(u) with u = x - log(sum of exp(x)): the rescale rule at each exp and at the log.
-
-    Taken together as one element-wise function, a logit that stands still while its probability moves
-    would lose its contribution. Captum subtracts a mean over the whole batch, which does not sum up, either.
-    """
-    shift = np.maximum(record.x, reference.x).max(axis=1, keepdims=True)  # exp cannot overflow
-    x, x0 = record.x - shift, reference.x - shift
-    e, e0 = np.exp(x), np.exp(x0)
-    total, total0 = e.sum(axis=1, keepdims=True), e0.sum(axis=1, keepdims=True)
-    log, log0 = np.log(total), np.log(total0)
-    du = dy * _divide(record.y - reference.y, (x - log) - (x0 - log0), record.y)
-    dlog = -du.sum(axis=1, keepdims=True)
-    dtotal = dlog * _divide(log - log0, total - total0, 1 / total)
-    return du + dtotal * _divide(e - e0, x - x0, e)
-
-
-RULES = {
-    Conv2d: linear,
-    Linear: linear,
-    AvgPool2d: linear,
-    GlobalAvgPool2d: linear,
-    AdaptiveAvgPool2d: linear,
-    BatchNorm2d: linear,  # with the running statistics
-    Dropout: linear,  # off
-    Flatten: linear,
-    Concat: linear,
-    Add: linear,
-    ReLU: elementwise,  # and ReLU6, which is one
-    Clip: elementwise,
-    MaxPool2d: max_pool,
-    Softmax: softmax,
-}
-
-
-def with_defaults(rules, defaults):
-    """The `rules` argument, completed by the defaults; an InputError where it is none."""
-    rules = {} if rules is None else rules
-    if not isinstance(rules, dict) or not all(map(callable, rules.values())):
-        raise InputError(f"rules: expected {{layer type or name: function}}, found {rules!r}")
-    return {**defaults, **rules}
-
-
-def refuse_unknown_layers(tape, rules, method):
-    """An InputError for the first layer for which the rules of `method` have no entry."""
-    named = {tape.resolve(key) for key in rules if isinstance(key, str)}
-    for record in tape.parts[0]:
-        known = record.name in named or any(kind in rules for kind in type(record.layer).__mro__)
-        if not known and not isinstance(record.layer, Composite):
-            kind = type(record.layer).__name__
-            raise InputError(
-                f"{record.name}: {method} has no rule for {kind}; give one in rules={{{kind}: ...}}"
-            )
 
 
 def _two_passes(model, x, target, baseline):
@@ -207,14 +262,8 @@ def _contributions(tape, reference, targets, layer, rules):
 
 
 def _with_reference(rule, reference, record, dy):
-    """A rule (record, reference, dy) as the tape wants it: (record, dy)."""
+    """A rule (record, reference, dy) in the form that the tape expects: (record, dy)."""
     return rule(record, reference.records[record.name], dy)
-
-
-def _divide(contribution, difference, otherwise):
-    """contribution / difference, and `otherwise` where the difference is too small to divide by."""
-    tiny = np.abs(difference) < TINY
-    return np.where(tiny, otherwise, contribution / np.where(tiny, 1, difference))
 
 
 def _outputs(model, x, size):

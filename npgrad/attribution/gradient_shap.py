@@ -1,35 +1,70 @@
-"""Gradient SHAP: integrated gradients by chance, over many baselines."""
+"""Gradient SHAP: integrated gradients by random sampling, averaged over many baselines."""
 
 from itertools import islice
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
+from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import baseline_set, generator, not_negative, whole_number
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
+from npgrad.model import Model
 
 
 def gradient_shap(
-    model,
-    x,
-    target=None,
-    baseline=None,
-    n_samples=5,
-    noise=0.0,
-    rng=0,
-    batch_size=None,
-    progress=None,
-):
-    """The mean over samples of (x' - x0) * d score / d x at x0 + a * (x' - x0): signed, of the shape of x.
+    model: Model,
+    x: Array,
+    target: Target = None,
+    baseline: float | Array | None = None,
+    n_samples: int = 5,
+    noise: float = 0.0,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute gradient SHAP (expected gradients) of the score.
 
-    Each sample draws its own baseline x0 out of a set, a coefficient a, uniform on [0, 1), and x', which is
-    x plus normal noise. In the mean this is integrated gradients, averaged over the baselines: expected
-    gradients (Erion, Janizek, Sturmfels, Lundberg, Lee 2021), an approximation of SHAP values
-    (Lundberg, Lee 2017).
+    This is the mean over samples of ::
 
-    baseline: the set (M, C, H, W); or one baseline for all samples: None for 0, a number, or an array that
-    broadcasts to (C, H, W). noise: its standard deviation, in the units of x. rng: a Generator or a seed.
-    batch_size: samples at once (None: as memory allows). progress: called with (done, in all) samples.
+        (x' - x0) * d score / d x at x0 + a * (x' - x0)
+
+    where each sample draws a baseline x0 from a set, a coefficient a, uniform on [0, 1), and x', which is x plus
+    normal noise. Its expectation is integrated gradients averaged over the baselines (Erion, Janizek,
+    Sturmfels, Lundberg, Lee 2021), an approximation of SHAP values (Lundberg, Lee 2017).
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    baseline : None, float or ndarray
+        A set of reference inputs (M, C, H, W), shared by all images; or one that broadcasts to (C, H, W).
+        None: 0, the mean color.
+    n_samples : int, default 5
+        Number of samples per image.
+    noise : float, default 0.0
+        Standard deviation of the noise, in the units of x.
+    rng : numpy.random.Generator or int, default 0
+        The random generator, or its seed.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline, n_samples, noise, rng or batch_size cannot be used.
+    TargetError
+        If a target is not a class of the network.
     """
     n_samples, noise = whole_number(n_samples, "n_samples"), not_negative(noise, "noise")
     rng = generator(rng)
@@ -45,14 +80,14 @@ def gradient_shap(
 
 
 def _contributions(model, targets, samples):
-    """(x' - x0) * d score / d x at x0 + a * (x' - x0), for each drawn (x', x0, a)."""
+    """(x' - x0) * d score / d x at x0 + a * (x' - x0), for each sample (x', x0, a)."""
     noisy, start, a = map(np.stack, zip(*samples, strict=True))
     points = start + per_sample(a, noisy) * (noisy - start)
     return (noisy - start) * gradient_of_scores(model, points, targets)
 
 
 def _draw(x, baselines, n_samples, noise, rng):
-    """The samples (x', x0, a), one after the other: first all of the first image."""
+    """Generate the samples (x', x0, a), all of the first image first."""
     for image in x:
         for _ in range(n_samples):
             start = baselines[rng.integers(len(baselines))]

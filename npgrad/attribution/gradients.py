@@ -1,41 +1,107 @@
-"""Attributions of one backward pass: the gradient times the input, or with another rule at the ReLUs."""
+"""Attributions of one backward pass: input times gradient, guided backpropagation and deconvolution."""
 
 from npgrad._targets import scores
+from npgrad._typing import Array, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._copies import per_sample
 from npgrad.layers import ReLU
+from npgrad.model import Model
 from npgrad.rules import deconv, guided
 
 
-def input_x_gradient(model, x, target=None):
-    """x * d score / d x, signed, of the shape of x (N, C, H, W).
+def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
+    """Compute the input times the gradient of the score, x * d score / d x.
 
-    What each value of x contributes to the score if the network is taken as linear around x (Shrikumar,
-    Greenside, Shcherbina, Kundaje 2016). The score is the logit of each image's target (None: the top
-    class).
+    Each entry is what that value of x contributes to the score of a network linearized around x (Shrikumar,
+    Greenside, Shcherbina, Kundaje 2016).
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x or target cannot be used.
+    TargetError
+        If a target is not a class of the network.
     """
     _, _, gradients = score_gradients(model, x, target)
     return check_input(x) * gradients["input"]
 
 
-def guided_backprop(model, x, target=None):
-    """The gradient of the score, where each ReLU passes back only what is positive and where it was open.
+def guided_backprop(model: Model, x: Array, target: Target = None) -> Array:
+    """Compute the gradient of the score with guided backpropagation at every ReLU.
 
-    Signed, of the shape of x (N, C, H, W). Springenberg, Dosovitskiy, Brox, Riedmiller 2015, section 3.4.
-    It draws sharp edges and depends little on the class (Adebayo et al. 2018).
+    A ReLU passes on dy * (dy > 0) * (its input > 0), only positive gradients at active units (Springenberg,
+    Dosovitskiy, Brox, Riedmiller 2015, section 3.4; see `npgrad.rules.guided`). The result shows sharp edges and
+    depends little on the class (Adebayo et al. 2018).
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x or target cannot be used.
+    TargetError
+        If a target is not a class of the network.
     """
     _, _, gradients = score_gradients(model, x, target, rules={ReLU: guided})
     return gradients["input"]
 
 
-def deconvolution(model, x, target=None):
-    """The gradient of the score, where each ReLU passes back only what is positive, open or not.
+def deconvolution(model: Model, x: Array, target: Target = None) -> Array:
+    """Compute the gradient of the score with the deconvolutional network's rule at every ReLU.
 
-    Signed, of the shape of x (N, C, H, W). Zeiler, Fergus 2014, section 2.1; pooling goes back to where
-    its maxima were (their switches), as in any backward pass. They put in the score itself rather than 1:
-    here only a score of 0 makes the difference, and gives 0.
+    A ReLU passes on dy * (dy > 0), whether its unit is active or not (Zeiler, Fergus 2014, section 2.1; see
+    `npgrad.rules.deconv`). Max pooling routes gradients to its maxima (the paper's switches), as in any backward
+    pass. The paper uses the score itself as the upstream gradient instead of 1; apart from the scale, this
+    matters only where the score is 0, for which the result is 0 here, too.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x or target cannot be used.
+    TargetError
+        If a target is not a class of the network.
     """
     logits, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
-    alive = scores(logits, targets) != 0  # its rule does not see that the last ReLU is shut
+    alive = scores(logits, targets) != 0  # the rule ignores that the last ReLU is inactive
     return gradients["input"] * per_sample(alive, gradients["input"])

@@ -1,35 +1,90 @@
-"""Integrated gradients: the gradient's mean along the way from a baseline to the image."""
+"""Integrated gradients: the mean gradient along the path from a baseline to the image, times their difference."""
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
-from npgrad._validate import full_baseline, whole_number
+from npgrad._typing import Array, Progress, Target
+from npgrad._validate import full_baseline
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample, scores_of
-from npgrad.errors import unknown
-
-RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+from npgrad.attribution._quadrature import quadrature
+from npgrad.model import Model
 
 
 def integrated_gradients(
-    model,
-    x,
-    target=None,
-    baseline=None,
-    n_steps=50,
-    method="gausslegendre",
-    return_delta=False,
-    batch_size=None,
-    progress=None,
-):
-    """(x - x0) * the integral over a from 0 to 1 of d score / d x at x0 + a * (x - x0).
+    model: Model,
+    x: Array,
+    target: Target = None,
+    baseline: float | Array | None = None,
+    n_steps: int = 50,
+    method: str = "gausslegendre",
+    return_delta: bool = False,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array | tuple[Array, Array]:
+    """Compute integrated gradients of the score, from a baseline to the image.
 
-    Signed, of the shape of x. Sundararajan, Taly, Yan 2017, equation 1; the integral is a sum over
-    `quadrature(method, n_steps)` in place of their equation 3. The attributions of an image sum to
-    F(x) - F(x0), up to the error of that sum.
+    With the baseline x0 and the score F, this is ::
 
-    baseline x0: None for 0 (the mean color), a number, or an array that broadcasts to x.
-    return_delta: return also, per image, the sum of attributions less (F(x) - F(x0)).
-    batch_size: copies at once (None: as memory allows). progress: called with (copies done, copies in all).
+        (x - x0) * integral over a from 0 to 1 of dF/dx at x0 + a * (x - x0)
+
+    (Sundararajan, Taly, Yan 2017, equation 1). The integral is approximated by `n_steps` gradients along the
+    straight path from x0 to x. The attributions of an image sum to F(x) - F(x0), up to the error of this
+    approximation (the paper's axiom of completeness); `return_delta` returns that error.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    baseline : None, float or ndarray
+        The reference input, broadcast to x. None: 0, the mean color.
+    n_steps : int, default 50
+        Number of integration steps along the path from baseline to x.
+    method : str, default "gausslegendre"
+        Quadrature rule. "gausslegendre" is exact for polynomials up to degree 2 * n_steps - 1; the Riemann sums
+        are "riemann_left", "riemann_right", "riemann_middle" and "riemann_trapezoid".
+    return_delta : bool, default False
+        Whether to return the error of each image's sum, too.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    attributions : ndarray (N, C, H, W)
+        Signed: positive where a value of x supports the target.
+    delta : ndarray (N,)
+        The sum of each image's attributions minus (F(x) - F(x0)). Only if `return_delta` is true.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline, n_steps or batch_size cannot be used.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If no quadrature rule has the name `method`.
+
+    Examples
+    --------
+    The bundled network recognizes a woven surface. The attributions of its logit sum to the difference between
+    the image's logit and the baseline's, with an error of about one percent.
+
+    >>> import npgrad
+    >>> from npgrad.attribution import integrated_gradients
+    >>> model = npgrad.load()
+    >>> image, label, mask = npgrad.scenes.scene(3, size=64)
+    >>> x = model.preprocess(image)
+    >>> attributions, delta = integrated_gradients(model, x, "woven", n_steps=20, return_delta=True)
+    >>> attributions.shape
+    (1, 3, 224, 224)
+    >>> difference = model(x) - model(0 * x)
+    >>> bool(abs(attributions.sum() - difference[0, label]) < 0.05 * difference[0, label])
+    True
     """
     nodes, weights = quadrature(method, n_steps)
     x, targets, end, size = begin(model, x, target, batch_size)
@@ -47,25 +102,3 @@ def integrated_gradients(
         return attributions
     start = scores_of(model, x0, targets, size)
     return attributions, attributions.reshape(len(x), -1).sum(axis=1) - (end - start)
-
-
-def quadrature(method="gausslegendre", n_steps=50):
-    """Nodes on [0, 1] and weights, float64 (n_steps,) each: sum of weights * f(nodes) is about f's integral.
-
-    "gausslegendre" is exact for polynomials up to degree 2 * n_steps - 1. The Riemann rules cut [0, 1] into
-    n_steps equal parts and take f at the "riemann_left", "riemann_right" or "riemann_middle" of each.
-    "riemann_trapezoid" has its nodes at both ends and between them, n_steps in all, with the ends halved.
-    The weights of every rule sum to 1.
-    """
-    if method not in RULES:
-        raise unknown("integration rule (method)", method, RULES)
-    n = whole_number(n_steps, "n_steps", smallest=2 if method == "riemann_trapezoid" else 1)
-    if method == "gausslegendre":
-        t, w = np.polynomial.legendre.leggauss(n)  # on [-1, 1]
-        return (1 + t) / 2, w / 2
-    if method == "riemann_trapezoid":
-        weights = np.full(n, 1 / (n - 1))
-        weights[[0, -1]] /= 2
-        return np.linspace(0, 1, n), weights
-    shift = {"riemann_left": 0, "riemann_middle": 0.5, "riemann_right": 1}[method]
-    return (np.arange(n) + shift) / n, np.full(n, 1 / n)

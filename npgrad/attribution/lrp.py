@@ -1,10 +1,10 @@
-"""Layer-wise relevance propagation: the score, shared out backwards from layer to layer down to the pixels.
+"""Layer-wise relevance propagation: the score, distributed backward from layer to layer down to the pixels.
 
-Relevance takes the way that gradients take, with a rule at every layer that says who gets what
-(lrp_rules.py). It starts as the target's score and, but for what biases and epsilons keep, is the same in
-sum at every layer (Bach et al. 2015, equation 2). Where a value was used twice, what comes back along both
-ways adds up. A sum in a composite must be an Add: through plain NumPy in its forward, relevance goes by the
-composite's own backward, that is as gradients do.
+Relevance is propagated as gradients are, with a rule at every layer that divides it among the layer's inputs
+(lrp_rules.py). It starts as the target's score, and its sum is the same at every layer, except for what biases and
+epsilons absorb (Bach et al. 2015, equation 2). Where a value was used twice, the relevance of both uses is added. A
+sum in a composite must be an Add layer: if the composite's forward adds with plain NumPy, relevance follows the
+composite's own backward, as gradients do.
 """
 
 from itertools import pairwise
@@ -12,7 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
-from npgrad.attribution.deep_lift import refuse_unknown_layers, with_defaults
+from npgrad._typing import Array, Rules, Target
+from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
 from npgrad.errors import InputError
 from npgrad.layers import (
@@ -34,7 +35,7 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
-from npgrad.model import walk_layers
+from npgrad.model import Model, walk_layers
 from npgrad.tape import INPUT
 
 RULES = {
@@ -45,7 +46,7 @@ RULES = {
     GlobalAvgPool2d: Epsilon(),
     AdaptiveAvgPool2d: Epsilon(),
     Add: Epsilon(),
-    MaxPool2d: Epsilon(),  # the winner takes all
+    MaxPool2d: Epsilon(),  # the maximum gets all of it
     Concat: own_backward,
     Flatten: own_backward,
     Dropout: own_backward,
@@ -55,16 +56,59 @@ RULES = {
 }
 
 
-def lrp(model, x, target=None, rules=None, return_delta=False):
-    """The relevance of every number of x (N, C, H, W) for the score: signed, of the shape of x.
+def lrp(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    rules: Rules | Rule = None,
+    return_delta: bool = False,
+) -> Array | tuple[Array, Array]:
+    """Compute the relevance of every value of x for the score by layer-wise relevance propagation.
 
-    rules: {layer type or name: rule} in place of the defaults, where a name wins over a type; or one rule for
-    every layer that can have it. The default is LRP-epsilon with 1e-9 everywhere; through a ReLU relevance
-    passes as it is. `composite_by_position(model)` gives the usual choice of rules for images. Conv2d and
-    Linear take any rule of `lrp_rules`; a rule of your own is a function (record, relevance of y) ->
-    relevance of x, and a layer type of your own needs one.
-    return_delta: return also, per image, the sum of relevances less the score: what biases and
-    epsilons kept, with the sign changed.
+    Bach et al. 2015. By default every layer uses LRP-epsilon with epsilon 1e-9, and relevance passes through ReLUs
+    unchanged; `composite_by_position` gives the combination of rules that is recommended for images.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    rules : dict, Rule or None
+        ``{layer type or name: rule}`` in place of the defaults, where a name wins over a type; or one rule for every
+        layer that it applies to. Conv2d and Linear accept any rule of `lrp_rules`. A rule of your own is a function
+        (record, relevance of y) -> relevance of x; a layer type of your own needs one.
+    return_delta : bool, default False
+        Whether to return the error of each image's sum, too.
+
+    Returns
+    -------
+    relevance : ndarray (N, C, H, W)
+        Signed.
+    delta : ndarray (N,)
+        The sum of each image's relevances minus the score: the negative of what biases and epsilons absorbed. Only
+        if `return_delta` is true.
+
+    Raises
+    ------
+    InputError
+        If x, target or rules cannot be used, or a layer has no rule.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If a rule's layer does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npgrad import Model
+    >>> from npgrad.attribution import lrp
+    >>> from npgrad.layers import Linear, ReLU, Sequential
+    >>> layers = {"fc1": Linear(np.array([[1.0, 1.0]]), None), "relu": ReLU(), "fc2": Linear(np.array([[2.0]]), None)}
+    >>> lrp(Model(Sequential(layers)), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
+    array([[ 6., -2.]])
     """
     relevance, score = _relevance(model, x, target, INPUT, rules)
     if not return_delta:
@@ -72,20 +116,81 @@ def lrp(model, x, target=None, rules=None, return_delta=False):
     return relevance, relevance.reshape(len(relevance), -1).sum(axis=1) - score
 
 
-def layer_lrp(model, x, target=None, layer=None, rules=None):
-    """The relevance of a layer's output (layer None: the last fire), of that output's shape; see `lrp`."""
+def layer_lrp(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    rules: Rules | Rule = None,
+) -> Array:
+    """Compute the relevance of a layer's output; see `lrp`.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    rules : dict, Rule or None
+        As for `lrp`.
+
+    Returns
+    -------
+    ndarray (N, ...)
+        Signed, of the shape of the layer's output.
+
+    Raises
+    ------
+    InputError
+        If x, target or rules cannot be used, or a layer has no rule.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If no layer has the given name, or a rule's layer does not exist.
+    """
     relevance, _ = _relevance(model, x, target, layer, rules)
     return relevance
 
 
-def composite_by_position(model, gamma=0.25, relative=0.25):
-    """Rules for `lrp` by how deep a layer lies (Montavon et al. 2019, section 10.3), {name: rule}.
+def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0.25) -> dict[str, Rule]:
+    """Choose rules for `lrp` by the depth of each layer.
 
-    Of the layers with weights, in the order of running: at the first z-box, with the range of pixels; in the
-    lower half LRP-gamma, which smooths; in the upper half LRP-epsilon with `relative` times the root mean
-    square of z, which takes out noise; at the last LRP-0, which is faithful. Kohlbrenner et al. 2020 found
-    such composites to agree best with where the objects are. A BatchNorm and the convolution before it count as
-    one layer (`Merged`).
+    Of the layers with weights, in the order of the forward pass: the first gets z-box with the range of pixels; the
+    lower half LRP-gamma, which smooths; the upper half LRP-epsilon with `relative`, which removes noise; and the
+    last LRP-0, which is faithful (Montavon et al. 2019, section 10.3). Kohlbrenner et al. 2020 found that such
+    composites agree best with where the objects are. A convolution and the BatchNorm after it count as one layer
+    (`lrp_rules.Merged`).
+
+    Parameters
+    ----------
+    model : Model
+        The network; its preprocessing gives the range of pixels.
+    gamma : float, default 0.25
+        Gamma of LRP-gamma in the lower half.
+    relative : float, default 0.25
+        Epsilon of LRP-epsilon in the upper half, as a fraction of the root mean square of z.
+
+    Returns
+    -------
+    dict of str to Rule
+        ``{layer name: rule}``, to be passed as ``lrp(model, x, rules=...)``.
+
+    Raises
+    ------
+    InputError
+        If the network has no Conv2d or Linear layer, or gamma or relative is not a finite number >= 0.
+
+    Examples
+    --------
+    >>> import npgrad
+    >>> from npgrad.attribution import composite_by_position
+    >>> rules = composite_by_position(npgrad.load())
+    >>> type(rules["conv1"]).__name__, rules["fire2.squeeze"]
+    ('ZBox', Gamma(epsilon=1e-09, gamma=0.25, bias=True, signed=True))
     """
     names = [name for name, layer in walk_layers(model.network) if isinstance(layer, (Conv2d, Linear))]
     if not names:
@@ -103,7 +208,7 @@ def composite_by_position(model, gamma=0.25, relative=0.25):
 
 
 def _relevance(model, x, target, layer, rules):
-    """(relevance at a layer's output, the scores)."""
+    """(relevance of a layer's output, the scores)."""
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
@@ -115,7 +220,7 @@ def _relevance(model, x, target, layer, rules):
 
 
 def _chains(layer, prefix=""):
-    """Lists of (name, layer), in each of which nothing but the next layer takes a layer's output."""
+    """Lists of (name, layer) in which each layer's output is used by the next layer only."""
     if isinstance(layer, Sequential):
         chains = [list(layer.parts())]
     elif isinstance(layer, Residual):
@@ -139,7 +244,7 @@ def _chains(layer, prefix=""):
 
 
 def _by_type(rules):
-    """The `rules` argument, where it is one rule, as a dict."""
+    """The `rules` argument as a dict, if it is a single rule."""
     if not isinstance(rules, Rule):
         return rules
     if isinstance(rules, Epsilon):
@@ -148,6 +253,6 @@ def _by_type(rules):
 
 
 def _pixel_box(model):
-    """z-box between black and white, as the network's own preprocessing makes them."""
+    """z-box between black and white, as the network's preprocessing maps them."""
     mean, std = np.array(model.preprocessing.mean), np.array(model.preprocessing.std)
     return ZBox(tuple(-mean / std), tuple((1 - mean) / std))

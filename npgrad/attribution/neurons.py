@@ -1,57 +1,166 @@
-"""Attributions of one neuron, an element of a layer's output, to the image: signed, of the shape of x.
+"""Attributions of one neuron, an element of a layer's output, to the image.
 
-neuron: where it stands in the layer's output of one image, counted from 0: (channel, row, column), or one
-number where that output is a vector. layer: any layer's name; None is the last fire or, without one, the
-last layer with an extent. baseline x0: None for 0, a number, or an array that broadcasts to x. batch_size:
-copies at once (None: as memory allows). progress: called with (copies done, copies in all).
-
-All are called as methods for a class are; `target` counts for `neuron_conductance` alone. A neuron that a
-ReLU has shut off has gradient 0.
+All are called as the methods for a class are, but only `neuron_conductance` uses `target`. A neuron with an
+inactive ReLU has gradient 0.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot
-from npgrad._validate import check_input, full_baseline
+from npgrad._typing import Array, Progress, Target
+from npgrad._validate import check_input, full_baseline, is_whole
+from npgrad.attribution._common import layer_name
 from npgrad.attribution._copies import begin, per_sample
+from npgrad.attribution._quadrature import quadrature
 from npgrad.attribution._surgery import run_to
-from npgrad.attribution.integrated_gradients import quadrature
-from npgrad.attribution.layers import layer_name
 from npgrad.errors import InputError
 from npgrad.layers import ReLU
+from npgrad.model import Model
 from npgrad.rules import guided
 
 
-def neuron_gradient(model, x, target=None, layer=None, *, neuron):
-    """d neuron / d x."""
+def neuron_gradient(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    *,
+    neuron: int | Sequence[int],
+) -> Array:
+    """Compute the gradient of a neuron, d neuron / d x.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        Not used: the neuron takes the place of the score. Accepted as in all other methods.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    neuron : int or tuple of int
+        The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
+        that output is a vector.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x cannot be used or the layer has no such neuron.
+    UnknownName
+        If no layer has this name.
+    """
     layer = layer_name(model, x, layer)
     return _gradient(model, x, layer, neuron)
 
 
-def neuron_guided_backprop(model, x, target=None, layer=None, *, neuron):
-    """Guided backprop (Springenberg et al. 2015, section 3.4) from the neuron instead of a score."""
+def neuron_guided_backprop(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    *,
+    neuron: int | Sequence[int],
+) -> Array:
+    """Compute the gradient of a neuron with guided backpropagation at every ReLU.
+
+    Springenberg, Dosovitskiy, Brox, Riedmiller 2015, section 3.4; see `guided_backprop`.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        Not used: the neuron takes the place of the score. Accepted as in all other methods.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    neuron : int or tuple of int
+        The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
+        that output is a vector.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x cannot be used or the layer has no such neuron.
+    UnknownName
+        If no layer has this name.
+    """
     layer = layer_name(model, x, layer)
     return _gradient(model, x, layer, neuron, rules={ReLU: guided})
 
 
 def neuron_integrated_gradients(
-    model,
-    x,
-    target=None,
-    layer=None,
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
     *,
-    neuron,
-    baseline=None,
-    n_steps=50,
-    method="gausslegendre",
-    batch_size=None,
-    progress=None,
-):
-    """(x - x0) * integral over a from 0 to 1 of d neuron / d x at x0 + a * (x - x0).
+    neuron: int | Sequence[int],
+    baseline: float | Array | None = None,
+    n_steps: int = 50,
+    method: str = "gausslegendre",
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute integrated gradients of a neuron, from a baseline to the image.
 
-    Sundararajan, Taly, Yan 2017, equation 1, with the neuron for F; summed with `quadrature(method,
-    n_steps)`. The attributions sum to neuron(x) - neuron(x0), up to the error of the sum.
+    With the baseline x0, this is ::
+
+        (x - x0) * integral over a from 0 to 1 of d neuron / d x at x0 + a * (x - x0)
+
+    (Sundararajan, Taly, Yan 2017, equation 1, with the neuron for F). The attributions sum to
+    neuron(x) - neuron(x0), up to the error of the quadrature.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        Not used: the neuron takes the place of the score. Accepted as in all other methods.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    neuron : int or tuple of int
+        The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
+        that output is a vector.
+    baseline : None, float or ndarray
+        The reference input, broadcast to x. None: 0, the mean color.
+    n_steps : int, default 50
+        Number of integration steps along the path from baseline to x.
+    method : str, default "gausslegendre"
+        Quadrature rule, as for `integrated_gradients`.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x, baseline, n_steps or batch_size cannot be used, or the layer has no such neuron.
+    UnknownName
+        If no layer or no quadrature rule has the given name.
     """
     nodes, weights = quadrature(method, n_steps)
     layer, x = layer_name(model, x, layer), check_input(x)
@@ -64,22 +173,63 @@ def neuron_integrated_gradients(
 
 
 def neuron_conductance(
-    model,
-    x,
-    target=None,
-    layer=None,
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
     *,
-    neuron,
-    baseline=None,
-    n_steps=50,
-    method="gausslegendre",
-    batch_size=None,
-    progress=None,
-):
-    """(x - x0) * integral over a from 0 to 1 of dscore/dneuron * dneuron/dx at x0 + a * (x - x0).
+    neuron: int | Sequence[int],
+    baseline: float | Array | None = None,
+    n_steps: int = 50,
+    method: str = "gausslegendre",
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute the part of the score's integrated gradients that passes through a neuron.
 
-    Dhamdhere, Sundararajan, Yan 2018, equation 2 before its sum over the input: the part of integrated
-    gradients that goes through the neuron. Summed with `quadrature(method, n_steps)`.
+    With the baseline x0, this is ::
+
+        (x - x0) * integral over a from 0 to 1 of d score / d neuron * d neuron / d x at x0 + a * (x - x0)
+
+    (Dhamdhere, Sundararajan, Yan 2018, equation 2 before its sum over the input).
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    neuron : int or tuple of int
+        The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
+        that output is a vector.
+    baseline : None, float or ndarray
+        The reference input, broadcast to x. None: 0, the mean color.
+    n_steps : int, default 50
+        Number of integration steps along the path from baseline to x.
+    method : str, default "gausslegendre"
+        Quadrature rule, as for `integrated_gradients`.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Signed.
+
+    Raises
+    ------
+    InputError
+        If x, target, baseline, n_steps or batch_size cannot be used, or the layer has no such neuron.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If no layer or no quadrature rule has the given name.
     """
     nodes, weights = quadrature(method, n_steps)
     layer = layer_name(model, x, layer)
@@ -88,23 +238,23 @@ def neuron_conductance(
     def gradient(points, image):
         tape = model.forward(points)
         place = _place(tape[layer], layer, neuron)
-        dy = tape.backward(one_hot(tape.output, targets[image]), at=(layer,))[layer]
-        seed = np.zeros_like(dy)
-        seed[place] = dy[place]
-        return tape.backward({layer: seed})["input"]
+        above = tape.backward(one_hot(tape.output, targets[image]), at=(layer,))[layer]
+        dy = np.zeros_like(above)
+        dy[place] = above[place]
+        return tape.backward({layer: dy})["input"]
 
     return _integral(gradient, x, baseline, nodes, weights, size, progress)
 
 
 def _gradient(model, x, layer, neuron, rules=None):
     tape = run_to(model, x, layer)
-    seed = np.zeros_like(tape[layer])
-    seed[_place(seed, layer, neuron)] = 1
-    return tape.backward({layer: seed}, rules)["input"]
+    dy = np.zeros_like(tape[layer])
+    dy[_place(dy, layer, neuron)] = 1
+    return tape.backward({layer: dy}, rules)["input"]
 
 
 def _integral(gradient, x, baseline, nodes, weights, size, progress):
-    """(x - x0) * sum over k of weights_k * gradient(points at nodes_k, their images)."""
+    """(x - x0) * sum over k of weights_k * gradient(points at nodes_k, the indices of their images)."""
     x0 = full_baseline(baseline, x.shape, x.dtype)
     total, weights = np.zeros(x.shape, x.dtype), weights.astype(x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
@@ -116,12 +266,11 @@ def _integral(gradient, x, baseline, nodes, weights, size, progress):
 
 
 def _place(y, layer, neuron):
-    """The neuron's index into y (N, ...), of every image; an InputError names the range."""
+    """The neuron's index into y (N, ...) for all images; an InputError gives the valid ranges."""
     index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
     shape = y.shape[1:]
-    whole = all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in index)
     inside = len(index) == len(shape) and all(i in range(n) for i, n in zip(index, shape, strict=True))
-    if not (whole and inside):
+    if not (inside and all(map(is_whole, index))):
         ranges = ", ".join(f"0 to {n - 1}" for n in shape)
         raise InputError(f"neuron: {layer} expects {len(shape)} whole numbers ({ranges}), found {neuron!r}")
     return (slice(None), *index)

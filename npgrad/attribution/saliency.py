@@ -1,15 +1,49 @@
-"""Saliency: how much the score would change with each pixel (Simonyan, Vedaldi, Zisserman 2014)."""
+"""Saliency: how much the score changes with each pixel (Simonyan, Vedaldi, Zisserman 2014)."""
 
 import numpy as np
 
+from npgrad._typing import Array, Target
 from npgrad.attribution._common import score_gradients
+from npgrad.model import Model
 
 
-def saliency(model, x, target=None):
-    """|d score / d x|, of the shape of x (N, C, H, W).
+def saliency(model: Model, x: Array, target: Target = None) -> Array:
+    """Compute the absolute gradient of the score, |d score / d x|.
 
-    The score is the raw logit of each image's target class (None: its top class), not its softmax, which
-    another class can move. Reduce over channels as you like; the paper takes the maximum.
+    Simonyan, Vedaldi, Zisserman 2014, section 3. The score is the logit of each image's target, not its softmax
+    probability, which also depends on the other classes. The paper reduces the result over channels by the
+    maximum: ``saliency(model, x).max(axis=1)``.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+        Nonnegative, in the dtype of the scores.
+
+    Raises
+    ------
+    InputError
+        If x or target cannot be used.
+    TargetError
+        If a target is not a class of the network.
+
+    Examples
+    --------
+    >>> import npgrad
+    >>> from npgrad.attribution import saliency
+    >>> model = npgrad.load()
+    >>> image, label, mask = npgrad.scenes.scene(3, size=64)
+    >>> x = model.preprocess(image)
+    >>> saliency(model, x).max(axis=1).shape
+    (1, 224, 224)
     """
     _, _, gradients = score_gradients(model, x, target)
     return np.abs(gradients["input"])

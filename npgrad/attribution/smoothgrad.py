@@ -1,47 +1,86 @@
-"""SmoothGrad: an attribution, averaged over noisy versions of the image."""
+"""SmoothGrad: an attribution averaged over noisy copies of the image."""
 
 import inspect
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
+from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, not_negative, whole_number
+from npgrad.attribution._by_name import BY_NAME
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 from npgrad.errors import InputError, unknown
+from npgrad.model import Model
 
 KINDS = ("mean", "squares", "variance")
 
 
 def smoothgrad(
-    model,
-    x,
-    target=None,
-    method=None,
-    kind="mean",
-    n_samples=25,
-    noise=0.15,
-    noise_absolute=None,
-    rng=0,
-    batch_size=None,
-    progress=None,
-    **options,
-):
-    """The mean over samples of method(x + noise), noise normal: of the shape of what the method gives.
+    model: Model,
+    x: Array,
+    target: Target = None,
+    method: str | Callable[..., Array] | None = None,
+    kind: str = "mean",
+    n_samples: int = 25,
+    noise: float = 0.15,
+    noise_absolute: float | None = None,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+    **options: Any,
+) -> Array:
+    """Average an attribution over noisy copies of the images, mean over samples of method(x + noise).
 
-    Smilkov, Thorat, Kim, Viegas, Wattenberg 2017. By default the method is the signed gradient d score / d x;
-    for the image most often shown take the absolute value of the result, and for a mean of absolute
-    gradients `method="saliency"`. All samples ask about the target of the clean x.
+    Smilkov, Thorat, Kim, Viegas, Wattenberg 2017, section 3. By default the method is the signed gradient
+    d score / d x: the usual visualization shows the absolute value of the result; for a mean of absolute
+    gradients, pass ``method="saliency"``. All samples are explained for the target of the unmodified x.
 
-    method: a function of npgrad.attribution or its name, or any function (model, x, target, **options) that
-    gives one array; `options` go to it. It is called once a sample, with noise on all images of x; if it
-    takes `batch_size` or `rng`, it gets those given here.
-    kind: "mean"; "squares", the mean of squares (Hooker et al. 2019, SmoothGrad-Squared); "variance", the
-    mean of squares less the square of the mean (Adebayo et al. 2018, VarGrad).
-    noise: the standard deviation as a part of each image's max - min, as in the authors' code;
-    noise_absolute: in the units of x, instead.
-    rng: a Generator or a seed. batch_size: copies at once (None: as memory allows).
-    progress: called with (samples done, samples in all).
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    method : str, callable or None
+        The name of a function of `npgrad.attribution`, or any function (model, x, target, **options) that
+        returns one array. It is called once per sample with noise on all images of x; if it has a parameter
+        `batch_size` or `rng`, it receives the one given here. None: the gradient.
+    kind : str, default "mean"
+        "mean"; "squares", the mean of squares (SmoothGrad-Squared, Hooker et al. 2019); or "variance", the mean of
+        squares minus the square of the mean (VarGrad, Adebayo et al. 2018).
+    n_samples : int, default 25
+        Number of noisy copies of each image.
+    noise : float, default 0.15
+        Standard deviation of the noise as a fraction of each image's max - min, as in the authors' code.
+    noise_absolute : float or None
+        Standard deviation of the noise in the units of x, in place of `noise`.
+    rng : numpy.random.Generator or int, default 0
+        The random generator, or its seed.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+    **options
+        Further keyword arguments of `method`.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of the method's result; (N, C, H, W) by default.
+
+    Raises
+    ------
+    InputError
+        If x, target or an argument cannot be used, or if the method does not return one array.
+    TargetError
+        If a target is not a class of the network.
+    UnknownName
+        If no method or no kind has the given name.
     """
     if kind not in KINDS:
         raise unknown("kind of smoothgrad", kind, KINDS)
@@ -54,26 +93,26 @@ def smoothgrad(
     for samples in batches(n_samples, rounds, progress):
         noisy = [x + deviation * rng.standard_normal(x.shape).astype(x.dtype) for _ in samples]
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the score of")  # said once already, of the clean x
+            warnings.filterwarnings("ignore", "the score of")  # already issued once, for the unmodified x
             found = method(model, np.concatenate(noisy), np.tile(targets, len(samples)), **options)
         if not isinstance(found, np.ndarray):
             raise InputError(f"smoothgrad: its method must give one array, found a {type(found).__name__}")
         for one in np.split(found, len(samples)):
-            running.take(one)
+            running.add(one)
     return running.result()
 
 
 class _Running:
-    """The mean, mean of squares or variance of arrays that come one by one.
+    """The mean, mean of squares or variance of arrays that are added one by one.
 
-    The variance is summed up as Welford (1962) does: the mean of squares less the square of the mean would
-    lose its digits where the mean is large.
+    The variance is computed by Welford's (1962) algorithm: the mean of squares minus the square of the mean
+    would lose precision where the mean is large.
     """
 
     def __init__(self, kind):
         self._kind, self._count, self._mean, self._spread = kind, 0, 0, 0
 
-    def take(self, array):
+    def add(self, array):
         array = array * array if self._kind == "squares" else array
         self._count += 1
         away = array - self._mean
@@ -94,10 +133,10 @@ def _deviation(x, noise, noise_absolute):
 
 
 def _wrapped(method, options, size, n, batch_size, rng):
-    """(the method, its options, how many samples it gets in one call).
+    """(the method, its options, the number of samples per call).
 
-    Only the gradient is known to treat every image by itself; any other method gets one sample of x at a
-    time, so that options with one entry an image fit and random methods draw in the same order always.
+    Only the gradient is known to treat every image independently. Any other method gets one sample of x at a
+    time, so that options with one entry per image fit and random methods always draw in the same order.
     """
     if method is None:
         return _gradient, {"size": size, **options}, max(1, size // n)
@@ -111,11 +150,10 @@ def _wrapped(method, options, size, n, batch_size, rng):
 
 
 def _by_name(name):
-    from npgrad import attribution
-
-    if name not in attribution.__all__:
-        raise unknown("attribution method", name, attribution.__all__)
-    return getattr(attribution, name)
+    functions = {**BY_NAME, "smoothgrad": smoothgrad}
+    if name not in functions:
+        raise unknown("attribution method", name, functions)
+    return functions[name]
 
 
 def _gradient(model, x, targets, size):

@@ -1,0 +1,61 @@
+"""What the rules of LRP share: the base class, and dividing relevance among contributions."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from npgrad._validate import not_negative
+from npgrad.errors import InputError
+from npgrad.layers import Conv2d, Linear
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Base class of the rules, called as ``rule(record, relevance)``.
+
+    Parameters
+    ----------
+    epsilon : float, default 1e-9
+        Added to every denominator, with the denominator's sign.
+
+    Raises
+    ------
+    InputError
+        If epsilon or another float parameter of a rule is not a finite number >= 0.
+    """
+
+    epsilon: float = field(default=1e-9, kw_only=True)
+
+    per_sample = True  # see Tape.backward
+
+    def __post_init__(self) -> None:
+        for own in dataclasses.fields(self):
+            if own.type is float:
+                not_negative(getattr(self, own.name), f"{type(self).__name__} {own.name}")
+
+
+def share_out(relevance, parts, epsilon):
+    """Divide relevance over parts (x, layer): contributions are their x_i w_ik, z is the sum of layer(x)."""
+    runs = [(x, layer, *layer.forward(x)) for x, layer in parts]
+    per_unit = divide(relevance, sum(z for _, _, z, _ in runs), epsilon)
+    return sum(x * layer.backward(per_unit, cache) for x, layer, _, cache in runs)
+
+
+def divide(relevance, z, epsilon):
+    """relevance / z with z moved away from 0 by epsilon; 0 where it is still 0."""
+    z = z + np.where(z < 0, -epsilon, epsilon).astype(z.dtype)
+    return np.divide(relevance, z, out=np.zeros_like(z), where=z != 0)
+
+
+def part(array, sign):
+    """The positive part of an array, or the negative."""
+    return np.maximum(array, 0) if sign > 0 else np.minimum(array, 0)
+
+
+def weighted(rule, record):
+    """The record's layer, if it has weights that contribute as x_i w_ik."""
+    if isinstance(record.layer, (Conv2d, Linear)):
+        return record.layer
+    rule, layer = type(rule).__name__, type(record.layer).__name__
+    raise InputError(f"{record.name}: {rule} is a rule for Conv2d and Linear, found {layer}")
