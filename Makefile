@@ -1,38 +1,43 @@
-# Each target does its own set-up: a virtual environment in .venv, from the package registry alone.
+# Each target sets up what it needs: a virtual environment in .venv, from the package registry alone.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow fuzz mutation bench gallery notebooks lint wheel clean
+.PHONY: demo test test-slow test-kernels fuzz mutation bench gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
-# make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that scripts/convert_weights.py reads will do
+# make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that `npgrad convert` reads
 demo: .venv/core
 	@case "$(WEIGHTS)" in \
 		""|*.h5) ;; \
 		*) mkdir -p build && $(BIN)/python scripts/convert_weights.py "$(WEIGHTS)" -o build/demo.h5 ;; esac
 	$(BIN)/npgrad demo $(if $(PHOTO),"$(PHOTO)") $(if $(WEIGHTS),--weights $(if $(filter %.h5,$(WEIGHTS)),"$(WEIGHTS)",build/demo.h5))
 
-# Everything the README claims, against torch and Captum.
+# Everything that the README claims, compared with torch and Captum.
 test: .venv/dev
 	$(BIN)/python -m pytest
 
-# What takes minutes: retraining, twice, to the same bits.
+# Tests that take minutes, such as training twice with the same result.
 test-slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
 
-# Every reader of strangers' files, so many seconds each, coverage-guided; make fuzz SECONDS=600 READERS="caffe npz"
+# Tests that depend on rounding, with BLAS kernels of other processors (where this one allows) and 1 and 2 threads.
+KERNELS ?= Haswell Zen SkylakeX Prescott
+test-kernels: .venv/dev
+	NPGRAD_TEST_CORETYPES="$(KERNELS)" $(BIN)/python -m pytest -m slow tests/test_kernels.py
+
+# Fuzzing of every reader of untrusted files, SECONDS each, guided by coverage; make fuzz SECONDS=600 READERS="caffe npz"
 SECONDS ?= 60
 fuzz: .venv/fuzz
 	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(READERS),--reader $(READERS))
 
-# Tests of the tests: 40 changed lines of each layer, tape, loss and reader, and what no test sees of it, 15 minutes;
-# make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help says what else there is
+# Tests of the tests: 40 changed lines per file of layers, tape, losses and readers, and which no test notices, 15 minutes;
+# make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help lists the options
 MUTATION ?= --sample 40
 mutation: .venv/mutation
 	$(BIN)/python -m tests.mutants $(MUTATION)
 
-# npgrad, torch, Captum and ONNX Runtime taking turns, 40 minutes; make bench BENCH=--help says what else there is
+# npgrad, torch, Captum and ONNX Runtime in turns, 40 minutes; make bench BENCH=--help lists the options
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
