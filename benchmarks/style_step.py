@@ -18,8 +18,8 @@ def in_npgrad(it, side):
     """What style_transfer's loop does in each of its steps; the functions are its own."""
     from npgrad.synthesis._descent import advance, make_optimizer
     from npgrad.synthesis._run import Run
+    from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
     from npgrad.synthesis._style_images import Images, resized
-    from npgrad.synthesis.style_transfer import Weights, goal_at, losses_and_gradient
 
     model, (content, style, start) = it.model, map(channels_last, images(3, side)[:, None])
     chosen = {
@@ -32,7 +32,7 @@ def in_npgrad(it, side):
         "tv_weight": TV_WEIGHT,
     }
     work = Images.of(model, content, style, None, None, None, chosen, None, None, False)
-    goal = goal_at(model, work, 0, Weights.of(model, chosen, grow=False))
+    goal = goal_at(model, work, 0, LossWeights.of(model, chosen, grow=False))
     objective, descent = partial(losses_and_gradient, model, goal), make_optimizer("adam", model, content)
     run = Run(start, 1_000_000, 0, descent)
 

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
-from little_nets import MEAN, STD, in_torch, little_net, photo, image
+from little_nets import MEAN, STD, image, in_torch, little_net, photo
 from torch import nn
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError
-from npgrad.synthesis.adversarial import fgsm, into_ball, pgd, random_in_ball, smallest_perturbation, steepest
-from npgrad.synthesis.fooling import Fooling, as_saved, image_limits
+from npgrad.synthesis import fgsm, pgd, smallest_perturbation
+from npgrad.synthesis._perturbation import into_ball, random_in_ball, steepest
+from npgrad.synthesis._pixels import as_saved, image_limits
+from npgrad.synthesis.fooling import Fooling
 
 CROSS_ENTROPY = nn.functional.cross_entropy
 
@@ -204,8 +206,8 @@ def test_the_step_is_two_and_a_half_balls_long_in_all(net, x):
 
 def test_another_loss(net, x, goal):
     def minus_score(logits, target):
-        value, seed = losses.score(logits, target)
-        return -value, -seed
+        value, dlogits = losses.score(logits, target)
+        return -value, -dlogits
 
     result = fgsm(net, x, goal, targeted=True, loss=minus_score)
     dx = net.forward(x).backward(losses.score(net(x), goal)[1])["input"]

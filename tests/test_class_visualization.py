@@ -12,7 +12,8 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 from npgrad import InputError, Model, layers
 from npgrad.errors import TargetError, UnknownName
 from npgrad.images import save_image
-from npgrad.synthesis.class_visualization import Aim, create_class_visualization
+from npgrad.synthesis._aim import Aim
+from npgrad.synthesis.class_visualization import create_class_visualization
 
 SIDE = 33
 METHODS = ("pixels", "fourier")

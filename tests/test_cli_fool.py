@@ -9,8 +9,8 @@ from test_cli import run  # noqa: F401 - a fixture
 from test_cli_synthesis import folder, make, pixels  # noqa: F401 - fixtures
 
 import npgrad
-from npgrad.synthesis import adversarial
-from npgrad.synthesis.fooling import make_fooling_image
+from npgrad import synthesis
+from npgrad.synthesis import make_fooling_image
 
 
 def test_what_is_reported_of_a_fooling_image_is_what_its_file_gets(make, folder):  # noqa: F811
@@ -69,11 +69,11 @@ def test_a_class_that_is_not_reached(make):  # noqa: F811
 @pytest.mark.parametrize(
     ("options", "function", "keywords"),
     [
-        ("fgsm --epsilon 12", adversarial.fgsm, {"epsilon": 12 / 255}),
-        ("pgd", adversarial.pgd, {}),
-        ("pgd --epsilon 4 --steps 7", adversarial.pgd, {"epsilon": 4 / 255, "steps": 7}),
-        ("pgd --norm l2 --epsilon 1.5", adversarial.pgd, {"norm": "l2", "epsilon": 1.5}),
-        ("smallest --steps 9", adversarial.smallest_perturbation, {"steps": 9}),
+        ("fgsm --epsilon 12", synthesis.fgsm, {"epsilon": 12 / 255}),
+        ("pgd", synthesis.pgd, {}),
+        ("pgd --epsilon 4 --steps 7", synthesis.pgd, {"epsilon": 4 / 255, "steps": 7}),
+        ("pgd --norm l2 --epsilon 1.5", synthesis.pgd, {"norm": "l2", "epsilon": 1.5}),
+        ("smallest --steps 9", synthesis.smallest_perturbation, {"steps": 9}),
     ],
 )
 def test_the_other_methods(make, folder, options, function, keywords, target):  # noqa: F811
@@ -81,7 +81,7 @@ def test_the_other_methods(make, folder, options, function, keywords, target):  
     code, out, err = make(f"fool PHOTO {flag} --method {options} --json")
     result = json.loads(out)
     model = npgrad.load(folder / "net.h5")
-    if target and function is not adversarial.smallest_perturbation:
+    if target and function is not synthesis.smallest_perturbation:
         keywords = {**keywords, "targeted": True}
     expected = function(model, model.preprocess(folder / "photo.png"), target, **keywords)
     assert (result["norm"], result["steps"]) == (expected.norm, expected.steps)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
-from little_nets import in_torch, little_net, photo, image
+from little_nets import image, in_torch, little_net, photo
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError, UnknownName
 from npgrad.io.formats.npz import read_imagenet_val
+from npgrad.synthesis._pixels import as_saved, image_limits
 from npgrad.synthesis._scores import final_relu, score_gradient, waking_gradient
-from npgrad.synthesis.fooling import Fooling, as_saved, make_fooling_image, image_limits
+from npgrad.synthesis.fooling import Fooling, make_fooling_image
 
 
 @pytest.fixture(scope="module")
@@ -143,12 +144,12 @@ def test_where_a_class_is_alive_its_gradient_is_the_plain_one(x):
 
 def test_waking_opens_the_final_relu_for_the_target_alone(x):
     model, opened = little_net([0, 0, -9, 0, -9]), little_net([0, 0, -9, 0, -9], relu=False)
-    tape, seed = model.forward(x), np.array([[0.5, -1.0, 2.0, 0, -0.25]])
+    tape, dy = model.forward(x), np.array([[0.5, -1.0, 2.0, 0, -0.25]])
     part = {
-        name: np.where(np.arange(5) == 2, seed, 0) if name == "target" else seed for name in ("target", "all")
+        name: np.where(np.arange(5) == 2, dy, 0) if name == "target" else dy for name in ("target", "all")
     }
     expected = tape.backward(part["all"])["input"] + opened.forward(x).backward(part["target"])["input"]
-    np.testing.assert_allclose(waking_gradient(tape, seed, 2), expected, rtol=1e-13)
+    np.testing.assert_allclose(waking_gradient(tape, dy, 2), expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize(

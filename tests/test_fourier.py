@@ -5,7 +5,7 @@ import pytest
 import torch
 from checks import assert_close
 
-from npgrad.synthesis._fourier import AXES, WaveAdam, Waves
+from npgrad.synthesis._fourier import AXES, SpectrumAdam, Waves
 from npgrad.synthesis.transforms import affine, affine_backward
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
@@ -69,11 +69,11 @@ def test_the_axes_are_orthogonal_and_fall():
 
 def test_a_wave_adams_state_goes_on_to_the_same_bits(rng):
     gradients = rng.normal(size=(4, 2, 3, 4, 3))
-    one = WaveAdam(np.zeros((2, 3, 4, 3)), 0.1)
+    one = SpectrumAdam(np.zeros((2, 3, 4, 3)), 0.1)
     for g in gradients[:2]:
-        one.climb(g)
-    two = WaveAdam(np.ones((2, 3, 4, 3)), 0.1)
+        one.ascend(g)
+    two = SpectrumAdam(np.ones((2, 3, 4, 3)), 0.1)
     two.state = one.state
     for g in gradients[2:]:
-        one.climb(g), two.climb(g)
+        one.ascend(g), two.ascend(g)
     np.testing.assert_array_equal(one.spectrum, two.spectrum)

@@ -9,7 +9,7 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
 from npgrad.synthesis import _style_images as images
-from npgrad.synthesis.inversion import correlation, invert_features
+from npgrad.synthesis.inversion import _correlation, invert_features
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,7 +115,7 @@ def test_what_the_result_says(model, x):
     assert found.relative_error == pytest.approx(np.sum((a - a0) ** 2) / np.sum(a0**2))
     same = invert_features(model, x, "fire2", start="content", steps=0)
     assert (same.correlation, same.relative_error, same.steps) == (pytest.approx(1), 0, 0)
-    assert correlation(np.ones(4), np.arange(4.0)) == 0
+    assert _correlation(np.ones(4), np.arange(4.0)) == 0
 
 
 def test_any_layer_to_the_logits(model, x):

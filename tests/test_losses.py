@@ -170,9 +170,9 @@ def test_huge_logits_do_not_overflow(dtype):
 
 def test_weights_of_float64_leave_float32_what_it_is():
     x, weight = randoms((1, 3, 4, 4), 1, np.float32), np.float64(0.1)
-    seeds = losses.style_loss({"a": x}, {"a": np.zeros((1, 3, 3), np.float32)}, {"a": weight},
+    style = losses.style_loss({"a": x}, {"a": np.zeros((1, 3, 3), np.float32)}, {"a": weight},
                               {"a": np.full((4, 4), 0.5)})[1]  # fmt: skip
-    gradients = [losses.content_loss(weight, x, x + 1)[1], losses.tv_loss(x, weight)[1], seeds["a"],
+    gradients = [losses.content_loss(weight, x, x + 1)[1], losses.tv_loss(x, weight)[1], style["a"],
                  losses.l2_loss(x, weight)[1]]  # fmt: skip
     assert [g.dtype for g in gradients] == [np.float32] * 4
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from checks import assert_close
-from little_nets import MEAN, STD, little_net, image
+from little_nets import MEAN, STD, image, little_net
 
 from npgrad import Model, layers
-from npgrad.synthesis.adversarial import pgd, smallest_perturbation
-from npgrad.synthesis.fooling import as_saved, make_fooling_image
+from npgrad.synthesis import make_fooling_image, pgd, smallest_perturbation
+from npgrad.synthesis._pixels import as_saved
 
 
 @pytest.fixture(scope="module")

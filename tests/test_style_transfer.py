@@ -15,8 +15,9 @@ from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import advance
 from npgrad.synthesis._run import Run
+from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
 from npgrad.synthesis.presets import PRESETS
-from npgrad.synthesis.style_transfer import Weights, goal_at, losses_and_gradient, style_transfer
+from npgrad.synthesis.style_transfer import style_transfer
 
 LAYERS = ("relu1", "fire3", "fire4", "fire5")
 OPTIONS = {
@@ -183,7 +184,7 @@ def test_gradient_with_blended_and_masked_styles(model, content, style):
     """All losses in one backward, against autograd."""
     other, x = image(2, 30, 34), image(3, *content.shape[2:])
     masks = list(np.random.default_rng(4).random((2, 33, 40)))
-    weights = Weights.of(model, OPTIONS | {"content_layer": "fire3"}, grow=False)  # a style layer, too
+    weights = LossWeights.of(model, OPTIONS | {"content_layer": "fire3"}, grow=False)  # a style layer, too
     work = work_of(model, content, [style, other], blend=(3, 1), masks=masks)
     found, dx = losses_and_gradient(model, goal_at(model, work, 0, weights), x)
 
@@ -211,7 +212,7 @@ def test_a_mask_keeps_the_style_away_from_the_rest(model, content, style):
     mask = np.zeros((33, 40))
     mask[:, :12] = 1
     near = {"tv_weight": 0, "style_weights": (300, 20, 0, 0)}  # fire4 and fire5 see far
-    weights = Weights.of(model, OPTIONS | near, grow=False)
+    weights = LossWeights.of(model, OPTIONS | near, grow=False)
     goal = goal_at(model, work_of(model, content, style, masks=mask), 0, weights)
     _, dx = losses_and_gradient(model, goal, content)
     assert np.abs(dx[..., :10]).min(axis=1).max() > 0
@@ -219,9 +220,9 @@ def test_a_mask_keeps_the_style_away_from_the_rest(model, content, style):
 
 
 def test_the_forward_pass_stops_at_the_topmost_layer_that_counts(model):
-    assert Weights.of(model, OPTIONS, grow=False).top == "fire5"
-    assert Weights.of(model, OPTIONS | {"style_weights": (1, 0, 0, 0)}, grow=False).top == "fire2"
-    inversion = Weights.of(model, PRESETS["inversion"], grow=True)
+    assert LossWeights.of(model, OPTIONS, grow=False).top == "fire5"
+    assert LossWeights.of(model, OPTIONS | {"style_weights": (1, 0, 0, 0)}, grow=False).top == "fire2"
+    inversion = LossWeights.of(model, PRESETS["inversion"], grow=True)
     assert (inversion.top, inversion.style) == ("fire2", {})
 
 
@@ -401,7 +402,7 @@ def test_memory_does_not_grow_with_steps(model, content, style):
         ({"optimizer": "sgd"}, "no optimizer 'sgd'; known: adam, lbfgs"),
         ({"content_layer": "fier2"}, "no layer 'fier2'; nearest: fire2"),
         ({"content_layer": "input"}, "layer: expected one of the network's, found 'input'"),
-        ({"style_layers": ["fire2"]}, "style_weights: expected 1, one a layer of style_layers, found 4"),
+        ({"style_layers": ["fire2"]}, "style_weights: expected 1, one per layer of style_layers, found 4"),
         ({"style_layers": ["pool10"], "style_weights": [1]}, "expected features"),
         ({"style_weights": [1, 2, -3, 4]}, "style_weights: expected a number >= 0, found -3"),
         ({"content_weight": np.nan}, "content_weight: expected a number >= 0, found nan"),
@@ -414,12 +415,12 @@ def test_memory_does_not_grow_with_steps(model, content, style):
         ({"sizes": (24,), "image_size": 24}, "sizes: expected either sizes or image_size, found both"),
         ({"start": "nosuch.png"}, "nosuch.png: no such file"),
         ({"start": np.zeros((2, 3, 9, 9))}, "start: expected one image"),
-        ({"style_blend": [1, 2]}, "style_blend: expected 1, one a style, found 2"),
-        ({"style_blend": [0]}, "style_blend: expected a style with some strength"),
-        ({"masks": [np.ones((4, 4))] * 2}, "masks: expected 1, one a style, found 2"),
+        ({"style_blend": [1, 2]}, "style_blend: expected 1, one per style, found 2"),
+        ({"style_blend": [0]}, "style_blend: expected at least one strength > 0"),
+        ({"masks": [np.ones((4, 4))] * 2}, "masks: expected 1, one per style, found 2"),
         ({"masks": [np.full((4, 4), 2.0)]}, "numbers 0 to 1"),
         ({"masks": [np.full((4, 4), np.nan)]}, "numbers 0 to 1"),
-        ({"masks": [np.zeros((4, 4))]}, "a mask that lets something through, found 0 everywhere"),
+        ({"masks": [np.zeros((4, 4))]}, "at least one value > 0, found 0 everywhere"),
         ({"rng": "dice"}, "rng: expected a Generator"),
     ],
 )

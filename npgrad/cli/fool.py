@@ -119,21 +119,21 @@ def _flag(key):
 
 def _make(method, model, x, target, seed, callback, options):
     """The Fooling that the method makes."""
-    from npgrad.synthesis import adversarial, fooling
+    from npgrad import synthesis
 
     options = {"callback": callback, **options}
     if method == "ascent":
         if "steps" in options:
             options["max_iter"] = options.pop("steps")
         options = {"learning_rate": 1.0, "rng": seed, **options}
-        return fooling.make_fooling_image(model, x, target, clip=True, **options)
+        return synthesis.make_fooling_image(model, x, target, clip=True, **options)
     if method == "smallest":
-        return adversarial.smallest_perturbation(model, x, target, rng=seed, **options)
+        return synthesis.smallest_perturbation(model, x, target, rng=seed, **options)
     if "epsilon" in options and options.get("norm") != "l2":
         options["epsilon"] /= 255
     if method == "fgsm":
-        return adversarial.fgsm(model, x, target, targeted=target is not None, **options)
-    return adversarial.pgd(model, x, target, targeted=target is not None, rng=seed, **options)
+        return synthesis.fgsm(model, x, target, targeted=target is not None, **options)
+    return synthesis.pgd(model, x, target, targeted=target is not None, rng=seed, **options)
 
 
 class _Photo:

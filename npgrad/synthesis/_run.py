@@ -1,4 +1,4 @@
-"""An image in the making: what every generator's loop shares, so that each loop shows its own steps alone.
+"""The loop over the steps of one image, shared by all synthesis functions.
 
     with Run(x, steps=200, callback=callback, checkpoint="night.ckpt") as run:
         for t in run:
@@ -6,23 +6,37 @@
             run.update(x, {"content": 3.1, "tv": 0.2})
     run.image, run.t, run.losses, run.interrupted
 
-It counts the steps, tells the callback, writes checkpoints, and keeps the latest image when it is interrupted.
+A run counts the steps, calls the callback, writes checkpoints, and keeps the latest image when it is interrupted.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad._validate import generator, whole_number
 from npgrad.io import checkpoints
+
+Callback: TypeAlias = Callable[[int, Array, dict[str, Any]], object] | None
+"""Called with (step, image, losses)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
-    """What a generator made.
+    """The result of a synthesis.
 
-    image: (1, 3, H, W), normalized; `model.deprocess(image)` gives pixels. steps: how many were taken. losses:
-    {name: one number a step}. interrupted: True if Ctrl-C ended it early; then image is the latest one.
+    Attributes
+    ----------
+    image : ndarray (1, 3, H, W)
+        The normalized image; ``model.deprocess(image)`` returns pixels.
+    steps : int
+        Number of steps taken.
+    losses : dict of str to list of float
+        Each loss at every step.
+    interrupted : bool
+        Whether Ctrl-C ended the run early; `image` is then the latest one.
     """
 
     image: np.ndarray
@@ -38,15 +52,29 @@ class Synthesis:
 
 
 class Run:
-    """The loop of one image, from image `x` (or the checkpoint's) for at most `steps` steps.
+    """The loop over the steps of one image.
 
-    rng, optimizer: what the steps draw and remember; both go into checkpoints. callback(step, image, losses) is
-    called after every step; `image` is not to be changed. checkpoint: a file that is written every `every`
-    steps, at Ctrl-C and at the end; if it exists, the run goes on from it, to the same bits as if it had not been
-    interrupted. settings: {name: value} of all that decides the result; a checkpoint made with others is refused
-    (where rng is None, the checkpoint's own draws go on).
+    A KeyboardInterrupt, from Ctrl-C or from the callback, ends the `with` block without an error.
 
-    KeyboardInterrupt, be it Ctrl-C or raised by the callback, ends the `with` block quietly.
+    Parameters
+    ----------
+    x : ndarray (1, 3, H, W)
+        The first image, unless the checkpoint holds a later one.
+    steps : int
+        Number of steps.
+    rng : Generator, int or None
+        The source of the steps' random numbers. Its state is part of a checkpoint. None: a resumed run continues with
+        the checkpoint's generator, whatever seed it had.
+    optimizer : object with a `state`, or None
+        What the steps remember. Its state is part of a checkpoint.
+    callback : callable or None
+        Called after each step with (step, image, losses). It must not modify the image.
+    checkpoint : path or None
+        A file written every `every` steps, at Ctrl-C and at the end. If it exists, the run resumes from it and gives
+        the same bits as without the interruption.
+    every : int, default 50
+    settings : dict or None
+        Everything else that decides the result. A checkpoint made with other settings is refused.
     """
 
     def __init__(
@@ -59,57 +87,57 @@ class Run:
         self.interrupted = self.finished = False
         self._callback, self._path, self._every = callback, checkpoint, every
         if checkpoint is not None:
-            draws = None if rng is None else self.rng.bit_generator.state
-            begin = {"image": x, "steps": self.steps, "rng": draws}
-            self._settings = checkpoints.fingerprint({**begin, **(settings or {})})
+            rng_state = None if rng is None else self.rng.bit_generator.state
+            start = {"image": x, "steps": self.steps, "rng": rng_state}
+            self._settings = checkpoints.fingerprint({**start, **(settings or {})})
             stored = checkpoints.read(checkpoint, self._settings)
             if stored is not None:
                 self._restore(*stored)
         self._kept = self._state()
         if checkpoint is not None:
-            self._save()  # a place that cannot be written is found out before the work, not after
+            self._save()  # a path that cannot be written to is reported before the work, not after it
 
     def __iter__(self):
         while self.t < self.steps and not self.finished:
             yield self.t
 
     def update(self, image, losses=None, finished=False):
-        """The end of a step: its image and {name: loss}. finished: there is nothing left to do."""
+        """End a step with its image and {name: loss}; `finished` ends the run."""
         self.finished = finished
-        self._note(image, losses or {})
+        self._record(image, losses or {})
         self._kept = self._state()
-        self._tell(losses or {})
+        self._call_back(losses or {})
         self._save_when_due()
 
     def show(self, image, losses):
-        """A step inside a round that cannot be resumed in its middle (L-BFGS): counted and told, not yet kept."""
-        self._note(image, losses)
-        self._tell(losses)
+        """Count and report a step within a round that can only be resumed as a whole (L-BFGS)."""
+        self._record(image, losses)
+        self._call_back(losses)
 
     def keep(self, image, t):
-        """The end of a round, step `t`: from here the run can go on."""
+        """End a round at step `t`; a checkpoint resumes from here."""
         self.image, self.t = _channels_last(image), t
         self._kept = self._state()
         self._save_when_due()
 
-    def _note(self, image, losses):
+    def _record(self, image, losses):
         self.image, self.t = _channels_last(image), self.t + 1
         for name, value in losses.items():
             self.losses.setdefault(name, []).append(float(value))
 
-    def _tell(self, losses):
+    def _call_back(self, losses):
         if self._callback is not None:
             self._callback(self.t, self.image, losses)
 
     def _state(self):
-        """All that is needed to go on from here. Nothing in it is ever changed in place, so it costs no copy."""
+        """Everything needed to resume from here. Nothing in it is modified in place, so it needs no copies."""
         return {
             "image": self.image,
             "optimizer": {} if self.optimizer is None else self.optimizer.state,
             "rng": self.rng.bit_generator.state,
             "t": self.t,
             "finished": self.finished,
-            "noted": {name: len(values) for name, values in self.losses.items()},
+            "recorded": {name: len(values) for name, values in self.losses.items()},
         }
 
     def _restore(self, arrays, rest):
@@ -129,13 +157,12 @@ class Run:
             self._save()
 
     def _save(self):
+        """Write the last complete state; steps shown since then are not part of it."""
         kept = self._kept
         arrays = {f"optimizer/{name}": array for name, array in kept["optimizer"].items()}
         rest = {name: kept[name] for name in ("rng", "t", "finished")}
-        losses = {name: self.losses[name][:count] for name, count in kept["noted"].items()}
-        checkpoints.write(
-            self._path, self._settings, {"image": kept["image"], **arrays}, {**rest, "losses": losses}
-        )
+        rest["losses"] = {name: self.losses[name][:count] for name, count in kept["recorded"].items()}
+        checkpoints.write(self._path, self._settings, {"image": kept["image"], **arrays}, rest)
         self._saved = kept
 
     def __enter__(self):
@@ -150,7 +177,7 @@ class Run:
 
 
 def _channels_last(image):
-    """The same image in one fixed order in memory. A checkpoint forgets it, and a sum's last bits depend on it."""
+    """The same image in one memory order: the last bits of sums depend on it, and a checkpoint does not store it."""
     if image.ndim != 4:
         return image
     return np.ascontiguousarray(image.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""The score that an image is to climb, and its gradient by the image."""
+"""The score that an image is to increase, and its gradient with respect to the image."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from npgrad.layers import Dropout, Flatten, GlobalAvgPool2d, ReLU
 
 
 def one_image(x, name="x"):
-    """x as one image (1, C, H, W) that a network can work on; InputError for anything else."""
+    """x as a single image (1, C, H, W); InputError for anything else."""
     x = check_input(x)
     if x.ndim != 4 or len(x) != 1:
         raise InputError(f"{name}: expected one image (1, C, H, W), found shape {x.shape}")
@@ -17,31 +17,31 @@ def one_image(x, name="x"):
 
 
 def score_gradient(model, x, target):
-    """(tape, d score / d x) for the raw score of class `target`, an index, of one image x (1, C, H, W).
+    """(tape, d score / d x) for the raw score of class index `target` of one image x (1, C, H, W).
 
-    A final ReLU may have shut the score off: it is 0, and so is its gradient, everywhere. There the gradient is that
-    of the score without this ReLU, which says how to wake the class up.
+    See `waking_gradient` for a score that a final ReLU has set to 0.
     """
     tape = model.forward(x, keep=())
     return tape, waking_gradient(tape, losses.score(tape.output, target)[1], target)
 
 
-def waking_gradient(tape, seed, target):
-    """The gradient by the image for a `seed` at the scores; if class `target` is shut off, it is woken up.
+def waking_gradient(tape, dy, target):
+    """The gradient with respect to the image for an upstream gradient `dy` of the logits.
 
-    Its own part of the seed then goes past the final ReLU, and what comes through is added to the rest.
+    Where a final ReLU has set the target's score to 0, its gradient is 0 everywhere. The target's part of `dy` then
+    skips this ReLU, which gives the direction in which the score becomes positive again.
     """
-    dx = tape.backward(seed)["input"]
+    dx = tape.backward(dy)["input"]
     relu = final_relu(tape)
     if relu is not None and tape.output[0, target] == 0:
-        only = np.zeros_like(seed)
-        only[0, target] = seed[0, target]
+        only = np.zeros_like(dy)
+        only[0, target] = dy[0, target]
         dx = dx + tape.backward(only, rules={relu: lambda record, dy: dy})["input"]
     return dx
 
 
 def final_relu(tape):
-    """The name of the ReLU that the scores come out of, with nothing but pooling behind it; or None."""
+    """The name of the ReLU that produces the logits, with nothing but pooling after it; or None."""
     for record in reversed(list(tape)):
         if isinstance(record.layer, ReLU):
             return record.name
@@ -51,7 +51,7 @@ def final_relu(tape):
 
 
 def lead(logits, target):
-    """By how much a class's score is above the best other one, for one image: logits (1, classes)."""
+    """The target's score minus the highest other score, for one image: logits (1, classes)."""
     others = np.delete(logits[0], target)
     return float(logits[0, target] - others.max()) if others.size else np.inf
 

@@ -1,4 +1,4 @@
-"""The images of style transfer: read, brought to size, given the content's colors back; and the masks."""
+"""The images of style transfer: reading, resizing, restoring the content's colors; and the masks."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ import numpy as np
 from npgrad._validate import not_negative, whole_number
 from npgrad.errors import InputError
 from npgrad.images import open_image
+from npgrad.synthesis._aim import float_type
 from npgrad.synthesis._scores import one_image
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
@@ -15,24 +16,24 @@ LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """A content image, its styles, and what is done with them. A stage is one of `sizes`.
+    """A content image, its styles, and how they are used. A stage is one of `sizes`.
 
     content, styles: PIL images, or float arrays (1, 3, H, W). sizes: the shorter side in px at each stage;
-    style_sizes: the same of each style. shares: what each style's loss is multiplied by. masks: (H, W) each, or None.
+    style_sizes: the same for each style. factors: the factor of each style's loss. masks: (H, W) each, or None.
     """
 
     content: Any
     styles: list
     sizes: tuple
     style_sizes: list
-    shares: list
+    factors: list
     masks: list | None
     original_colors: bool
     dtype: np.dtype
 
     @classmethod
     def of(cls, model, content, style, sizes, image_size, style_size, chosen, blend, masks, original_colors):
-        """From the arguments of `style_transfer`; `chosen` holds the sizes that stand in for None."""
+        """From the arguments of `style_transfer`; `chosen` holds the sizes that replace None."""
         content = opened(content, "content")
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
@@ -51,12 +52,11 @@ class Images:
         if masks is not None:
             masks = list(masks) if isinstance(masks, (list, tuple)) else [masks]
             if len(masks) != len(styles):
-                raise InputError(f"masks: expected {len(styles)}, one a style, found {len(masks)}")
+                raise InputError(f"masks: expected {len(styles)}, one per style, found {len(masks)}")
             masks = [open_mask(mask, f"masks[{i}]") for i, mask in enumerate(masks)]
-        dtype = content.dtype if isinstance(content, np.ndarray) else dtype_of(model)
-        return cls(
-            content, styles, sizes, scaled, shares(blend, len(styles), masks), masks, original_colors, dtype
-        )
+        dtype = content.dtype if isinstance(content, np.ndarray) else float_type(model)
+        factors = style_factors(blend, len(styles), masks)
+        return cls(content, styles, sizes, scaled, factors, masks, original_colors, dtype)
 
     def content_at(self, model, stage):
         """The content at a stage, (1, 3, H, W)."""
@@ -67,25 +67,25 @@ class Images:
         return at_size(model, self.styles[i], self.style_sizes[i][stage], self.dtype)
 
     def masks_at(self, i, tape, layers):
-        """{layer: the i-th mask at the size of its activation}, or None."""
+        """{layer: the i-th mask at the spatial size of the layer}, or None."""
         if self.masks is None:
             return None
         return {layer: resized_mask(self.masks[i], tape[layer].shape[2:], self.dtype) for layer in layers}
 
     def finished(self, model, x):
-        """The image x of any stage as it is shown: with the content's colors, if it is to keep them."""
+        """The image x of any stage as the user sees it: with the content's colors, if they are to be kept."""
         if not self.original_colors:
             return x
         return with_colors_of(model, x, at_size(model, self.content, x.shape[2:], self.dtype))
 
     def settings(self):
-        """All that decides the result, for a checkpoint."""
+        """Everything that decides the result, for a checkpoint."""
         images = [np.asarray(each) for each in (self.content, *self.styles)]
-        return [images, self.sizes, self.style_sizes, self.shares, self.masks, bool(self.original_colors)]
+        return [images, self.sizes, self.style_sizes, self.factors, self.masks, bool(self.original_colors)]
 
 
 def opened(source, name):
-    """An image that can be brought to any size: a float array (1, 3, H, W) as it is, anything else as PIL's."""
+    """An image that can be resized: a float array (1, 3, H, W) unchanged, anything else as a PIL image."""
     if not isinstance(source, np.ndarray) or source.dtype.kind == "u":
         return open_image(source)
     x = one_image(source, name)
@@ -95,21 +95,16 @@ def opened(source, name):
 
 
 def size_of(image, given, default, name):
-    """The shorter side that an image is brought to: the given one; a float array's own; the default."""
+    """The shorter side to resize an image to: the given one, else a float array's own, else the default."""
     if given is not None:
         return whole_number(given, name)
     return min(image.shape[2:]) if isinstance(image, np.ndarray) else default
 
 
-def dtype_of(model):
-    """What images are computed in: the type of the network's parameters."""
-    return next((array.dtype for array in model.parameters().values()), np.dtype(np.float32))
-
-
 def at_size(model, image, size, dtype):
-    """An opened image, normalized: (1, 3, H, W). size: its shorter side, or (H, W), or None: its own.
+    """An opened image, resized and normalized: (1, 3, H, W). size: its shorter side, (H, W), or None for its own.
 
-    The longer side keeps the proportions, cut off to a whole number, as the course has it.
+    The longer side keeps the aspect ratio, rounded down as in the homework.
     """
     from PIL import Image
 
@@ -127,7 +122,7 @@ def at_size(model, image, size, dtype):
 
 
 def resized(x, size):
-    """x (1, C, H, W) brought to size (H, W), bilinear; in float32, unless it has that size already."""
+    """x (1, C, H, W) resized to (H, W) bilinearly, computed in float32; x itself if it has that size already."""
     from PIL import Image
 
     if x.shape[2:] == tuple(size):
@@ -138,7 +133,7 @@ def resized(x, size):
 
 
 def beginning(model, start, content, rng):
-    """The first image, of the shape of `content`: itself, noise drawn by rng, or another image."""
+    """The first image, of the shape of `content`: content itself, noise, or another image."""
     if isinstance(start, str) and start == "content":
         return content
     if isinstance(start, str) and start == "noise":
@@ -146,24 +141,24 @@ def beginning(model, start, content, rng):
     return at_size(model, opened(start, "start"), content.shape[2:], content.dtype)
 
 
-def shares(blend, count, masks=None):
-    """What each style's loss is multiplied by: 1 in all; or with masks, each by how much it covers.
+def style_factors(blend, count, masks=None):
+    """The factor of each style's loss: relative strengths that sum to 1, or with masks, in proportion to their areas.
 
-    A Gram matrix is a mean over its mask, so without the latter a small region would be pulled harder.
+    A Gram matrix is a mean over its mask, so equal factors would change a small region more strongly.
     """
     blend = [1.0] * count if blend is None else list(np.atleast_1d(blend))
     if len(blend) != count:
-        raise InputError(f"style_blend: expected {count}, one a style, found {len(blend)}")
+        raise InputError(f"style_blend: expected {count}, one per style, found {len(blend)}")
     blend = np.array([not_negative(each, "style_blend") for each in blend])
     if not blend.any():
-        raise InputError("style_blend: expected a style with some strength, found 0 for all")
+        raise InputError("style_blend: expected at least one strength > 0, found 0 for all")
     if masks is None:
         return (blend / blend.sum()).tolist()
     return (blend / blend.mean() * [np.mean(mask * mask) for mask in masks]).tolist()
 
 
 def luminance(model, x):
-    """The luminance of each pixel, on the scale 0..1: (1, 1, H, W)."""
+    """The luminance of each pixel, on the scale 0 to 1: (1, 1, H, W)."""
     mean, std = _mean_and_std(model, x)
     return np.sum(
         (x * std + mean) * np.reshape(LUMINANCE, (1, 3, 1, 1)).astype(x.dtype), axis=1, keepdims=True
@@ -171,17 +166,17 @@ def luminance(model, x):
 
 
 def with_colors_of(model, x, content):
-    """x's luminance with the chroma of `content`: luminance goes into red, green and blue alike.
+    """x's luminance with the chroma of `content`: the difference in luminance is added to red, green and blue alike.
 
     As in Gatys et al. 2016, "Preserving Color in Neural Artistic Style Transfer" (luminance only), but x was made in
-    color: from a painting made gray beforehand, less of its brushwork comes over.
+    color: a painting that is converted to gray first transfers less of its brushwork.
     """
     _, std = _mean_and_std(model, x)
     return content + (luminance(model, x) - luminance(model, content)) / std
 
 
 def open_mask(mask, name):
-    """A mask, (H, W) of numbers 0 to 1 or a gray image, as (H, W) float64."""
+    """A mask, (H, W) from 0 to 1 or a gray image, as (H, W) float64."""
     if isinstance(mask, np.ndarray) and mask.dtype.kind in "fb":
         mask = mask.astype(np.float64)
     else:
@@ -191,12 +186,12 @@ def open_mask(mask, name):
             f"{name}: expected (H, W) of numbers 0 to 1, found {mask.dtype} of shape {mask.shape}"
         )
     if not mask.any():
-        raise InputError(f"{name}: expected a mask that lets something through, found 0 everywhere")
+        raise InputError(f"{name}: expected at least one value > 0, found 0 everywhere")
     return mask
 
 
 def resized_mask(mask, size, dtype):
-    """A mask at size (H, W), each value the mean of what it covers."""
+    """A mask resized to (H, W), each value the mean of the area it covers."""
     from PIL import Image
 
     image = Image.fromarray(mask.astype(np.float32)).resize(size[::-1], Image.Resampling.BOX)

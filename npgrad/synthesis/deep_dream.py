@@ -1,51 +1,90 @@
-"""DeepDream: whatever a layer sees in an image, more of it (Mordvintsev, Olah, Tyka 2015, "Inceptionism")."""
+"""DeepDream: amplify what a layer responds to in an image (Mordvintsev, Olah, Tyka 2015, "Inceptionism")."""
 
 import numpy as np
 
+from npgrad._typing import Array, Path, Rng
 from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError, TooSmall
 from npgrad.images.resize import resize_map
-from npgrad.synthesis._run import Run, Synthesis
+from npgrad.model import Model
+from npgrad.synthesis._pixels import image_limits
+from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis._scores import one_image
-from npgrad.synthesis.fooling import image_limits
 from npgrad.synthesis.transforms import jitter
 from npgrad.tape import INPUT
 
+__all__ = ["deep_dream"]
+
 
 def deep_dream(
-    model,
-    x,
-    layer,
+    model: Model,
+    x: Array,
+    layer: str,
     *,
-    channel=None,
-    octaves=4,
-    octave_scale=1.4,
-    steps=10,
-    learning_rate=0.02,
-    max_jitter=32,
-    rng=0,
-    callback=None,
-    checkpoint=None,
-):
-    """Climb half the sum of a layer's squared activations: a Synthesis with losses {"activation"}.
+    channel: int | None = None,
+    octaves: int = 4,
+    octave_scale: float = 1.4,
+    steps: int = 10,
+    learning_rate: float = 0.02,
+    max_jitter: int = 32,
+    rng: Rng = 0,
+    callback: Callback = None,
+    checkpoint: Path | None = None,
+) -> Synthesis:
+    """Maximize half the sum of a layer's squared activations by gradient ascent on the image.
 
         x += learning_rate * g / mean |g|
 
-    Half of a square has the activation itself as its gradient, so what is seen strongly grows fastest. layer: low
-    ones (fire2) dream of strokes and spots, high ones (fire6 to fire9) of eyes and animals. channel: climb it alone.
+    The gradient of half a square is the activation itself, so strong responses grow fastest.
 
-    x: one image (1, 3, H, W), normalized. octaves: how many sizes, each `octave_scale` times the one before, the
-    last that of x; what was dreamt at one is enlarged and put into the next, so that there are forms of all
-    sizes. steps: in each octave. max_jitter: px, moves the image under the network at each step. Values stay within
-    what an image can hold. callback(step, image, losses) sees each octave at its own size; checkpoint: see `Run`.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (1, 3, H, W)
+        A preprocessed image.
+    layer : str
+        Name of the layer. In SqueezeNet, low layers (fire2) give strokes and dots, high ones (fire6 to fire9) eyes
+        and animals.
+    channel : int or None
+        Maximize this channel only. None: all channels.
+    octaves : int, default 4
+        Number of image sizes, the last being that of x. The change made at one size is enlarged and added to the next,
+        which gives structures of all sizes.
+    octave_scale : float, default 1.4
+        Ratio of consecutive sizes, >= 1.
+    steps : int, default 10
+        Number of steps at each size.
+    learning_rate : float, default 0.02
+        Mean change of a value per step, in normalized units.
+    max_jitter : int, default 32
+        Largest random shift at each step, in px.
+    rng : numpy.random.Generator or int, default 0
+    callback : callable or None
+        Called after each step with (step, image, losses); the image has the current size. It must not modify the image.
+    checkpoint : path or None
+        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+
+    Returns
+    -------
+    Synthesis
+        With losses "activation". All values are within the range of an image file.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used.
+    TooSmall
+        If the smallest size is too small for the network.
+    UnknownName
+        If there is no such layer.
     """
     x, layer, rng = one_image(x), model.resolve(layer), generator(rng)
-    (
-        whole_number(octaves, "octaves"),
-        whole_number(steps, "steps"),
-        not_negative(learning_rate, "learning_rate"),
-    )
-    whole_number(max_jitter, "max_jitter", 0), not_negative(octave_scale, "octave_scale")
+    whole_number(octaves, "octaves")
+    whole_number(steps, "steps")
+    not_negative(learning_rate, "learning_rate")
+    whole_number(max_jitter, "max_jitter", 0)
+    not_negative(octave_scale, "octave_scale")
     if octave_scale < 1:
         raise InputError(f"octave_scale: expected a number >= 1, found {octave_scale!r}")
     if layer == INPUT:
@@ -72,18 +111,18 @@ def deep_dream(
                 image = _carried(image, images[octave - 1], images[octave])
             ox, oy = rng.integers(-max_jitter, max_jitter, size=2, endpoint=True)
             tape = model.forward(jitter(image, ox, oy), upto=layer, keep=())
-            activation, seed = _activation(tape[layer], layer, channel)
-            g = jitter(tape.backward({layer: seed})["input"], -ox, -oy)
+            activation, dy = _activation(tape[layer], layer, channel)
+            g = jitter(tape.backward({layer: dy})["input"], -ox, -oy)
             image = image + learning_rate * g / (np.abs(g).mean() or 1)
             run.update(np.clip(image, *limits), {"activation": activation})
     image = run.image
-    if run.interrupted and run.t <= (octaves - 1) * steps:  # in a smaller octave
+    if run.interrupted and run.t <= (octaves - 1) * steps:  # at a smaller size
         image = np.clip(_carried(image, images[max(0, run.t - 1) // steps], x), *limits)
     return Synthesis(image, run.t, run.losses, run.interrupted)
 
 
 def _check_smallest(model, image, layer):
-    """Say of a network that the smallest octave is too small for that it is the octaves that are too many."""
+    """Raise an error that names the octaves if the smallest one is too small for the network."""
     try:
         model.forward(image, upto=layer)
     except TooSmall as error:
@@ -92,18 +131,18 @@ def _check_smallest(model, image, layer):
 
 
 def _activation(y, layer, channel):
-    """Half the sum of y^2, of one channel or all, and its gradient: y itself there, else 0."""
+    """Half the sum of y^2 over one channel or all, and its gradient: y there, 0 elsewhere."""
     if channel is None:
         return np.sum(y * y) / 2, y
     if channel >= y.shape[1]:
         raise InputError(f"channel: expected 0 to {y.shape[1] - 1} at {layer}, found {channel}")
-    seed = np.zeros_like(y)
-    seed[:, channel] = y[:, channel]
-    return np.sum(seed * seed) / 2, seed
+    dy = np.zeros_like(y)
+    dy[:, channel] = y[:, channel]
+    return np.sum(dy * dy) / 2, dy
 
 
 def _carried(image, before, after):
-    """What was dreamt into the smaller image `before`, enlarged and put into the larger one, `after`."""
+    """The change of `image` from `before`, enlarged and added to the larger `after`."""
     return after + _resized(image - before, after.shape[2:])
 
 

@@ -1,70 +1,88 @@
-"""Fooling images: a small change of an image, and the network sees something else (Szegedy et al. 2014)."""
-
-from dataclasses import dataclass
+"""Fooling images: a small change of an image that makes the network predict another class (Szegedy et al. 2014)."""
 
 import numpy as np
 
+from npgrad._typing import Array, Path, Rng
 from npgrad._validate import not_negative, whole_number
+from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
-from npgrad.synthesis._run import Run, Synthesis
-from npgrad.synthesis._scores import lead, one_image, probability, score_gradient
+from npgrad.synthesis._fooling import Fooling, fools, report
+from npgrad.synthesis._pixels import image_limits
+from npgrad.synthesis._run import Callback, Run
+from npgrad.synthesis._scores import lead, one_image, score_gradient
 
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Fooling(Synthesis):
-    """A fooling image, and how well it fools.
-
-    target: the class aimed at, or away from if not `targeted`. reached: whether it leads (by `margin`), or no
-    longer does. norm: the change's Euclidean norm, in normalized units. largest_change: of one pixel's value, on
-    the scale 0..255. before, after: the top class of the image before and after. probability: the target's,
-    after. reason: why it was not reached.
-    """
-
-    target: int = 0
-    reached: bool = False
-    norm: float = 0.0
-    largest_change: float = 0.0
-    before: int = 0
-    after: int = 0
-    probability: float = 0.0
-    reason: str = ""
-    targeted: bool = True
-
-    def __repr__(self):
-        goal = f"target {self.target}" if self.targeted else f"away from {self.target}"
-        state = "reached" if self.reached else f"NOT reached ({self.reason})"
-        return (
-            f"Fooling(class {self.before} -> {self.after}; {goal}: {state} in {self.steps} steps, "
-            f"probability {self.probability:.1%}; change: norm {self.norm:.3g}, at most {self.largest_change:.3g}/255)"
-        )
+__all__ = ["Fooling", "make_fooling_image"]
 
 
 def make_fooling_image(
-    model,
-    x,
-    target,
-    learning_rate=10,
-    max_iter=100,
-    margin=0.0,
-    clip=False,
-    rounded=True,
-    rng=None,
-    callback=None,
-    checkpoint=None,
-):
-    """Climb the target's score by steps of fixed length until it is the top class: a Fooling.
+    model: Model,
+    x: Array,
+    target: int | str,
+    learning_rate: float = 10,
+    max_iter: int = 100,
+    margin: float = 0.0,
+    clip: bool = False,
+    rounded: bool = True,
+    rng: Rng = None,
+    callback: Callback = None,
+    checkpoint: Path | None = None,
+) -> Fooling:
+    """Increase the target's score by steps of fixed length until it is the top class.
 
         x += learning_rate * g / ||g||,  g = d score / d x
 
-    x: one image (1, 3, H, W), normalized. target: an index or a name. max_iter: the most steps. margin: go on
-    until the target's score leads the next by more than this. clip: keep every value within what an image
-    can hold. rounded: go on until the image saved as a file, its values whole bytes, fools as well. A target
-    that is not reached within max_iter steps, or whose gradient vanishes, is no error: the result says so.
+    The update is that of CS231n's assignment 3, there with learning_rate=1 and rounded=False.
 
-    The step of the homework and of CS231n's assignment 3 (there learning_rate is 1, and rounded=False).
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (1, 3, H, W)
+        A preprocessed image.
+    target : int or str
+        The class to be reached, by index or name.
+    learning_rate : float, default 10
+        Euclidean length of a step, in normalized units.
+    max_iter : int, default 100
+        Maximum number of steps.
+    margin : float, default 0
+        Continue until the target's score exceeds every other score by more than this.
+    clip : bool, default False
+        Keep every value within the range of an image file.
+    rounded : bool, default True
+        Continue until the image also fools after being saved, its values rounded to whole bytes.
+    rng : numpy.random.Generator, int or None, default None
+        Unused by the steps; part of the checkpoint.
+    callback : callable or None
+        Called after each step with (step, image, losses). It must not modify the image.
+    checkpoint : path or None
+        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+
+    Returns
+    -------
+    Fooling
+        With losses "score" and "lead". A target that is not reached, because `max_iter` is too small or the gradient
+        vanishes, is not an error: `reached` is False and `reason` says why.
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used.
+    TargetError, UnknownName
+        If the target is not a class of the network.
+
+    Examples
+    --------
+    >>> import npgrad
+    >>> model = npgrad.load()
+    >>> x = model.preprocess(npgrad.scenes.scene(0, 2, size=96)[0], resize=False)
+    >>> result = npgrad.synthesis.make_fooling_image(model, x, "umbrella")
+    >>> result.reached, model.class_name(result.after)
+    (True, 'umbrella')
     """
     x, target = one_image(x), model.class_index(target)
-    whole_number(max_iter, "max_iter", 0), not_negative(margin, "margin")
+    whole_number(max_iter, "max_iter", 0)
+    not_negative(margin, "margin")
     ascent = NormalizedAscent(not_negative(learning_rate, "learning_rate"))
     limits = image_limits(model, x) if clip else None
     settings = {
@@ -89,54 +107,3 @@ def make_fooling_image(
             image = image if limits is None else np.clip(image, *limits)
             run.update(image, {"score": tape.output[0, target], "lead": lead(tape.output, target)})
     return report(model, x, run, target, reason, margin, rounded)
-
-
-def fools(model, image, logits, target, margin=0.0, rounded=False, targeted=True):
-    """Is an image with these logits taken for the target, or no longer, if not targeted? rounded: as a file, too."""
-    if is_top(logits, target, margin) is not targeted:
-        return False
-    return not rounded or fools(
-        model, image, model(as_saved(model, image)), target, margin, targeted=targeted
-    )
-
-
-def is_top(logits, target, margin=0.0):
-    """Is the target the top class, and ahead of the next by more than the margin (if there is one)?"""
-    return bool(logits.argmax() == target and (not margin or lead(logits, target) > margin))
-
-
-def as_saved(model, x):
-    """x as it comes back from a file: every value within what an image can hold, and a whole byte."""
-    return model.preprocess(list(model.deprocess(x)), resize=False).astype(x.dtype)
-
-
-def image_limits(model, x):
-    """(lowest, highest) normalized value of each channel that an image can hold: two arrays (1, C, 1, 1)."""
-    mean, std = (
-        np.reshape(v, (1, -1, 1, 1)).astype(x.dtype)
-        for v in (model.preprocessing.mean, model.preprocessing.std)
-    )
-    return (0 - mean) / std, (1 - mean) / std
-
-
-def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=True):
-    """The Fooling that tells what became of x; `reason` if it was not reached."""
-    image = run.image
-    logits, change = model(image), image - x
-    std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
-    reached = fools(model, image, logits, target, margin, rounded, targeted)
-    return Fooling(
-        image=image,
-        steps=run.t,
-        losses=run.losses,
-        interrupted=run.interrupted,
-        target=target,
-        reached=reached,
-        norm=float(np.linalg.norm(change.ravel())),  # in one order, whatever the order in memory
-        largest_change=float(np.abs(change * std).max() * 255),
-        before=int(model(x).argmax()),
-        after=int(logits.argmax()),
-        probability=probability(logits, target),
-        reason="" if reached else ("interrupted" if run.interrupted else reason),
-        targeted=targeted,
-    )

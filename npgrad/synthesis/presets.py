@@ -1,20 +1,22 @@
-"""Settings for style transfer, as keywords of `style_transfer`: the homework's for SqueezeNet, by the painting that
-each is meant for, and "gatys" for VGG-19.
+"""Presets of style transfer: the homework's for SqueezeNet, named after the paintings, and Gatys et al.'s for VGG-19.
 
-The course gives layers by their numbers in torchvision's SqueezeNet 1.1; by these names 1.0 has them, too. The
-weights suit networks whose activations are as large as torchvision's, and images of 192 px. The content loss and
-the total variation grow with the number of pixels, the style loss does not: see `growth`.
+The homework gives layers by their index in torchvision's SqueezeNet 1.1; the names used here fit version 1.0 as well.
+The weights are tuned for networks whose activations are as large as torchvision's, and for images of 192 px. The
+content loss and the total variation grow with the number of pixels, the style loss does not: see `growth`.
 """
 
-import numpy as np
+from typing import Any
 
-from npgrad._validate import not_negative
 from npgrad.errors import InputError, unknown
+from npgrad.model import Model
 
-TUNED_FOR = 192  # px: image_size of all of them
+__all__ = ["DEFAULT", "PRESETS", "default_for", "growth", "settings"]
+
+TUNED_FOR = 192  # px, the image_size of all presets
 LAYERS = {"content_layer": "fire2", "style_layers": ("relu1", "fire3", "fire4", "fire5")}
 
-PRESETS = {
+# {name: {keyword of style_transfer: value}}; a preset needs a network with its content layer and style layers.
+PRESETS: dict[str, dict[str, Any]] = {
     "composition_vii": {
         **LAYERS,
         "image_size": TUNED_FOR,
@@ -39,7 +41,7 @@ PRESETS = {
         "style_weights": (300000, 1000, 15, 3),
         "tv_weight": 2e-2,
     },
-    "inversion": {  # no style at all: from noise, this is feature inversion
+    "inversion": {  # no style: started from noise, this is feature inversion
         **LAYERS,
         "image_size": TUNED_FOR,
         "style_size": 192,
@@ -47,12 +49,12 @@ PRESETS = {
         "style_weights": (0, 0, 0, 0),
         "tv_weight": 2e-2,
     },
-    # Gatys, Ecker, Bethge 2016, with alpha/beta = 1e-3 as the authors' own program counts it, by means over entries
-    # in place of the paper's sums: mean (F - P)^2 for the content, and at a style layer of C channels
+    # Gatys, Ecker, Bethge 2016, with alpha/beta = 1e-3 as in the authors' program, which uses means over entries
+    # instead of the paper's sums: mean (F - P)^2 for the content, and at a style layer of C channels
     #     beta / C^2 * mean over C x C of (difference of G/(H*W))^2  =  beta / C^2 * sum (difference of G/(C*H*W))^2,
-    # the sum being `style_loss`. All times the 512*24*24 values that conv4_2 has at 192 px, which makes the content
-    # weight 1. (By the formulas as printed, content = sum/2 and E = sum/4 at five layers, it would be 1 to 100 at
-    # each, and the image stays the photo that it was.) The paper has no total variation.
+    # where the sum is `style_loss`. Everything is multiplied by the 512*24*24 values of conv4_2 at 192 px, so that the
+    # content weight is 1. (By the printed formulas, content = sum/2 and E = sum/4 at five layers, the style weights
+    # would be 1 to 100, and the image would stay the photo.) The paper has no total variation.
     "gatys": {
         "content_layer": "conv4_2",
         "style_layers": ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"),
@@ -66,22 +68,62 @@ PRESETS = {
 DEFAULT = "starry_night"
 
 
-def settings(preset=None, **given):
-    """{keyword: what is given or, where that is None, what the preset says}; preset None is DEFAULT."""
+def settings(preset: str | None = None, **given: Any) -> dict[str, Any]:
+    """Complete keywords of `style_transfer` from a preset.
+
+    Parameters
+    ----------
+    preset : str or None
+        A name in PRESETS. None: "starry_night".
+    **given
+        Keywords of `style_transfer`; those that are None are taken from the preset.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    UnknownName
+        If there is no such preset.
+
+    Examples
+    --------
+    >>> settings("the_scream", image_size=None, tv_weight=0.1)
+    {'image_size': 192, 'tv_weight': 0.1}
+    """
     preset = DEFAULT if preset is None else preset
     if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}
 
 
-def default_for(model, layers_given=False):
-    """The preset for a network when none is named: DEFAULT, or "gatys" where the layers have VGG's names.
+def default_for(model: Model, layers_given: bool = False) -> str:
+    """Return the preset for a network when the user names none.
 
-    layers_given: whether content and style layers are named anyway. InputError if they are not, and no preset's exist.
+    It is the first of ``model.presets`` whose layers the network has, or else the first such preset in PRESETS,
+    starting with "starry_night".
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    layers_given : bool, default False
+        Whether the user names content and style layers, so that any preset can be used.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    InputError
+        If no preset's layers exist and `layers_given` is False.
     """
     known = {*model.layer_names(), *model.aliases}
-    for name in (DEFAULT, "gatys"):
-        if {PRESETS[name]["content_layer"], *PRESETS[name]["style_layers"]} <= known:
+    for name in (*model.presets, DEFAULT, *PRESETS):
+        preset = PRESETS.get(name)
+        if preset is not None and {preset["content_layer"], *preset["style_layers"]} <= known:
             return name
     if layers_given:
         return DEFAULT
@@ -91,23 +133,17 @@ def default_for(model, layers_given=False):
     )
 
 
-def growth(size):
-    """What a preset's style weights are multiplied by for an image of `size` px: by as much as its area has grown."""
+def growth(size: int) -> float:
+    """Return the factor of a preset's style weights for a larger image: the growth of its area since 192 px.
+
+    Parameters
+    ----------
+    size : int
+        Shorter side of the image, in px.
+
+    Returns
+    -------
+    float
+        At least 1.
+    """
     return max(1.0, (size / TUNED_FOR) ** 2)
-
-
-def weights_by_layer(model, layers, weights):
-    """{layer's own name: weight} for style_layers and style_weights; layers named twice count twice."""
-    if not isinstance(layers, (str, list, tuple)):
-        raise InputError(f"style_layers: expected names of layers, found {layers!r:.60}")
-    layers = (layers,) if isinstance(layers, str) else tuple(layers)
-    weights = tuple(weights) if np.ndim(weights) else (weights,)
-    if len(weights) != len(layers):
-        raise InputError(
-            f"style_weights: expected {len(layers)}, one a layer of style_layers, found {len(weights)}"
-        )
-    found = {}
-    for layer, weight in zip(layers, weights, strict=True):
-        own = model.resolve(layer)
-        found[own] = found.get(own, 0.0) + not_negative(weight, "style_weights")
-    return found

@@ -1,61 +1,117 @@
 """Style transfer: the content of one image in the style of another (Gatys, Ecker, Bethge 2016)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
-from npgrad import losses
-from npgrad._validate import generator, not_negative, whole_number
-from npgrad.layers.composite import add
+from npgrad._typing import ImageLike, Layers, Path, Rng
+from npgrad._validate import generator, whole_number
+from npgrad.model import Model
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
-from npgrad.synthesis._descent import advance, make_optimizer, topmost
-from npgrad.synthesis._run import Run, Synthesis
+from npgrad.synthesis._descent import advance, make_optimizer
+from npgrad.synthesis._run import Callback, Run, Synthesis
+from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
+
+__all__ = ["StyleTransfer", "style_transfer"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StyleTransfer(Synthesis):
-    """An image in another's style. losses: "content", "style" and "tv", one number a step."""
+    """An image in the style of another, with losses "content", "style" and "tv"; attributes as of `Synthesis`."""
 
 
 def style_transfer(
-    model,
-    content,
-    style,
+    model: Model,
+    content: ImageLike,
+    style: ImageLike | Sequence[ImageLike],
     *,
-    preset=None,
-    image_size=None,
-    style_size=None,
-    content_layer=None,
-    content_weight=None,
-    style_layers=None,
-    style_weights=None,
-    tv_weight=None,
-    steps=200,
-    optimizer="adam",
-    start="content",
-    style_blend=None,
-    original_colors=False,
-    sizes=None,
-    masks=None,
-    rng=0,
-    callback=None,
-    checkpoint=None,
-):
-    """Descend content loss + style loss + total variation: a StyleTransfer.
+    preset: str | None = None,
+    image_size: int | None = None,
+    style_size: int | None = None,
+    content_layer: str | None = None,
+    content_weight: float | None = None,
+    style_layers: Layers | None = None,
+    style_weights: float | Sequence[float] | None = None,
+    tv_weight: float | None = None,
+    steps: int = 200,
+    optimizer: str = "adam",
+    start: ImageLike = "content",
+    style_blend: Sequence[float] | None = None,
+    original_colors: bool = False,
+    sizes: int | Sequence[int] | None = None,
+    masks: ImageLike | Sequence[ImageLike] | None = None,
+    rng: Rng = 0,
+    callback: Callback = None,
+    checkpoint: Path | None = None,
+) -> StyleTransfer:
+    """Minimize content loss + style loss + total variation (Gatys, Ecker, Bethge 2016, eq. 7).
 
-    content, style: a path, a PIL image, a uint8 array (H, W, 3), or a float array (1, 3, H, W), normalized already;
-    style may be a list of them. preset: a name in PRESETS (None: starry_night, or gatys for a VGG); image_size to
-    tv_weight are taken from there where they are None. image_size, style_size: the shorter side in px; a float array
-    keeps its size if it is None.
-    style_weights: a number for each of style_layers; a preset's grow with the image's area above 192 px.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    content : path, PIL image or ndarray
+        The content image: a path, a PIL image, a uint8 array (H, W, 3), or a preprocessed float array (1, 3, H, W).
+    style : path, PIL image, ndarray, or sequence of them
+        The style image, or several.
+    preset : str or None
+        A name in PRESETS, from which the keywords from `image_size` to `tv_weight` are taken where they are None.
+        None: the first preset for this network, see `presets.default_for`.
+    image_size, style_size : int or None
+        Shorter side of the content and of the style images, in px. None: the preset's; a float array keeps its size.
+    content_layer : str or None
+        Layer of the content loss.
+    content_weight : float or None
+        Weight of the content loss.
+    style_layers : str, sequence of str, or None
+        Layers of the style loss.
+    style_weights : float, sequence of float, or None
+        Weight of each style layer. A preset's weights grow with the image's area above 192 px.
+    tv_weight : float or None
+        Weight of the total variation.
+    steps : int, default 200
+        Number of steps, at each of `sizes`.
+    optimizer : {"adam", "lbfgs"}, default "adam"
+        Adam with the homework's schedule, or L-BFGS, which is slower and gives smoother images.
+    start : {"content", "noise"} or image, default "content"
+        The first image: the content image, uniform noise from 0 to 1, or another image.
+    style_blend : sequence of float or None
+        Relative strengths of the styles. None: all equal.
+    original_colors : bool, default False
+        Give the result the content's chroma.
+    sizes : int, sequence of int, or None
+        Shorter sides in px, instead of `image_size`: (192, 384) makes the image at 192 px, enlarges it and continues
+        at 384 px. `style_size` applies to the last one.
+    masks : image, ndarray (H, W), sequence of them, or None
+        Where each style applies: floats from 0 to 1 or a gray image, one per style.
+    rng : numpy.random.Generator or int, default 0
+    callback : callable or None
+        Called after each step with (step, image, losses). It must not modify the image.
+    checkpoint : path or None
+        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
 
-    steps: 200 is the homework's. optimizer: "adam" by the homework's schedule, or "lbfgs", slower and smoother.
-    start: "content", "noise" (uniform 0 to 1) or an image. style_blend: how strong each style is, relative to the
-    others. original_colors: the image gets the content's chroma. sizes: (192, 384) makes the image at 192 px,
-    enlarges it and goes on at 384, `steps` at each; style_size is for the last. masks: where each style goes, for
-    each an array (H, W) from 0 to 1 or a gray image. callback(step, image, losses), checkpoint: see `Run`.
+    Returns
+    -------
+    StyleTransfer
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or layers must be given because no preset fits the network.
+    ImageError
+        If an image cannot be read.
+    UnknownName
+        If a preset, layer or optimizer is not known.
+
+    Examples
+    --------
+    >>> import npgrad
+    >>> model = npgrad.load()
+    >>> content, style = npgrad.scenes.scene(0, 2, size=64)[0], npgrad.scenes.scene(1, 2, size=64)[0]
+    >>> result = npgrad.synthesis.style_transfer(model, content, style, image_size=64, style_size=64, steps=2)
+    >>> result.image.shape, sorted(result.losses)
+    ((1, 3, 64, 64), ['content', 'style', 'tv'])
     """
     steps, rng = whole_number(steps, "steps", 0), generator(rng)
     layers_given = content_layer is not None and style_layers is not None
@@ -69,7 +125,7 @@ def style_transfer(
         style_weights=style_weights,
         tv_weight=tv_weight,
     )
-    weights = Weights.of(model, chosen, grow=style_weights is None)
+    weights = LossWeights.of(model, chosen, grow=style_weights is None)
     work = images.Images.of(
         model, content, style, sizes, image_size, style_size, chosen, style_blend, masks, original_colors
     )
@@ -91,70 +147,3 @@ def style_transfer(
             x = images.resized(run.image, goal.content.shape[2:])
             advance(run, descent, partial(losses_and_gradient, model, goal), x, s, steps)
     return StyleTransfer(work.finished(model, run.image), run.t, run.losses, run.interrupted)
-
-
-def losses_and_gradient(model, goal, x):
-    """One forward, the three losses with their seeds, one backward: ({name: loss}, d sum of losses / d x)."""
-    weights = goal.weights
-    tape = model.forward(x, upto=weights.top, keep=(weights.content_layer, *weights.style))
-    content, dcontent = losses.content_loss(weights.content, tape[weights.content_layer], goal.features)
-    tv, dtv = losses.tv_loss(x, weights.tv)
-    style, seeds = 0.0, {weights.content_layer: dcontent, "input": dtv}
-    for share, grams, masks in goal.styles:
-        parts = {layer: share * weight for layer, weight in weights.style.items()}
-        value, gradients = losses.style_loss(tape, grams, parts, masks)
-        style = style + value
-        for layer, gradient in gradients.items():
-            seeds[layer] = add(seeds.get(layer), gradient)
-    return {"content": content, "style": style, "tv": tv}, tape.backward(seeds)["input"]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """How much each loss counts, and at which layers.
-
-    grow: whether the style counts more in larger images. top: the last layer that is needed.
-    """
-
-    content_layer: str
-    content: float
-    style: dict
-    tv: float
-    grow: bool
-    top: str
-
-    @classmethod
-    def of(cls, model, chosen, grow):
-        layer = model.resolve(chosen["content_layer"])
-        style = presets.weights_by_layer(model, chosen["style_layers"], chosen["style_weights"])
-        style = {name: weight for name, weight in style.items() if weight}  # the rest need not be computed
-        content = not_negative(chosen["content_weight"], "content_weight")
-        tv = not_negative(chosen["tv_weight"], "tv_weight")
-        return cls(layer, content, style, tv, grow, topmost(model, [layer, *style]))
-
-
-@dataclass(frozen=True, eq=False)
-class Goal:
-    """What the image of one stage is held against.
-
-    content: the content image at this size; features: its activation at the content layer. styles: for each style
-    its share, its Gram matrices {layer: (1, C, C)} and its masks {layer: (H, W)} or None.
-    """
-
-    stage: int
-    weights: Weights
-    content: np.ndarray
-    features: np.ndarray
-    styles: list
-
-
-def goal_at(model, work, stage, weights):
-    """The Goal of stage number `stage`."""
-    content = work.content_at(model, stage)
-    growth = presets.growth(min(content.shape[2:])) if weights.grow else 1.0
-    tape, styles = model.forward(content, upto=weights.top), []
-    for i, share in enumerate(work.shares):
-        seen = model.forward(work.style_at(model, i, stage), upto=weights.top) if weights.style else {}
-        grams = {layer: losses.gram_matrix(seen[layer]) for layer in weights.style}
-        styles.append((share * growth, grams, work.masks_at(i, tape, weights.style)))
-    return Goal(stage, weights, content, tape[weights.content_layer], styles)

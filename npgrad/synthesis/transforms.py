@@ -1,25 +1,60 @@
-"""Small moves of an image, drawn anew at every step, so that no form can hold on to single pixels.
+"""Small random transformations of an image between steps, so that no pattern can depend on single pixels.
 
-Images are (N, C, H, W). `affine` is a bilinear resampling: every output pixel is a weighted mean of four input
-pixels. So it is linear, y = A x, and its backward is the adjoint, dx = A^T dy: what was gathered with a weight is given
-back with the same one.
+`affine` is a bilinear resampling: every output pixel is a weighted mean of four input pixels. So it is linear, y = A x,
+and its backward is the adjoint, dx = A^T dy: each gradient is added to the same four pixels with the same weights.
 """
+
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import InputError
 
+__all__ = ["affine", "affine_backward", "blur", "jitter"]
 
-def jitter(x, ox, oy):
-    """x moved by ox pixels to the right and oy down; what leaves on one side comes in on the other.
 
-    The way back, and also the backward pass: `jitter(x, -ox, -oy)`.
+def jitter(x: Array, ox: int, oy: int) -> Array:
+    """Shift images cyclically. The inverse, which is also the backward pass, is ``jitter(x, -ox, -oy)``.
+
+    Parameters
+    ----------
+    x : ndarray (N, C, H, W)
+        Images.
+    ox, oy : int
+        Pixels to the right and down.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+
+    Raises
+    ------
+    InputError
+        If x is not (N, C, H, W).
     """
     return np.roll(_images(x), (oy, ox), axis=(2, 3))
 
 
-def blur(x, sigma=1.0):
-    """x blurred by a Gaussian of `sigma` pixels, down and across; mirrored at its edges."""
+def blur(x: Array, sigma: float = 1.0) -> Array:
+    """Blur images by a Gaussian, mirrored at the borders.
+
+    Parameters
+    ----------
+    x : ndarray (N, C, H, W)
+        Images.
+    sigma : float, default 1
+        Standard deviation in pixels.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+
+    Raises
+    ------
+    InputError
+        If x is not (N, C, H, W).
+    """
     from scipy.ndimage import gaussian_filter1d
 
     x = _images(x)
@@ -27,9 +62,33 @@ def blur(x, sigma=1.0):
     return gaussian_filter1d(down, sigma, axis=3, output=np.empty_like(x))
 
 
-def affine(x, scale=1.0, angle=0.0, shift=(0.0, 0.0)):
-    """x enlarged `scale` times, turned by `angle` degrees counter-clockwise, both about its middle, then moved by
-    `shift` = (right, down) pixels: (y, cache), y of the shape of x. Outside of x lies 0, the mean color.
+def affine(
+    x: Array, scale: float = 1.0, angle: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Array, Any]:
+    """Scale and rotate images about their center, then shift them.
+
+    Parameters
+    ----------
+    x : ndarray (N, C, H, W)
+        Images.
+    scale : float, default 1
+        Magnification, > 0.
+    angle : float, default 0
+        Degrees counter-clockwise.
+    shift : (float, float), default (0, 0)
+        Pixels to the right and down.
+
+    Returns
+    -------
+    y : ndarray (N, C, H, W)
+        Outside of x it is 0, the mean color.
+    cache : tuple
+        For `affine_backward`.
+
+    Raises
+    ------
+    InputError
+        If x is not (N, C, H, W) or the scale is not > 0.
     """
     x = _images(x)
     n, c, h, w = x.shape
@@ -40,8 +99,20 @@ def affine(x, scale=1.0, angle=0.0, shift=(0.0, 0.0)):
     return y.reshape(n, h, w, c).transpose(0, 3, 1, 2), (index, weight)
 
 
-def affine_backward(dy, cache):
-    """dx of `affine` for the gradient dy: each output pixel's gradient goes to its four neighbors, and adds up."""
+def affine_backward(dy: Array, cache: Any) -> Array:
+    """Return the gradient of `affine` with respect to x: each output pixel's gradient is added to its four neighbors.
+
+    Parameters
+    ----------
+    dy : ndarray (N, C, H, W)
+        Upstream gradient.
+    cache : tuple
+        As `affine` returned it.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+    """
     index, weight = cache
     n, c, h, w = dy.shape
     pixels = dy.transpose(0, 2, 3, 1).reshape(n, h * w, c)
@@ -54,10 +125,10 @@ def affine_backward(dy, cache):
 
 
 def _neighbors(h, w, scale, angle, shift):
-    """For every output pixel its four neighbors in the input: index (4, h*w) into its pixels, weight (4, h*w)."""
+    """For every output pixel, its four neighbors in the input: flat indices (4, h*w) and weights (4, h*w)."""
     if not scale > 0:
         raise InputError(f"affine: scale: expected a number > 0, found {scale!r}")
-    # From the output back to the input: the inverses of shift, turn and enlargement, about the middle.
+    # From output to input coordinates: the inverses of shift, rotation and scaling about the center.
     right = np.arange(w) - (w - 1) / 2 - shift[0]
     down = (np.arange(h) - (h - 1) / 2 - shift[1])[:, None]
     cos, sin = np.cos(np.deg2rad(angle)) / scale, np.sin(np.deg2rad(angle)) / scale

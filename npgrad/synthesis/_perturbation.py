@@ -1,0 +1,65 @@
+"""What the adversarial attacks share: their arguments, and measuring and bounding the change of an image."""
+
+import math
+
+import numpy as np
+
+from npgrad.errors import InputError
+from npgrad.synthesis._pixels import image_limits
+from npgrad.synthesis._scores import one_image
+
+ZERO = "its gradient is 0 everywhere"
+
+
+def start(model, x, target, targeted):
+    """(x, the target's index, 1 to increase its loss or -1 to decrease it)."""
+    x = one_image(x)
+    if target is None and targeted:
+        raise InputError("target: expected a class to aim at, found None")
+    logits = model(x)
+    if logits.size < 2:
+        raise InputError(f"model: expected at least two classes to choose from, found logits {logits.shape}")
+    target = int(logits.argmax()) if target is None else model.class_index(target)
+    return x, target, -1 if targeted else 1
+
+
+def limits(model, x):
+    """The range of an image file, widened where x itself exceeds it."""
+    low, high = image_limits(model, x)
+    return np.minimum(low, x), np.maximum(high, x)
+
+
+def steepest(g, norm):
+    """The direction of unit length, in the given norm, in which a function with gradient g rises fastest."""
+    return np.sign(g) if norm == "linf" else g / euclidean(g)
+
+
+def into_ball(change, epsilon, norm):
+    """The nearest change of norm epsilon or less."""
+    if norm == "linf":
+        return np.clip(change, -epsilon, epsilon)
+    return change * (epsilon / max(euclidean(change), epsilon or 1))
+
+
+def random_in_ball(rng, x, epsilon, norm):
+    """A change of the shape of x, drawn uniformly from the ball."""
+    if norm == "linf":
+        return rng.uniform(-epsilon, epsilon, x.shape).astype(x.dtype)
+    direction = rng.standard_normal(x.shape)
+    radius = epsilon * rng.uniform() ** (1 / x.size)  # most of a ball's volume lies near its surface
+    return (radius * direction / np.linalg.norm(direction)).astype(x.dtype)
+
+
+def size_text(epsilon, norm):
+    """The size of a ball, for messages."""
+    return f"{255 * epsilon:.3g}/255" if norm == "linf" else f"a norm of {epsilon:.3g}"
+
+
+def dot(a, b):
+    """The scalar product, in float64, where the squares of tiny gradients do not underflow."""
+    return float(np.vdot(a.astype(np.float64), b.astype(np.float64)))
+
+
+def euclidean(a):
+    """The Euclidean norm, in float64."""
+    return math.sqrt(dot(a, a))
