@@ -5,7 +5,6 @@ from functools import cache
 import checks
 import numpy as np
 import pytest
-import reference
 import torch
 from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS
 
@@ -117,31 +116,6 @@ def flat_inputs(case):
 @over(RELUS + MAX_POOLS + AVG_POOLS + CONVOLUTIONS)
 def test_ties_and_exact_zeros_are_decided_as_in_torch(case, draw):
     checks.check_against_torch(case, case.layer(), draw(case))
-
-
-@pytest.mark.parametrize("draw", [lambda case: case.inputs(), tied_inputs], ids=["random", "ties"])
-@over(CONVOLUTIONS + MAX_POOLS + AVG_POOLS)
-def test_convolution_and_pooling_are_those_of_plain_loops(case, draw):
-    layer, (x,) = case.layer(), draw(case)
-    dy = checks.random_dy(case, layer, [x])
-    found = checks.run_npgrad(case, layer, [x], dy)
-    checks.assert_all_close(found, run_reference(layer, x, dy), 1e-13)
-
-
-def run_reference(layer, x, dy):
-    window = {"stride": layer.stride, "padding": layer.padding}
-    if isinstance(layer, layers.Conv2d):
-        y = reference.conv2d(x, layer.weight, layer.bias, **window, groups=layer.groups)
-        gradients = reference.conv2d_backward(dy, x, layer.weight, **window, groups=layer.groups)
-        result = {"y": y, **dict(zip(("dx", "dweight", "dbias"), gradients, strict=True))}
-        return result if layer.bias is not None else {k: v for k, v in result.items() if k != "dbias"}
-    window["kernel"] = layer.kernel_size
-    if isinstance(layer, layers.MaxPool2d):
-        y = reference.max_pool2d(x, **window, ceil_mode=layer.ceil_mode)
-        return {"y": y, "dx": reference.max_pool2d_backward(dy, x, **window)}
-    counted = layer.count_include_pad
-    y = reference.avg_pool2d(x, **window, ceil_mode=layer.ceil_mode, count_include_pad=counted)
-    return {"y": y, "dx": reference.avg_pool2d_backward(dy, x, **window, count_include_pad=counted)}
 
 
 def test_the_first_of_equal_maxima_gets_the_gradient():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import LAYERS, array, conv, depthwise, pool, seeds
 
 from npgrad import layers
-from npgrad.layers import windows
+from npgrad.layers import _kernels, im2col
 
 EVERY = pytest.mark.parametrize("kind", LAYERS)
 
@@ -136,11 +136,15 @@ def test_a_convolution_is_linear_in_its_weights_and_images(data, seed):
 
 
 @given(data=st.data(), seed=seeds)
-def test_scatter_is_the_adjoint_of_gather(data, seed):
-    layer, (c, h, w) = data.draw(conv(groups=1))
-    kernel, stride = layer.kernel_size, layer.stride
+def test_col2im_is_the_adjoint_of_im2col(data, seed):
+    layer, (c, h, w) = data.draw(conv())
+    kernel, stride, groups = layer.kernel_size, layer.stride, layer.groups
     h, w = h + kernel[0], w + kernel[1]
     out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), kernel, stride, strict=True))
-    x, planes = array(seed, h, w, c), array(seed + 1, *kernel, c, *out)
-    seen = windows.gather(x, kernel, stride, out).transpose(2, 3, 4, 0, 1)
-    assert np.isclose(dot(seen, planes), dot(x, windows.scatter(planes, stride, (h, w))))
+    x = array(seed, h, w, c)
+    columns = im2col.im2col(x, kernel, stride, out, groups)
+    dcolumns, dx = array(seed + 1, *columns.shape), np.zeros_like(x)
+    im2col.col2im(dcolumns, kernel, stride, out, dx)
+    assert np.isclose(dot(columns, dcolumns), dot(x, dx))
+    planes = dcolumns.reshape(groups, *out, *kernel, -1).transpose(3, 4, 0, 5, 1, 2).reshape(*kernel, c, *out)
+    assert_close(_kernels.planes_to_image(planes, stride, (h, w)), dx, 1e-12)

@@ -26,7 +26,7 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
-from npgrad.layers import windows as sliding
+from npgrad.layers import im2col as sliding
 from npgrad.layers.base import he_normal
 from npgrad.layers.composite import Calls
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad._validate import expect_ndim, pair
-from npgrad.layers import windows
 from npgrad.layers.base import Layer
+from npgrad.layers.im2col import channels_first, channels_last
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class AdaptiveAvgPool2d(Layer):
 
     def _both(self, x, P, Q):
         """P @ x @ Q.T of every channel, with the channels as they lie in memory."""
-        n, h, w, c = (x := windows.channels_last(x)).shape
+        n, h, w, c = (x := channels_last(x)).shape
         rows = (P @ x.reshape(n, h, w * c)).reshape(n, len(P), w, c)
-        return windows.channels_first(Q @ rows)
+        return channels_first(Q @ rows)
 
     def _matrices(self, shape, dtype):
         return [

@@ -1,0 +1,139 @@
+"""What is only fast: the same results as the formulas in the layers' own files, with fewer or longer NumPy loops.
+
+Each kernel is tested against `plain.py`.
+"""
+
+import numpy as np
+
+from npgrad.layers.im2col import positions, taps, windows
+
+FEW_CHANNELS = 8  # below this, NumPy's inner loops over the channels of a pixel are too short to be fast
+FEW_VALUES = 4096  # below this, the number of NumPy calls counts more than the work in each
+
+
+# Convolution, one image: dy (groups, OH*OW, F/groups), dx and the padded image (H, W, C).
+
+
+def conv_forward(layer):
+    """The kernel in place of im2col and product, or None where those are fastest."""
+    return depthwise if _is_depthwise(layer) else None
+
+
+def conv_input_gradient(layer):
+    """The kernel in place of product and col2im, or None where those are fastest."""
+    if _is_depthwise(layer):
+        return depthwise_input_gradient
+    if layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0):
+        return pointwise_input_gradient
+    return few_channels_input_gradient if layer.weight.shape[1] * layer.groups < FEW_CHANNELS else None
+
+
+def _is_depthwise(layer):
+    return layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+
+
+def depthwise(layer, image, W, out, y):
+    """One filter per channel: a sum of products, no matrix."""
+    seen = windows(image, layer.kernel_size, layer.stride, out)
+    np.einsum("hwijc,ijc->hwc", seen, _planes(layer), out=y.reshape(*out, -1))
+
+
+def depthwise_input_gradient(layer, dy, W, out, dx):
+    """dx += dy * weight at every position of the windows."""
+    dy, planes = dy.transpose(1, 0, 2).reshape(*out, -1), _planes(layer)
+    for (i, j), rows, columns in positions(layer.kernel_size, layer.stride, out):
+        dx[rows, columns] += dy * planes[i, j]
+
+
+def pointwise_input_gradient(layer, dy, W, out, dx):
+    """A window is one pixel, so dcolumns is dx: the product is written there directly."""
+    dy, W = without_idle_filters(dy, W)
+    np.matmul(dy, W.transpose(0, 2, 1), out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
+
+
+def few_channels_input_gradient(layer, dy, W, out, dx):
+    """dcolumns transposed: a plane per channel and position, of which whole rows are added at once."""
+    planes = W @ dy.transpose(0, 2, 1)
+    planes = planes.reshape(layer.groups, *layer.kernel_size, -1, *out).transpose(1, 2, 0, 3, 4, 5)
+    dx += planes_to_image(planes.reshape(*layer.kernel_size, -1, *out), layer.stride, dx.shape[:2])
+
+
+def without_idle_filters(dy, W):
+    """dy and W (groups, KH*KW*C/groups, F/groups) without the filters whose upstream gradient is 0, if they are many.
+
+    When one class score is explained, all filters but one of the last convolution are idle.
+    """
+    if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # looking at one pixel costs nothing
+        busy = dy[0].any(axis=0)
+        if 4 * np.count_nonzero(busy) < len(busy):
+            return dy[:, :, busy], W[:, :, busy]
+    return dy, W
+
+
+def planes_to_image(planes, stride, size):
+    """col2im with one plane per channel: (KH, KW, C, OH, OW) -> (H, W, C), with `size` = (H, W).
+
+    With stride s, position i of the windows falls on the pixels i, i + s, i + 2s, ..., those with remainder i % s. So
+    the pixels are kept in separate planes by their remainders, which are interleaved at the end.
+    """
+    (kh, kw, c, oh, ow), (sh, sw), (h, w) = planes.shape, stride, size
+    x = np.zeros((sh, sw, c, -(-h // sh), -(-w // sw)), planes.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            top, left = i // sh, j // sw
+            x[i % sh, j % sw, :, top : top + oh, left : left + ow] += planes[i, j]
+    x = x.transpose(3, 0, 4, 1, 2)  # (H/s, s, W/s, s, C)
+    return x.reshape(x.shape[0] * sh, x.shape[2] * sw, c)[:h, :w]
+
+
+def _planes(layer):
+    """The weight of a depthwise convolution as (KH, KW, C)."""
+    return layer.weight[:, 0].transpose(1, 2, 0)
+
+
+# Max pooling, a batch: padded (N, H, W, C), y and argmax (N, OH, OW, C).
+
+
+def separable_max(x, kernel, stride, out):
+    """The maximum of each window, and its position in the window (row * KW + column), along one axis at a time.
+
+    The largest value of a window is the largest of its rows' largest values, and it is in the first row that has it,
+    at the first pixel of that row that has it: so ties are resolved in reading order, as the definition does.
+    """
+    rows, y = separable_maxima(x, kernel, stride, out)
+    i = _first_position(rows, y, 1, kernel[0], stride[0])
+    j = _first_position(x, rows, 2, kernel[1], stride[1])  # in every row; wanted is that of the winning row
+    winner = np.zeros(y.shape, np.min_scalar_type(kernel[0] * kernel[1]))
+    for row, tap in enumerate(taps(kernel[0], stride[0], out[0])):
+        winner += (j[:, tap] + winner.dtype.type(row * kernel[1])) * (i == row)
+    return y, winner
+
+
+def separable_maxima(x, kernel, stride, out):
+    """The maxima along the width (N, H, OW, C), and of those along the height, y (N, OH, OW, C)."""
+    rows = _largest(x, 2, kernel[1], stride[1], out[1])
+    return rows, _largest(rows, 1, kernel[0], stride[0], out[0])
+
+
+def _largest(x, axis, kernel, stride, out):
+    """The maximum over windows along one axis of (N, H, W, C). NaN stays NaN."""
+    first, *others = (x[_along(axis, tap)] for tap in taps(kernel, stride, out))
+    y = first.copy()
+    for other in others:
+        np.maximum(y, other, out=y)
+    return y
+
+
+def _first_position(x, y, axis, kernel, stride):
+    """Inverts `_largest`: the first position in each window along one axis that holds its maximum y."""
+    *others, _ = taps(kernel, stride, y.shape[axis])  # it is the last if it is none of the others
+    position = np.zeros(y.shape, np.min_scalar_type(kernel))
+    not_yet = np.ones(y.shape, bool)
+    for tap in others:
+        not_yet &= x[_along(axis, tap)] != y
+        position += not_yet
+    return position
+
+
+def _along(axis, tap):
+    return (slice(None),) * axis + (tap,)

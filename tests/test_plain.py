@@ -1,0 +1,188 @@
+"""The layers as explicit loops: equal to torch, and every layer and every kernel equal to them."""
+
+import checks
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from layer_cases import CASES
+from test_layers import over, tied_inputs
+
+from npgrad import layers
+from npgrad.layers import _kernels as kernels
+from npgrad.layers import im2col, max_pool, plain
+
+PLAIN = (
+    layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d, layers.Linear, layers.BatchNorm2d, layers.Softmax,
+)  # fmt: skip
+WITH_PLAIN = [
+    case
+    for case in CASES
+    if isinstance(case.layer(), PLAIN) and (len(case.shapes) != 4 or "softmax" not in case.id)
+]
+
+
+def run_plain(layer, x, dy, training=False):
+    """{"y": output, "dx": ..., "dweight": ...} by the loops."""
+    if isinstance(layer, layers.MaxPool2d):
+        window = (layer.kernel_size, layer.stride, layer.padding)
+        y = plain.max_pool2d(x, *window, layer.ceil_mode)
+        return {"y": y, "dx": plain.max_pool2d_backward(dy, x, *window)}
+    if isinstance(layer, layers.AvgPool2d):
+        window, counted = (layer.kernel_size, layer.stride, layer.padding), layer.count_include_pad
+        y = plain.avg_pool2d(x, *window, layer.ceil_mode, counted)
+        return {"y": y, "dx": plain.avg_pool2d_backward(dy, x, *window, counted)}
+    if isinstance(layer, layers.Softmax):
+        y = plain.softmax(x)
+        return {"y": y, "dx": plain.softmax_backward(dy, y)}
+    if isinstance(layer, layers.Conv2d):
+        options = {"stride": layer.stride, "padding": layer.padding, "groups": layer.groups}
+        y = plain.conv2d(x, layer.weight, layer.bias, **options)
+        gradients = plain.conv2d_backward(dy, x, layer.weight, **options)
+    elif isinstance(layer, layers.Linear):
+        y = plain.linear(x, layer.weight, layer.bias)
+        gradients = plain.linear_backward(dy, x, layer.weight)
+    else:
+        options = {"training": training, "eps": layer.eps}
+        statistics = (layer.running_mean, layer.running_var)
+        y = plain.batch_norm2d(x, layer.weight, layer.bias, *statistics, **options)
+        gradients = plain.batch_norm2d_backward(dy, x, layer.weight, *statistics, **options)
+    found = {"y": y, **dict(zip(("dx", "dweight", "dbias"), gradients, strict=True))}
+    return {key: value for key, value in found.items() if key != "dbias" or layer.bias is not None}
+
+
+def random_and_tied(test):
+    draws = [lambda case: case.inputs(), tied_inputs]
+    return pytest.mark.parametrize("draw", draws, ids=["random", "ties"])(over(WITH_PLAIN)(test))
+
+
+@random_and_tied
+def test_the_loops_are_torch(case, draw):
+    layer, (x,) = case.layer(), draw(case)
+    dy = checks.random_dy(case, layer, [x])
+    training = case.options.get("training", False)
+    checks.assert_all_close(run_plain(layer, x, dy, training), checks.run_torch(case, layer, [x], dy), 1e-12)
+
+
+@random_and_tied
+def test_the_layers_are_the_loops(case, draw):
+    layer, (x,) = case.layer(), draw(case)
+    dy = checks.random_dy(case, layer, [x])
+    expected = run_plain(layer, x, dy, case.options.get("training", False))
+    checks.assert_all_close(checks.run_npgrad(case, layer, [x], dy), expected, 1e-12)
+
+
+def test_every_kind_of_layer_with_loops_is_tried():
+    assert {type(case.layer()) for case in WITH_PLAIN} == set(PLAIN)
+
+
+@pytest.mark.parametrize("dilation", [2, (3, 1), (1, 2)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dilation_is_that_of_torch(dilation, groups):
+    rng = np.random.default_rng(4)
+    x, weight, bias = (
+        rng.normal(size=(2, 4, 9, 8)),
+        rng.normal(size=(6, 4 // groups, 3, 2)),
+        rng.normal(size=6),
+    )
+    options = {"stride": (2, 1), "padding": (1, 2), "dilation": dilation, "groups": groups}
+    leaves = [checks.to_leaf(array) for array in (x, weight, bias)]
+    y = F.conv2d(*leaves, **options)
+    dy = rng.normal(size=tuple(y.shape))
+    expected = torch.autograd.grad(y, leaves, torch.tensor(dy))
+    checks.assert_close(plain.conv2d(x, weight, bias, **options), y.detach().numpy(), 1e-12)
+    found = plain.conv2d_backward(dy, x, weight, **options)
+    for ours, theirs in zip(found, expected, strict=True):
+        checks.assert_close(ours, theirs.numpy(), 1e-12)
+
+
+def test_the_loops_take_a_complex_step():
+    rng = np.random.default_rng(5)
+    x, direction = rng.normal(size=(2, 2, 1, 3, 4, 4)).reshape(2, 2, 3, 4, 4)
+    weight, dy = rng.normal(size=(2, 3, 2, 2)), rng.normal(size=(2, 2, 3, 3))
+    step = plain.conv2d(x + 1e-20j * direction, weight).imag / 1e-20
+    dx, _, _ = plain.conv2d_backward(dy, x, weight)
+    assert np.isclose((step * dy).sum(), (dx * direction).sum(), rtol=1e-12)
+    pooled = plain.max_pool2d(x + 1e-20j * direction, 2).imag / 1e-20
+    dx = plain.max_pool2d_backward(dy[..., :2, :2].repeat(2, axis=1)[:, :3], x, 2)
+    assert np.isclose((pooled * dy[..., :2, :2].repeat(2, axis=1)[:, :3]).sum(), (dx * direction).sum())
+
+
+# Every kernel on every geometry, whether or not a layer would choose it there.
+
+CONVOLUTIONS = [case for case in WITH_PLAIN if isinstance(case.layer(), layers.Conv2d)]
+POOLS = [case for case in WITH_PLAIN if isinstance(case.layer(), layers.MaxPool2d)]
+
+
+def fits(kernel, layer):
+    """Whether a kernel may be used for a layer at all."""
+    if "depthwise" in kernel.__name__:
+        return layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+    return "pointwise" not in kernel.__name__ or layer.kernel_size == layer.stride == (1, 1)
+
+
+def with_kernels(*names):
+    """Every convolution with every kernel that can compute it; None is im2col or col2im."""
+    pairs = [(case, None) for case in CONVOLUTIONS]
+    pairs += [(case, k) for case in CONVOLUTIONS for k in names if fits(k, case.layer())]
+    ids = [f"{case.id}, {getattr(kernel, '__name__', 'matrix')}" for case, kernel in pairs]
+    return pytest.mark.parametrize(("case", "kernel"), pairs, ids=ids)
+
+
+@pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
+@with_kernels(
+    kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient
+)
+def test_every_input_gradient(case, kernel, idle, monkeypatch):
+    layer, (x,) = case.layer(), case.inputs()
+    dy = checks.random_dy(case, layer, [x])
+    if idle:
+        dy[:, 1:] = 0
+    monkeypatch.setattr(kernels, "conv_input_gradient", lambda layer: kernel)
+    checks.assert_close(layer.backward(dy, x), run_plain(layer, x, dy)["dx"], 1e-12)
+
+
+@with_kernels(kernels.depthwise)
+def test_every_forward(case, kernel, monkeypatch):
+    layer, (x,) = case.layer(), case.inputs()
+    monkeypatch.setattr(kernels, "conv_forward", lambda layer: kernel)
+    expected = plain.conv2d(x, layer.weight, layer.bias, layer.stride, layer.padding, groups=layer.groups)
+    checks.assert_close(layer(x), expected, 1e-12)
+
+
+@pytest.mark.parametrize("few_values", [0, 1 << 30], ids=["kernel", "definition"])
+@pytest.mark.parametrize("draw", [lambda case: case.inputs(), tied_inputs], ids=["random", "ties"])
+@over(POOLS)
+def test_every_maximum(case, draw, few_values, monkeypatch):
+    monkeypatch.setattr(kernels, "FEW_VALUES", few_values)
+    layer, (x,) = case.layer(), draw(case)
+    dy = checks.random_dy(case, layer, [x])
+    checks.assert_all_close(checks.run_npgrad(case, layer, [x], dy), run_plain(layer, x, dy), 1e-12)
+    np.testing.assert_array_equal(layer(x), layer.forward(x)[0])
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 300), (17, 16)])
+def test_large_windows_have_room_for_their_argmax(kernel_size):
+    """Over 255 positions in a window, and the maximum at the last of them."""
+    x = np.random.default_rng(6).normal(size=(1, 4, *kernel_size))
+    x[:, :, -1, -1] = 9
+    padded = im2col.channels_last(x)
+    for maximum in (kernels.separable_max, max_pool.max_and_argmax):
+        y, argmax = maximum(padded, kernel_size, (1, 1), (1, 1))
+        assert (y == 9).all() and (argmax == np.prod(kernel_size) - 1).all()
+
+
+def test_which_kernel_a_layer_chooses():
+    def chosen(*shape, **options):
+        layer = layers.Conv2d(np.zeros(shape), **options)
+        names = [getattr(kernel, "__name__", None) for kernel in
+                 (kernels.conv_forward(layer), kernels.conv_input_gradient(layer))]  # fmt: skip
+        return tuple(names)
+
+    assert chosen(8, 16, 3, 3, padding=1) == (None, None)
+    assert chosen(8, 16, 1, 1) == (None, "pointwise_input_gradient")
+    assert chosen(8, 16, 1, 1, padding=1) == chosen(8, 16, 1, 1, stride=2) == (None, None)
+    assert chosen(8, 7, 3, 3) == (None, "few_channels_input_gradient")
+    assert chosen(8, 8, 3, 3) == chosen(8, 4, 3, 3, groups=2) == (None, None)
+    assert chosen(8, 1, 3, 3, groups=8) == ("depthwise", "depthwise_input_gradient")
+    assert chosen(16, 1, 3, 3, groups=8) == (None, None)
