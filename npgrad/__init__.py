@@ -3,9 +3,9 @@
 import npgrad
 model = npgrad.load("squeezenet.h5")
 x = model.preprocess("cat.jpg")              # (1, 3, 224, 224)
-tape = model.forward(x)                      # one pass, kept
-seed = ...                                   # d loss / d logits
-dx = tape.backward(seed)["input"]            # d loss / d x
+tape = model.forward(x)                      # one pass, recorded
+dy = ...                                     # d loss / d logits
+dx = tape.backward(dy)["input"]              # d loss / d x
 """
 
 import importlib
@@ -45,8 +45,8 @@ __all__ = [
     "config",
     "course",
     "evaluation",
-    "folders",
     "gradcheck",
+    "images",
     "layers",
     "load",
     "losses",
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when first used
-    "attribution", "course", "evaluation", "folders", "losses", "models", "optim", "rules", "scenes", "synthesis",
+    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
     "training",
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = [
     ("errors", "config", "_typing", "_files", "_validate", "_targets"),
     ("layers",),
-    ("tape", "_passes", "_parallel", "rules", "losses", "optim"),
+    ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs"),
     ("images",),
     ("model", "gradcheck", "models"),
     ("io",),

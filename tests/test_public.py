@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = [
     "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
     "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
-    "npgrad.course", "npgrad.rules", "npgrad.attribution.folders",
+    "npgrad.course", "npgrad.rules", "npgrad.attribution.folders", "npgrad.images",
 ]  # fmt: skip
 
 
