@@ -1,4 +1,4 @@
-"""Folder runs: what is made, what is passed over, and how a run goes on."""
+"""Folder runs: what is made, what is skipped, and how a run is resumed."""
 
 import os
 import pickle
@@ -15,7 +15,7 @@ from folder_runs import files, lines, little_net, photo, photos
 from PIL import Image
 
 import npgrad
-from npgrad.attribution.explain import Question, explain
+from npgrad.attribution.explain import Request, explain
 from npgrad.attribution.folders import attribute_folder, job
 from npgrad.errors import InputError, TargetError, UnknownName
 
@@ -43,7 +43,7 @@ def test_each_photo_gets_the_image_that_it_gets_alone(net, folder, out):
     assert [line["image"] for line in lines(out)] == names
     assert sorted(files(out)) == sorted(f"{name}{end}" for name in names for end in (".png", ".npy"))
     for line in lines(out):
-        expected = explain(net, folder / line["image"], Question())
+        expected = explain(net, folder / line["image"], Request())
         with Image.open(out / line["output"]) as image:
             np.testing.assert_array_equal(np.asarray(image), np.asarray(expected.image))
         np.testing.assert_array_equal(np.load(out / line["array"]), expected.array)
@@ -55,7 +55,7 @@ def test_each_photo_gets_the_image_that_it_gets_alone(net, folder, out):
     assert run.manifest == out / "manifest.jsonl"
 
 
-def test_what_is_passed_over(net, folder, tmp_path):
+def test_what_is_skipped(net, folder, tmp_path):
     (folder / "readme.txt").write_text("of no interest")
     (folder / ".hidden.jpg").write_bytes(b"")
     photo(folder / ".thumbnails" / "a.jpg")
@@ -86,7 +86,7 @@ BROKEN = {
 }
 
 
-def test_broken_photos_are_told_of_and_tried_again(net, folder, out):
+def test_broken_photos_are_reported_and_tried_again(net, folder, out):
     break_some(folder)
     run = attribute_folder(net, folder, out)
     assert run.made == 3
@@ -122,7 +122,7 @@ def test_what_is_done_is_not_done_again_unless_it_changed(net, folder, out):
 @pytest.mark.parametrize(
     "tail", [b'{"image": "003.jp', b"\x00" * 300, b"{}", b'{"image": "003.jpg", "size": 1}']
 )
-def test_a_torn_line_is_cut_off(net, folder, out, tail):
+def test_an_incomplete_line_is_removed(net, folder, out, tail):
     attribute_folder(net, folder, out)
     expected, manifest = files(out), out / "manifest.jsonl"
     whole = manifest.read_bytes().splitlines(keepends=True)
@@ -136,7 +136,7 @@ def test_a_torn_line_is_cut_off(net, folder, out, tail):
 @pytest.mark.parametrize(
     "line", [b"not JSON", b"5", b"[]", b"{}", b"null", b'{"image": 3, "size": []}', b"[" * 5000, b"\xff"]
 )
-def test_a_line_that_is_none_of_ours_is_passed_over(net, folder, out, line):
+def test_an_invalid_line_is_ignored(net, folder, out, line):
     attribute_folder(net, folder, out)
     manifest = out / "manifest.jsonl"
     whole = manifest.read_bytes().splitlines(keepends=True)
@@ -324,12 +324,12 @@ def test_peculiar_names(net, tmp_path, out):
     photo(tmp_path / "photos" / ("x" * 248 + ".jpg"))  # .png is too much
     run = attribute_folder(net, tmp_path / "photos", out)
     assert run.made == len(odd)
-    assert [reason for _, reason in run.broken] == ["its name is too long to be continued with .png"]
+    assert [reason for _, reason in run.broken] == ["its name is too long for .png to be appended"]
     assert {line["image"] for line in lines(out) if "output" in line} == set(odd)
     assert attribute_folder(net, tmp_path / "photos", out).there == len(odd)
 
 
-def test_a_subfolder_that_cannot_be_read_is_told_of(net, folder, out, monkeypatch):
+def test_a_subfolder_that_cannot_be_read_is_reported(net, folder, out, monkeypatch):
     photo(folder / "locked" / "a.jpg")
     scandir = os.scandir
 
@@ -448,7 +448,7 @@ def test_two_runs_in_one_folder_do_not_meet(net, folder, out):
         import sys
         from folder_runs import little_net
         from npgrad.errors import InputError
-        from npgrad.folders import attribute_folder
+        from npgrad.attribution.folders import attribute_folder
         try:
             attribute_folder(little_net(), *sys.argv[1:])
         except InputError as error:
@@ -462,7 +462,7 @@ def test_two_runs_in_one_folder_do_not_meet(net, folder, out):
 
     run = attribute_folder(net, folder, out, progress=meanwhile)
     assert run.made == 4
-    assert said == [f"{out}: another run is at work in this folder\n"]
+    assert said == [f"{out}: another run is using this folder\n"]
     assert in_a_process(code, folder, out) == ""  # then it may
 
 
@@ -484,7 +484,7 @@ def test_memory_does_not_grow_with_the_folder(tmp_path):
     code = """if True:
         import resource, sys
         from folder_runs import little_net
-        from npgrad.folders import attribute_folder
+        from npgrad.attribution.folders import attribute_folder
         run = attribute_folder(little_net(), *sys.argv[1:])
         print(run.made, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     """

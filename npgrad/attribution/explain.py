@@ -1,100 +1,154 @@
-"""One photo explained: what is asked about it, and the heat map that a person looks at."""
+"""One image explained: the target and method that were requested, and the heat map that a person looks at."""
 
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npgrad._files import atomic_file
+from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
 from npgrad.errors import InputError
-from npgrad.images import open_image
+from npgrad.images.heat_maps import heat_map
+from npgrad.images.reading import open_image
+from npgrad.images.sheets import contact_sheet
+from npgrad.model import Model
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 @dataclass(frozen=True)
-class Question:
-    """What is asked about a photo, and how the answer is shown.
+class Request:
+    """Which attribution of an image to compute, and how to show it.
 
-    method          the name of a method of npgrad.attribution, or several, for one labeled sheet of them
-    target          the class asked about, by index or name; None: each photo's likeliest
-    options         {keyword: value} for the method; what it needs besides is `npgrad.attribution.methods.defaults`
-    sign, outliers  as for `npgrad.images.heat_maps.heat_map`; sign None: as fits the method
-    alone           without the photo beneath
+    Parameters
+    ----------
+    method : str or tuple of str, default "saliency"
+        The name of a method of `npgrad.attribution`, or several names for one labeled contact sheet.
+    target : int, str or None
+        The class by index or name. None: each image's top class.
+    options : dict
+        Keyword arguments for the method, in addition to `npgrad.attribution.methods.defaults`.
+    sign : {"absolute", "positive", "signed"} or None
+        As for `npgrad.images.heat_maps.heat_map`. None: as the method is usually shown.
+    outliers : float, default 2.0
+        As for `npgrad.images.heat_maps.heat_map`.
+    alone : bool, default False
+        Whether to show the heat map without the image in the background.
     """
 
-    method: str | tuple = "saliency"
+    method: str | tuple[str, ...] = "saliency"
     target: int | str | None = None
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     sign: str | None = None
     outliers: float = 2.0
     alone: bool = False
 
     @property
-    def title(self):
-        """The method's name; of several "all", or their names with commas between."""
+    def title(self) -> str:
+        """The name of the method; of several, "all" or their names separated by commas."""
         if isinstance(self.method, str):
             return self.method
         return "all" if set(self.method) == set(methods.METHODS) else ",".join(self.method)
 
-    def check(self, model):
-        """An error of the NpgradError family, where the methods, their options or the target cannot be."""
+    def check(self, model: Model) -> None:
+        """Check the methods, their options and the target before any work is done.
+
+        Parameters
+        ----------
+        model : Model
+            The network.
+
+        Raises
+        ------
+        InputError
+            The method does not take an option, or there are options for several methods.
+        UnknownName, TargetError
+            There is no such method or class.
+        """
         names = [self.method] if isinstance(self.method, str) else self.method
         for name in names:
             methods.function_of(name)
         if self.options and not isinstance(self.method, str):
-            raise InputError("options: several methods are asked for, and have different ones; expected none")
+            raise InputError("options: several methods take different options; expected none")
         for key in self.options:
             if key in ("model", "x", "target", "progress") or not methods.takes(self.method, key):
                 raise InputError(f"options: {self.method} takes no {key!r}")
         if self.options.get("return_delta"):
-            raise InputError("options: return_delta: expected an attribution alone")
+            raise InputError("options: return_delta: expected False, since only the attribution is shown")
         if self.target is not None:
             model.class_index(self.target)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """The answer. image: a PIL image. array: the raw attribution, None for a sheet. target: the class
-    asked about as (index, name, probability)."""
+    """The result of `explain`.
 
-    image: object
-    array: np.ndarray | None
-    target: tuple
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        The heat map, or the contact sheet of several methods.
+    array : ndarray or None
+        The raw attribution of the image, without the batch axis. None for a contact sheet.
+    target : (int, str, float)
+        Index, name and probability of the target class.
+    """
+
+    image: "Image"
+    array: Array | None
+    target: tuple[int, str, float]
 
 
-def explain(model, source, question, progress=None):
-    """The Explanation of one photo.
+def explain(model: Model, source: ImageLike, request: Request, progress: Progress = None) -> Explanation:
+    """Explain one image.
 
-    source: a path, a PIL image or a uint8 array. progress: called with (done, total), of the method's own parts
-    or of several methods. ImageError: the photo cannot be read.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    source : path, ndarray of uint8, or PIL.Image.Image
+        The image.
+    request : Request
+        What to compute and how to show it.
+    progress : callable or None
+        Called with (done, total), counted as the method does, or in methods if there are several.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ImageError
+        The image cannot be read.
     """
     source = open_image(source)
     x = model.preprocess(source)
     ranking = model.predict(x, top=model.num_classes)[0]
-    asked = ranking[0][0] if question.target is None else model.class_index(question.target)
-    target = next(found for found in ranking if found[0] == asked)
-    photo = _as_seen(model, source)
-    if isinstance(question.method, str):
-        array = _attribution(model, x, asked, question.method, question.options, progress)
-        return Explanation(_heat_map(array, photo, question.method, question), array, target)
-    return Explanation(_sheet(model, x, target, photo, question, progress), None, target)
+    index = ranking[0][0] if request.target is None else model.class_index(request.target)
+    target = next(found for found in ranking if found[0] == index)
+    shown = _enlarged(model, source)
+    if isinstance(request.method, str):
+        array = _attribution(model, x, index, request.method, request.options, progress)
+        return Explanation(_heat_map(array, shown, request.method, request), array, target)
+    return Explanation(_sheet(model, x, target, shown, request, progress), None, target)
 
 
-def _sheet(model, x, target, photo, question, progress):
-    """Every method on one photo, each with its name and the time it took."""
+def _sheet(model, x, target, shown, request, progress):
+    """Every method on one image, each labeled with its name and running time."""
     from PIL import Image
 
-    from npgrad.images.sheets import contact_sheet
-
-    tiles, labels = [Image.fromarray(photo)], [target[1]]
-    for done, name in enumerate(question.method, 1):
+    tiles, labels = [Image.fromarray(shown)], [target[1]]
+    for done, name in enumerate(request.method, 1):
         start = time.perf_counter()
         array = _attribution(model, x, target[0], name, {}, None)
         labels.append(f"{name}, {time.perf_counter() - start:.2g} s")
-        tiles.append(_heat_map(array, photo, name, question))
+        tiles.append(_heat_map(array, shown, name, request))
         if progress is not None:
-            progress(done, len(question.method))
+            progress(done, len(request.method))
     return contact_sheet(tiles, labels)
 
 
@@ -105,21 +159,32 @@ def _attribution(model, x, target, name, options, progress):
     return methods.function_of(name)(model, x, target, **options)[0]
 
 
-def _heat_map(array, photo, name, question):
-    from npgrad.images.heat_maps import heat_map
-
-    sign = question.sign or methods.METHODS[name].sign
-    return heat_map(array, None if question.alone else photo, sign=sign, outliers=question.outliers)
+def _heat_map(array, shown, name, request):
+    sign = request.sign or methods.METHODS[name].sign
+    return heat_map(array, None if request.alone else shown, sign=sign, outliers=request.outliers)
 
 
-def _as_seen(model, source):
-    """What the network sees of the photo, as pixels at twice the size: a person likes to see more."""
+def _enlarged(model, source):
+    """The crop that the network sees, as pixels at twice the resolution, for the person who looks at it."""
     seen = model.preprocessing
     twice = dataclasses.replace(seen, resize=2 * seen.resize, crop=2 * seen.crop)
     return twice.invert(twice.apply(source))[0]
 
 
-def save_array(array, path):
-    """Write an .npy file, whole or not at all."""
+def save_array(array: Array, path: Path) -> None:
+    """Write an array to an .npy file, whole or not at all.
+
+    Parameters
+    ----------
+    array : ndarray
+        The array.
+    path : str or path-like
+        The file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
     with atomic_file(path) as file:
         np.save(file, array)

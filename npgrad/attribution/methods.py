@@ -1,33 +1,56 @@
-"""The attribution methods as a table: how each is shown, and what it needs besides a network and a photo."""
+"""The attribution methods as a table: how each is shown, and what it needs besides a network and an image."""
 
 import inspect
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from npgrad import attribution
+from npgrad._typing import Array
+from npgrad.attribution.lrp import composite_by_position
+from npgrad.attribution.segments import superpixels
 from npgrad.errors import unknown
+from npgrad.images.resize import resize_map
+from npgrad.layers import Sequential
+from npgrad.layers.composite import Composite
+from npgrad.model import Model
 
 
 @dataclass(frozen=True)
 class Method:
-    """One method. sign: how its values are shown unless asked otherwise. note: one line for --list-methods."""
+    """One attribution method.
+
+    Parameters
+    ----------
+    sign : {"absolute", "positive", "signed"}
+        How its values are shown by default; see `npgrad.images.heat_maps.heat_map`.
+    note : str
+        A description in one line.
+    """
 
     sign: str
     note: str
 
 
 METHODS = {
-    "saliency": Method("absolute", "size of the gradient (Simonyan 2014)"),
-    "input_x_gradient": Method("absolute", "pixel times gradient"),
+    "saliency": Method("absolute", "magnitude of the gradient (Simonyan 2014)"),
+    "input_x_gradient": Method("absolute", "input times gradient"),
     "guided_backprop": Method("absolute", "gradient through positive paths only (Springenberg 2015)"),
     "deconvolution": Method("absolute", "deconvolutional network (Zeiler, Fergus 2014)"),
-    "integrated_gradients": Method("absolute", "gradient along the way from a baseline (Sundararajan 2017)"),
-    "gradient_shap": Method("absolute", "gradient at random points of that way (Lundberg, Lee 2017)"),
+    "integrated_gradients": Method(
+        "absolute", "gradient integrated along the path from a baseline (Sundararajan 2017)"
+    ),
+    "gradient_shap": Method("absolute", "gradient at random points of that path (Lundberg, Lee 2017)"),
     "smoothgrad": Method("absolute", "gradient averaged over noisy copies (Smilkov 2017)"),
     "deep_lift": Method("absolute", "differences from a baseline, rescale rule (Shrikumar 2017)"),
     "deep_lift_shap": Method("absolute", "deep_lift averaged over baselines (Lundberg, Lee 2017)"),
     "lrp": Method("signed", "layer-wise relevance propagation (Bach 2015)"),
-    "occlusion": Method("positive", "what hiding a window takes away (Zeiler, Fergus 2014)"),
-    "feature_ablation": Method("positive", "what hiding a segment takes away"),
-    "lime": Method("positive", "linear model over segments (Ribeiro 2016)"),
+    "occlusion": Method("positive", "drop of the score when a window is covered (Zeiler, Fergus 2014)"),
+    "feature_ablation": Method("positive", "drop of the score when a segment is covered"),
+    "lime": Method("positive", "sparse linear model of segments (Ribeiro 2016)"),
     "kernel_shap": Method("positive", "Shapley values of segments (Lundberg, Lee 2017)"),
     "grad_cam": Method("positive", "channels weighted by mean gradient (Selvaraju 2017)"),
     "guided_grad_cam": Method("absolute", "Grad-CAM times guided backprop (Selvaraju 2017)"),
@@ -35,70 +58,145 @@ METHODS = {
     "hires_cam": Method("positive", "activation times gradient, summed (Draelos, Carin 2020)"),
     "layer_cam": Method("positive", "activation times positive gradient (Jiang 2021)"),
     "x_grad_cam": Method("positive", "gradient weighted by activation (Fu 2020)"),
-    "eigen_cam": Method("positive", "first principal component of the activations (Muhammad, Yeasin 2020)"),
-    "score_cam": Method("positive", "score with each channel as a mask (Wang 2020)"),
+    "eigen_cam": Method("positive", "first principal component of the activation (Muhammad, Yeasin 2020)"),
+    "score_cam": Method("positive", "score of the image masked by each channel (Wang 2020)"),
     "ablation_cam": Method("positive", "drop of the score without each channel (Desai, Ramaswamy 2020)"),
     "full_grad": Method("positive", "gradient of input and biases (Srinivas, Fleuret 2019)"),
-    "layer_activation": Method("absolute", "a layer's output"),
+    "layer_activation": Method("absolute", "activation of a layer"),
     "layer_gradient_x_activation": Method("signed", "activation times gradient, at a layer"),
     "layer_integrated_gradients": Method("signed", "integrated gradients, at a layer"),
-    "layer_conductance": Method("signed", "what flows through a layer (Dhamdhere 2018)"),
-    "internal_influence": Method("absolute", "mean gradient along the way, at a layer (Leino 2018)"),
+    "layer_conductance": Method("signed", "conductance of a layer (Dhamdhere 2018)"),
+    "internal_influence": Method("absolute", "mean gradient along the path, at a layer (Leino 2018)"),
     "layer_deep_lift": Method("signed", "deep_lift, at a layer"),
-    "layer_lrp": Method("signed", "relevance, at a layer"),
+    "layer_lrp": Method("signed", "layer-wise relevance propagation, at a layer"),
 }
 
 
-def function_of(name):
-    """The function of this name in npgrad.attribution."""
+def method_name(text: str) -> str:
+    """Find the method of a name in any spelling: case, hyphens, underscores and spaces do not matter.
+
+    Parameters
+    ----------
+    text : str
+        A name as in a paper or in `METHODS`.
+
+    Returns
+    -------
+    str
+        The name of the function, a key of `METHODS`.
+
+    Raises
+    ------
+    UnknownName
+        There is no such method; the message lists the nearest names.
+
+    Examples
+    --------
+    >>> method_name("Grad-CAM"), method_name("GradCAM++"), method_name("integrated gradients")
+    ('grad_cam', 'grad_cam_plus_plus', 'integrated_gradients')
+    """
+    key = _plain(str(text))
+    for name in METHODS:
+        if _plain(name) == key:
+            return name
+    raise unknown("method", re.sub(r"[\s_-]+", "_", str(text).strip().casefold()), METHODS)
+
+
+def _plain(name):
+    return re.sub(r"[\s_-]", "", name.casefold().replace("+", "plus"))
+
+
+def function_of(name: str) -> Callable[..., Any]:
+    """Return the function of a method.
+
+    Parameters
+    ----------
+    name : str
+        A key of `METHODS`.
+
+    Returns
+    -------
+    callable
+        The function of this name in `npgrad.attribution`.
+
+    Raises
+    ------
+    UnknownName
+        There is no such method.
+    """
     if name not in METHODS:
         raise unknown("method", name, METHODS)
-    import npgrad.attribution
-
-    return getattr(npgrad.attribution, name)
+    return getattr(attribution, name)
 
 
-def takes(name, option):
-    """Whether the method has this keyword."""
+def takes(name: str, option: str) -> bool:
+    """Return whether a method has a parameter.
+
+    Parameters
+    ----------
+    name : str
+        A key of `METHODS`.
+    option : str
+        The name of the parameter.
+
+    Returns
+    -------
+    bool
+    """
     return option in inspect.signature(function_of(name)).parameters
 
 
-def defaults(name, model, x):
-    """What a shell cannot give: segments of the photo, a set of baselines, LRP's rules by the layers' position.
+def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
+    """Choose the arguments that a method needs for one image and whose own defaults do not depend on the image.
 
-    And a layer in the middle for internal_influence: behind the last fire or block comes hardly more than a
-    mean, so there the gradient alone is the same almost everywhere.
+    These are segments of the image, a set of baselines, the LRP rules by the position of the layers, and, for
+    internal_influence, a layer in the middle of the network. (After the last block little more than a mean follows, so
+    the gradient alone would be nearly constant over the map.)
+
+    Parameters
+    ----------
+    name : str
+        A key of `METHODS`.
+    model : Model
+        The network.
+    x : ndarray (1, C, H, W)
+        A preprocessed image, as ``model.preprocess`` returns it.
+
+    Returns
+    -------
+    dict
+        Keyword arguments for the method.
     """
-    import numpy as np
-
     if name in ("lrp", "layer_lrp"):
-        from npgrad.attribution import composite_by_position
-
         return {"rules": composite_by_position(model)}
     if name == "internal_influence":
-        from npgrad.layers import Fire
-
-        parts, tape = model.network.parts(), model.forward(x[:1])
-        fires = [key for key in model.layer_names() if isinstance(model.layer(key), Fire)]
-        wide = [key for key in parts if tape[key].ndim == 4 and max(tape[key].shape[2:]) > 1]
-        middle = fires or wide
-        return {"layer": middle[(len(middle) - 1) // 2]} if middle else {}
+        layer = _middle_layer(model, x)
+        return {"layer": layer} if layer else {}
     if name == "feature_ablation":
-        from npgrad.attribution.segments import superpixels
-
         return {"mask": superpixels(x[0])}
     if name == "deep_lift_shap":
-        black, white = (np.broadcast_to(_pixel(model, value, x), x.shape) for value in (0, 1))
+        black, white = (np.broadcast_to(_gray(model, value, x), x.shape) for value in (0, 1))
         return {"baseline": np.concatenate([np.zeros_like(x), black, white])}
     return {}
 
 
-def importance(name, attribution, x):
-    """One number a pixel of x (N, H, W), as the method is usually shown; "random" counts as shown by its size."""
-    import numpy as np
+def importance(name: str, attribution: Array, x: Array) -> Array:
+    """Reduce an attribution to one value per pixel, as the method is usually shown.
 
-    from npgrad.attribution import resize_map
+    Parameters
+    ----------
+    name : str
+        A key of `METHODS`, or "random" for random values, which are shown by magnitude.
+    attribution : ndarray (N, C, H, W), (N, C, h, w) or (N, h, w)
+        The result of the method.
+    x : ndarray (N, C, H, W)
+        The images.
 
+    Returns
+    -------
+    ndarray (N, H, W)
+        The importance of each pixel: channels are summed, as magnitudes or signed; the maps of layers are resized.
+    """
     if attribution.ndim == 4:
         absolute = name == "random" or METHODS[name].sign == "absolute"
         attribution = (np.abs(attribution) if absolute else attribution).sum(axis=1)
@@ -107,9 +205,25 @@ def importance(name, attribution, x):
     return attribution
 
 
-def _pixel(model, value, x):
-    """A gray of 0..1 as the network's input has it: (1, 3, 1, 1)."""
-    import numpy as np
+def _middle_layer(model, x):
+    """The middle one of the network's blocks, or else of its layers, among those with a spatial size; or None."""
+    layers, tape = dict(_in_sequence(model.network)), model.forward(x[:1])
+    spatial = [key for key in layers if tape[key].ndim == 4 and max(tape[key].shape[2:]) > 1]
+    blocks = [key for key in spatial if isinstance(layers[key], Composite)]
+    middle = blocks or spatial
+    return middle[(len(middle) - 1) // 2] if middle else None
 
+
+def _in_sequence(network, prefix=""):
+    """(name, layer) of the network's top-level parts; a Sequential among them is replaced by its own parts."""
+    for name, layer in network.parts().items():
+        if isinstance(layer, Sequential):
+            yield from _in_sequence(layer, f"{prefix}{name}.")
+        else:
+            yield prefix + name, layer
+
+
+def _gray(model, value, x):
+    """A gray level of 0..1 in the units of the network's input: (1, 3, 1, 1)."""
     seen = model.preprocessing
     return ((value - np.array(seen.mean)) / np.array(seen.std)).reshape(1, 3, 1, 1).astype(x.dtype)

@@ -104,12 +104,12 @@ def run(args):
 
 
 def _one(args, options, output):
-    from npgrad.attribution.explain import Question, explain, save_array
+    from npgrad.attribution.explain import Request, explain, save_array
     from npgrad.images import save_image
 
     several = args.method == "all"
     model = load_network(args)
-    question = Question(
+    request = Request(
         tuple(methods.METHODS) if several else args.method,
         None if args.target == "auto" else model.class_index(args.target),
         options,
@@ -121,7 +121,7 @@ def _one(args, options, output):
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, args.image, question, progress)
+        explanation = explain(model, args.image, request, progress)
     finally:
         if progress is not None:
             progress.close()

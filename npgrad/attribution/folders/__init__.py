@@ -1,7 +1,7 @@
-"""Every photo in a folder explained: any number of them, each to an image of its own, a few at a time in memory.
+"""Explain every photo in a folder: each gets its own heat map, and only a few are in memory at a time.
 
-What is done is written down beside the images (see `npgrad.attribution.folders.manifest`), so a run that was interrupted goes
-on where it stopped, and a broken photo is passed over and told of.
+Finished photos are recorded next to the results (see `npgrad.attribution.folders.manifest`), so an interrupted run
+resumes where it stopped. Photos that cannot be read are skipped and reported.
 """
 
 import itertools
@@ -11,26 +11,42 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from npgrad import _typing
 from npgrad._validate import whole_number
-from npgrad.attribution.explain import Question
+from npgrad.attribution.explain import Request
 from npgrad.attribution.folders import job as jobs
 from npgrad.attribution.folders.finding import find_photos
 from npgrad.attribution.folders.manifest import LINES, Manifest, remove_leftovers
 from npgrad.errors import InputError
+from npgrad.model import Model
 
 __all__ = ["FolderRun", "attribute_folder"]
 
 
 @dataclass
 class FolderRun:
-    """What became of a folder.
+    """The outcome of `attribute_folder`.
 
-    output     the folder of the results, and `manifest`, the file in it with a line for each photo
-    total      photos found; of them were `made` now, `there` from an earlier run, and are `broken`: a list of
-               (photo, reason). What is left of `total` was interrupted.
-    skipped    other files in the folder, which are no images by their suffix
-    warned     of those made now, how many have "warnings" in the manifest
+    Parameters
+    ----------
+    output : Path
+        The folder of the results.
+    total : int
+        How many photos were found.
+    there : int
+        How many of them had been explained by an earlier run.
+    skipped : int
+        How many other files are in the folder, which are not images by their suffix.
+    made : int
+        How many photos were explained by this run.
+    warned : int
+        How many of these have "warnings" in the manifest.
+    broken : list of (str, str)
+        The photos that cannot be read or explained, each with the reason.
+    interrupted : bool
+        Whether the run was interrupted by Ctrl-C.
     """
 
     output: Path
@@ -39,17 +55,17 @@ class FolderRun:
     skipped: int
     made: int = 0
     warned: int = 0
-    broken: list = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
     @property
-    def manifest(self):
-        """The manifest's path."""
+    def manifest(self) -> Path:
+        """The path of the manifest, which has a line for each photo."""
         return self.output / LINES
 
     @property
-    def left(self):
-        """How many photos an interrupted run did not come to."""
+    def left(self) -> int:
+        """How many photos an interrupted run did not reach."""
         return self.total - self.there - self.made - len(self.broken)
 
     def _count(self, line):
@@ -61,42 +77,63 @@ class FolderRun:
 
 
 def attribute_folder(
-    model,
-    folder,
-    output,
-    method="saliency",
-    target=None,
-    options=None,
-    sign=None,
-    outliers=2.0,
-    alone=False,
-    save_arrays=False,
-    executor=None,
-    ahead=None,
-    progress=None,
-):
-    """Explain every photo in a folder and its subfolders, as `npgrad attribute` does for one: a FolderRun.
+    model: Model,
+    folder: _typing.Path,
+    output: _typing.Path,
+    method: str | tuple[str, ...] = "saliency",
+    target: int | str | None = None,
+    options: dict[str, Any] | None = None,
+    sign: str | None = None,
+    outliers: float = 2.0,
+    alone: bool = False,
+    save_arrays: bool = False,
+    executor: Executor | None = None,
+    ahead: int | None = None,
+    progress: _typing.Progress = None,
+) -> FolderRun:
+    """Explain every photo in a folder and its subfolders, as `npgrad attribute` does for one photo.
 
-    folder       its images are taken by their suffix, in order of their names; hidden files and folders, links
-                 to folders, and folders of results are passed over
-    output       the folder of the results, new, empty, or of an earlier run with the same settings, which goes
-                 on; sub/cat.jpg becomes sub/cat.jpg.png
-    method, target, options, sign, outliers, alone    see `npgrad.attribution.explain.Question`
-    save_arrays  save the raw arrays as well, as sub/cat.jpg.npy
-    executor     a concurrent.futures.Executor that does the work, or None: it is done here, photo by photo.
-                 Processes, or a Dask cluster's (`client.get_executor()`), must see both folders under the same
-                 paths; a task is a photo's name, and the model is sent only to a process that does not have it.
-    ahead        how many photos are given to the executor at a time; None: two for each core of this machine
-    progress     called with (photos done, photos in all), first before any work
+    Each photo gets a line in the manifest when its result is on the disk. A photo that was explained before and has not
+    changed since (by size and time) is skipped; a broken one is tried again. Ctrl-C ends the run; the result is then
+    marked as `interrupted`, and the same call resumes it. Photos that the executor still finishes after Ctrl-C are
+    explained again.
 
-    Each photo gets a line in the manifest when its image is on the disk. A photo that was done and has not
-    changed since (by size and time) is passed over, a broken one is tried again. Ctrl-C ends the run; the result
-    then says `interrupted`, and the same call goes on; what the executor still finishes is then made again.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    folder : str or path-like
+        Its images are found by their suffix and taken in the order of their names. Hidden files and folders, links to
+        folders, and folders of results are skipped.
+    output : str or path-like
+        The folder of the results: new, empty, or that of an earlier run with the same settings, which is resumed.
+        The heat map of sub/cat.jpg is sub/cat.jpg.png.
+    method, target, options, sign, outliers, alone
+        As for `npgrad.attribution.explain.Request`.
+    save_arrays : bool, default False
+        Whether to save the raw attributions as well, as sub/cat.jpg.npy.
+    executor : concurrent.futures.Executor or None
+        Does the work. None: it is done in this thread, photo by photo. Worker processes, or those of a Dask cluster
+        (``client.get_executor()``), must see both folders under the same paths. A task is the name of a photo; the
+        model is sent only to a process that does not have it yet.
+    ahead : int or None
+        How many photos are submitted to the executor at a time. None: two for each core of this machine.
+    progress : callable or None
+        Called with (done, total) in photos, first before any work.
 
-    Raises InputError and its family for what is asked wrongly, a folder without images or that holds other
-    things, results that cannot be written; and whatever the executor raises.
+    Returns
+    -------
+    FolderRun
+
+    Raises
+    ------
+    InputError
+        An argument cannot be used, the folder has no images, the folder of the results holds other things, or the
+        results cannot be written.
+    NpgradError
+        The method fails for reasons that do not depend on the photo. Exceptions of the executor are not caught.
     """
-    question = Question(
+    request = Request(
         method if isinstance(method, str) else tuple(method),
         target,
         dict(options or {}),
@@ -104,16 +141,18 @@ def attribute_folder(
         outliers,
         alone,
     )
-    question.check(model)
-    if "rng" in question.options:  # a generator would be in another state for each photo, or in the same
-        whole_number(question.options["rng"], "rng", 0)
-    if save_arrays and not isinstance(question.method, str):
-        raise InputError("save_arrays: several methods are asked for; one array is saved for each photo")
+    request.check(model)
+    if "rng" in request.options:  # results must not depend on which photos a Generator was used for before
+        whole_number(request.options["rng"], "rng", 0)
+    if save_arrays and not isinstance(request.method, str):
+        raise InputError(
+            "save_arrays: several methods were given; expected one, since each photo gets one array"
+        )
     ahead = 2 * (os.cpu_count() or 1) if ahead is None else whole_number(ahead, "ahead")
     if executor is None:
-        executor, ahead = _Here(), 1
+        executor, ahead = _SameThread(), 1
     photos, unreadable, skipped = find_photos(folder)
-    job = jobs.Job(model, question, os.path.realpath(folder), os.path.realpath(output), bool(save_arrays))
+    job = jobs.Job(model, request, os.path.realpath(folder), os.path.realpath(output), bool(save_arrays))
     with Manifest(output, job.settings()) as manifest:
         remove_leftovers(output)
         todo = [photo for photo in photos if not job.is_done(photo, manifest)]
@@ -121,20 +160,20 @@ def attribute_folder(
         run.broken.extend(unreadable)
         try:
             done = run.there + len(unreadable)
-            _tell(progress, done, run.total)
+            _report(progress, done, run.total)
             with closing(_lines(job, todo, executor, ahead)) as lines:
                 for line in lines:
                     manifest.add(line)
                     run._count(line)
                     done += 1
-                    _tell(progress, done, run.total)
+                    _report(progress, done, run.total)
         except KeyboardInterrupt:
             run.interrupted = True
     return run
 
 
 def _lines(job, photos, executor, ahead):
-    """The photos' lines for the manifest as they come; at most `ahead` photos are under way."""
+    """Yield the lines of the photos for the manifest as they finish; at most `ahead` photos are submitted at a time."""
     key, photos, futures = secrets.token_hex(8), iter(photos), {}
     try:
         while True:
@@ -154,8 +193,8 @@ def _lines(job, photos, executor, ahead):
             future.cancel()
 
 
-class _Here(Executor):
-    """Does what is submitted at once, in this thread."""
+class _SameThread(Executor):
+    """Runs each task in this thread when it is submitted."""
 
     def submit(self, work, /, *arguments):
         future = Future()
@@ -166,6 +205,6 @@ class _Here(Executor):
         return future
 
 
-def _tell(progress, done, total):
+def _report(progress, done, total):
     if progress is not None:
         progress(done, total)

@@ -1,29 +1,47 @@
-"""The photos in a folder."""
+"""Find the photos in a folder."""
 
 import os
 from pathlib import Path
 
 from npgrad._files import shown
+from npgrad._typing import Path as PathLike
 from npgrad.attribution.folders.manifest import holds_results
 from npgrad.errors import InputError
 from npgrad.images.reading import READ_FORMATS
 
 
-def find_photos(folder):
-    """(photos, unreadable, skipped): names below the folder, (subfolder, reason) pairs, how many other files.
+def find_photos(folder: PathLike) -> tuple[list[str], list[tuple[str, str]], int]:
+    """Find the images in a folder and its subfolders by their suffix.
 
-    InputError: there is no such folder, it has no images, or is itself a folder of results.
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder.
+
+    Returns
+    -------
+    photos : list of str
+        Paths relative to the folder, in the order of their names.
+    unreadable : list of (str, str)
+        Subfolders that cannot be read, each with the reason.
+    skipped : int
+        How many other files there are.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, it has no images, or it is itself a folder of results.
     """
     if not os.path.isdir(folder):
-        raise InputError(f"{shown(folder)}: expected a folder of photos; there is none of this name")
+        raise InputError(f"{shown(folder)}: expected a folder of photos; it does not exist")
     if holds_results(folder):
         raise InputError(f"{shown(folder)}: expected a folder of photos, found one of results")
     suffixes, photos, unreadable, skipped = _suffixes(), [], [], 0
 
-    def passed_over(error):
+    def skip(error):
         unreadable.append((_name(error.filename, folder), f"cannot be read: {error.strerror}"))
 
-    for place, folders, files in os.walk(folder, onerror=passed_over):
+    for place, folders, files in os.walk(folder, onerror=skip):
         folders[:] = sorted(
             name for name in folders if name[0] != "." and not holds_results(os.path.join(place, name))
         )
@@ -42,7 +60,7 @@ def _name(path, folder):
 
 
 def _suffixes():
-    """Those of the images that can be read: .jpg, .jpeg, .png, ..."""
+    """The suffixes of images that can be read: .jpg, .jpeg, .png, ..."""
     from PIL import Image
 
     Image.init()

@@ -1,4 +1,4 @@
-"""The work on one photo of a folder, as it is done in whatever process an executor has."""
+"""The work on one photo of a folder, which runs in any process of an executor."""
 
 import errno
 import os
@@ -8,77 +8,157 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Optional
 
 import numpy as np
 
 from npgrad import __version__
 from npgrad._files import reason, shown
-from npgrad.attribution.explain import Question, explain, save_array
+from npgrad.attribution.explain import Request, explain, save_array
+from npgrad.attribution.folders.manifest import Manifest, Stamp
 from npgrad.errors import ImageError, InputError, NpgradError
 from npgrad.images import save_image
 from npgrad.io.checkpoints import fingerprint
+from npgrad.model import Model
 
-_jobs = {}  # what this process has been sent
+_jobs = {}  # the jobs that this process has received
 
 
-def task(key, photo, job=None):
-    """One photo's line for the manifest, its results written; None if this process does not have the job yet.
+def task(key: str, photo: str, job: Optional["Job"] = None) -> dict[str, Any] | None:
+    """Explain one photo, as a task for an executor.
 
-    So a task is as small as its photo's name, and the network is sent only where it is not.
+    A task is as small as the name of its photo; the network is sent only to a process that does not have it yet.
+
+    Parameters
+    ----------
+    key : str
+        Identifies the job.
+    photo : str
+        The photo, relative to the folder.
+    job : Job or None
+        The job, to be kept by this process. None: the one that it received before under this key.
+
+    Returns
+    -------
+    dict or None
+        The photo's line for the manifest. None: this process does not have the job yet.
     """
     if job is not None:
-        if len(_jobs) > 3:  # of earlier runs, in processes that live on
+        if len(_jobs) > 3:  # left by earlier runs in a process that is reused
             _jobs.clear()
         _jobs[key] = job
     job = job or _jobs.get(key)
     return None if job is None else job.do(photo)
 
 
-def forget(key):
-    """Drop the job from this process."""
+def forget(key: str) -> None:
+    """Drop a job from this process.
+
+    Parameters
+    ----------
+    key : str
+        Identifies the job.
+    """
     _jobs.pop(key, None)
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a process must have to do one photo after another. Folders are whole paths."""
+    """All that a process needs for explaining photos one by one.
 
-    model: object
-    question: Question
+    Parameters
+    ----------
+    model : Model
+        The network.
+    request : Request
+        What to compute and how to show it.
+    folder, output : str
+        Absolute paths of the folders of the photos and of the results.
+    arrays : bool
+        Whether to save the raw attributions.
+    """
+
+    model: Model
+    request: Request
     folder: str
     output: str
     arrays: bool
 
-    def settings(self):
-        """What makes the results what they are, for the manifest."""
-        question = self.question
+    def settings(self) -> dict[str, Any]:
+        """Return everything that the results depend on, for the manifest.
+
+        Returns
+        -------
+        dict
+            Values that JSON can hold.
+        """
+        request = self.request
         network = {"model": self.model, "layers": self.model.layer_names(), "classes": self.model.classes}
         return {
             "npgrad": __version__,
             "folder": self.folder,
             "network": fingerprint(network)[:16],
-            "method": question.title,
-            "options": _plain(question.options),
-            "target": "auto" if question.target is None else self.model.class_index(question.target),
-            "sign": question.sign,
-            "outliers": float(question.outliers),
-            "alone": bool(question.alone),
+            "method": request.title,
+            "options": _plain(request.options),
+            "target": "auto" if request.target is None else self.model.class_index(request.target),
+            "sign": request.sign,
+            "outliers": float(request.outliers),
+            "alone": bool(request.alone),
             "arrays": self.arrays,
         }
 
-    def results(self, photo):
-        """{"output": the image's name} and, if asked for, the "array"'s; names below the folder of results."""
+    def results(self, photo: str) -> dict[str, str]:
+        """Name the files of a photo's results.
+
+        Parameters
+        ----------
+        photo : str
+            The photo, relative to the folder.
+
+        Returns
+        -------
+        dict
+            "output", the heat map, and with `arrays` also "array", relative to the folder of the results.
+        """
         return {"output": f"{photo}.png"} | ({"array": f"{photo}.npy"} if self.arrays else {})
 
-    def is_done(self, photo, manifest):
-        """Whether an earlier run did this photo, as it is now, and the results are still there."""
+    def is_done(self, photo: str, manifest: Manifest) -> bool:
+        """Return whether an earlier run explained this photo in its present state, and the results still exist.
+
+        Parameters
+        ----------
+        photo : str
+            The photo, relative to the folder.
+        manifest : Manifest
+            The record of the folder of the results.
+
+        Returns
+        -------
+        bool
+        """
         there = manifest.has(photo, _stamp(os.path.join(self.folder, photo)))
         return there and all(
             os.path.isfile(os.path.join(self.output, name)) for name in self.results(photo).values()
         )
 
-    def do(self, photo):
-        """Explain one photo and write its results: its line for the manifest. InputError: not for its own fault."""
+    def do(self, photo: str) -> dict[str, Any]:
+        """Explain one photo and write its results.
+
+        Parameters
+        ----------
+        photo : str
+            The photo, relative to the folder.
+
+        Returns
+        -------
+        dict
+            The photo's line for the manifest, with "error" if the photo is broken.
+
+        Raises
+        ------
+        NpgradError
+            It fails for a reason that does not depend on the photo.
+        """
         start = time.perf_counter()
         path = os.path.join(self.folder, photo)
         stamp = _stamp(path)  # before it is read: if it changes meanwhile, it is done again
@@ -89,20 +169,20 @@ class Job:
         except _Broken as error:
             return {"image": photo, "error": str(error).removeprefix(f"{shown(path)}: "), **stamp}
         target = dict(zip(("index", "name", "probability"), explanation.target, strict=True))
-        line = {"image": photo, "method": self.question.title, "target": target, **self.results(photo)}
+        line = {"image": photo, "method": self.request.title, "target": target, **self.results(photo)}
         line["seconds"] = round(time.perf_counter() - start, 4)
         return line | stamp | ({"warnings": warned} if warned else {})
 
     def _explain(self, path):
         try:
-            return explain(self.model, path, self.question)
+            return explain(self.model, path, self.request)
         except ImageError as error:
             raise _Broken(error) from None
         except NpgradError as error:
-            # Is it for this photo, or for what is asked? Then any other fails, too, and that ends the run.
+            # If the request is at fault, not the photo, any other image fails too, and that ends the run.
             side = self.model.preprocessing.crop
             noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
-            explain(self.model, noise, self.question)
+            explain(self.model, noise, self.request)
             raise _Broken(error) from None
 
     def _write(self, explanation, photo):
@@ -114,16 +194,16 @@ class Job:
             save_image(explanation.image, paths["output"])
         except InputError as error:
             if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
-                raise _Broken("its name is too long to be continued with .png") from None
+                raise _Broken("its name is too long for .png to be appended") from None
             raise
 
 
 class _Broken(Exception):
-    """What is wrong with one photo."""
+    """Why one photo cannot be explained."""
 
 
-def _stamp(path):
-    """Tells one state of a photo from another."""
+def _stamp(path) -> Stamp:
+    """Size and time of modification, which change with the photo."""
     try:
         found = os.stat(path)
     except OSError:
@@ -133,10 +213,9 @@ def _stamp(path):
 
 @contextmanager
 def _warnings():
-    """A list that the warnings of the block come to, once each.
+    """Yield a list to which the warnings of the block are added, once each.
 
-    Only in a process's main thread: what is done about warnings holds for the whole process, so that other threads,
-    if they did this, would take each other's.
+    Only in the main thread of a process: warning filters are global, so other threads would receive each other's.
     """
     messages = []
     if threading.current_thread() is not threading.main_thread():
@@ -152,11 +231,11 @@ def _make_folder(path):
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be made: {reason(error)}") from error
+        raise InputError(f"{shown(path)}: cannot be created: {reason(error)}") from error
 
 
 def _plain(value):
-    """An option as JSON can hold it: an array by its fingerprint, other things by their names."""
+    """An option as JSON can hold it: an array by its fingerprint, other objects by their repr without the address."""
     if isinstance(value, dict):
         return {key if isinstance(key, str) else _plain(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

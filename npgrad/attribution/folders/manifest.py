@@ -1,9 +1,9 @@
-"""The record of a folder run, kept beside its results, so that it can be interrupted anywhere and go on.
+"""The record of a folder run, kept with its results, so that it can be interrupted at any time and resumed.
 
-npgrad-run.json    what was asked; a run that asks something else is refused
-manifest.jsonl     a line of JSON for each photo, added when its image is on the disk
+npgrad-run.json    the settings; a run with other settings is refused
+manifest.jsonl     a line of JSON for each photo, added when its result is on the disk
 
-A photo that was done again has a second line: the last one counts. A line that was cut off by a crash is removed.
+If a photo has several lines, the last one counts. An incomplete line, left by a crash, is removed.
 """
 
 import errno
@@ -11,20 +11,42 @@ import json
 import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
 
 from npgrad._files import LEFTOVER, atomic_write, reason, shown
+from npgrad._typing import Path as PathLike
 from npgrad.errors import InputError
 
 SETTINGS, LINES = "npgrad-run.json", "manifest.jsonl"
 
+Stamp: TypeAlias = dict[str, float | None]
+"""{"size": bytes, "modified": seconds}, which distinguishes one state of a photo from another."""
 
-def holds_results(folder):
-    """Whether this folder is one that a folder run writes to."""
+
+def holds_results(folder: PathLike) -> bool:
+    """Return whether a folder holds the results of a folder run.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder.
+
+    Returns
+    -------
+    bool
+    """
     return os.path.lexists(os.path.join(folder, SETTINGS))
 
 
-def remove_leftovers(folder):
-    """Remove what a killed run had only begun to write (see `npgrad._files.atomic_write`)."""
+def remove_leftovers(folder: PathLike) -> None:
+    """Remove the incomplete files of a killed run (see `npgrad._files.atomic_write`).
+
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder of the results.
+    """
     for place, _, files in os.walk(folder):
         for name in files:
             if LEFTOVER.fullmatch(name):
@@ -33,28 +55,37 @@ def remove_leftovers(folder):
 
 
 class Manifest:
-    """The record in one folder, held by one run at a time.
+    """The record in one folder, locked by one run at a time: a context manager.
 
         with Manifest(folder, settings) as manifest:
             if not manifest.has("a.jpg", stamp):
                 manifest.add({"image": "a.jpg", **stamp, ...})
 
-    settings: {name: what JSON can hold}. A stamp, {"size": bytes, "modified": seconds}, tells one state of a photo
-    from another. The folder is made if there is none. InputError: the folder holds something else, or the results
-    of other settings; another run is at work in it; it cannot be written.
+    Parameters
+    ----------
+    folder : str or path-like
+        The folder of the results, created if it does not exist.
+    settings : dict
+        Values that JSON can hold.
+
+    Raises
+    ------
+    InputError
+        On entry: the folder holds other things or results of other settings, another run is using it, or it cannot
+        be written.
     """
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder: PathLike, settings: dict[str, Any]) -> None:
         self.folder = Path(folder)
-        self.settings = json.loads(json.dumps(settings))  # tuples become lists, as they will be read again
+        self.settings = json.loads(json.dumps(settings))  # with lists for tuples, as they will be read later
         self._file, self._made = None, False
         self._last = {}  # photo -> (its stamp, the error or None)
 
-    def __enter__(self):
+    def __enter__(self) -> "Manifest":
         with _writing(self.folder):
             self._made = not self.folder.exists()
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._check_that_it_is_ours()
+            self._check_folder()
             path = self.folder / LINES
             if path.is_symlink() or (path.exists() and not path.is_file()):
                 raise InputError(f"{shown(path)}: expected a regular file")
@@ -68,29 +99,52 @@ class Manifest:
             raise
         return self
 
-    def __exit__(self, kind, *error):
-        with suppress(OSError):  # a full disk has been told of already
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):  # a full disk has been reported already
             if kind is not None and not self._last:
                 self._undo()
         with suppress(OSError):
             self._file.close()
 
     def _undo(self):
-        """Leave nothing behind where nothing could be done."""
+        """Remove the record of a run that failed before any photo was explained."""
         if {path.name for path in self.folder.iterdir()} <= {SETTINGS, LINES}:
             os.unlink(self.folder / SETTINGS)
             os.unlink(self.folder / LINES)
             if self._made:
                 self.folder.rmdir()
 
-    def has(self, image, stamp):
-        """Whether this photo was done, as it is now."""
+    def has(self, image: str, stamp: Stamp) -> bool:
+        """Return whether a photo was explained in its present state.
+
+        Parameters
+        ----------
+        image : str
+            The photo, relative to the folder.
+        stamp : dict
+            Its "size" and time "modified".
+
+        Returns
+        -------
+        bool
+        """
         return self._last.get(image) == (_key(stamp), None)
 
-    def add(self, line):
-        """Write one photo's line: {"image": its name, "size", "modified", and what else there is to say}.
+    def add(self, line: dict[str, Any]) -> None:
+        """Append the line of one photo.
 
-        With an "error" it says that the photo is broken; then it is not repeated by the next run.
+        Parameters
+        ----------
+        line : dict
+            The photo ("image"), its "size" and time "modified", and anything else that JSON can hold. "error" says that
+            the photo is broken; if the last line of the photo has the same error, it is not repeated.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written.
         """
         entry = _key(line), line.get("error")
         if entry[1] is not None and self._last.get(line["image"]) == entry:
@@ -100,7 +154,8 @@ class Manifest:
             self._file.flush()
         self._last[line["image"]] = entry
 
-    def _check_that_it_is_ours(self):
+    def _check_folder(self):
+        """Raise an InputError if the folder has files of others."""
         if holds_results(self.folder):
             return
         for path in self.folder.iterdir():
@@ -112,7 +167,7 @@ class Manifest:
                 )
 
     def _lock(self):
-        """Hold the record until the process ends, however it ends; where there are no locks, do without."""
+        """Lock the record; the lock ends with the process. Without an effect where the system has no locks."""
         try:
             import fcntl
         except ImportError:
@@ -121,7 +176,7 @@ class Manifest:
             fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise InputError(f"{shown(self.folder)}: another run is at work in this folder") from None
+                raise InputError(f"{shown(self.folder)}: another run is using this folder") from None
 
     def _check_settings(self):
         path = self.folder / SETTINGS
@@ -135,21 +190,19 @@ class Manifest:
                 raise ValueError
         except (OSError, ValueError, RecursionError):
             raise InputError(
-                f"{shown(path)}: cannot be read as the settings of a run; give another folder"
+                f"{shown(path)}: cannot be read as the settings of a run; choose another folder"
             ) from None
-        asked = self.settings
-        names = [name for name in {**asked, **found} if asked.get(name) != found.get(name)]
+        own = self.settings
+        names = [name for name in {**own, **found} if own.get(name) != found.get(name)]
         if names:
-            different = "; ".join(
-                f"{name} {_short(found, name)}, now {_short(asked, name)}" for name in names
-            )
+            different = "; ".join(f"{name} {_short(found, name)}, now {_short(own, name)}" for name in names)
             raise InputError(
                 f"{shown(self.folder)}: its images were made with other settings ({different}); "
-                "give those again, or another folder for the results"
+                "use the same settings, or choose another folder for the results"
             )
 
     def _read(self):
-        """What is done already; a line without an end is cut off, one that is no line of ours passed over."""
+        """Read which photos are done; an incomplete last line is removed, an invalid one is ignored."""
         whole = 0
         with _writing(self.folder / LINES):
             self._file.seek(0)
@@ -162,7 +215,7 @@ class Manifest:
                     line = json.loads(line)
                     self._last[str(line["image"])] = _key(line), line.get("error")
                 except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-                    continue  # its photo is done again
+                    continue  # its photo is explained again
 
 
 def _key(stamp):
@@ -170,7 +223,7 @@ def _key(stamp):
 
 
 def _bytes(value, indent=None):
-    """JSON in UTF-8; a file name's byte that is no UTF-8 is escaped, as JSON has it."""
+    """JSON in UTF-8; bytes of a file name that are not UTF-8 are escaped."""
     return json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
@@ -181,7 +234,7 @@ def _short(settings, name):
 
 @contextmanager
 def _writing(path):
-    """Turn an OSError into one line."""
+    """Turn an OSError into an InputError of one line."""
     try:
         yield
     except OSError as error:

@@ -1,33 +1,41 @@
-"""Processes of this machine that share the photos of a folder, and the cores."""
+"""Worker processes on this machine that share the photos of a folder, and the cores."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from npgrad import config
 
-MOST, PHOTOS_EACH = 8, 10  # for fewer photos a process is not worth the second it takes to begin
+MOST, PHOTOS_EACH = 8, 10  # with fewer photos a process is not worth the second that it takes to start
 
 
 class Processes(ProcessPoolExecutor):
-    """An executor of `count` fresh processes; each has its share of the threads that BLAS would have.
+    """An executor of spawned processes, which divide the threads of BLAS among them.
 
-    Ctrl-C does not reach them: it is for their parent, which calls `stop`. They end with it, too, should it be killed.
+    They ignore Ctrl-C: the parent handles it and calls `stop`. If the parent is killed, they end as well.
+
+    Parameters
+    ----------
+    count : int
+        The number of processes.
     """
 
-    def __init__(self, count):
+    def __init__(self, count: int) -> None:
         self._others = multiprocessing.active_children()
         super().__init__(count, multiprocessing.get_context("spawn"), _begin, (count,))
 
-    def submit(self, work, /, *arguments, **keywords):
-        with _ctrl_c_later():  # a process may start here, and inherits that
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> "Future[Any]":
+        """Submit a task, as for `concurrent.futures.Executor`."""
+        with _ctrl_c_later():  # a process may start here, and inherits the blocked signal
             return super().submit(work, *arguments, **keywords)
 
-    def stop(self):
-        """End now, with whatever is under way."""
+    def stop(self) -> None:
+        """Terminate the processes now, without finishing their tasks."""
         self.shutdown(wait=False, cancel_futures=True)
         own = [process for process in multiprocessing.active_children() if process not in self._others]
         for process in own:
@@ -35,21 +43,32 @@ class Processes(ProcessPoolExecutor):
         for process in own:
             process.join()
 
-    def __exit__(self, kind, *error):
+    def __exit__(self, kind: type[BaseException] | None, *error: Any) -> bool | None:
+        """On an error stop the processes, otherwise wait for their tasks."""
         if kind is not None:
             self.stop()
         return super().__exit__(kind, *error)
 
 
-def usual_count(photos):
-    """How many processes for so many photos: up to one a thread that BLAS would have, and no more than MOST."""
+def usual_count(photos: int) -> int:
+    """Choose the number of processes: up to one per thread of BLAS, at most MOST, with PHOTOS_EACH for each.
+
+    Parameters
+    ----------
+    photos : int
+        The number of photos.
+
+    Returns
+    -------
+    int
+    """
     threads = max((library.get_num_threads() for library in _blas()), default=1)
     return max(1, min(config.number_of_threads(threads), MOST, photos // PHOTOS_EACH))
 
 
 @contextmanager
 def _ctrl_c_later():
-    """Hold back SIGINT during the block, where the system can."""
+    """Defer SIGINT to the end of the block, where the system can."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -61,7 +80,7 @@ def _ctrl_c_later():
 
 
 def _begin(count):
-    """The first thing that each process does."""
+    """Initialize each process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     for library in _blas():
