@@ -1,20 +1,20 @@
-"""Time npgrad beside torch eager, Captum and ONNX Runtime: same weights, same images, each in its own process.
+"""Time npgrad, torch eager, Captum and ONNX Runtime: same weights, same images, each in its own process.
 
     python -m benchmarks                                  the table in build/bench.md, all numbers in build/bench.json
     python -m benchmarks --cases forward,saliency --networks squeezenet1_1 --batches 1
-    python -m benchmarks --resume                         go on where the last run ended
+    python -m benchmarks --resume                         continue where the last run ended
     python -m benchmarks --readme build/bench.json        the short table for the README
 
 How to read the table: a ratio is npgrad's time divided by the other's in the same round; given is the median of the
 ratios, and in brackets their smallest and largest. Below 1, npgrad is faster. "torch" is torch eager as people run it
-(memory order NCHW; Captum with its defaults for attributions), "channels_last" torch at its best: in the memory format
-that suits a CPU, with Captum sending 8 images through at once.
-"products" is the floor: the matrix products of the convolutions alone. Before a case is timed, what the contenders
-find is compared; where they differ by more than rounding explains, the case is not timed, and the run ends with 1.
+(memory format NCHW; Captum with its defaults for attributions), "channels_last" is torch at its best: in the memory
+format that suits a CPU, with Captum sending 8 images through at once.
+"products" is the lower bound: only the matrix products of the convolutions. Before a case is timed, the results are
+compared; where they differ by more than rounding explains, the case is not timed, and the run ends with 1.
 
-By default this is left out, since it takes an hour or more: batch 32 but for forward, forward + input gradient and a
+By default, what would take an hour or more is left out: batch 32 except for forward, forward + input gradient and a
 training step; with one thread all of batch 32, and integrated gradients, SmoothGrad and occlusion at batch 8. --full
-measures it, too; so does naming cases with --cases.
+measures these as well; so does naming cases with --cases.
 """
 
 import argparse
@@ -70,14 +70,16 @@ def parse(arguments):
         "-o", "--output", default="build/bench", metavar="NAME", help="writes NAME.json and NAME.md"
     )
     parser.add_argument(
-        "--resume", action="store_true", help="keep what NAME.json holds and measure what is missing"
+        "--resume", action="store_true", help="keep the results in NAME.json and measure what is missing"
     )
-    parser.add_argument("--readme", metavar="JSON", help="print a short table of what was measured, and end")
+    parser.add_argument(
+        "--readme", metavar="JSON", help="print a short table of the results in JSON, and exit"
+    )
     args = parser.parse_args(arguments)
     if args.rounds < 1:
         parser.error("--rounds: expected at least 1")
     if args.contenders[0] != "npgrad":
-        parser.error("--contenders: expected npgrad and whom to compare it with")
+        parser.error("--contenders: expected npgrad first, then those to compare it with")
     return args
 
 
@@ -102,18 +104,18 @@ def main(arguments=None):
     if missing:
         raise SystemExit(f"benchmarks: {missing[0]} is not installed; pip install -e '.[bench]'")
     if (load := os.getloadavg()[0]) > 0.5:
-        print(f"benchmarks: the machine is busy (load {load:.1f}); the ratios will scatter", file=sys.stderr)
+        print(f"benchmarks: the machine is busy (load {load:.1f}); the ratios will vary", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args, folder)
         try:
             with tqdm(unit="case", smoothing=0, bar_format="{desc}{n_fmt} of {total_fmt} [{elapsed}]") as bar:
                 bench.run(bar)
         except KeyboardInterrupt:
-            print(f"benchmarks: interrupted; --resume goes on from {bench.json}", file=sys.stderr)
+            print(f"benchmarks: interrupted; --resume continues from {bench.json}", file=sys.stderr)
             return 130
         finally:
             bench.close()
-    print(f"benchmarks: {bench.table} has the table, {bench.json} all numbers", file=sys.stderr)
+    print(f"benchmarks: the table is in {bench.table}, all numbers are in {bench.json}", file=sys.stderr)
     return 1 if bench.failed else 0
 
 

@@ -22,7 +22,7 @@ PACKAGES = {"numpy": "NumPy", "torch": "torch", "captum": "Captum", "onnxruntime
 
 
 class Bench:
-    """A run: what was measured so far, its two files, and the contenders' processes."""
+    """A run: its results so far, its two files, and the contenders' processes."""
 
     def __init__(self, args, folder):
         self.args, self.folder = args, folder
@@ -39,7 +39,7 @@ class Bench:
             if name != "date" and now[name] != stored["about"][name]:
                 raise SystemExit(
                     f"benchmarks: {self.json} was measured with other {name}: {stored['about'][name]}, now "
-                    f"{now[name]}; without --resume it is begun anew"
+                    f"{now[name]}; without --resume, the run begins again"
                 )
         return stored
 
@@ -99,7 +99,7 @@ class Bench:
         return self.workers[name]
 
     def _show(self, bar, record, section):
-        """The record's line, below a new header where a new table begins; the section of the table."""
+        """Print the record's line, with a header where a new table begins; return the section of the table."""
         new = tables.section(record)
         self._say(bar, ([] if new == section else ["", *tables.header(new)]) + [tables.row(record)])
         return new
@@ -121,7 +121,7 @@ class Bench:
 
 
 def about(side):
-    """When, where and with what this run is made."""
+    """Date, machine and versions of this run."""
     versions = {"Python": platform.python_version()}
     for package, name in PACKAGES.items():
         if importlib.util.find_spec(package):

@@ -1,7 +1,7 @@
-"""The cases: what is timed, once for each contender, side by side.
+"""The cases: what is timed, with a function for each contender.
 
-A case has, for each contender that can do it, a function that gets everything ready and gives back the function to be
-timed. `it` is a contender of contenders.py. What the timed functions return is compared before anything is timed.
+That function prepares everything and returns the function to time. `it` is a contender of contenders.py. The results
+are compared before anything is timed.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,8 @@ from benchmarks import style_step, training_step
 
 BATCHES = (1, 8, 32)
 
-# How far results may differ, relatively, in float32. Where a value stands next to a ReLU's kink, or two in a pool are
-# all but equal, rounding decides the way of a gradient: equal networks differ by up to 5e-3 (in float64, by 1e-15).
+# Allowed relative differences of results in float32. Where a value is next to a ReLU's kink, or two in a pool are
+# nearly equal, rounding decides where a gradient goes: equal networks differ by up to 5e-3 (in float64, by 1e-15).
 CLOSE, GRADIENT = 1e-3, 1e-2
 
 
@@ -20,8 +20,8 @@ CLOSE, GRADIENT = 1e-3, 1e-2
 class Case:
     """title: for the table. batches: those at which it can be measured.
 
-    tolerance: see CLOSE. usual: the largest batch by default. long: takes minutes, so by default one thread does
-    batch 1 alone.
+    tolerance: see CLOSE. usual: the largest batch by default. long: takes minutes, so by default one thread only
+    does batch 1.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Case:
     long: bool = False
 
     def of(self, contender):
-        """What gets this contender ready, or None; torch does the same in either order of memory."""
+        """The function that prepares this contender, or None; torch's is the same in both memory formats."""
         return self.torch if contender == "channels_last" else getattr(self, contender)
 
 

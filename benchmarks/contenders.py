@@ -1,7 +1,7 @@
-"""What a contender's process holds for one network, batch and size: its network, its images, how it runs.
+"""The contenders: each has its network and images for one batch size and image size, and runs them.
 
 Every contender is made by (folder of `inputs.write_files`, network, batch, side, threads). While `checking` is set,
-whatever is random is to be left out (dropout, noise), so that results can be compared.
+dropout and noise are left out, so that results can be compared.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +14,8 @@ import npgrad
 from benchmarks.inputs import channels_last, images, targets
 from npgrad.layers import Conv2d
 
-# So many images Captum sends through the network at once where torch is at its best. By its own choice it sends all
-# copies, or in Occlusion one; both take longer (measured), and all copies of 8 images would take 20 GB.
+# How many images Captum sends through the network at once for torch at its best. By default it sends all copies, or one
+# in Occlusion; both take longer (measured), and all copies of 8 images would take 20 GB.
 AT_ONCE = 8
 
 
@@ -24,7 +24,7 @@ class Contender:
 
     @staticmethod
     def warm_up():
-        """Import what takes long; the processes do it side by side."""
+        """Import what takes long; the processes do so at the same time."""
 
     def __init__(self, folder, network, batch, side, threads):
         self.folder, self.network, self.threads = Path(folder), network, threads
@@ -36,22 +36,22 @@ class Npgrad(Contender):
         super().__init__(*given)
         self.model = npgrad.load(self.folder / f"{self.network}.h5")
         self.x, self.target = channels_last(images(self.batch, self.side)), targets(self.batch)
-        self.seed = np.zeros((self.batch, self.model.num_classes), np.float32)
-        self.seed[np.arange(self.batch), self.target] = 1
+        self.dy = np.zeros((self.batch, self.model.num_classes), np.float32)
+        self.dy[np.arange(self.batch), self.target] = 1
 
     def logits(self):
         return self.model(self.x)
 
     def input_gradient(self):
         tape = self.model.forward(self.x)
-        return tape.output, tape.backward(self.seed)["input"]
+        return tape.output, tape.backward(self.dy)["input"]
 
     def attribution(self, name, **options):
         return partial(getattr(npgrad.attribution, name), self.model, self.x, self.target, **options)
 
 
 class Torch(Contender):
-    """torch eager as people run it, in its usual order of memory (NCHW), and Captum."""
+    """torch eager as people run it, in its usual memory format (NCHW), and Captum."""
 
     channels_last = False
 
@@ -76,7 +76,7 @@ class Torch(Contender):
         self.target = torch.from_numpy(targets(self.batch))
 
     def in_order(self, value):
-        """A network or tensor in this contender's order of memory."""
+        """A network or tensor in this contender's memory format."""
         import torch
 
         return value.to(memory_format=torch.channels_last) if self.channels_last else value
@@ -108,7 +108,7 @@ class Torch(Contender):
         return partial(tunnel.attribute, self.wanted, target=self.target, stdevs=deviation, **options)
 
     def copies_at_once(self, usual):
-        """How many copies of each image; `usual` is what Captum does unless told otherwise."""
+        """How many copies of each image; `usual` is Captum's default."""
         as_people_run_it = self.batch == 1 and not self.channels_last
         return usual if as_people_run_it else max(1, AT_ONCE // self.batch)
 
@@ -135,10 +135,10 @@ class OnnxRuntime(Contender):
 
 
 class Products(Contender):
-    """The floor: the matrix products of the network's convolutions and nothing else, on arrays that lie ready.
+    """The lower bound: only the matrix products of the network's convolutions, on prepared arrays.
 
-    One image after the other, with as many BLAS threads as there are; of a batch, as many images side by side, with
-    one BLAS thread each. NumPy that computes a convolution by matrix products cannot be faster.
+    A single image uses all BLAS threads; of a batch, as many images run at the same time as there are threads, with
+    one BLAS thread each. NumPy code that computes a convolution by matrix products cannot be faster.
     """
 
     def __init__(self, *given):
@@ -153,7 +153,7 @@ class Products(Contender):
         ]
         self.workers = 1 if self.batch == 1 else self.threads
         if self.workers > 1:
-            threadpool_limits(1, user_api="blas")  # for good: this process does nothing else
+            threadpool_limits(1, user_api="blas")  # permanently: this process does nothing else
         self.pool = ThreadPoolExecutor(self.workers)
         rng = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""What every contender is given: the same weights in each one's format, the same images, the same targets."""
+"""The inputs of every contender: the same weights in each one's format, the same images and targets."""
 
 import importlib.util
 from pathlib import Path
@@ -17,12 +17,12 @@ def images(count, side, seed=0):
 
 
 def channels_last(x):
-    """The same images in the order in memory in which `model.preprocess` gives them."""
+    """The same images in the memory order that `model.preprocess` returns."""
     return np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def targets(count):
-    """The class that is asked about for each image."""
+    """The target of each image."""
     return np.arange(count) * 37 % CLASSES
 
 
@@ -35,7 +35,7 @@ def write_files(folder, network):
 
     model = getattr(models, network)(num_classes=CLASSES, rng=0)
     if network in SQUEEZENETS:
-        # An untrained network has its scores about 0: open the final ReLU, so that gradients flow.
+        # Scores of an untrained network are about 0: open the final ReLU, so that gradients flow.
         model = model.with_parameters({"conv10.bias": np.full(CLASSES, 5.0, np.float32)})
     model.save(Path(folder, f"{network}.h5"))
     torch.save(torch_state(model), Path(folder, f"{network}.pth"))
@@ -47,14 +47,14 @@ def write_files(folder, network):
 
 
 def has_onnx(network):
-    """Whether ONNX Runtime can be measured: it and the library that writes its files are installed."""
+    """Whether ONNX Runtime can be measured: that it and onnx are installed."""
     return network in SQUEEZENETS and all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 
 def _draw_photo(path):
-    """A drawn scene of 1280 x 1024 px, grainy as photos are: in even colors, rounding would choose a pool's maximum.
+    """A drawn scene of 1280 x 1024 px, with noise: in even colors, rounding would choose a pool's maximum.
 
-    At this size every program's resizing comes to the same pixels.
+    At this size every program's resizing gives the same pixels.
     """
     from npgrad.images import save_image
     from npgrad.scenes import scene

@@ -1,9 +1,8 @@
-"""Run a command and print what it took from start to end: {"seconds", "megabytes"}, the latter at its peak.
+"""Run a command and print its wall time and peak memory: {"seconds", "megabytes"}.
 
 python -m benchmarks.launcher COMMAND ...
 
-It stands between for a reason: on Linux a process's peak memory counts from the size of the one that started it, so
-that one must be small.
+On Linux a process's peak memory starts at the size of the process that started it, so that process must be small.
 """
 
 import json

@@ -16,7 +16,7 @@ def write_onnx(model, path):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "height", "width"])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", model.num_classes])
     made = helper.make_graph(graph.nodes, "squeezenet", [x], [logits], graph.weights)
-    # Older than the newest, so that any ONNX Runtime of the last years reads it.
+    # Not the newest version, so that any ONNX Runtime of recent years reads it.
     network = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     checker.check_model(network)
     save(network, path)

@@ -1,4 +1,4 @@
-"""What a run measures, in order: jobs {"threads", "network", "batch", "case"}."""
+"""What a run measures, in this order: jobs {"threads", "network", "batch", "case"}."""
 
 from itertools import product
 
@@ -24,7 +24,7 @@ def plan(args):
 
 
 def is_wanted(args, threads, network, batch, name):
-    """Whether a case is measured at this batch: what is named is, and else what does not take too long."""
+    """Whether a case is measured at this batch: cases that are named, otherwise those that do not take too long."""
     case = CASES[name]
     if batch not in case.batches or (network in LARGER and (name not in LARGER_CASES or batch > 8)):
         return False
@@ -45,5 +45,5 @@ def job(threads, network, batch, case):
 
 
 def key(job):
-    """What tells one job, or the record made of it, from another."""
+    """What identifies a job, or the record made of it."""
     return tuple(job[name] for name in ("threads", "network", "batch", "case"))

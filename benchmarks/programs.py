@@ -35,7 +35,7 @@ def commands(folder, network):
 
 
 def measure_programs(job, folder, rounds, budget, tell):
-    """As `turns.measure`, with the peak "megabytes" besides; the raw saliency arrays are compared."""
+    """As `turns.measure`, with the peak "megabytes" as well; the raw saliency arrays are compared."""
     programs, results = commands(folder, job["network"]), {}
     for name, command in programs.items():
         tell(f"compare {name}")
@@ -72,5 +72,5 @@ def run(arguments, threads):
         process.wait()
         raise
     if process.returncode:
-        raise SystemExit(f"benchmarks: {' '.join(map(str, arguments))} failed; its own words are above")
+        raise SystemExit(f"benchmarks: {' '.join(map(str, arguments))} failed; its messages are above")
     return json.loads(answer)

@@ -1,4 +1,4 @@
-"""The short table for the README: batches 1 and 8, a training step, whole programs, how far it is to the floor."""
+"""The short table for the README: batches 1 and 8, a training step, whole programs, and the lower bound."""
 
 from benchmarks.cases import CASES
 from benchmarks.inputs import LARGER, SQUEEZENETS

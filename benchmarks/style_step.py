@@ -15,7 +15,7 @@ RATE, LIMIT = 3.0, 1.5
 
 
 def in_npgrad(it, side):
-    """What style_transfer's loop does in each of its steps; the functions are its own."""
+    """One step of style_transfer's loop, by its own functions."""
     from npgrad.synthesis._descent import advance, make_optimizer
     from npgrad.synthesis._run import Run
     from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient

@@ -1,4 +1,4 @@
-"""What was measured, as Markdown. For the README's short table see readme.py."""
+"""Results as Markdown. For the README's short table see readme.py."""
 
 import statistics
 

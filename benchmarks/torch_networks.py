@@ -2,7 +2,7 @@
 
 net = make("resnet18", num_classes=10)
 
-The tests use them, too. Every ReLU is a module of its own, which Captum asks for; torchvision shares one in a block.
+The tests use them, too. Every ReLU is its own module, as Captum requires; torchvision shares one in a block.
 """
 
 import torch

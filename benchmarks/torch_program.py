@@ -2,7 +2,7 @@
 
 python -m benchmarks.torch_program squeezenet1_1 WEIGHTS.pth PHOTO OUT.png [--save-array OUT.npy]
 
-No less is done than there, but nothing is made better, either: the heat map is not smoothed.
+It does as much, except that the heat map is not smoothed.
 """
 
 import os

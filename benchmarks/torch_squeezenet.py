@@ -3,14 +3,14 @@
 net = torch_twin(model)                 the torch network with a model's weights, in float64
 torch_state(model)                      its state dict, as in torchvision's .pth files
 
-The tests use it, too. It imports nothing of npgrad: a torch program must not pay for that.
+The tests use it, too. It does not import npgrad, whose import time would count for the torch program.
 """
 
 import numpy as np
 import torch
 from torch import nn
 
-# of each version: conv1's filters and kernel, then the layers; a number triple is a fire, "pool" a max pool
+# of each version: conv1's filters and kernel, then the layers; a triple is a fire, "pool" a max pool
 PLANS = {
     "squeezenet1_0": (96, 7, ["pool", (16, 64, 64), (16, 64, 64), (32, 128, 128), "pool", (32, 128, 128),
                               (48, 192, 192), (48, 192, 192), (64, 256, 256), "pool", (64, 256, 256)]),

@@ -1,4 +1,4 @@
-"""Taking turns: contenders one after the other, round by round, so that a busy minute hits all of them alike."""
+"""Contenders take turns, round by round, so that a busy minute affects all of them."""
 
 import json
 import os
@@ -40,7 +40,7 @@ class Worker:
             return json.loads(self.process.stdout.readline())
         except (BrokenPipeError, json.JSONDecodeError):
             raise SystemExit(
-                f"benchmarks: {self.contender} broke down at {job}; its own words are above"
+                f"benchmarks: {self.contender} failed at {job}; its messages are above"
             ) from None
 
     def close(self):
@@ -50,11 +50,11 @@ class Worker:
 
 
 def measure(workers, job, folder, tolerance, rounds, budget, tell):
-    """Compare what the contenders find, then time them.
+    """Compare the contenders' results, then time them.
 
-    {"seconds": {contender: [a number a round]}, "differs": {contender: how far its result is from npgrad's}}.
+    {"seconds": {contender: [one number per round]}, "differs": {contender: how far its result is from npgrad's}}.
 
-    workers: {contender: Worker}. budget: seconds after which no further round begins, but for the first few.
+    workers: {contender: Worker}. budget: seconds after which no further round begins, after the first few.
     """
     first, results = {}, {}
     for name, worker in workers.items():
@@ -65,7 +65,7 @@ def measure(workers, job, folder, tolerance, rounds, budget, tell):
             results[name] = dict(file)
     compared = {name: found for name, found in results.items() if name != "products"}
     differs = differences(job["case"], compared, tolerance)
-    if sum(first.values()) < budget:  # warm up; where that would take long, the first run was enough of it
+    if sum(first.values()) < budget:  # warm up; where that would take long, the first run was enough
         first = {name: worker.ask(job)["seconds"] for name, worker in workers.items()}
     turns = {name: lambda worker=worker: worker.ask(job) for name, worker in workers.items()}
     answers = take_turns(turns, number_of_rounds(sum(first.values()), rounds, budget), tell)
@@ -73,7 +73,7 @@ def measure(workers, job, folder, tolerance, rounds, budget, tell):
 
 
 def take_turns(turns, rounds, tell):
-    """{contender: [answer of each round]}. turns: {contender: function}. Each round another one begins."""
+    """{contender: [answer of each round]}. turns: {contender: function}. Each round begins with another one."""
     answers, names = {name: [] for name in turns}, list(turns)
     for k in range(rounds):
         tell(f"round {k + 1} of {rounds}")
@@ -85,7 +85,7 @@ def take_turns(turns, rounds, tell):
 
 
 def column(answers, quantity):
-    """{contender: [one number a round]} of one quantity of the answers."""
+    """{contender: [one number per round]} of one quantity of the answers."""
     return {name: [answer[quantity] for answer in given] for name, given in answers.items()}
 
 
@@ -108,7 +108,7 @@ def differences(case, results, tolerance):
         found[name] = max(_difference(others[key], own) for key, own in results["npgrad"].items())
         if not found[name] <= tolerance:
             raise Disagreement(
-                f"{case}: {name} differs from npgrad by {found[name]:.2g}, more than {tolerance:g}: not the same thing"
+                f"{case}: {name} differs from npgrad by {found[name]:.2g}, more than {tolerance:g}"
             )
     return found
 

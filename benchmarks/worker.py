@@ -1,4 +1,4 @@
-"""One contender in a process of its own: reads jobs, one JSON a line, and answers each with one line.
+"""One contender in its own process: reads jobs, one JSON object per line, and answers each with one line.
 
 python -m benchmarks.worker CONTENDER FOLDER THREADS
 
@@ -46,7 +46,7 @@ def one_turn(run):
 
 
 def answers(name, folder, threads, jobs):
-    """For each job its answer. One contender and one case are kept ready at a time: memory."""
+    """The answer to each job. Only one contender and case are kept ready at a time, to save memory."""
     size, contender, ready, run = None, None, None, None
     for job in jobs:
         if size != (size := (job["network"], job["batch"], job["side"])):
@@ -70,7 +70,7 @@ def main(name, folder, threads):
     warnings.simplefilter("ignore")
     CONTENDERS[name].warm_up()
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else is printed is no answer
+    os.dup2(2, 1)  # anything else that is printed is not an answer
     for answer in answers(name, folder, int(threads), map(json.loads, sys.stdin)):
         print(json.dumps(answer), file=out, flush=True)
 

@@ -1,4 +1,4 @@
-"""The benchmarks: that contenders compute the same, that a wrong one is found out, and the arithmetic. No times."""
+"""The benchmarks: contenders compute the same, a wrong one is noticed, and the arithmetic. No times."""
 
 import json
 import math
@@ -39,7 +39,7 @@ def torch_threads():
 
 
 def found(folder, contender, case, batch=2):
-    """{name: array}: what a contender finds, by way of its process's own loop."""
+    """{name: array}: a contender's results, through the loop of its process."""
     path = Path(folder, f"{contender}-{case}.npz")
     job = {"network": NETWORK, "batch": batch, "side": SIDE, "case": case, "result": str(path)}
     (answer,) = answers(contender, folder, 1, [job])
@@ -49,7 +49,7 @@ def found(folder, contender, case, batch=2):
 
 
 @pytest.mark.parametrize("case", [name for name in CASES if name != "style-512"])
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Captum tells of its hooks
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Captum warns about its hooks
 def test_contenders_compute_the_same(folder, case):
     names = ["npgrad", "torch", "channels_last"]
     differs = turns.differences(
@@ -170,7 +170,7 @@ def test_a_run_is_interrupted_and_goes_on(tmp_path):
         assert line, first.communicate()
     first.send_signal(signal.SIGINT)
     _, errors = first.communicate()
-    assert first.returncode == 130 and "--resume goes on" in errors, errors
+    assert first.returncode == 130 and "--resume continues" in errors, errors
     assert "| forward |" in output.with_suffix(".md").read_text()
 
     again = subprocess.run([*command, "--cases", "forward,style-192", "--resume"], **pipes)
