@@ -1,13 +1,13 @@
 """Settings of the whole process, each also an environment variable that is read when npgrad is imported.
 
-    npgrad.config.threads = 1           NPGRAD_THREADS=1         one thread, whatever the batch
-    npgrad.config.keep_memory = False   NPGRAD_KEEP_MEMORY=0     freed memory goes back to the system at once
+    npgrad.config.threads = 1           NPGRAD_THREADS=1         one thread for every batch
+    npgrad.config.keep_memory = False   NPGRAD_KEEP_MEMORY=0     return freed memory to the system at once
 
-threads: how many threads a batch's images are spread over; None is as many as BLAS has
-(OPENBLAS_NUM_THREADS, threadpoolctl). keep_memory: whether glibc is told, at the first pass, to keep up to 256 MB of
-what a pass has freed for the next one. It takes a third to half off the time of a backward pass, since memory that
-comes fresh from the system has to be cleared by it, page by page. A MALLOC_ or GLIBC_TUNABLES variable of your own
-wins; on other systems nothing is done.
+threads: the number of threads that the images of a batch are distributed over. None: as many as BLAS has
+(OPENBLAS_NUM_THREADS, threadpoolctl). keep_memory: whether glibc keeps up to 256 MB of the memory that a pass frees for
+the next one, from the first pass on. This shortens a backward pass by a third to a half, since the system clears
+new memory page by page. A MALLOC_ or GLIBC_TUNABLES variable of your own takes precedence; on other systems
+nothing is done.
 """
 
 import os
@@ -31,7 +31,7 @@ def number_of_threads(otherwise):
 
 
 def tell_allocator():
-    """Have freed memory kept, once, if `keep_memory` and if there is a glibc to be told."""
+    """Make glibc keep freed memory, once, if `keep_memory` is set and the C library is glibc."""
     global _told
     if _told or not keep_memory:
         return
@@ -43,7 +43,7 @@ def tell_allocator():
         import ctypes
 
         mallopt = ctypes.CDLL(None).mallopt
-    except (ImportError, OSError, TypeError, AttributeError):  # no glibc here
+    except (ImportError, OSError, TypeError, AttributeError):  # not glibc
         return
     for option, size in _LIMITS.items():
         mallopt(option, size)

@@ -3,9 +3,9 @@
     python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to see that it works
 
-Stopped by Ctrl-C or by a power cut, the same command goes on from the checkpoint, to the same bits. Most of the
-training is at small sizes, where a step is cheap, and mixed, since a network that has seen one size only knows
-no other; the end is at 224 px, the size of use.
+After Ctrl-C or a power cut, the same command continues from the checkpoint and ends with the same bits, on the same
+machine with the same versions and settings. Most of the training is at small sizes, where a step is cheap, and at mixed
+sizes, since a network that has seen only one size knows no other; the end is at 224 px, the size of use.
 """
 
 import argparse

@@ -27,9 +27,9 @@ def split_batch(x):
 def thread_map(work, items):
     """[work(item) for item in items], on as many threads as BLAS has now; BLAS has one thread meanwhile.
 
-    So whoever sets BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) gets one here, too;
-    `npgrad.config.threads` wins over both. A call from a thread while another thread's batch is at work has one
-    thread. What comes out is the same to the bit either way.
+    Setting BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) therefore gives one here, too;
+    `npgrad.config.threads` takes precedence over both. A call while another thread's batch is running uses one
+    thread. Results for other numbers of threads agree to rounding.
     """
     return list(thread_imap(work, items))
 

@@ -1,29 +1,60 @@
-"""One batch forward and backward: the loss and its gradient by every parameter."""
+"""One batch forward and backward: the loss, and its gradient with respect to every parameter."""
+
+from typing import Any
 
 import numpy as np
 
 from npgrad._parallel import threads as parallel
+from npgrad._typing import Array, Rng
 from npgrad.losses import cross_entropy
+from npgrad.model import Model
 
-AT_ONCE = 4 * parallel.PIXELS  # as many pixels go through the network together
+__all__ = ["batch_gradients"]
+
+AT_ONCE = 4 * parallel.PIXELS  # this many pixels go through the network together
 
 
-def batch_gradients(model, x, target, rng=None, parts=None):
-    """(loss, how many are right, {parameter: gradient}, {BatchNorm's new statistics}) for one batch.
+def batch_gradients(
+    model: Model, x: Array, target: Array, rng: Rng = None, parts: int | None = None
+) -> tuple[Any, int, dict[str, Array], dict[str, Array]]:
+    """Return the cross-entropy of a batch, its mean over the images, and the gradients of all parameters.
 
-    x (N, C, H, W), normalized. target (N,): class indices. The loss is `losses.cross_entropy`, its mean over the
-    batch. rng draws the dropout masks. The batch goes through the network in `parts` parts, side by side on all
-    cores; the number of threads that there are changes no bit, the number of parts does. None: two, or more of a
-    large batch; one for a network with BatchNorm, whose statistics are those of the part.
+    The batch is split into parts that run in parallel on all cores. The number of threads changes only rounding, if
+    anything; the number of parts also changes the dropout masks, and the statistics of BatchNorm, which are those of
+    the first part.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : ndarray of int (N,)
+        Class indices.
+    rng : numpy.random.Generator, int or None, default None
+        For the dropout masks. None: unpredictable ones.
+    parts : int or None
+        Number of parts. None: at least two, and more for a large batch; one for a network with BatchNorm.
+
+    Returns
+    -------
+    loss : float
+        The mean loss.
+    right : int
+        Number of images whose top class is the target.
+    gradients : dict of str to ndarray
+        The loss's gradient by parameter.
+    statistics : dict of str to ndarray
+        BatchNorm's updated running statistics.
     """
-    parts = _usual_parts(model, x) if parts is None else parts
+    parts = _default_parts(model, x) if parts is None else parts
     rows = np.array_split(np.arange(len(x)), max(1, min(parts, len(x))))
     seeds = np.random.default_rng(rng).integers(2**63, size=len(rows))
 
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())
         loss, dlogits = cross_entropy(tape.output, target[part])
-        share = len(part) / len(x)  # a mean of means counts every image once
+        share = len(part) / len(x)  # parts may differ in size; the mean weighs every image equally
         gradients = tape.parameter_gradients((share * dlogits).astype(tape.output.dtype))
         right = np.sum(tape.output.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics
@@ -35,7 +66,8 @@ def batch_gradients(model, x, target, rng=None, parts=None):
     return loss, right, total, statistics
 
 
-def _usual_parts(model, x):
+def _default_parts(model, x):
+    """One if the network has buffers, which are BatchNorm's running statistics; else by the number of pixels."""
     if len(model.network.arrays(buffers=True)) > len(model.parameters()):
         return 1
     return max(2, x[:, 0].size // AT_ONCE)

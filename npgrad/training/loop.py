@@ -1,23 +1,39 @@
-"""Training: a batch, its gradients, a step of the optimizer, again."""
+"""The training loop: a batch, its gradients, a step of the optimizer."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array, Path, Rng
 from npgrad._validate import generator, whole_number
 from npgrad.errors import InputError
 from npgrad.io import checkpoints
 from npgrad.model import Model
-from npgrad.optim import Adam
+from npgrad.optim import Adam, Optimizer
 from npgrad.training.gradients import batch_gradients
+
+__all__ = ["Training", "train"]
 
 
 @dataclass(frozen=True, eq=False)
 class Training:
-    """What training made. model: the trained one. losses, accuracies: of every step's batch, before the step.
+    """The result of training.
 
-    validations: [(step, what `validate` returned)]. interrupted: True if Ctrl-C ended it early.
+    Attributes
+    ----------
+    model : Model
+        The trained network.
+    steps : int
+        Number of steps taken.
+    losses, accuracies : list of float
+        Loss and accuracy on each step's batch, before the step.
+    validations : list of (int, object)
+        (step, return value of `validate`).
+    interrupted : bool
+        Whether Ctrl-C ended training early.
     """
 
     model: Model
@@ -29,30 +45,65 @@ class Training:
 
 
 def train(
-    model,
-    batch,
-    steps,
-    optimizer=None,
-    parts=None,
-    rng=0,
-    validate=None,
-    validate_every=500,
-    callback=None,
-    checkpoint=None,
-    checkpoint_every=200,
-):
-    """Train a model by cross-entropy and the hand-written gradients: a Training. The model given stays as it was.
+    model: Model,
+    batch: Callable[[int], tuple[Array, Array]],
+    steps: int,
+    optimizer: Optimizer | None = None,
+    parts: int | None = None,
+    rng: Rng = 0,
+    validate: Callable[[Model], Any] | None = None,
+    validate_every: int = 500,
+    callback: Callable[[int, dict[str, float]], object] | None = None,
+    checkpoint: Path | None = None,
+    checkpoint_every: int = 200,
+) -> Training:
+    """Train a network by minimizing the cross-entropy.
 
-    batch: a function of the step t = 0, 1, ... -> (x (N, C, H, W) normalized, target (N,)). optimizer: see
-    npgrad.optim; default Adam(1e-3). parts: see `batch_gradients`. rng: draws the dropout masks. validate: a
-    function of the model, called every `validate_every` steps. callback(step, {"loss", "accuracy", "rate"}) after
-    every step; the rate is in images a second.
+    Ctrl-C ends training early and returns the result so far.
 
-    checkpoint: a file written every `checkpoint_every` steps, at Ctrl-C and at the end; if it exists, training goes on
-    from it, and ends with the same bits as without the interruption. What `batch` gives for a step must
-    depend on nothing but the step. Ctrl-C ends training early and keeps what there is.
+    Parameters
+    ----------
+    model : Model
+        The network; it is not modified.
+    batch : callable
+        Step t = 0, 1, ... -> (x (N, C, H, W), preprocessed; target (N,), class indices). For a checkpoint, it must
+        depend on t only.
+    steps : int
+        Number of steps.
+    optimizer : npgrad.optim.Optimizer or None
+        None: Adam(1e-3).
+    parts : int or None
+        See `batch_gradients`.
+    rng : numpy.random.Generator or int, default 0
+        For the dropout masks.
+    validate : callable or None
+        Called with the model every `validate_every` steps and after the last one.
+    validate_every : int, default 500
+    callback : callable or None
+        Called after each step with (step, {"loss", "accuracy", "rate"}); the rate is in images per second.
+    checkpoint : path or None
+        A file written every `checkpoint_every` steps, at Ctrl-C and at the end. If it exists, training resumes from it:
+        bit-identically on the same machine with the same versions and settings.
+    checkpoint_every : int, default 200
 
-    InputError if the loss is no longer finite: the learning rate was too high.
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    InputError
+        If an argument cannot be used, or the loss is no longer finite because the learning rate is too high.
+
+    Examples
+    --------
+    >>> from npgrad import Model, layers, training
+    >>> parts = {"conv": layers.Conv2d.init(3, 4, 3, rng=0), "relu": layers.ReLU(), "mean": layers.GlobalAvgPool2d()}
+    >>> net = Model(layers.Sequential({**parts, "fc": layers.Linear.init(4, 2, rng=1)}))
+    >>> x = np.random.default_rng(2).standard_normal((8, 3, 6, 6)).astype(np.float32)
+    >>> result = training.train(net, lambda t: (x, np.arange(8) % 2), steps=20)
+    >>> result.losses[-1] < result.losses[0]
+    True
     """
     steps = whole_number(steps, "steps", 0)
     parts = None if parts is None else whole_number(parts, "parts")
@@ -66,7 +117,7 @@ def train(
             state.validations.append((state.t, validate(state.model)))
 
     try:
-        validate_when_due()  # for Ctrl-C may have come between the last step and its validation
+        validate_when_due()  # Ctrl-C may have come between the last step and its validation
         while state.t < steps:
             began = time.perf_counter()
             x, target = batch(state.t)
@@ -91,21 +142,21 @@ def train(
 
 
 class _State:
-    """All that a step changes: the parameters, what the optimizer remembers, the generator, the curve."""
+    """Everything that a step changes: the parameters, the optimizer's state, the generator, the curves."""
 
     def __init__(self, model, optimizer, rng, path, settings):
         self.model, self.optimizer, self.rng = model, optimizer, rng
         self.t, self.losses, self.accuracies, self.validations = 0, [], [], []
         self._path = path
         if path is not None:
-            begin = {"model": model, "optimizer": type(optimizer).__name__, "rng": rng.bit_generator.state}
-            self._settings = checkpoints.fingerprint({**begin, **settings})
+            start = {"model": model, "optimizer": type(optimizer).__name__, "rng": rng.bit_generator.state}
+            self._settings = checkpoints.fingerprint({**start, **settings})
             stored = checkpoints.read(path, self._settings)
             if stored is not None:
                 self._restore(*stored)
-        self._kept = self._now()
+        self._kept = self._snapshot()
         if path is not None:
-            self.save()  # a place that cannot be written is found out before the work, not after
+            self.save()  # a path that cannot be written to is reported before the work, not after it
 
     def step(self, gradients, statistics, loss, accuracy):
         parameters = self.optimizer.step(self.model.parameters(), gradients)
@@ -113,10 +164,10 @@ class _State:
         self.t += 1
         self.losses.append(float(loss))
         self.accuracies.append(float(accuracy))
-        self._kept = self._now()
+        self._kept = self._snapshot()
 
-    def _now(self):
-        """References only: no array is ever changed in place."""
+    def _snapshot(self):
+        """The latest complete state, by reference: no array is ever modified in place."""
         return self.model, self.optimizer.state, self.rng.bit_generator.state, self.t
 
     def save(self):
