@@ -40,8 +40,8 @@ def _sealed_h5(data):
 
 
 def _pickle(data):
-    from npgrad.io.formats import pickles
-    from npgrad.io.formats.torch_globals import GLOBALS, Declared
+    from npgrad.io.formats import _pickles as pickles
+    from npgrad.io.formats._torch_globals import GLOBALS, Declared
 
     return pickles.load_whole(data, "fuzz.pkl", GLOBALS, Declared())
 

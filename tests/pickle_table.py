@@ -2,7 +2,7 @@
 
 from pickle_writer import named
 
-from npgrad.io.formats import pickles
+from npgrad.io.formats import _pickles as pickles
 
 
 class Box:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from npgrad.errors import WeightsError
 from npgrad.io.formats import caffe
-from npgrad.io.formats.protobuf import MAX_FIELDS
+from npgrad.io.formats._protobuf import MAX_FIELDS
 
 WEIGHT = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2) - 7
 BIAS = np.array([0.5, -2], np.float32)
@@ -140,10 +140,10 @@ def refused():
         "only a name": (w.string(1, "net"), "found none with weights"),
         "no weights": (w.network([w.layer("conv1")]), "found none with weights"),
         "a layer that is a number": (w.integer(100, 5), "wire type 0"),
-        "cut in a layer": (good[:-3], "cut off"),
-        "a length past the end": (w.tag(100, w.BYTES) + w.varint(2**63) + b"abc", "cut off"),
-        "a number past the end": (good + b"\xa2", "cut off"),
-        "a float past the end": (good + w.tag(9, w.FLOAT) + b"\x00\x00", "cut off"),
+        "cut in a layer": (good[:-3], "truncated?"),
+        "a length past the end": (w.tag(100, w.BYTES) + w.varint(2**63) + b"abc", "truncated?"),
+        "a number past the end": (good + b"\xa2", "truncated?"),
+        "a float past the end": (good + w.tag(9, w.FLOAT) + b"\x00\x00", "truncated?"),
         "a varint of 11 bytes": (good + w.tag(4, w.VARINT) + b"\x80" * 10 + b"\x01", "at most 10 bytes"),
         "a tag of 11 bytes": (good + b"\xa0" * 10 + b"\x01", "at most 10 bytes"),
         "field 0": (good + b"\x02\x01a", "field number 0"),
@@ -154,12 +154,12 @@ def refused():
         "wire type 7": (good + w.tag(9, 7), "wire type 7"),
         "200 messages deep": (w.string(1, "net") + nested(200), "found none with weights"),
         "5000 messages deep": (w.string(1, "net") + nested(5000), "found none with weights"),
-        "shape too large": (with_shape(2, 3, 2, 3), "expected 36 numbers"),
-        "shape too small": (with_shape(2, 3, 2), "expected 12 numbers"),
-        "shape of 64 GiB": (with_shape(2**34), "17179869184 numbers"),
-        "shape beyond 64 bits": (with_shape(2**63, 4), "numbers for shape"),
+        "shape too large": (with_shape(2, 3, 2, 3), "expected 36 values"),
+        "shape too small": (with_shape(2, 3, 2), "expected 12 values"),
+        "shape of 64 GiB": (with_shape(2**34), "17179869184 values"),
+        "shape beyond 64 bits": (with_shape(2**63, 4), "values for shape"),
         "a dimension of 0": (with_shape(0, 2), "at least 1"),
-        "a dimension below 0": (with_shape(-2, 3), "numbers for shape"),
+        "a dimension below 0": (with_shape(-2, 3), "values for shape"),
         "33 dimensions": (with_shape(24, *[1] * 32), "32 dimensions"),
         "no shape": (one_layer(w.numbers(5, WEIGHT)), "32 dimensions"),
         "no numbers": (one_layer(shaped), "found 0"),

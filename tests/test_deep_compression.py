@@ -108,7 +108,7 @@ def test_the_real_file(shared):
     assert sum(array.size for array in tensors.values()) == 1_248_424
     # Encoding the weights anew, zeros between distant ones and all, takes as many entries in every layer.
     assert encode(tensors)[1] == counts.tolist()
-    with pytest.raises(WeightsError, match="ask for 675763"):
+    with pytest.raises(WeightsError, match="expected 675763 bytes"):
         deep_compression.read(data + b"\x00", "real.net")
 
 
@@ -141,20 +141,20 @@ ATTACKS = {
     "a count of 0": (lambda parts: with_count(parts, 3, 0), "26 counts"),
     "a count over the weights": (lambda parts: with_count(parts, 0, 96 * 3 * 49 + 1), "26 counts"),
     "a huge count": (lambda parts: with_count(parts, 25, 2**32 - 1), "26 counts"),
-    "one more entry": (lambda parts: with_count(parts, 5, parts[0][5] + 1), "bytes long"),
-    "cut short": (lambda parts: assemble(*parts)[:-1], "bytes long"),
-    "cut after the counts": (lambda parts: assemble(*parts)[:104], "bytes long"),
-    "a byte too many": (lambda parts: assemble(*parts) + b"\x00", "bytes long"),
-    "NaN in a codebook": (lambda parts: changed(parts, 4, 0, 7, np.nan), "fire3/squeeze1x1: the codebook"),
-    "infinity in a codebook": (lambda parts: changed(parts, 0, 0, 255, -np.inf), "conv1: the codebook"),
-    "NaN in a bias": (lambda parts: changed(parts, 25, 1, 999, np.nan), "conv10: the biases"),
+    "one more entry": (lambda parts: with_count(parts, 5, parts[0][5] + 1), "according to its first 26 counts"),
+    "cut short": (lambda parts: assemble(*parts)[:-1], "according to its first 26 counts"),
+    "cut after the counts": (lambda parts: assemble(*parts)[:104], "according to its first 26 counts"),
+    "a byte too many": (lambda parts: assemble(*parts) + b"\x00", "according to its first 26 counts"),
+    "NaN in a codebook": (lambda parts: changed(parts, 4, 0, 7, np.nan), "fire3/squeeze1x1: codebook: expected finite"),
+    "infinity in a codebook": (lambda parts: changed(parts, 0, 0, 255, -np.inf), "conv1: codebook: expected finite"),
+    "NaN in a bias": (lambda parts: changed(parts, 25, 1, 999, np.nan), "conv10: biases: expected finite"),
     "code 0 is not 0": (
         lambda parts: changed(parts, 1, 0, 0, 0.5),
-        "fire2/squeeze1x1: code 0 stands for 0.5",
+        "fire2/squeeze1x1: code 0: expected the value 0, found 0.5",
     ),
     "past the last weight": (
         lambda parts: past_the_end(parts, 2),
-        "fire2/expand1x1: a weight is stored at place 1024, expected below 1024",
+        "fire2/expand1x1: expected positions below 1024, found a weight at 1024",
     ),
 }
 

@@ -275,7 +275,7 @@ def test_real_photos(shared, tmp_path):
 def test_two_processes_at_once(mirror, home, tmp_path):
     body = photos(tmp_path / "made.npz")
     mirror.answers["/imagenet_val_25.npz"] = together(whole(body), 2)
-    code = "from npgrad import fetch; print(fetch.get('imagenet_val_25'))"
+    code = "from npgrad.io import known_weights; print(known_weights.get('imagenet_val_25'))"
     with ThreadPoolExecutor() as pool:
         for result in [pool.submit(run, code) for _ in range(2)]:
             assert Path(result.result()).read_bytes() == body

@@ -186,7 +186,7 @@ ATTACKS = {
     "cycle": (lambda file: put("arrays/last.weight", file["/"])(file), "links, expected one"),
     "external storage": (external_storage, "last.weight: expected plain contiguous storage"),
     "virtual dataset": (virtual, "last.weight: expected plain contiguous storage"),
-    "declared huge": (declared_huge, "last.weight: declared 68719476736 bytes, stored 0"),
+    "declared huge": (declared_huge, "last.weight: expected 68719476736 bytes, found 0"),
     "compressed": (replace("arrays/last.weight", compression="gzip"), "expected plain contiguous storage"),
     "chunked": (replace("arrays/last.weight", chunks=(1, 36)), "expected plain contiguous storage"),
     "object type": (vlen_text, "metadata: expected"),
@@ -229,7 +229,7 @@ ATTACKS = {
     ),
     "huge shape": (
         edit_metadata(lambda m: m["network"]["layers"]["last"]["arrays"].update(weight=[10**9, 10**9])),
-        "more numbers than the file",
+        "more elements than the file",
     ),
     "a shape of text": (
         edit_metadata(lambda m: m["network"]["layers"]["last"]["arrays"].update(weight=["3", 36])),
@@ -243,7 +243,7 @@ ATTACKS = {
         edit_metadata(
             lambda m: m.update(architecture={"name": "squeezenet1_1", "options": {"num_classes": 10**12}})
         ),
-        "its weights are more numbers than the file holds",
+        "its weights have more elements than the file",
     ),
     "classes of numbers": (
         edit_metadata(lambda m: m.update(classes=[1, 2, 3])),

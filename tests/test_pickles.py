@@ -9,8 +9,8 @@ from pickle_table import BOX, MARKER, ORDERED, read
 from pickle_writer import build, call, encode, program
 
 from npgrad import WeightsError
-from npgrad.io.formats import pickles
-from npgrad.io.formats.pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
+from npgrad.io.formats import _pickles as pickles
+from npgrad.io.formats._pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
 
 KEYS = st.text() | st.integers(0, 2**40)
 PLAIN = st.recursive(

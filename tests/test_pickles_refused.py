@@ -12,7 +12,7 @@ from pickle_table import BOX, MARKER, ORDERED, read
 from pickle_writer import Code, build, call, encode, named, program
 
 from npgrad import WeightsError
-from npgrad.io.formats.pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
+from npgrad.io.formats._pickle_machine import INSTRUCTIONS, MAX_DEPTH, MAX_WORK
 
 DEEP_LIST = b"]" * 200 + b"a" * 199
 LAUGHS = b")" + b"q\x00h\x00\x86" * 60  # 60 times over, a pair of the last value and itself
@@ -92,8 +92,8 @@ REFUSED = {
     "a memo that is empty": (b"\x80\x02h\x00.", ["BINGET", "memo at 0"]),
     "a memo far away": (b"\x80\x02j\xff\xff\xff\xff.", ["LONG_BINGET", "memo"]),
     "a memo of nothing": (b"\x80\x02q\x00.", ["BINPUT", "empty stack"]),
-    "nothing": (b"", ["byte 0", "found 0 before the file's end"]),
-    "no STOP": (b"\x80\x02N", ["byte 3", "before the file's end"]),
+    "nothing": (b"", ["byte 0", "found 0 before the end of the file"]),
+    "no STOP": (b"\x80\x02N", ["byte 3", "before the end of the file"]),
     "STOP with nothing": (b"\x80\x02.", ["STOP", "one object"]),
     "STOP with two": (b"\x80\x02NN.", ["STOP", "one object"]),
     "STOP after a mark": (b"\x80\x02N(N.", ["STOP", "one object"]),
@@ -115,7 +115,7 @@ REFUSED = {
     "a string cut": (b"\x80\x04\x8c\x09abc", ["SHORT_BINUNICODE", "expected 9 more bytes, found 3"]),
     "no UTF-8": (b"\x80\x04\x8c\x02\xff\xfe.", ["SHORT_BINUNICODE", "utf-8"]),
     "no UTF-8 in a name": (b"\x80\x02c\xff\nx\n.", ["GLOBAL", "utf-8"]),
-    "a name without end": (b"\x80\x02cos", ["GLOBAL", "line's end"]),
+    "a name without end": (b"\x80\x02cos", ["GLOBAL", "a line break"]),
     "a name of a megabyte": (b"\x80\x02c" + b"o" * 10**6 + b"\nx\n.", ["GLOBAL", "less than 200 bytes"]),
     "a float cut": (b"\x80\x02G\x00\x00", ["BINFLOAT", "found 2"]),
     "a frame past the end": (b"\x80\x04\x95" + b"\xff" * 8 + b"N.", ["FRAME"]),
@@ -123,8 +123,8 @@ REFUSED = {
         b"\x80\x04\x95\x0c" + bytes(7) + b"\x95\x02" + bytes(7) + b"N0N.",
         ["FRAME", "in no other"],
     ),
-    "a string over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"\x8c\x05hello.", ["frame's end"]),
-    "a name over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"chere\nBox\n.", ["line's end"]),
+    "a string over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"\x8c\x05hello.", ["the end of the frame"]),
+    "a name over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"chere\nBox\n.", ["a line break"]),
     "STOP in a frame": (b"\x80\x04\x95\x04" + bytes(7) + b"N.NN", ["STOP", "frame's end, found 2 bytes"]),
     "a mark that is none": (b"\x80\x02Nt.", ["TUPLE", "MARK"]),
     "a pair of one": (b"\x80\x02N\x86.", ["TUPLE2", "empty stack"]),

@@ -61,7 +61,7 @@ def test_bfloat16_as_torch_reads_it():
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     data = build({"w": entry()}, bytes(8))
-    with pytest.raises(WeightsError, match=r"^f: .*pip install npgrad\[safetensors\]$"):
+    with pytest.raises(WeightsError, match=r"^f: .*pip install safetensors$"):
         safetensors.read(data, "f")
 
 

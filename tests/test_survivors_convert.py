@@ -10,7 +10,9 @@ from test_survivors_readers import net
 from npgrad.io import converting
 from npgrad.io.architectures import VGG, architecture_of
 from npgrad.io.converting import convert
-from npgrad.io.formats import npz, pickles, reading
+from npgrad.io.formats import _numpy_globals as npy
+from npgrad.io.formats import _pickles as pickles
+from npgrad.io.formats import npz, reading
 from npgrad.io.labels import imagenet_classes
 
 CONV, ROWS, LINE = np.zeros((6, 3, 3, 3)), np.zeros((7, 2)), np.zeros(6)
@@ -198,14 +200,14 @@ def test_names_that_are_no_text(tmp_path):
 
 
 def test_numpys_pickled_parts():
-    assert npz.encode("a\u20ac", "latin1") == b"a?"
+    assert npy.encode("a\u20ac", "latin1") == b"a?"
     for call, words in (
-        (lambda: npz.encode(1, "latin1"), "expected bytes of (str, str), found (int, str)"),
-        (lambda: npz.encode("a", "utf-8"), "expected latin1, found 'utf-8'"),
-        (lambda: npz.make_scalar(1, b""), "expected a NumPy number of (DataType, object), found (int, bytes)"),
-        (lambda: npz.DataType("i8"), "expected a dtype of (str, object, object), found (str)"),
-        (lambda: npz.ObjectArray().set_state(1), "expected an array of, found int"),
-        (lambda: npz.DataType("i8", False, True).set_state((3,)),
+        (lambda: npy.encode(1, "latin1"), "expected bytes of (str, str), found (int, str)"),
+        (lambda: npy.encode("a", "utf-8"), "expected latin1, found 'utf-8'"),
+        (lambda: npy.make_scalar(1, b""), "expected a NumPy number of (DataType, object), found (int, bytes)"),
+        (lambda: npy.DataType("i8"), "expected a dtype of (str, object, object), found (str)"),
+        (lambda: npy.ObjectArray().set_state(1), "expected an array of, found int"),
+        (lambda: npy.DataType("i8", False, True).set_state((3,)),
          "expected a dtype's state with its byte order, found another"),
     ):  # fmt: skip
         with pytest.raises(pickles.Refused) as refusal:

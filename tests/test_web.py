@@ -28,7 +28,7 @@ def test_redirect_to_what_is_not_a_web_address(server, get, tmp_path, to):
 
 def test_redirect_in_a_circle(server, get):
     server.answers["/file"] = redirect("/file")
-    assert "more than 5 redirects" in refused(get)
+    assert "it redirects more than 5 times" in refused(get)
     assert len(server.requests) == 6
 
 

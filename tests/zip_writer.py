@@ -116,7 +116,7 @@ def hostile(members):
         "damaged deflate": (changed(method=DEFLATED, body=b"\xff" * 40), "deflated"),
         "deflate cut": (changed(method=DEFLATED, body=deflate(content)[:-2]), "deflated"),
         "bytes after the deflate": (changed(method=DEFLATED, body=deflate(content) + b"more"), "deflated"),
-        "one member in another": (write([outer, *others, plain, inner]), "by itself"),
+        "one member in another": (write([outer, *others, plain, inner]), "expected separate members"),
         "no header where it should be": (changed(offset=1), "header"),
         "a header of another kind": (b"PK\3\5".join(good.rsplit(b"PK\3\4", 1)), "expected its header"),
         "a header past the end": (changed(offset=2**32 - 1), "end of the file"),

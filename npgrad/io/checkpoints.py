@@ -134,13 +134,13 @@ def read(path: Path, settings: str) -> tuple[dict[str, Array], dict[str, Any]] |
 
 def _arrays(path, name):
     """{name: array} of the file; every defect is a WeightsError or an OSError."""
-    from npgrad.io.formats import npz, zips
+    from npgrad.io.formats import _zips, npz
 
     if not os.path.isfile(path):  # a pipe might never end
         raise WeightsError(f"{name}: expected a regular file")
     with open(path, "rb") as file:
         data = file.read()
-    if any(member.method for member in zips.Zip(data, name).members.values()):
+    if any(member.method for member in _zips.Zip(data, name).members.values()):
         raise WeightsError(f"{name}: expected stored members, found compressed ones")
     return npz.read(data, name)
 

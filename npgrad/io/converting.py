@@ -18,7 +18,7 @@ from npgrad.errors import WeightsError, unknown
 from npgrad.images import Preprocessing
 from npgrad.io.architectures import architecture_of
 from npgrad.io.formats import onnx, reading
-from npgrad.io.formats.hdf5 import check_names_and_shapes
+from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
 from npgrad.model import Model, walk_layers
 from npgrad.models import registry

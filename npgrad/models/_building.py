@@ -33,7 +33,7 @@ class Weights:
             if room is not None:
                 left[0] -= math.prod(shape)
                 if left[0] < 0:
-                    raise WeightsError("architecture: its weights are more numbers than the file holds")
+                    raise WeightsError("architecture: its weights have more elements than the file")
             return np.zeros(shape, np.float32)
 
         return cls(draw)

@@ -121,7 +121,7 @@ def others():
 
 
 def attacks():
-    message = f"expected|found|wire type|cut off|{NO_WEIGHTS}|{NETWORK}"
+    message = f"expected|found|wire type|truncated|{NO_WEIGHTS}|{NETWORK}"
     for what, (data, words) in REFUSED.items():
         yield Attack(what, "w.caffemodel", data, "convert", f"{re.escape(words)}|{NO_WEIGHTS}|{NETWORK}")
     for what, data in {**lengths(), **wires(), **shapes(), **others()}.items():

@@ -8,8 +8,8 @@ from attacks import Attack
 from attacks.torch_pth import cut
 
 MESSAGE = (
-    "expected|is not among those|made twice|has no name|this name is taken|no node makes it|has .* numbers|which "
-    "nothing before it makes|does not divide|which is never opened"
+    "expected|computed twice|has no name|no node computes it|has .* elements|which "
+    "no node before it computes|does not divide|which is never opened"
 )
 ODD = {  # operator: (its inputs, {attribute: numbers that no layer here has})
     "Conv": (["x", "w"], {"strides": (0, -1, -(2**63), 65, 2**40), "pads": (-1, 65, 2**31, 2**62),

@@ -1,23 +1,24 @@
-"""Caffe's .caffemodel: the layers of a network with their numbers, as a protocol buffer.
+"""Read Caffe's .caffemodel: the layers of a network with their weights, as a protocol buffer.
 
-A NetParameter holds layers; a layer its name, type and blobs; a blob a shape and numbers. Older files hold
-layers of an older kind (V1) under other field numbers, and blobs that give num, channels, height and width
-instead of a shape. Both are read.
+A NetParameter contains layers; a layer its name, type and blobs; a blob a shape and values. Older files contain
+layers of an older version (V1) under other field numbers, and blobs with num, channels, height and width instead of a
+shape. Both are read.
 Source: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
 """
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import WeightsError
-from npgrad.io.formats.protobuf import BYTES, DOUBLE, FLOAT, VARINT, WireReader
+from npgrad.io.formats._protobuf import BYTES, DOUBLE, FLOAT, VARINT, WireReader
 
 
 class LayerFields(NamedTuple):
-    """The field numbers of one kind of layer message."""
+    """The field numbers of one version of the layer message."""
 
     name: int
     type: int
@@ -30,9 +31,9 @@ LAYERS = {
     100: LayerFields(name=1, type=2, blobs=7, convolution_param=106),
     2: LayerFields(name=4, type=5, blobs=6, convolution_param=10),
 }
-V1_LAYERS, V0_LAYER = 2, 1  # a V1 layer whose field 1 is set wraps a layer of a yet older kind
+V1_LAYERS, V0_LAYER = 2, 1  # a V1 layer whose field 1 is set wraps a layer of version V0
 
-# NetParameter's fields that are written before the layers, with their wire types.
+# The fields of a NetParameter that precede the layers, with their wire types.
 BEFORE_LAYERS = {
     (1, BYTES),  # name
     (3, BYTES),  # input
@@ -59,7 +60,7 @@ MAX_NAME = 256  # bytes
 
 @dataclass
 class Layer:
-    """A layer message taken apart: its name and type, and the messages inside it, unread."""
+    """A layer message: its name and type, and the messages inside it, still unparsed."""
 
     name: str = ""
     type: str = ""
@@ -67,8 +68,18 @@ class Layer:
     convolution_params: list = field(default_factory=list)
 
 
-def matches(head):
-    """Whether `head`, a file's beginning, is a .caffemodel's: fields of a NetParameter, then a layer."""
+def matches(head: bytes) -> bool:
+    """Check whether a file begins like a .caffemodel: fields of a NetParameter, then a layer.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of the file.
+
+    Returns
+    -------
+    bool
+    """
     reader = WireReader("the beginning", partial=True)
     try:
         for number, wire, value in reader.fields(memoryview(head), "the network"):
@@ -82,15 +93,29 @@ def matches(head):
     return False
 
 
-def read(data, name):
-    """The tensors in a .caffemodel's bytes, and what its convolutions say of themselves: two dicts.
+def read(data: bytes, name: str) -> tuple[dict[str, Array], dict[str, dict[str, Any]]]:
+    """Read the tensors of a .caffemodel and the options of its convolutions.
 
-    The first has `{layer}.weight` and `{layer}.bias` by Caffe's layer names (`fire2/squeeze1x1.weight`),
-    float32 or float64 as stored; a convolution's weight is (F, C / group, KH, KW), a bias (F,).
-    The second has, by layer name, a convolution's `kernel_size`, `pad`, `stride`, `group` and `dilation` as
-    ints; where height and width differ, `kernel_h`, `kernel_w`, `pad_h`, ... say so.
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    name : str
+        The file, for error messages.
 
-    name: the file, for error messages. Anything damaged or not supported is a WeightsError.
+    Returns
+    -------
+    tensors : dict of ndarray
+        `{layer}.weight` and `{layer}.bias` by Caffe's layer names (`fire2/squeeze1x1.weight`), float32 or float64 as
+        stored. A convolution's weight is (F, C / group, KH, KW), a bias (F,).
+    options : dict of dict
+        By layer name, a convolution's `kernel_size`, `pad`, `stride`, `group` and `dilation` as ints; if height and
+        width differ, `kernel_h`, `kernel_w`, `pad_h`, ... instead.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or contains something unsupported.
     """
     reader = WireReader(name)
     tensors, convolutions = {}, {}
@@ -118,7 +143,9 @@ def _layer(reader, message, number):
     layer = Layer()
     for key, wire, value in reader.fields(message, "a layer"):
         if number == V1_LAYERS and key == V0_LAYER:
-            raise reader.refuse("a layer", "is of Caffe's V0 kind; convert it with upgrade_net_proto_binary")
+            raise reader.refuse(
+                "a layer", "is of Caffe's version V0; convert it with upgrade_net_proto_binary"
+            )
         if key == fields.name:
             layer.name = _text(reader, wire, value, "a layer's name")
         elif key == fields.type:
@@ -148,7 +175,7 @@ def _parameters(reader, layer, part):
     if not layer.name:
         raise reader.refuse("a layer", "has weights but no name")
     if layer.type == "BatchNorm":
-        raise reader.refuse(part, "is a BatchNorm, which is not read from Caffe's files")
+        raise reader.refuse(part, "is a BatchNorm, which is not supported in Caffe's files")
     if len(layer.blobs) > 2:
         found = f"{len(layer.blobs)} blobs in a layer of type {layer.type!r}"
         raise reader.refuse(part, f"expected a weight and at most a bias, found {found}")
@@ -162,7 +189,7 @@ def _parameters(reader, layer, part):
 
 
 def _blob(reader, message, part):
-    """The array in a BlobProto; shape and count of numbers are compared before anything is copied."""
+    """The array of a BlobProto; shape and number of values are compared before anything is copied."""
     shape, legacy, floats, doubles = [], {}, [], []
     for key, wire, value in reader.fields(message, part):
         if key == SHAPE:
@@ -199,12 +226,12 @@ def _check_size(reader, shape, found, part):
     if min(shape) < 1:
         raise reader.refuse(part, f"expected dimensions of at least 1, found shape {tuple(shape)}")
     if math.prod(shape) != found:
-        expected = f"{math.prod(shape)} numbers for shape {tuple(shape)}"
+        expected = f"{math.prod(shape)} values for shape {tuple(shape)}"
         raise reader.refuse(part, f"expected {expected}, found {found}")
 
 
 def _convolution(reader, messages, part):
-    """What a ConvolutionParameter says of kernel, padding, stride, groups and dilation."""
+    """Kernel size, padding, stride, groups and dilation of a ConvolutionParameter."""
     given = {}
     for message in messages:
         for key, wire, value in reader.fields(message, part):
@@ -226,7 +253,7 @@ def _convolution(reader, messages, part):
 
 
 def _one_for_both_axes(options):
-    """The same options, with `pad` instead of a `pad_h` and `pad_w` that are equal, and so on."""
+    """The same options, with `pad` instead of equal `pad_h` and `pad_w`, and so on."""
     options = dict(options)
     for option in PER_AXIS.values():
         axes = option.removesuffix("_size")

@@ -1,39 +1,70 @@
-"""npgrad's own weights file: one HDF5 file that describes itself.
+"""npgrad's own weights file: an HDF5 file that describes its network.
 
-The first 512 bytes are text: what this is, and the SHA-256 of all that follows, so that any changed byte is seen
-before a parser starts. Then comes HDF5 with nothing in it but
-    metadata        uint8: UTF-8 JSON; format version, architecture, classes, preprocessing, source
-    arrays/NAME     every parameter and buffer under its name, `conv1.weight`, uncompressed floats; HDF5 takes "/" for
-                    a folder, so it stands there as %2F (and % as %25)
-Only this is read: no links but hard ones, no external or virtual storage, no filters, no other types.
+The first 512 bytes are text: the format, and the SHA-256 of the rest, so that every changed byte is detected before a
+parser runs. The rest is HDF5 with exactly
+
+    metadata        uint8: UTF-8 JSON with format version, architecture, classes, preprocessing, source
+    arrays/NAME     every parameter and buffer by name (`conv1.weight`), as uncompressed floats. In names, "/" is
+                    written as %2F and "%" as %25, because "/" separates groups in HDF5
+
+Anything else is refused: soft and external links, external and virtual storage, filters, other types.
 """
 
 import hashlib
 import io
 import json
-from pathlib import Path
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from npgrad._files import atomic_write, ctrl_c_later, shown
+from npgrad._typing import Path
 from npgrad.errors import NpgradError, WeightsError
+from npgrad.io.formats._hdf5_datasets import members, open_dataset, values
 from npgrad.io.formats.reading import read_regular_file
+from npgrad.io.formats.structure import check_names_and_shapes
+
+if TYPE_CHECKING:
+    from npgrad.model import Model
 
 VERSION = 1
 HEADER = 512
 MAX_METADATA = 16 << 20
-FLOATS = {"<f2": np.float16, "<f4": np.float32, "<f8": np.float64}
 
 
-def save(model, path):
-    """Write `model` to `path`, whole or not at all."""
+def save(model: "Model", path: Path) -> None:
+    """Write a model to a file, whole or not at all.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    path : str or path
+        The file, usually .h5.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written, or the model contains a layer type of your own.
+    """
     data = to_bytes(model)
     with atomic_write(path) as temporary:
-        Path(temporary).write_bytes(data)
+        FilePath(temporary).write_bytes(data)
 
 
-def to_bytes(model):
-    """The file's content. The same model gives the same bytes."""
+def to_bytes(model: "Model") -> bytes:
+    """Return the content of a model's file. Equal models give equal bytes.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+
+    Returns
+    -------
+    bytes
+    """
     import h5py
 
     from npgrad.io.formats import structure
@@ -63,14 +94,46 @@ def to_bytes(model):
     return _header(hashlib.sha256(body).hexdigest()) + body
 
 
-def load(path):
-    """The Model in the file at `path`. WeightsError says what is wrong with it, in one line."""
+def load(path: Path) -> "Model":
+    """Read a model from a file.
+
+    Parameters
+    ----------
+    path : str or path
+        A file that `save` wrote.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read or is damaged.
+    """
     name = shown(path)
     return from_bytes(read_regular_file(path, name), name)
 
 
-def from_bytes(data, name):
-    """The Model in a file's content; `name` is the file's, for messages."""
+def from_bytes(data: bytes, name: str) -> "Model":
+    """Read a model from the content of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        What `to_bytes` returned.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    WeightsError
+        If the content is damaged or not an npgrad file.
+    """
     _check_header(data, name)
     import h5py
 
@@ -89,13 +152,13 @@ def _header(sha256):
 
 
 def _check_header(data, name):
-    """Every byte of the file is either part of a header that must stand just so, or covered by the hash."""
+    """Verify the header, which must match exactly, and the hash of everything else."""
     if not data.startswith(b"npgrad weights, version "):
         from npgrad.io.formats.signatures import describe
 
         raise WeightsError(
             f"{name}: not an npgrad weights file: it looks like {describe(data)}; "
-            "scripts/convert_weights.py makes one from other weights files"
+            "`npgrad convert` makes one from other weights files"
         )
     sha256 = hashlib.sha256(data[HEADER:]).hexdigest()
     if data[:HEADER] != _header(sha256):
@@ -105,13 +168,13 @@ def _check_header(data, name):
                 f"{name}: header: expected 'npgrad weights, version {VERSION}', found {version!r}"
             )
         raise WeightsError(
-            f"{name}: SHA-256: the content is not what the header says: the file was cut off or changed after it "
-            "was written; get or convert it again"
+            f"{name}: SHA-256: expected the hash in the header, found another: the file was truncated or changed after "
+            "it was written; download or convert it again"
         )
 
 
 def _read(file, file_size, name):
-    root = _members(file.id, name, "the file")
+    root = members(file.id, name, "the file")
     if set(root) != {"metadata", "arrays"}:
         raise WeightsError(f"{name}: expected 'metadata' and 'arrays', found {sorted(root)[:6]}")
     metadata = _read_metadata(file.id, name)
@@ -120,64 +183,28 @@ def _read(file, file_size, name):
     if root["arrays"] != h5py.h5o.TYPE_GROUP:
         raise WeightsError(f"{name}: arrays: expected a group")
     group = h5py.h5g.open(file.id, b"arrays")
-    stored = {key: _open(group, key, name) for key in _members(group, name, "arrays")}
+    stored = {key: open_dataset(group, key, name) for key in members(group, name, "arrays")}
     skeleton = _skeleton(metadata, file_size, name)
     names = {_key(own): own for own in skeleton.network.arrays(buffers=True)}
     expected = {_key(own): array.shape for own, array in skeleton.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: dataset.shape for key, dataset in stored.items()}, name)
-    arrays = {names[key]: _values(dataset, key, name) for key, dataset in stored.items()}
+    arrays = {names[key]: values(dataset, key, name) for key, dataset in stored.items()}
     return skeleton.with_parameters(arrays)
 
 
 def _key(name):
-    """A parameter's name as HDF5 can have it."""
+    """A parameter's name, escaped for HDF5."""
     return name.replace("%", "%25").replace("/", "%2F")
-
-
-def _members(group, name, where):
-    """{member: object type} of a group, refusing every link that leads anywhere but into it."""
-    import h5py
-
-    members = {}
-    for key in group:
-        label = f"{name}: {where}: {key.decode('utf-8', 'replace')[:80]!r}"
-        if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
-            raise WeightsError(f"{label} is a soft or external link, which is never followed")
-        info = h5py.h5o.get_info(group, key)
-        if info.rc != 1:
-            raise WeightsError(f"{label} is reached by {info.rc} links, expected one")
-        members[key.decode("utf-8", "replace")] = info.type
-    return members
-
-
-def _open(group, key, name):
-    """A dataset's handle, after a look at everything that could make reading it unsafe."""
-    import h5py
-
-    label = f"{name}: {key}"
-    if h5py.h5o.get_info(group, key.encode()).type != h5py.h5o.TYPE_DATASET:
-        raise WeightsError(f"{label}: expected a dataset")
-    dataset = h5py.h5d.open(group, key.encode())
-    plan = dataset.get_create_plist()
-    if plan.get_layout() != h5py.h5d.CONTIGUOUS or plan.get_external_count() or plan.get_nfilters():
-        raise WeightsError(f"{label}: expected plain contiguous storage, found chunked, external or virtual")
-    wanted = (*FLOATS, "|u1")
-    # get_type().dtype would resolve compound, vlen and reference types; ask for the class first
-    type_class = dataset.get_type().get_class()
-    if type_class not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT) or dataset.dtype.str not in wanted:
-        raise WeightsError(f"{label}: expected floats of 16, 32 or 64 bits, found another type")
-    size = int(np.prod(dataset.shape, dtype=object)) * dataset.dtype.itemsize
-    if dataset.get_storage_size() != size:
-        raise WeightsError(f"{label}: declared {size} bytes, stored {dataset.get_storage_size()}")
-    return dataset
 
 
 def _read_metadata(root, name):
     import h5py
 
-    dataset = _open(root, "metadata", name)
+    dataset = open_dataset(root, "metadata", name)
     if dataset.dtype.str != "|u1" or len(dataset.shape) != 1 or dataset.shape[0] > MAX_METADATA:
-        raise WeightsError(f"{name}: metadata: expected at most {MAX_METADATA >> 20} MiB of bytes in one row")
+        raise WeightsError(
+            f"{name}: metadata: expected at most {MAX_METADATA >> 20} MiB of bytes in one dimension"
+        )
     text = np.empty(dataset.shape, np.uint8)
     dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, text)
     try:
@@ -190,7 +217,7 @@ def _read_metadata(root, name):
 
 
 def _skeleton(metadata, file_size, name):
-    """The model that the metadata describes, every parameter zero."""
+    """The model that the metadata describe, all parameters zero."""
     import dataclasses
 
     from npgrad.images import Preprocessing
@@ -220,28 +247,3 @@ def _skeleton(metadata, file_size, name):
         return dataclasses.replace(model, classes=classes, preprocessing=preprocessing, source=source)
     except NpgradError as error:
         raise WeightsError(f"{name}: metadata: {error}") from None
-
-
-def check_names_and_shapes(expected, found, name):
-    """Compare {tensor: shape} of a network with that of a file; every difference is named in one line."""
-    wrong = [f"{key} is missing" for key in expected if key not in found]
-    wrong += [f"{key} is not of this network" for key in found if key not in expected]
-    for key in expected.keys() & found.keys():
-        if tuple(expected[key]) != tuple(found[key]):
-            turned = " (transposed?)" if sorted(expected[key]) == sorted(found[key]) else ""
-            wrong.append(f"{key}: expected shape {tuple(expected[key])}, found {tuple(found[key])}{turned}")
-    if wrong:
-        more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
-        raise WeightsError(f"{name}: {'; '.join(wrong[:8])}{more}")
-
-
-def _values(dataset, key, name):
-    import h5py
-
-    array = np.empty(dataset.shape, dataset.dtype)
-    if array.dtype.kind != "f":
-        raise WeightsError(f"{name}: {key}: expected floats, found {array.dtype}")
-    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-    if not np.isfinite(array).all():
-        raise WeightsError(f"{name}: {key}: expected finite numbers, found NaN or Inf")
-    return array.astype(np.float32) if array.dtype.itemsize == 2 else array

@@ -1,7 +1,7 @@
-"""Read NumPy's .npz: a zip archive of .npy files, each a header of text and the numbers of one array.
+"""Read NumPy's .npz: a zip archive of .npy files, each a text header and the values of one array.
 
-Source: numpy/lib/format.py, which describes the .npy format. Its header is a Python literal; here it is
-matched as text, not evaluated, and only arrays of numbers are read.
+The header is a Python literal; it is matched as text, not evaluated, and only numeric arrays are read.
+Source: numpy/lib/format.py, which describes the .npy format.
 """
 
 import math
@@ -11,47 +11,79 @@ import re
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError
-from npgrad.io.formats import pickles, zips
-from npgrad.io.formats.pickles import Refused, unpack
+from npgrad.io.formats import _pickles, _zips
+from npgrad.io.formats._numpy_globals import NUMBERS, NUMPY_GLOBALS, ObjectArray
 
-MAX_HEADER = 10_000  # bytes, as NumPy has it
+MAX_HEADER = 10_000  # bytes, NumPy's own limit
 MAX_DIMENSIONS = 32
-NUMBERS = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|c8|c16)")
-HEADER = re.compile(  # "L" stood behind Python 2's long integers
+HEADER = re.compile(  # Python 2 wrote "L" after long integers
     r"\{'descr': '(?P<type>[^']*)', *'fortran_order': (?P<fortran>True|False), *"
     r"'shape': \((?P<shape>(\d{1,18}L?, ?)*(\d{1,18}L?)?)\),? *\}\s*"
 )
 
 
-def read(data, name):
-    """{name: array} of an .npz file's bytes; `name` is the file's, for messages.
+def read(data: bytes, name: str) -> dict[str, Array]:
+    """Read the arrays of an .npz file.
 
-    Arrays are C-contiguous, independent of `data` and in the machine's byte order. Object arrays, which are
-    pickles, are refused, as is anything damaged or out of proportion: a WeightsError.
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    dict of ndarray
+        By name; C-contiguous copies in native byte order.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or disproportionately large, or contains an object array, which would be a pickle.
     """
-    archive = zips.Zip(data, name)
+    archive = _zips.Zip(data, name)
     for member in archive.members:
         if not member.endswith(".npy"):
             raise WeightsError(f"{name}: expected only .npy files in the archive, found {member[:80]!r}")
     return {member.removesuffix(".npy"): _read_array(archive, member) for member in archive.members}
 
 
-def read_imagenet_val(path):
-    """The course's imagenet_val_25.npz: X uint8 (N, H, W, 3), y int64 (N,), and class names {int: str}.
+def read_imagenet_val(path: Path) -> tuple[Array, Array, dict[int, str]]:
+    """Read the course's imagenet_val_25.npz.
 
-    Its `label_map` is a pickled dict, read without running the pickle. A file that cannot be read or holds
-    something else is a WeightsError.
+    Its `label_map` is a pickled dict, which is read without running the pickle.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Returns
+    -------
+    X : ndarray (N, H, W, 3), uint8
+        The images.
+    y : ndarray (N,), int64
+        Their classes.
+    names : dict of str
+        Class names by index.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read, or contains something else.
     """
     name = shown(path)
-    if not os.path.isfile(path):  # a pipe or device might never come to an end
+    if not os.path.isfile(path):  # a pipe or device might never end
         raise WeightsError(f"{name}: expected a regular file, found none")
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {error.strerror}") from error
-    archive = zips.Zip(data, name)
+    archive = _zips.Zip(data, name)
     for member in ("X.npy", "y.npy", "label_map.npy"):
         if member not in archive.members:
             raise WeightsError(f"{name}: expected arrays X, y and label_map, found no {member}")
@@ -76,14 +108,14 @@ def _read_array(archive, member):
         raise WeightsError(f"{part}: expected {expected} bytes for {dtype} {shape}, found {found}")
     if 0 in shape:
         return np.empty(shape, dtype.newbyteorder("="))
-    # A byte other than 0 and 1 is no bool that NumPy could work with: so compare, and never take it as one.
+    # Bytes other than 0 and 1 are invalid bools for NumPy, so they are compared with 0 instead of reinterpreted.
     logical = dtype.kind == "b"
     values = np.ndarray(shape, "u1" if logical else dtype, content, start, order="F" if fortran else "C")
     return np.array(values != 0 if logical else values, dtype.newbyteorder("="), order="C")
 
 
 def _read_header(content, part):
-    """(where the numbers begin, type, whether in Fortran's order, shape) of a .npy file's bytes."""
+    """(offset of the values, type, whether in Fortran order, shape) of a .npy file's bytes."""
     if bytes(content[:6]) != b"\x93NUMPY" or len(content) < 12 or content[6] not in (1, 2, 3):
         raise WeightsError(f"{part}: expected a .npy file of version 1 to 3, found {bytes(content[:8])!r}")
     begin = 10 if content[6] == 1 else 12
@@ -93,78 +125,21 @@ def _read_header(content, part):
     if len(text) != size or not header:
         raise WeightsError(f"{part}: expected a header with type, order and shape, found {text[:60]!r}")
     shape = tuple(map(int, re.findall(r"\d+", header["shape"])))
-    # NumPy refuses overlarge shapes even if a size is 0; without a 0, the bytes at hand set the limit.
+    # NumPy refuses overly large shapes even if a size is 0; otherwise, the number of bytes limits the shape.
     if len(shape) > MAX_DIMENSIONS or (0 in shape and math.prod(max(size, 1) for size in shape) > 2**31):
-        raise WeightsError(f"{part}: expected a shape that NumPy can make, found {str(shape)[:60]}")
+        raise WeightsError(f"{part}: expected a shape that NumPy supports, found {str(shape)[:60]}")
     return begin + size, header["type"], header["fortran"] == "True", shape
 
 
 def _read_label_map(archive):
-    """{index: names} out of label_map, an object array without dimensions: a header, then a pickle."""
+    """{index: names} from label_map, a zero-dimensional object array: a header, then a pickle."""
     part = f"{archive.name}: label_map.npy"
     content = archive.read("label_map.npy")
     start, type_, _, shape = _read_header(content, part)
     if type_ not in ("|O", "O") or shape != ():
         raise WeightsError(f"{part}: expected one Python object, found type {type_[:40]!r}, shape {shape}")
-    array = pickles.load_whole(content[start:], part, NUMPY_GLOBALS)
+    array = _pickles.load_whole(content[start:], part, NUMPY_GLOBALS)
     labels = array.value if type(array) is ObjectArray else array
     if type(labels) is not dict or not all(type(k) is int and type(v) is str for k, v in labels.items()):
-        raise WeightsError(f"{part}: expected a dict of class names by index, found {pickles.kind(labels)}")
+        raise WeightsError(f"{part}: expected a dict of class names by index, found {_pickles.kind(labels)}")
     return labels
-
-
-class ObjectArray:
-    """An object array of one element while it is unpickled: first made empty, then filled by its state."""
-
-    value = None
-
-    def __init__(self, *arguments):
-        pass
-
-    def set_state(self, state):
-        _, shape, _, _, values = unpack(state, "an array of", int, tuple, DataType, object, list)
-        if shape != () or len(values) != 1:
-            raise Refused(f"expected an array of one object, found {len(values)}")
-        self.value = values[0]
-
-
-class DataType:
-    """A NumPy dtype while it is unpickled: "i8" first, its byte order with the state."""
-
-    def __init__(self, *arguments):
-        self.code, self.order = unpack(arguments, "a dtype of", str, object, object)[0], "="
-
-    def set_state(self, state):
-        order = state[1] if type(state) is tuple and len(state) > 1 else None
-        if order not in ("<", ">", "|", "="):
-            raise Refused("expected a dtype's state with its byte order, found another")
-        self.order = order
-
-
-def make_scalar(*arguments):
-    """numpy.core.multiarray.scalar: a Python number, from a dtype and bytes (a str of Python 2)."""
-    dtype, raw = unpack(arguments, "a NumPy number of", DataType, object)
-    if type(raw) is str:
-        raw = raw.encode("latin-1", "replace")
-    code = dtype.order + dtype.code
-    if not NUMBERS.fullmatch(code) or type(raw) is not bytes or np.dtype(code).itemsize != len(raw):
-        raise Refused("expected a number and its bytes, found another NumPy value")
-    return np.frombuffer(raw, code)[0].item()
-
-
-def encode(*arguments):
-    """_codecs.encode: how Python 3 writes bytes for Python 2."""
-    text, encoding = unpack(arguments, "bytes of", str, str)
-    if encoding != "latin1":
-        raise Refused(f"expected latin1, found {encoding[:20]!r}")
-    return text.encode("latin-1", "replace")
-
-
-NUMPY_GLOBALS = {
-    ("numpy", "dtype"): DataType,
-    ("numpy", "ndarray"): "ndarray",
-    ("_codecs", "encode"): encode,
-}
-for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # before and since NumPy 2
-    NUMPY_GLOBALS[_module, "_reconstruct"] = ObjectArray
-    NUMPY_GLOBALS[_module, "scalar"] = make_scalar

@@ -1,16 +1,19 @@
-"""Reading weights files: whatever the format, a dict of arrays by name.
+"""Read weights files of other libraries: the format is detected from the content, the result is arrays by name.
 
-`read(path)` recognizes the format by content. What network the arrays make is asked elsewhere.
+`npgrad.io.architectures` recognizes the network that the arrays belong to.
 """
 
 import hashlib
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path as FilePath
+from typing import Any
 
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError
 from npgrad.io.formats import caffe, deep_compression, safetensors, signatures
 
@@ -19,31 +22,50 @@ MAX_SIZE = 4 * 2**30  # bytes
 
 @dataclass(frozen=True)
 class Contents:
-    """What a weights file holds.
+    """The contents of a weights file.
 
-    path: the file, a Path
-    format: in words, such as "torch .pth (zip)"
-    tensors: {name: array}, names as in the file
-    details: for Caffe, {layer: what its convolution_param says}; else {}
-    sha256: of the whole file, 64 hex digits
-    size: of the file, in bytes
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    format : str
+        In words, such as "torch .pth (zip)".
+    tensors : dict of ndarray
+        By the names in the file.
+    details : dict
+        For Caffe, the options of each convolution by layer name; otherwise empty.
+    sha256 : str
+        SHA-256 of the whole file, 64 hex digits.
+    size : int
+        Size of the file in bytes.
     """
 
-    path: Path
+    path: FilePath
     format: str
-    tensors: dict = field(repr=False)
-    details: dict = field(repr=False)
+    tensors: dict[str, Array] = field(repr=False)
+    details: dict[str, Any] = field(repr=False)
     sha256: str
     size: int
 
 
-def read(path):
-    """The Contents of a weights file: .pth, .npz, .safetensors, .caffemodel or Deep Compression .net.
+def read(path: Path) -> Contents:
+    """Read a weights file.
 
-    A file that is missing, too large, damaged, of another kind, without tensors, or with NaN or infinity in
-    them is a WeightsError.
+    Parameters
+    ----------
+    path : str or path
+        A .pth, .npz, .safetensors, .caffemodel or Deep Compression .net file.
+
+    Returns
+    -------
+    Contents
+
+    Raises
+    ------
+    WeightsError
+        If the file is missing, too large, damaged, in another format, contains no tensors, or NaN or infinity.
     """
-    path = Path(path)
+    path = FilePath(path)
     name = shown(path)
     data = read_regular_file(path, name, look=lambda head: _refuse_unknown(head, name))
     format_, tensors, details = _parse(data, name)
@@ -57,25 +79,41 @@ def read(path):
     return Contents(path, format_, tensors, details, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def read_regular_file(path, name, look=None):
-    """The bytes of a regular file of at most MAX_SIZE; a pipe or device, which may never end, is refused.
+def read_regular_file(path: Path, name: str, look: Callable[[bytes], object] | None = None) -> bytes:
+    """Read a regular file of at most MAX_SIZE bytes; pipes and devices, which may never end, are refused.
 
-    look: a function that sees the first bytes (signatures.HEAD of them) and may refuse the rest.
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    name : str
+        The file, for error messages.
+    look : callable or None, default None
+        Called with the first ``signatures.HEAD`` bytes before the rest is read; it may raise.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read, is not a regular file, or is too large.
     """
     if "\0" in str(path):
-        raise WeightsError(f"{name}: cannot be read: no path has a zero byte in it")
+        raise WeightsError(f"{name}: cannot be read: a path cannot contain a zero byte")
     try:
-        status = Path(path).stat()
+        status = FilePath(path).stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
             raise WeightsError(f"{name}: expected a weights file, found {kind}")
         if status.st_size > MAX_SIZE:
             raise WeightsError(f"{name}: expected at most {MAX_SIZE >> 30} GiB, found {status.st_size} bytes")
-        with Path(path).open("rb") as file:
+        with FilePath(path).open("rb") as file:
             if look is not None:
                 look(file.read(signatures.HEAD))
                 file.seek(0)
-            return file.read(status.st_size)  # a larger number would be allocated at once
+            return file.read(status.st_size)  # a larger size would be allocated immediately
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from error
 
@@ -90,7 +128,7 @@ def _refuse_unknown(head, name):
 
 
 def _parse(data, name):
-    """(format in words, tensors, details) by the reader that the content asks for."""
+    """(format in words, tensors, details), from the reader for the detected format."""
     format_ = signatures.detect(data[: signatures.HEAD])
     if format_ == "zip":
         return *_parse_zip(data, name), {}
@@ -106,7 +144,7 @@ def _parse(data, name):
 
 
 def _parse_zip(data, name):
-    # Told apart without the archive's directory, which may be hostile; the two readers look into that.
+    # Distinguished without the archive's directory, which may be hostile; the two readers verify that.
     if signatures.first_member(data).endswith(".npy"):
         from npgrad.io.formats import npz
 

@@ -1,7 +1,7 @@
-"""Safetensors: eight bytes of header length, a header of JSON, and the numbers.
+"""Read .safetensors: eight bytes of header length, a JSON header, and the values.
 
-Read through the `safetensors` package (the extra `npgrad[safetensors]`). The header is checked here before
-the package sees the file, so that what is wrong is said by tensor, and names given twice do not pass.
+The `safetensors` package (``pip install safetensors``) reads the file. The header is checked here first, so that errors
+name the tensor, and duplicate names are refused.
 Source: https://github.com/huggingface/safetensors#format
 """
 
@@ -10,29 +10,56 @@ import math
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import WeightsError
 
-MAX_HEADER = 2_000_000  # bytes; SqueezeNet's takes 5,000
+MAX_HEADER = 2_000_000  # bytes; SqueezeNet's has 5,000
 MAX_AXES = 32
 DTYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
 
 
-def matches(head):
-    """Whether `head`, the beginning of a file, is a header length and the beginning of a JSON object."""
+def matches(head: bytes) -> bool:
+    """Check whether a file begins with a header length and a JSON object.
+
+    Parameters
+    ----------
+    head : bytes
+        The beginning of the file.
+
+    Returns
+    -------
+    bool
+    """
     return head[8:9] == b"{" and head[9:10] in (b'"', b"}", b" ") and head[5:8] == bytes(3)
 
 
-def read(data, name):
-    """{name: array} of a .safetensors file's bytes: float16, 32 or 64 as stored, bfloat16 as float32.
+def read(data: bytes, name: str) -> dict[str, Array]:
+    """Read the tensors of a .safetensors file.
 
-    name: the file, for error messages. A WeightsError if it is damaged, holds anything but floats, or if the
-    package is missing.
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    dict of ndarray
+        By name, in float16, float32 or float64 as stored; bfloat16 becomes float32.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or contains other types, or the safetensors package is not installed.
     """
     _check_header(data, name)
     try:
         from safetensors import SafetensorError, deserialize
     except ImportError as error:
-        raise WeightsError(f"{name}: .safetensors need a package: pip install npgrad[safetensors]") from error
+        raise WeightsError(
+            f"{name}: reading .safetensors needs the safetensors package: pip install safetensors"
+        ) from error
     try:
         entries = deserialize(data)
     except SafetensorError as error:
@@ -47,7 +74,7 @@ def _check_header(data, name):
     if length > MAX_HEADER:
         raise WeightsError(f"{name}: the header: expected at most {MAX_HEADER} bytes, found {length}")
     if length > len(data) - 8:
-        raise WeightsError(f"{name}: the header: expected {length} bytes, found {len(data) - 8} (cut off?)")
+        raise WeightsError(f"{name}: the header: expected {length} bytes, found {len(data) - 8} (truncated?)")
     header = _json(data[8 : 8 + length], name)
     if not isinstance(header, dict):
         raise WeightsError(f"{name}: the header: expected a JSON object, found a {type(header).__name__}")
@@ -84,14 +111,16 @@ def _check_entry(entry, available, part):
         raise WeightsError(f"{part}: expected a list of sizes as shape, and two places as data_offsets")
     begin, end = offsets
     if not begin <= end <= available:
-        raise WeightsError(f"{part}: expected within {available} bytes, found at {begin} to {end} (cut off?)")
+        raise WeightsError(
+            f"{part}: expected within {available} bytes, found at {begin} to {end} (truncated?)"
+        )
     needed = math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize
     if needed != end - begin:
         raise WeightsError(f"{part}: expected {needed} bytes for {dtype} {tuple(shape)}, found {end - begin}")
 
 
 def _sizes(values):
-    """Whether `values` is a short list of counts (a bool is an int to isinstance, but not here)."""
+    """Whether `values` is a short list of non-negative ints (unlike isinstance, this excludes bool)."""
     if not isinstance(values, list) or len(values) > MAX_AXES:
         return False
     return all(type(value) is int and 0 <= value < 2**63 for value in values)

@@ -1,12 +1,12 @@
-"""What kind of file this is, by its first bytes and never by its name."""
+"""Detect the format of a file from its first bytes, never from its name."""
 
 import codecs
 
 from npgrad.io.formats import caffe, deep_compression, safetensors
 
-HEAD = 65536  # as many of a file's first bytes as are ever needed
+HEAD = 65536  # the number of first bytes that detection needs at most
 
-# (format, the bytes that its files begin with)
+# (format, its magic bytes)
 MAGIC = [
     ("npgrad", b"npgrad weights, version "),
     ("hdf5", b"\x89HDF\r\n\x1a\n"),
@@ -23,7 +23,7 @@ WORDS = {
     "caffe": "a Caffe .caffemodel",
 }
 
-# What is handed in by mistake: (where, the bytes there, what it is).
+# Other files, for messages: (offset, magic bytes, description).
 STRANGERS = [
     (0, b"PK\x05\x06", "an empty zip archive"),
     (0, b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -41,15 +41,29 @@ STRANGERS = [
 ]
 
 
-def detect(head):
-    """The format of a file from `head`, its first `HEAD` bytes, or None if it is no weights file.
+def detect(head: bytes) -> str | None:
+    """Detect the format of a weights file.
 
-    One of "npgrad", "hdf5", "zip", "legacy pth", "safetensors", "deep compression" and "caffe".
+    Parameters
+    ----------
+    head : bytes
+        The first `HEAD` bytes of the file.
+
+    Returns
+    -------
+    str or None
+        "npgrad", "hdf5", "zip", "legacy pth", "safetensors", "deep compression" or "caffe"; None if it is not a weights
+        file.
+
+    Examples
+    --------
+    >>> detect(b"npgrad weights, version 1")
+    'npgrad'
     """
     for format_, magic in MAGIC:
         if head.startswith(magic):
             return format_
-    # These have no magic bytes; what they begin with is checked for sense, the surest first.
+    # Without magic bytes, the beginning is checked for plausibility, the most reliable check first.
     if safetensors.matches(head):
         return "safetensors"
     if deep_compression.matches(head):
@@ -59,14 +73,39 @@ def detect(head):
     return None
 
 
-def first_member(head):
-    """The name of a zip archive's first member, from the archive's first bytes."""
+def first_member(head: bytes) -> str:
+    """Return the name of a zip archive's first member.
+
+    Parameters
+    ----------
+    head : bytes
+        The first bytes of the archive.
+
+    Returns
+    -------
+    str
+    """
     length = int.from_bytes(head[26:28], "little")
     return head[30 : 30 + length].decode("utf-8", "replace")
 
 
-def describe(data):
-    """What `data`, a file's bytes or the first `HEAD` of them, looks like, in words: "an HTML page"."""
+def describe(data: bytes) -> str:
+    """Describe in words what kind of file some bytes look like.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file, or its first `HEAD` bytes.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> describe(b"<!DOCTYPE html>")
+    'an HTML page, as a failed download leaves'
+    """
     data = data[:HEAD]
     if len(data) < 2:
         return f"a single byte (0x{data[0]:02x})" if data else "an empty file"
@@ -95,7 +134,7 @@ def _is_onnx(data):
 
 
 def _text(data):
-    """The text of `data`, which may end in the middle of a character, or None if it is not text."""
+    """The text of `data`, which may end within a character, or None if it is not text."""
     try:
         text = codecs.getincrementaldecoder("utf-8-sig")().decode(data)
     except UnicodeDecodeError:
@@ -105,7 +144,7 @@ def _text(data):
 
 def _describe_text(text):
     if text.startswith("version https://git-lfs"):
-        return "a Git-LFS pointer, not the file that it stands for; fetch that with `git lfs pull`"
+        return "a Git-LFS pointer, not the file itself; download that with `git lfs pull`"
     if "layer {" in text or "layers {" in text:
         return "a Caffe .prototxt, which holds no weights; they are in a .caffemodel"
     words = " ".join(text[:1000].split())

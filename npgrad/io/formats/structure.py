@@ -1,11 +1,13 @@
 """A network's structure as plain data (dicts, lists, numbers), and back.
 
-Every layer is {"type", its options, "arrays": {name: shape}}; composites hold their parts in order. So a file
-can describe a network that npgrad has no name for.
+Every layer is {"type", its options, "arrays": {name: shape}}; composites contain their parts in order. So a file can
+describe a network that is not among npgrad's named architectures.
 """
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -14,15 +16,35 @@ from npgrad.errors import InputError, NpgradError, WeightsError
 from npgrad.layers import Layer
 
 TYPES = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Composite")}
-DEEPEST = 20  # composites within composites
-MOST = 64  # pixels of a padding, a stride, an adaptive pool's output
+DEEPEST = 20  # levels of nested composites
+MOST = 64  # pixels of padding, stride, or the output of an adaptive pool
 
 
-def describe(layer):
-    """The structure of a layer, ready for JSON."""
+def describe(layer: Layer) -> dict[str, Any]:
+    """Describe the structure of a layer as data that JSON can represent.
+
+    Parameters
+    ----------
+    layer : Layer
+        A layer of npgrad, possibly a composite.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    InputError
+        If the layer, or a part of it, is of a type of your own.
+
+    Examples
+    --------
+    >>> describe(layers.ReLU())
+    {'type': 'ReLU'}
+    """
     kind = type(layer).__name__
     if TYPES.get(kind) is not type(layer):
-        raise InputError(f"a network with a {kind} cannot be saved: it is none of npgrad's layers")
+        raise InputError(f"layer of type {kind}: cannot be saved: expected one of npgrad's layers")
     described = {"type": kind}
     arrays = {}
     for field in dataclasses.fields(layer):
@@ -48,8 +70,26 @@ def _describe_part(part):
     return [describe(layer), list(source) if isinstance(source, tuple) else source]
 
 
-def build(described, room):
-    """The layer of a structure, every array zero. `room`: the most elements its arrays may have in all."""
+def build(described: Any, room: int) -> Layer:
+    """Build the layer that a structure describes.
+
+    Parameters
+    ----------
+    described : dict
+        What `describe` returned.
+    room : int
+        The largest number of elements that all arrays together may have.
+
+    Returns
+    -------
+    Layer
+        All arrays are zero.
+
+    Raises
+    ------
+    WeightsError
+        If the structure is invalid.
+    """
     return _build(described, [room], DEEPEST)
 
 
@@ -90,7 +130,7 @@ def _build_part(part, room, depth):
 
 
 def _option(cls, name, value):
-    """A number, word or pair; one with which a pass would fill the memory is refused."""
+    """A number, string or pair; values with which a pass would exhaust the memory are refused."""
     numbers = value if isinstance(value, list) else [value]
     if name in ("padding", "stride", "output_size") and any(isinstance(n, int) and n > MOST for n in numbers):
         raise WeightsError(f"structure: {cls.__name__} {name}: expected at most {MOST}, found {value}")
@@ -104,10 +144,38 @@ def _entries(value):
 
 
 def _zeros(shape, room):
-    """A zero array, if the file has room for its numbers."""
+    """A zero array, refused if it has more elements than the file can contain."""
     if not isinstance(shape, list) or not all(type(side) is int and side >= 1 for side in shape):
         raise WeightsError(f"structure: expected a shape of whole numbers >= 1, found {str(shape)[:40]!r}")
     room[0] -= math.prod(shape)
     if room[0] < 0:
-        raise WeightsError(f"structure: shape {shape} has more numbers than the file")
+        raise WeightsError(f"structure: shape {shape} has more elements than the file")
     return np.zeros(shape, np.float32)
+
+
+def check_names_and_shapes(
+    expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], name: str
+) -> None:
+    """Compare the names and shapes of a network's tensors with those of a file.
+
+    Parameters
+    ----------
+    expected, found : dict of tuple
+        Shapes by name, of the network and of the file.
+    name : str
+        The file, for the error message.
+
+    Raises
+    ------
+    WeightsError
+        If they differ; the message lists the first eight differences.
+    """
+    wrong = [f"{key} is missing" for key in expected if key not in found]
+    wrong += [f"{key} is not of this network" for key in found if key not in expected]
+    for key in expected.keys() & found.keys():
+        if tuple(expected[key]) != tuple(found[key]):
+            turned = " (transposed?)" if sorted(expected[key]) == sorted(found[key]) else ""
+            wrong.append(f"{key}: expected shape {tuple(expected[key])}, found {tuple(found[key])}{turned}")
+    if wrong:
+        more = f"; and {len(wrong) - 8} more" if len(wrong) > 8 else ""
+        raise WeightsError(f"{name}: {'; '.join(wrong[:8])}{more}")

@@ -1,8 +1,8 @@
 """Read the tensors of a torch .pth file without torch, and without running the pickle in it.
 
-torch.save writes one pickle that describes the tensors (torch_globals.py) and, beside it, the bytes of
-their storages. Two containers hold these: since torch 1.6 a zip archive, before that a plain sequence.
-Everything that the pickle declares is compared with the bytes at hand before an array is made.
+torch.save writes one pickle that describes the tensors (see `_torch_globals.py`) and the bytes of their storages. The
+container is a zip archive since torch 1.6, and was a plain sequence before. Everything that the pickle declares is
+compared with the actual bytes before an array is allocated.
 Source: torch/serialization.py.
 """
 
@@ -11,28 +11,44 @@ import re
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import WeightsError
-from npgrad.io.formats import pickles, zips
-from npgrad.io.formats.torch_globals import GLOBALS, Declared, Parameter, Tensor
+from npgrad.io.formats import _pickles, _zips
+from npgrad.io.formats._torch_globals import GLOBALS, Declared, Parameter, Tensor
 
 EXPECTED = {"magic number": 0x1950A86A20F9469CFC6C, "version": 1001}  # of the legacy container
 MAX_DIMENSIONS = 32
-MAX_SHARING = 4  # bytes of all tensors together, for each byte of the storages that they are views of
+MAX_SHARING = 4  # total bytes of all tensors per byte of the storages that they are views of
 CHECKPOINT_KEYS = ("state_dict", "model", "model_state_dict")
 
 
-def read(data, name):
-    """{name: array} of a .pth file's bytes; `name` is the file's, for messages.
+def read(data: bytes, name: str) -> dict[str, Array]:
+    """Read the tensors of a .pth file: a state dict, or a checkpoint with one under "state_dict" or "model".
 
-    The file holds a state dict, or a checkpoint with one under "state_dict" or "model"; what else it holds
-    is passed over. Arrays are C-contiguous, independent of each other and in the machine's byte order, with
-    the file's types, except that bfloat16 becomes float32. Anything unsafe or damaged is a WeightsError.
+    Other contents of a checkpoint are ignored.
+
+    Parameters
+    ----------
+    data : bytes
+        The content of the file.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    dict of ndarray
+        By name; C-contiguous copies in native byte order, in the file's types, except that bfloat16 becomes float32.
+
+    Raises
+    ------
+    WeightsError
+        If the file is damaged or unsafe, or contains something else.
     """
-    reader = _read_zip if data.startswith(zips.SIGNATURE) else _read_legacy
+    reader = _read_zip if data.startswith(_zips.SIGNATURE) else _read_legacy
     content, storages, order = reader(data, name)
     tensors = _state_dict(content, name)
-    # Several tensors may be views of one storage, each of which becomes an array of its own.
-    room = min(MAX_SHARING * sum(map(len, storages.values())), zips.MAX_EXPANSION * len(data))
+    # Several tensors may be views of the same storage; each becomes a separate array.
+    room = min(MAX_SHARING * sum(map(len, storages.values())), _zips.MAX_EXPANSION * len(data))
     for key, tensor in tensors.items():
         part = f"{name}: tensor {key[:80]!r}"
         _check_view(tensor, part)
@@ -43,16 +59,16 @@ def read(data, name):
 
 
 def _read_zip(data, name):
-    """(the pickled object, {storage key: bytes}, byte order) of the container since torch 1.6.
+    """(pickled object, {storage key: bytes}, byte order) of the container since torch 1.6.
 
     `archive/data.pkl` is the pickle, `archive/data/KEY` a storage; the folder can have any name.
     """
-    archive = zips.Zip(data, name)
+    archive = _zips.Zip(data, name)
     folder = _folder(archive.members, name)
     order = _byte_order(archive, f"{folder}byteorder", name)
     declared = Declared()
     pickle = archive.read(f"{folder}data.pkl")
-    content = pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared)
+    content = _pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared)
     storages = {}
     for key, (element, count) in declared.storages.items():
         member, size = f"{folder}data/{key}", element.dtype.itemsize
@@ -65,7 +81,7 @@ def _read_zip(data, name):
 
 
 def _folder(members, name):
-    """The archive's one folder, with its slash: the one that data.pkl is in."""
+    """The archive's only folder, with its slash: the one that contains data.pkl."""
     pickled = [member for member in members if re.fullmatch(r"[^/]+/data\.pkl", member)]
     folders = [member.removesuffix("data.pkl") for member in pickled]
     if len(folders) != 1:
@@ -85,17 +101,17 @@ def _byte_order(archive, member, name):
 
 
 def _read_legacy(data, name):
-    """The same of the container before torch 1.6: five pickles, then the storages.
+    """The same for the container before torch 1.6: five pickles, then the storages.
 
-    The pickles are a magic number, a version, sizes of C types, the object and a list of storage keys. Then
-    comes for each key the number of elements (int64) and the elements, little-endian on every machine.
+    The pickles are a magic number, a version, sizes of C types, the object and a list of storage keys. For each key,
+    the number of elements (int64) and the elements follow, little-endian on every machine.
     """
     at = 0
     values = {}
     declared = Declared()
     for part in ("magic number", "version", "system information", "object", "storage keys"):
         allowed = (GLOBALS, declared) if part == "object" else ({},)
-        values[part], used = pickles.load(data, f"{name}: {part}", *allowed, start=at)
+        values[part], used = _pickles.load(data, f"{name}: {part}", *allowed, start=at)
         at += used
         expected = EXPECTED.get(part)
         if expected and values[part] != expected:
@@ -127,7 +143,7 @@ def _legacy_storages(data, at, keys, declared, name):
 
 def _state_dict(content, name):
     """{name: Tensor} of a state dict, or of the one in a checkpoint."""
-    # A checkpoint may hold tensors of its own, such as the best accuracy so far: so its parts come first.
+    # The entries of a checkpoint come first: it may also contain single tensors, such as the best accuracy.
     places = [*map(content.get, CHECKPOINT_KEYS), content] if type(content) is dict else []
     for place in places:
         values = place.items() if type(place) is dict else ()
@@ -135,12 +151,12 @@ def _state_dict(content, name):
         tensors = {key: value for key, value in values if type(key) is str and type(value) is Tensor}
         if tensors:
             return tensors
-    found = [str(key)[:20] for key in list(content)[:5]] if places else pickles.kind(content)
+    found = [str(key)[:20] for key in list(content)[:5]] if places else _pickles.kind(content)
     raise WeightsError(f"{name}: expected a state dict, tensors by name; found {found}")
 
 
 def _check_view(tensor, part):
-    """Refuse a tensor that is not wholly inside its storage, or larger than that."""
+    """Refuse a tensor that is not entirely inside its storage, or larger than it."""
     count, offset, shape, strides = tensor.storage.count, tensor.offset, tensor.shape, tensor.strides
     if len(shape) != len(strides) or len(shape) > MAX_DIMENSIONS:
         raise WeightsError(
@@ -148,8 +164,8 @@ def _check_view(tensor, part):
             f"found {len(shape)} sizes and {len(strides)} strides"
         )
     if not all(type(number) is int and number >= 0 for number in (offset, *shape, *strides)):
-        raise WeightsError(f"{part}: expected offset, shape and strides of numbers from 0, found others")
-    if 0 in shape:  # NumPy refuses overlarge shapes even then
+        raise WeightsError(f"{part}: expected offset, shape and strides >= 0, found others")
+    if 0 in shape:  # NumPy refuses overly large shapes even then
         count, last = 2**31, 0
     else:
         last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
@@ -158,14 +174,14 @@ def _check_view(tensor, part):
 
 
 def _array(tensor, content, order):
-    """The checked view of a storage's bytes, copied."""
+    """A copy of the checked view of a storage's bytes."""
     shape, element = tensor.shape, tensor.storage.element
     dtype = element.dtype.newbyteorder(order)
     if 0 in shape:
         view = np.empty(shape, dtype)
     else:
         offset = (tensor.storage.first + tensor.offset) * dtype.itemsize
-        # The stride of a dimension of size 1 is never taken, and might be any number.
+        # The stride of a dimension of size 1 is never used, and might have any value.
         steps = [step if size > 1 else 0 for size, step in zip(shape, tensor.strides, strict=True)]
         view = np.ndarray(shape, dtype, content, offset, [step * dtype.itemsize for step in steps])
     if element.name == "BFloat16Storage":  # the upper half of a float32; NumPy has no such type

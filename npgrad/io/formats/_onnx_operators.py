@@ -1,14 +1,13 @@
-"""What each ONNX operator becomes: a function node -> (layer, the value or values that it takes).
+"""Maps ONNX operators to layers: for each operator, a function from a node to (layer, its input value or values).
 
-The operators and their attributes: https://onnx.ai/onnx/operators. Where an attribute asks for what no layer here does
-(dilation, padding on one side only ...), a WeightsError names the node and the attribute.
+The operators and their attributes: https://onnx.ai/onnx/operators. If no layer supports an attribute's value (dilation,
+asymmetric padding, ...), a WeightsError names the node and the attribute.
 """
 
 import dataclasses
 
 import numpy as np
 
-from npgrad.errors import WeightsError
 from npgrad.io.formats.structure import MOST
 from npgrad.layers import (
     AdaptiveAvgPool2d,
@@ -28,77 +27,7 @@ from npgrad.layers import (
     Softmax,
 )
 
-FLOAT, INT, STRING, INTS = 1, 2, 3, 7  # the kinds of attributes, as ONNX numbers them
-WHOLE = INT, "i", "a whole number"
-KINDS = {  # attribute: (kind, the field that holds it, in words); of all others, WHOLE
-    "auto_pad": (STRING, "s", "a word"),
-    **dict.fromkeys(
-        ("alpha", "beta", "epsilon", "momentum", "min", "max", "ratio"), (FLOAT, "f", "a finite number")
-    ),
-    **dict.fromkeys(
-        ("axes", "dilations", "kernel_shape", "pads", "strides"), (INTS, "ints", "whole numbers")
-    ),
-}
-same = object()  # in place of a layer: the node's output is its input
-
-
-class Node:
-    """A node as the operators see it: its constants, its other inputs, its attributes."""
-
-    def __init__(self, proto, name, label, reading):
-        self.proto, self.name, self.label, self.reading = proto, name, label, reading
-        self.attributes = {attribute.name: attribute for attribute in proto.attribute}
-
-    def attribute(self, name, default=None):
-        """An attribute's number, numbers or text."""
-        if name not in self.attributes:
-            return default
-        attribute = self.attributes[name]
-        kind, field, words = KINDS.get(name, WHOLE)
-        value = getattr(attribute, field)
-        if attribute.type != kind or (kind == FLOAT and not np.isfinite(value)):
-            shown = {FLOAT: attribute.f, INT: attribute.i, STRING: attribute.s, INTS: list(attribute.ints)}
-            found = shown.get(attribute.type, "another kind of attribute")
-            raise self.refuse(f"{name}: expected {words}, found {str(found)[:60]}")
-        if kind == STRING:
-            return value.decode("utf-8", "replace")
-        return tuple(value) if kind == INTS else value
-
-    def expect(self, name, *allowed):
-        """Refuse an attribute that asks for what no layer here does; the first allowed value is its default."""
-        if (value := self.attribute(name, allowed[0])) not in allowed:
-            raise self.refuse(f"{name}: expected {' or '.join(map(str, allowed))}, found {str(value)[:40]}")
-
-    def constant(self, place, needed=True):
-        """The constant that stands at a place of the inputs, or None."""
-        given = self.proto.input[place] if place < len(self.proto.input) else ""
-        if given in self.reading.constants:
-            return self.reading.constants[given]
-        if given or needed:
-            raise self.refuse(f"input {place}: expected a constant, found {given[:60]!r}")
-        return None
-
-    def number(self, place, name):
-        """A number that older files have as an attribute and newer ones as an input; None where there is none."""
-        value = self.attribute(name)
-        if value is None and (array := self.constant(place, needed=False)) is not None:
-            if array.size != 1:
-                raise self.refuse(f"{name}: expected one number, found shape {array.shape}")
-            value = array.item()
-        return value
-
-    def is_constant(self, place):
-        return place < len(self.proto.input) and self.proto.input[place] in self.reading.constants
-
-    def value(self, place=0):
-        """The name of what is computed and comes in at a place."""
-        given = self.proto.input[place] if place < len(self.proto.input) else ""
-        if given not in self.reading.made_by:
-            raise self.refuse(f"input {place}: expected what another node makes, found {given[:60]!r}")
-        return given
-
-    def refuse(self, reason):
-        return WeightsError(f"node {self.label}: {reason}")
+same = object()  # returned instead of a layer if the node's output equals its input
 
 
 def conv(node):
@@ -132,7 +61,7 @@ def matmul(node):
 
 
 def add(node):
-    """The sum of two outputs; or a constant, which becomes the bias of the layer before."""
+    """The sum of two outputs; or of an output and a constant, which becomes the bias of the previous layer."""
     if len(node.proto.input) != 2:
         raise node.refuse(f"expected two inputs, found {len(node.proto.input)}")
     places = [place for place in (0, 1) if node.is_constant(place)]
@@ -152,7 +81,9 @@ def add(node):
 def batch_norm(node):
     node.expect("training_mode", 0)
     weight, bias, mean, var = (node.constant(place) for place in (1, 2, 3, 4))
-    momentum = 1 - node.attribute("momentum", 0.9)  # ONNX names the share that the old statistics keep
+    momentum = 1 - node.attribute(
+        "momentum", 0.9
+    )  # ONNX gives the weight of the old statistics, PyTorch that of the new
     return BatchNorm2d(weight, bias, mean, var, node.attribute("epsilon", 1e-5), momentum), node.value()
 
 
@@ -193,11 +124,11 @@ def flatten(node):
 
 
 def reshape(node):
-    """To one row an image, and to nothing else."""
+    """Only to one row per image, (N, -1)."""
     shape = tuple(int(side) for side in np.ravel(node.constant(1)))
     batch = node.reading.shape[0] if node.reading.shape else None
     if len(shape) != 2 or shape[0] not in (0, -1, 1, batch) or (shape[0] == -1 and shape[1] < 1):
-        raise node.refuse(f"expected a shape (N, -1), one row an image, found {shape[:6]}")
+        raise node.refuse(f"expected a shape (N, -1), one row per image, found {shape[:6]}")
     return Flatten(), node.value()
 
 
@@ -268,7 +199,7 @@ def _strides(node):
 
 
 def _padding(node, kernel):
-    """(height, width); ONNX has (top, left, bottom, right), and older ways of saying it."""
+    """(height, width) of ONNX's (top, left, bottom, right), or of the older attribute auto_pad."""
     auto = node.attribute("auto_pad", "NOTSET")
     if auto in ("SAME_UPPER", "SAME_LOWER") and _strides(node) == (1, 1) and all(k % 2 for k in kernel):
         return tuple(k // 2 for k in kernel)
@@ -280,25 +211,25 @@ def _padding(node, kernel):
         raise node.refuse(f"pads: expected four numbers, found {pads[:6]}")
     top, left, bottom, right = pads
     if (top, left) != (bottom, right):
-        raise node.refuse(f"pads: expected as much on both sides, found {pads}")
+        raise node.refuse(f"pads: expected equal padding on both sides, found {pads}")
     if max(top, left) > MOST:
         raise node.refuse(f"pads: expected at most {MOST}, found {pads}")
     return top, left
 
 
 def _scaled(node, array, name):
-    """The array times a factor of the node's."""
+    """The array times a factor given by an attribute."""
     with np.errstate(over="ignore"):
         scaled = array * array.dtype.type(node.attribute(name, 1.0))
     if not np.isfinite(scaled).all():
-        raise node.refuse(f"{name}: expected a factor that leaves the numbers finite, found Inf")
+        raise node.refuse(f"{name}: expected a factor for which all products are finite, found Inf")
     return scaled
 
 
 def _row(node, array, count, ndim=2):
-    """A bias that stands for every image alike, as (count,)."""
+    """A bias of shape (count,), from a constant that is the same for every image."""
     shape = (1,) * (ndim - np.ndim(array)) + np.shape(array)
     allowed = [(1, count, 1, 1)[:ndim], (1,) * ndim]
     if shape not in allowed:
-        raise node.refuse(f"bias: expected {count} numbers, one a feature, found shape {np.shape(array)}")
+        raise node.refuse(f"bias: expected {count} values, one per feature, found shape {np.shape(array)}")
     return np.broadcast_to(array.reshape(-1), (count,))

@@ -1,14 +1,14 @@
-"""The stack machine that reads a pickle: one method an instruction, and no instruction that could do harm.
+"""The stack machine that interprets a pickle: one method per instruction, and only harmless instructions.
 
-The instructions have the names and the meaning that the standard library's pickletools gives them; those
-not below (POP, INST, OBJ, EXT1, NEWOBJ_EX, ...) are refused. An instruction takes time and memory in
-proportion to the bytes it reads and the values it takes off the stack, so the whole does, too.
+The instructions have the names and meanings of the standard library's pickletools; those not listed here (POP, INST,
+OBJ, EXT1, NEWOBJ_EX, ...) are refused. Each instruction takes time and memory in proportion to the bytes it reads and
+the values it pops, and so does the whole program.
 """
 
 import struct
 
-MAX_WORK = 200_000  # instructions and items copied by calls; also the result's items, written out in full
-MAX_DEPTH = 100  # containers inside containers
+MAX_WORK = 200_000  # instructions, and items copied by calls; also items of the result, without sharing
+MAX_DEPTH = 100  # levels of nested containers
 MAX_LONG = 16  # bytes of an integer; torch's magic number has 10
 MAX_NAME = 200  # bytes of a module's name, or of a function's
 
@@ -16,12 +16,12 @@ INSTRUCTIONS = {}  # opcode -> (name, method of Machine), filled by the decorato
 
 
 class Refused(Exception):
-    """What is wrong, without file and place: pickles.load adds those."""
+    """What is wrong; `_pickles.load` adds the file and the position."""
 
 
 def put(table, key, value):
-    """table[key] = value; refused if the key is there already or is not a str, bytes or int of 64 bits."""
-    # Others could be slow to look up on purpose: a tuple of tuples of tuples, vast integers of the same hash.
+    """table[key] = value; refused if the key already exists or is not a str, bytes or int of 64 bits."""
+    # Other keys could be made slow to look up: deeply nested tuples, huge integers with equal hashes.
     if type(key) not in (str, int, bytes) or (type(key) is int and not -(2**63) <= key < 2**63):
         raise Refused(f"expected a str, bytes or int of 64 bits as a key, found {kind(key)}")
     if key in table:
@@ -30,12 +30,12 @@ def put(table, key, value):
 
 
 def kind(value):
-    """The name of a value's type, for messages: the value itself could be of any length."""
+    """The name of a value's type, for messages; the value itself could have any length."""
     return type(value).__name__
 
 
 def instruction(opcode, name):
-    """Register a method as what the machine does at an opcode."""
+    """Register a method for an opcode."""
 
     def register(method):
         INSTRUCTIONS[ord(opcode)] = name, method
@@ -45,7 +45,7 @@ def instruction(opcode, name):
 
 
 class Machine:
-    """A pickle while it runs: a stack, the stacks set aside by marks, and the memo of values to reuse."""
+    """The state of a running pickle: a stack, the stacks set aside by marks, and the memo of values to reuse."""
 
     def __init__(self, data, globals, persistent, start):
         self.data, self.globals, self.persistent = data, globals, persistent
@@ -82,7 +82,9 @@ class Machine:
         """The next `count` bytes."""
         if count > self.end - self.at:
             what = "frame" if self.framed else "file"
-            raise Refused(f"expected {count} more bytes, found {self.end - self.at} before the {what}'s end")
+            raise Refused(
+                f"expected {count} more bytes, found {self.end - self.at} before the end of the {what}"
+            )
         self.at += count
         return bytes(self.data[self.at - count : self.at])
 
@@ -98,7 +100,7 @@ class Machine:
     def line(self):
         size = bytes(self.data[self.at : min(self.at + MAX_NAME, self.end)]).find(b"\n")
         if size < 0:
-            raise Refused(f"expected a name of less than {MAX_NAME} bytes and a line's end, found none")
+            raise Refused(f"expected a name of less than {MAX_NAME} bytes and a line break, found none")
         return self.text(size + 1)[:-1]
 
     # The stack
@@ -107,7 +109,7 @@ class Machine:
         self.stack.append(value)
 
     def top(self, wanted=object):
-        """The uppermost value, which must be of this type."""
+        """The top of the stack, which must be of this type."""
         if not self.stack or wanted not in (object, type(self.stack[-1])):
             found = kind(self.stack[-1]) if self.stack else "an empty stack"
             raise Refused(f"expected a value of type {wanted.__name__}, found {found}")
@@ -125,7 +127,7 @@ class Machine:
         return values
 
     def push_last(self, count):
-        """Make a tuple of the uppermost values."""
+        """Replace the top values by a tuple of them."""
         self.push(tuple(reversed([self.pop() for _ in range(count)])))
 
     def push_global(self, module, name):
@@ -210,7 +212,7 @@ class Machine:
         arguments, function = self.pop(tuple), self.pop()
         if not callable(function) or not any(function is known for known in self.globals.values()):
             raise Refused(f"expected a function of the allowed globals, found {kind(function)}")
-        # A function may copy its arguments; the same long list, fetched and copied many times, has to count.
+        # A function may copy its arguments, so copying the same long list many times must count.
         self.spend(sum(len(value) for value in arguments if type(value) in (str, bytes, tuple, list, dict)))
         self.push(function(*arguments))
 
@@ -219,7 +221,9 @@ class Machine:
         state, target = self.pop(), self.top()
         if hasattr(target, "set_state") and not isinstance(target, type):
             target.set_state(state)
-        elif not (type(target) is dict and type(state) is dict):  # attributes of an OrderedDict: of no use
+        elif not (
+            type(target) is dict and type(state) is dict
+        ):  # attributes of an OrderedDict are not needed
             raise Refused(f"expected an object that has a state, found {kind(target)} and {kind(state)}")
 
     @instruction(b"Q", "BINPERSID")
@@ -247,7 +251,7 @@ _SHORT = {
     (b"G", "BINFLOAT"): lambda machine: machine.push(machine.number(">d")),
     (b"X", "BINUNICODE"): lambda machine: machine.push(machine.text(machine.number("<I"))),
     (b"\x8c", "SHORT_BINUNICODE"): lambda machine: machine.push(machine.text(machine.number("<B"))),
-    # Python 2's str: latin-1 keeps every byte
+    # str of Python 2; latin-1 preserves every byte
     (b"T", "BINSTRING"): lambda machine: machine.push(machine.text(machine.number("<I"), "latin-1")),
     (b"U", "SHORT_BINSTRING"): lambda machine: machine.push(machine.text(machine.number("<B"), "latin-1")),
     (b"B", "BINBYTES"): lambda machine: machine.push(machine.take(machine.number("<I"))),

@@ -1,17 +1,16 @@
-"""Protocol buffers, read field by field: what Caffe's files are made of.
+"""Read protocol buffers field by field: the format of Caffe's files.
 
-A message is a row of fields. Each field is a tag (field number * 8 + wire type) and a value, of four kinds:
+A message is a sequence of fields. Each field is a tag (field number * 8 + wire type) and a value, of four kinds:
 
 | wire type | value |
 |---|---|
-| 0 | a varint: seven bits a byte, lowest first, the top bit set on all bytes but the last |
+| 0 | a varint: seven bits per byte, lowest first, the top bit set on all bytes but the last |
 | 1 | eight bytes: a double |
-| 2 | a varint length and so many bytes: a string, packed numbers, or again a message |
+| 2 | a varint length and that many bytes: a string, packed numbers, or another message |
 | 5 | four bytes: a float |
 
-Types 3 and 4 began and ended groups, the one thing that nests without a length. They were given up before
-Caffe was written and are refused, and a message inside a message is only opened by whoever knows its meaning:
-no file, however deep, makes the reader recurse.
+Types 3 and 4 began and ended groups, which nest without a length. They were deprecated before Caffe was written and are
+refused. Nested messages are parsed only by callers that know their meaning, so no file makes the reader recurse.
 Source: https://protobuf.dev/programming-guides/encoding/
 """
 
@@ -22,18 +21,18 @@ from npgrad.errors import WeightsError
 VARINT, DOUBLE, BYTES, FLOAT = 0, 1, 2, 5
 FIXED = {DOUBLE: "<f8", FLOAT: "<f4"}
 
-# A whole network has some thousands of fields besides its numbers. The bound keeps a file of nothing but tiny
-# fields from keeping the reader busy for minutes.
+# A network has a few thousand fields apart from its weights. Without this bound, a file of tiny fields would keep the
+# reader busy for minutes.
 MAX_FIELDS = 20_000
 
-PAST_THE_END = "a number goes on past its end (cut off?)"
+PAST_THE_END = "a number continues past the end (truncated?)"
 
 
 class WireReader:
-    """Walks the messages of one file and refuses, by the file's name, what is no protocol buffer.
+    """Reads the messages of one file; WeightsErrors name the file.
 
-    name: the file, as error messages call it
-    partial: the bytes are only the beginning of a file, so the last value may be cut short
+    name: the file, for error messages
+    partial: the bytes are only the beginning of a file, so the last value may be truncated
     """
 
     def __init__(self, name, partial=False):
@@ -42,14 +41,14 @@ class WireReader:
         self.fields_left = MAX_FIELDS
 
     def refuse(self, part, problem):
-        """The WeightsError that names the file and the part of it."""
+        """The WeightsError that names the file and a part of it."""
         return WeightsError(f"{self.name}: {part}: {problem}")
 
     def fields(self, message, part):
         """Yield (field number, wire type, value) for each field of `message`, a memoryview.
 
-        The value is an int (VARINT), a memoryview (BYTES), or for FLOAT and DOUBLE a 1-D array: a row of such
-        fields with one and the same tag, as repeated numbers are written unpacked, comes as one field.
+        The value is an int (VARINT), a memoryview (BYTES), or for FLOAT and DOUBLE a 1-D array: consecutive fields
+        with the same tag, as unpacked repeated numbers are written, are yielded as one field.
         """
         position = 0
         while position < len(message):
@@ -78,10 +77,10 @@ class WireReader:
                 return value & (2**64 - 1), position + place + 1
         if len(message) - position < 10:
             raise self.refuse(part, PAST_THE_END)
-        raise self.refuse(part, f"a varint at byte {position} of it has no end, expected at most 10 bytes")
+        raise self.refuse(part, f"expected a varint of at most 10 bytes at byte {position} of it, found more")
 
     def varints(self, wire, value, part):
-        """The numbers of a repeated varint field's value, written one by one or packed, as a list."""
+        """The numbers of a repeated varint field, packed or not, as a list."""
         if wire == VARINT:
             return [value]
         self.expect(wire, BYTES, part)
@@ -93,7 +92,7 @@ class WireReader:
         return numbers
 
     def numbers(self, wire, value, number_wire, part):
-        """The 1-D array of a repeated FLOAT or DOUBLE field's value; a view of the file, not a copy."""
+        """The 1-D array of a repeated FLOAT or DOUBLE field; a view of the file, not a copy."""
         if wire == number_wire:
             return value
         self.expect(wire, BYTES, part)
@@ -103,7 +102,7 @@ class WireReader:
         return np.frombuffer(value, dtype) if len(value) else np.zeros(0, dtype)
 
     def expect(self, wire, wanted, part):
-        """Refuse a known field whose wire type is not the one its definition says."""
+        """Refuse a known field whose wire type differs from its definition."""
         if wire != wanted:
             raise self.refuse(part, f"found wire type {wire}, expected {wanted}")
 
@@ -116,7 +115,7 @@ class WireReader:
         length, position = self.varint(message, position, part)
         if length > len(message) - position and not self.partial:
             found = len(message) - position
-            raise self.refuse(part, f"expected {length} more bytes, found {found} (cut off?)")
+            raise self.refuse(part, f"expected {length} more bytes, found {found} (truncated?)")
         return message[position : position + length], position + length
 
     def _row_of_numbers(self, message, start, after_tag, wire, part):
@@ -130,10 +129,10 @@ class WireReader:
 
 
 def _equal_to_the_first(tags):
-    """How many of `tags` (n, tag length), from the beginning without a gap, equal the first."""
+    """How many consecutive `tags` (n, tag length), from the beginning, equal the first."""
     checked, step = 0, 16
     while checked < len(tags):
-        # In growing pieces: a file that alternates two tags must not have all its rest compared each time.
+        # In growing pieces, so that a file that alternates two tags does not take quadratic time.
         piece = tags[checked : checked + step]
         same = (piece == tags[0]).all(axis=1)
         if not same.all():

@@ -1,25 +1,23 @@
-"""Read a pickle as data, without running anything: numbers, strings, tuples, lists, dicts, and no more.
+"""Read a pickle as data, without running anything: only numbers, strings, tuples, lists and dicts.
 
-A pickle is a program; Python's own unpickler imports and calls whatever that program names. The machine
-that reads it here (pickle_machine.py) is our own. Where the program names a global, as in
-"torch._utils _rebuild_tensor_v2", the name is looked up in the caller's table and stands for what the
-table holds: nothing is imported, and only functions of the table are called.
+A pickle is a program; Python's unpickler imports and calls whatever it names. Here, `_pickle_machine.py` interprets it.
+A global such as "torch._utils _rebuild_tensor_v2" is looked up in the caller's table: nothing is imported, and only
+functions in the table are called.
 """
 
 from npgrad.errors import WeightsError
-from npgrad.io.formats.pickle_machine import MAX_DEPTH, MAX_WORK, Machine, Refused, kind, put
+from npgrad.io.formats._pickle_machine import MAX_DEPTH, MAX_WORK, Machine, Refused, kind, put
 
 __all__ = ["Refused", "kind", "load", "load_whole", "put", "unpack"]
 
 
 def load(data, name, globals, persistent=None, start=0):
-    """Read the pickle at byte `start` of `data`: returns (object, number of bytes used).
+    """Read the pickle at byte `start` of `data`: (object, number of bytes used).
 
-    name: the file's name, for messages. globals: {(module, name): function or marker}, all that the pickle
-    may name. A function is called with the pickle's arguments, so it takes any number (see unpack); what it
-    returns may have a method `set_state(state)`; both may raise Refused. persistent: the function that a
-    persistent id is given to, if there may be any.
-    Raises WeightsError for anything unknown, unsafe, damaged or out of proportion.
+    name: the file, for messages. globals: {(module, name): function or marker}, everything that the pickle may name. A
+    function is called with the pickle's arguments and must accept any number of them (see unpack); its result may have
+    a method `set_state(state)`; both may raise Refused. persistent: the function called with persistent ids, or None to
+    refuse them. Raises WeightsError for anything unknown, unsafe, damaged or disproportionate.
     """
     machine = Machine(data, globals, persistent, start)
     try:
@@ -53,10 +51,9 @@ def unpack(values, what, *types):
 def check_nesting(result):
     """Refuse plain data that contains itself, is nested too deeply, or is small only because it shares parts.
 
-    A list of two references to a list of two references, thirty times over, is small in memory, but
-    whoever goes through it in full never comes to an end.
+    Lists of two references to the same list, nested thirty times, are small in memory but take forever to traverse.
     """
-    measured = {}  # id of a container -> its depth, its items written out in full
+    measured = {}  # id of a container -> its depth, its number of items without sharing
     opened, pending = set(), [result]
     while pending:
         node = pending[-1]

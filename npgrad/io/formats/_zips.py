@@ -1,9 +1,9 @@
-"""Read a zip archive in memory, trusting nothing it says: .pth and .npz files are zip archives.
+"""Read an untrusted zip archive in memory: .pth and .npz files are zip archives.
 
-A zip file ends with a directory: one entry a member, with its name, sizes, CRC-32 and place. Every entry
-is checked when the archive is opened, before any member is read; so a name that is there twice, an
-encrypted member or one that would expand a hundredfold is refused at once. Layout: PKWARE's APPNOTE.TXT,
-sections 4.3.7 (local header), 4.3.12 (directory entry) and 4.3.16 (end record).
+A zip file ends with a directory: one entry per member, with its name, sizes, CRC-32 and position. Every entry is
+checked when the archive is opened, before any member is read; so duplicate names, encrypted members and archives that
+would expand more than a hundredfold are refused immediately. Layout: PKWARE's APPNOTE.TXT, sections
+4.3.7 (local header), 4.3.12 (directory entry) and 4.3.16 (end record).
 """
 
 import re
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from npgrad.errors import WeightsError
 
 SIGNATURE = b"PK\x03\x04"  # what a zip archive with members begins with
-MAX_EXPANSION = 100  # bytes of all members together, for each byte of the archive
+MAX_EXPANSION = 100  # total bytes of all members per byte of the archive
 MAX_NAME = 200
 
-# Little-endian, without padding; "4x" and the like skip dates and other fields of no use here.
+# Little-endian, without padding; "4x" and the like skip dates and other unused fields.
 _END = struct.Struct("<4s6xHIIH")  # signature, members, directory size, directory start, comment size
 _ENTRY = struct.Struct("<4s4xHH4xIIIHHH8xI")
 _LOCAL = struct.Struct("<4s2xHH16xHH")
@@ -27,7 +27,7 @@ _ENCRYPTED = 0x1 | 0x40 | 0x2000  # flag bits: encrypted, strongly encrypted, di
 
 @dataclass(frozen=True)
 class Member:
-    """One file of an archive: `size` bytes, kept as `packed` bytes from byte `start` on."""
+    """One file of an archive: `size` bytes, stored as `packed` bytes from byte `start` on."""
 
     name: str
     start: int
@@ -38,7 +38,7 @@ class Member:
 
 
 class Zip:
-    """The zip archive `data` (bytes): its members by name. `name` is the file's, for messages.
+    """The zip archive `data` (bytes): its members by name. `name` is the file, for messages.
 
     Raises WeightsError if any entry is damaged or unsafe.
     """
@@ -53,7 +53,7 @@ class Zip:
         self._check_places()
 
     def read(self, name):
-        """The bytes of a member, size and CRC-32 checked: a view of the archive if it is not compressed."""
+        """The bytes of a member, after checking size and CRC-32; a view of the archive if not compressed."""
         member = self.members[name]
         content = self.data[member.start : member.start + member.packed]
         if member.method == _DEFLATED:
@@ -66,7 +66,7 @@ class Zip:
     def _inflate(self, packed, member):
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            content = inflater.decompress(packed, member.size + 1)  # never more, whatever the stream holds
+            content = inflater.decompress(packed, member.size + 1)  # never more, whatever the stream contains
         except zlib.error as error:
             raise self._wrong(f"{member.name!r}: expected deflated bytes, found {error}") from None
         if len(content) != member.size or not inflater.eof or inflater.unused_data:
@@ -97,7 +97,7 @@ class Zip:
             raise self._wrong(f"expected {count} directory entries up to byte {end}, found their end at {at}")
 
     def _end_record(self):
-        """Members, directory size, directory start, and where the end record itself stands."""
+        """(number of members, size of the directory, its first byte, first byte of the end record)."""
         at = bytes(self.data[-_END.size - 0xFFFF :]).rfind(b"PK\x05\x06")
         if at < 0:
             raise self._wrong("expected a zip archive, found no end record: cut short, or not a zip")
@@ -106,7 +106,7 @@ class Zip:
         if at + _END.size + comment != len(self.data):
             raise self._wrong(f"expected the end record at byte {at} to close the file, found bytes after it")
         if count == 0xFFFF or start == 0xFFFFFFFF:
-            raise self._wrong("expected less than 65535 members and 4 GiB, found a zip64 archive")
+            raise self._wrong("expected fewer than 65535 members and less than 4 GiB, found a zip64 archive")
         return count, size, start, at
 
     def _check_entry(self, name, flags, method, packed, size):
@@ -123,7 +123,7 @@ class Zip:
             raise self._wrong(f"{name!r}: expected {size} stored bytes, found {packed}")
 
     def _content_start(self, name, flags, method, at):
-        """The first byte of a member's content: it follows the local header, which must tell the same."""
+        """The first byte of a member's content, after its local header, which must agree with the directory."""
         what = f"the header of {name!r}"
         signature, *same, name_size, extra = self._unpack(_LOCAL, at, what, len(self.data))
         if signature != SIGNATURE:
@@ -133,11 +133,11 @@ class Zip:
         return at + _LOCAL.size + name_size + extra
 
     def _check_places(self):
-        """Refuse members that lie over one another, and an archive that grows out of proportion."""
+        """Refuse overlapping members, and an archive that would expand disproportionately."""
         members = sorted(self.members.values(), key=lambda member: member.start)
         for first, second in zip(members, members[1:], strict=False):
             if first.start + first.packed > second.start:
-                raise self._wrong(f"expected each member by itself, found {second.name!r} in {first.name!r}")
+                raise self._wrong(f"expected separate members, found {second.name!r} inside {first.name!r}")
         expansion = sum(member.size for member in members) / len(self.data)
         if expansion > MAX_EXPANSION:
             raise self._wrong(f"expected at most {MAX_EXPANSION} times the file, found {expansion:.0f} times")

@@ -1,7 +1,7 @@
-"""What the pickle in a torch .pth file may name, and what npgrad makes of it.
+"""The globals that the pickle in a torch .pth file may name, and npgrad's replacements for them.
 
-Each tensor in the pickle is a view (offset, shape, strides) of a storage: a flat array known by its key,
-whose bytes lie elsewhere in the file. Nothing here touches those bytes, and no number is trusted yet.
+Each tensor in the pickle is a view (offset, shape, strides) of a storage: a flat array identified by a key, whose bytes
+are elsewhere in the file. This module does not read those bytes, and does not trust any size yet.
 Source: torch/_utils.py, and `persistent_id` in torch/serialization.py.
 """
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.io.formats.pickles import Refused, put, unpack
+from npgrad.io.formats._pickles import Refused, put, unpack
 
 
 @dataclass(frozen=True)
 class Element:
-    """What a storage is made of: torch's name for it, and the NumPy type that the file holds."""
+    """The element type of a storage: torch's name for it, and the NumPy type in the file."""
 
     name: str
     dtype: np.dtype
@@ -22,7 +22,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Storage:
-    """`count` elements from `first` on, of the flat array kept under `key`."""
+    """`count` elements from `first` on, of the flat array with this key."""
 
     element: Element
     key: str
@@ -32,7 +32,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A view of a storage; offset and strides count elements."""
+    """A view of a storage; offset and strides are in elements."""
 
     storage: Storage
     offset: int
@@ -41,7 +41,7 @@ class Tensor:
 
 
 class Parameter:
-    """An nn.Parameter as torch before 0.4 pickled it: the Tensor is an argument or stands in the state."""
+    """An nn.Parameter as pickled by torch before 0.4: the Tensor is an argument, or in the state."""
 
     def __init__(self, *arguments):
         self.tensor = unpack(arguments, "a Parameter of", Tensor)[0] if arguments else None
@@ -52,14 +52,14 @@ class Parameter:
 
 
 class Declared:
-    """Makes a Storage of each persistent id of a pickle, and keeps {key: (element, count)} in `storages`."""
+    """Creates a Storage from each persistent id of a pickle, and collects {key: (element, count)} in `storages`."""
 
     def __init__(self):
         self.storages = {}
 
     def __call__(self, identity):
         if type(identity) is tuple and len(identity) == 5:
-            identity += (None,)  # the zip container leaves out the view
+            identity += (None,)  # the zip container omits the view
         word, element, key, _, count, view = unpack(
             identity, "a storage of", str, Element, str, object, int, object
         )
@@ -72,7 +72,7 @@ class Declared:
 
 
 def make_dict(*arguments):
-    """collections.OrderedDict; Python 2's has its items, a list of [key, value], as an argument."""
+    """collections.OrderedDict; Python 2 passes a list of [key, value] as an argument."""
     table = {}
     for pair in unpack(arguments, "an OrderedDict of", list)[0] if arguments else ():
         if type(pair) is not list or len(pair) != 2:
@@ -92,7 +92,7 @@ def rebuild_tensor(*arguments):
 
 
 def rebuild_tensor_v2(*arguments):
-    """torch._utils._rebuild_tensor_v2: as before, requires_grad, hooks and, since torch 2, metadata."""
+    """torch._utils._rebuild_tensor_v2: the same, then requires_grad, hooks and, since torch 2, metadata."""
     if len(arguments) == 6:
         arguments += (None,)
     *view, _, _, metadata = unpack(arguments, "a tensor of", *[object] * 7)
