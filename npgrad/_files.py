@@ -186,9 +186,9 @@ def make(path, mode=0o666):
 
 
 def take(path, at_once=False):
-    """The Hold of a temporary file that a killed process left, or None: not there, or a living process has it.
+    """The Hold of a temporary file that a killed process left, or None if there is none or a living process holds it.
 
-    Where there are no locks to tell, it is had only after a day, or `at_once`.
+    On systems without locks, it is taken only after a day, or `at_once`.
     """
     try:
         found = os.lstat(path)
@@ -200,7 +200,7 @@ def take(path, at_once=False):
 
 
 def _hold(path, flags, mode, free):
-    """free: whether the file may be had where there are no locks."""
+    """free: whether to take the file on systems without locks."""
     file = os.open(path, os.O_WRONLY | flags | getattr(os, "O_NOFOLLOW", 0), mode)
     if fcntl is None:
         os.close(file)  # an open file can neither be renamed nor removed on Windows
@@ -220,9 +220,9 @@ def _hold(path, flags, mode, free):
 
 
 def weights_folder():
-    """The folder of the bundled weights and class names: inside an installed npgrad, or a checkout's own."""
+    """The folder of the bundled weights and class names, in an installed npgrad or in a checkout."""
     package = Path(__file__).resolve().parent
     for folder in (package / "weights", package.parent / "weights"):
         if folder.is_dir():
             return folder
-    raise WeightsError(f"{shown(package)}: no folder 'weights' in it or beside it; install npgrad again")
+    raise WeightsError(f"{shown(package)}: no folder 'weights' in it or next to it; install npgrad again")

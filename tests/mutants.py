@@ -1,11 +1,11 @@
-"""Mutation testing: do the tests see it if one operator, number, name or argument of the code is another?
+"""Mutation testing: do the tests notice a changed operator, number, name or argument in the code?
 
     python -m tests.mutants [FILE ...] [--sample N] [--seconds S] [--after JSON] [-o FOLDER]
 
-mutmut makes the mutants, in a copy of the project; here they are run. The tests are collected once. Each mutant is a
-fork in which the tests that reach the mutated function run, the quickest first, until one fails. (mutmut's own runner
-collects anew for every mutant, and forks when torch's threads are already there: tests hang, and all looks caught.)
-FOLDER/survivors.txt tells what no test has seen; tests/mutation_survivors.md judges it.
+mutmut makes the mutants, in a copy of the project; this program runs them. The tests are collected once. Each mutant
+is a fork in which the tests that reach the mutated function run, the quickest first, until one fails. (mutmut's own
+runner collects again for every mutant and forks with torch's threads running: tests hang, and all mutants look caught.)
+FOLDER/survivors.txt lists what no test has noticed; tests/mutation_survivors.md judges it.
 """
 
 import argparse
@@ -38,16 +38,22 @@ COPIED = [
     "setup.cfg",
     "pyproject.toml",
 ]
-# The words of an error are not mutated; the condition above it is.
+# Error messages are not mutated; the conditions above them are.
 CONFIG = r"""
 [mutmut]
 source_paths = npgrad
 do_not_mutate_patterns = ^\s*raise \w+
 only_mutate =
 """
-GROUPS = {  # name: (what is mutated, the tests that are quick and come by there)
+GROUPS = {  # name: (what is mutated, quick tests that reach it)
     "layers, tape, losses": (
-        ["npgrad/layers/*.py", "npgrad/tape.py", "npgrad/_parallel/batch_tape.py", "npgrad/losses.py"],
+        [
+            "npgrad/layers/*.py",
+            "npgrad/tape.py",
+            "npgrad/_passes.py",
+            "npgrad/_parallel/batch_tape.py",
+            "npgrad/losses.py",
+        ],
         "layers layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
         "patches model survivors_layers survivors_tape",
     ),
@@ -60,7 +66,7 @@ GROUPS = {  # name: (what is mutated, the tests that are quick and come by there
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant
 MEMORY = 6 << 30  # bytes of address space: a mutant of a bound may ask for more
-CAUGHT = ("caught", "hung", "crashed")  # a test failed; or did not end, or brought the interpreter down
+CAUGHT = ("caught", "hung", "crashed")  # a test failed, did not end, or crashed the interpreter
 
 
 def mutants_of(path):
@@ -70,7 +76,7 @@ def mutants_of(path):
     from mutmut.utils.format_utils import get_mutant_name
 
     module, made, *ignored = mutmut.create_mutations(str(path), path.read_text())
-    # zip(..., strict=True) asserts what the lines before it have seen to: no mutants of that
+    # zip(..., strict=True) asserts what the lines before it ensure: no mutants of that
     keywords = (node for node in mutmut._walk(module) if isinstance(node, libcst.Arg) and node.keyword)
     strict = {id(arg.value) for arg in keywords if arg.keyword.value == "strict"}
     made = [mutation for mutation in made if not changes_one_of(strict, mutation)]
@@ -89,7 +95,7 @@ def mutants_of(path):
 
 
 def changes_one_of(nodes, mutation):
-    """Whether all that the mutation changes or leaves out are arguments whose ids are among `nodes`."""
+    """Whether the mutation changes or leaves out only arguments whose ids are among `nodes`."""
     old, kept = mutation.original_node, {id(arg) for arg in getattr(mutation.mutated_node, "args", ())}
     lost = {id(arg.value) for arg in getattr(old, "args", ()) if id(arg) not in kept}
     return (lost or {id(old)}) <= nodes
@@ -128,7 +134,7 @@ class Mutation:
 
         quick = settings(phases=[Phase.explicit, Phase.generate], derandomize=True, database=None)
         settings.register_profile("mutation", quick)
-        settings.load_profile("mutation")  # that a test fails is enough, however long the example
+        settings.load_profile("mutation")  # a failing test is enough; examples need not be short
 
     def pytest_runtestloop(self, session):
         gc.freeze()
@@ -174,7 +180,7 @@ def in_child(work, limit):
     if pid == 0:
         try:
             os.setsid()
-            time.perf_counter = time.process_time = lambda: 0.0  # a busy machine is no mutant's fault
+            time.perf_counter = time.process_time = lambda: 0.0  # so that a busy machine fails no test
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
             null = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
@@ -230,7 +236,7 @@ def group_of(file):
 
 
 def table(mutants, verdicts):
-    """What became of the mutants of each file, of layers, tape and losses, of the readers, and of all."""
+    """The results for each file, for layers, tape and losses, for the readers, and for all."""
     counts = {}
     for file, names in mutants.items():
         for row in (file, f"**{group_of(file)}**", "**~ all**"):
@@ -250,12 +256,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("files", nargs="*", metavar="FILE", help="only these files' mutants")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/mutants"), metavar="FOLDER")
-    parser.add_argument("--sample", type=int, metavar="N", help="of each file, N mutants drawn by lot")
+    parser.add_argument("--sample", type=int, metavar="N", help="N mutants of each file, chosen at random")
     parser.add_argument(
-        "--seconds", type=float, default=20, metavar="S", help="of tests a mutant, the quickest first"
+        "--seconds",
+        type=float,
+        default=20,
+        metavar="S",
+        help="seconds of tests per mutant, the quickest first",
     )
     parser.add_argument(
-        "--after", type=Path, metavar="JSON", help="a run's verdicts.json: its caught stay caught"
+        "--after",
+        type=Path,
+        metavar="JSON",
+        help="verdicts.json of an earlier run: mutants caught there are not run again",
     )
     arguments = parser.parse_args()
     before = json.loads(arguments.after.read_text()) if arguments.after else {}

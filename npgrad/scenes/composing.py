@@ -35,8 +35,8 @@ def scene(index, seed=0, size=224):
     """One labeled image: (image uint8 (size, size, 3), label, mask bool (size, size)).
 
     The label is an index into CLASSES, all equally likely; the mask is true where the object is seen, from
-    1 to 60 % of the image. The same index, seed and size give the same bits on the same machine, in any order; another size
-    (32 or more) shows the same scene. InputError: not whole numbers, negative, or a size below 32.
+    1 to 60 % of the image. The same index, seed and size give the same bits on the same machine, in any order; another
+    size (32 or more) shows the same scene. InputError: not whole numbers, negative, or a size below 32.
     """
     rng, canvas = _begin(index, seed, size, 1)
     label = int(rng.integers(len(CLASSES)))
