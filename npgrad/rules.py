@@ -9,6 +9,8 @@ so neither the layer nor the model is modified. Setting ``per_sample = True`` on
 each sample of the batch independently; a large batch may then be passed to it in parts.
 """
 
+from __future__ import annotations
+
 from npgrad._typing import Array
 from npgrad.tape import Record
 

@@ -1,5 +1,7 @@
 """LRP rules for the first layer, whose inputs are pixels and not activations."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np

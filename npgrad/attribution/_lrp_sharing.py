@@ -1,5 +1,7 @@
 """What the rules of LRP share: the base class, and dividing relevance among contributions."""
 
+from __future__ import annotations
+
 import dataclasses
 from dataclasses import dataclass, field
 
@@ -31,7 +33,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         for own in dataclasses.fields(self):
-            if own.type is float:
+            if own.type in (float, "float"):  # a string under `from __future__ import annotations`
                 not_negative(getattr(self, own.name), f"{type(self).__name__} {own.name}")
 
 

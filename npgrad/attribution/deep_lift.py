@@ -11,6 +11,8 @@ multipliers, section 3.2). Nothing is lost: m * (x - x0) sums to F(x) - F(x0), a
 whole network passes. The rules of the layers are in deep_lift_rules.py.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any

@@ -5,6 +5,8 @@ the pass of the baseline x0, and the multipliers with respect to its output y. I
 respect to its input x.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from npgrad._typing import Array

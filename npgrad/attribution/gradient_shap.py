@@ -1,5 +1,7 @@
 """Gradient SHAP: integrated gradients by random sampling, averaged over many baselines."""
 
+from __future__ import annotations
+
 from itertools import islice
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Attributions of one backward pass: input times gradient, guided backpropagation and deconvolution."""
 
+from __future__ import annotations
+
 from npgrad._targets import scores
 from npgrad._typing import Array, Target
 from npgrad._validate import check_input

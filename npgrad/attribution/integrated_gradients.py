@@ -1,5 +1,7 @@
 """Integrated gradients: the mean gradient along the path from a baseline to the image, times their difference."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from npgrad._parallel.batches import batches

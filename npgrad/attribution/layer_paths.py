@@ -1,5 +1,7 @@
 """Attributions to a layer's output y that integrate along the straight path from a baseline x0 to the image x."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from npgrad._parallel.batches import batches

@@ -3,6 +3,8 @@
 Those that integrate along the path from a baseline to the image are in layer_paths.py.
 """
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead

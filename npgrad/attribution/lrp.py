@@ -7,6 +7,8 @@ sum in a composite must be an Add layer: if the composite's forward adds with pl
 composite's own backward, as gradients do.
 """
 
+from __future__ import annotations
+
 from itertools import pairwise
 
 import numpy as np

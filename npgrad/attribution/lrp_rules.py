@@ -22,6 +22,8 @@ Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what mach
     Communications 10.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -193,7 +195,16 @@ class ZPlus(AlphaBeta):
     """The z+ rule: z_ik = (x_i w_ik)+, without bias; the alpha-beta rule with alpha 1 and beta 0.
 
     Montavon et al. 2017, section 4.1. Relevance keeps its sign, and is conserved at every output that has a positive
-    contribution. The parameters are those of `AlphaBeta` with other defaults.
+    contribution. This is `AlphaBeta` with other defaults.
+
+    Parameters
+    ----------
+    alpha, beta : float, default 1.0 and 0.0
+        Weights of the positive and the negative part; alpha - beta = 1.
+    bias : bool, default False
+        Whether the bias counts in the denominators.
+    epsilon : float, default 1e-9
+        Added to every denominator, with the denominator's sign.
     """
 
     alpha: float = 1.0

@@ -4,6 +4,8 @@ All are called as the methods for a class are, but only `neuron_conductance` use
 inactive ReLU has gradient 0.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Saliency: how much the score changes with each pixel (Simonyan, Vedaldi, Zisserman 2014)."""
 
+from __future__ import annotations
+
 import numpy as np
 
 from npgrad._typing import Array, Target

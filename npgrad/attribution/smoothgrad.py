@@ -1,5 +1,7 @@
 """SmoothGrad: an attribution averaged over noisy copies of the image."""
 
+from __future__ import annotations
+
 import inspect
 import warnings
 from collections.abc import Callable
