@@ -60,7 +60,7 @@ def graph(classes=5):
 
 
 MAKERS = {"alexnet": alexnet, "resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "graph": graph}
-# the default layer of maps: the last with an extent. And one with few channels, for what tries out each of them
+# the default layer of maps: the last with a spatial size; and one with few channels, for methods that try each of them
 LAST = {"alexnet": "avgpool", "resnet18": "conv5_2", "mobilenet_v2": "relu2", "graph": "/clip"}
 NARROW = {"alexnet": "conv1", "resnet18": "conv2_2", "mobilenet_v2": "bottleneck2", "graph": "/relu6"}
 MIDDLE = {
@@ -175,7 +175,7 @@ def test_every_layer_at_once(name, models):
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_maps_are_made_at_the_last_layer_with_an_extent(name, models):
+def test_maps_are_made_at_the_last_layer_with_a_spatial_size(name, models):
     model, x = models[name], images(name)
     assert model.map_layer(model.forward(x)) == LAST[name]
     explicit = attribution.grad_cam(model, x, TARGETS, layer=LAST[name])

@@ -1,4 +1,4 @@
-"""A batch's tape in parts: whatever is asked of it, the answer is that of one tape."""
+"""A batch's tape in parts behaves like one tape."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def x():
 
 
 @pytest.fixture(scope="module")
-def seed():
+def dlogits():
     return np.random.default_rng(1).normal(size=(5, 5))
 
 
@@ -56,33 +56,33 @@ def test_activations_and_output(model, x):
     assert list(model.forward(x, upto="fire4").parts[1].records)[-1] == "fire4"
 
 
-def test_gradients(model, x, seed):
+def test_gradients(model, x, dlogits):
     tape, whole = model.forward(x), model.forward(x, whole=True)
     at = ("input", "fire5", "features.0")
     for rules in (None, {ReLU: guided}):
-        found, expected = tape.backward(seed, rules, at=at), whole.backward(seed, rules, at=at)
+        found, expected = tape.backward(dlogits, rules, at=at), whole.backward(dlogits, rules, at=at)
         assert list(found) == list(at)
         for name in at:
             assert_close(found[name], expected[name], 1e-13, name)
-    assert list(tape.backward(seed, at="fire2")) == ["fire2"]
+    assert list(tape.backward(dlogits, at="fire2")) == ["fire2"]
     inner = {"fire4": np.cos(whole["fire4"]), "conv10": np.sin(whole["conv10"]), "input": x}
     assert_close(tape.backward(inner)["input"], whole.backward(inner)["input"], 1e-13)
 
 
-def test_what_no_seed_reaches_is_0(model, x):
+def test_what_no_upstream_gradient_reaches_is_0(model, x):
     dy = model.forward(x).backward({"fire2": np.zeros((5, 128, 15, 15))}, at=("fire9",))["fire9"]
     assert dy.shape == (5, 512, 3, 3) and not dy.any()
 
 
-def test_parameter_gradients(model, x, seed):
-    found = model.forward(x).parameter_gradients(seed)
-    expected = model.forward(x, whole=True).parameter_gradients(seed)
+def test_parameter_gradients(model, x, dlogits):
+    found = model.forward(x).parameter_gradients(dlogits)
+    expected = model.forward(x, whole=True).parameter_gradients(dlogits)
     assert list(found) == list(expected)
     for name in expected:
         assert_close(found[name], expected[name], 1e-12, name)
 
 
-def test_a_rule_that_looks_at_the_batch_gets_it_whole(model, x, seed):
+def test_a_rule_that_looks_at_the_batch_gets_it_whole(model, x, dlogits):
     seen = []
 
     def mean_gradient(record, dy):
@@ -90,14 +90,14 @@ def test_a_rule_that_looks_at_the_batch_gets_it_whole(model, x, seed):
         return dy.mean(axis=0, keepdims=True) * (record.x > 0)
 
     tape = model.forward(x)
-    found = tape.backward(seed, {ReLU: mean_gradient})["input"]
-    expected = model.forward(x, whole=True).backward(seed, {ReLU: mean_gradient})["input"]
+    found = tape.backward(dlogits, {ReLU: mean_gradient})["input"]
+    expected = model.forward(x, whole=True).backward(dlogits, {ReLU: mean_gradient})["input"]
     assert_close(found, expected, 1e-13)
     assert set(seen) == {5}
     assert len(tape.records["conv1"].x) == 5 and len(next(iter(tape)).y) == 5
 
 
-def test_a_rule_per_sample_gets_parts(model, x, seed):
+def test_a_rule_per_sample_gets_parts(model, x, dlogits):
     seen = []
 
     def own(record, dy):
@@ -106,30 +106,33 @@ def test_a_rule_per_sample_gets_parts(model, x, seed):
 
     own.per_sample = True
     tape = model.forward(x)
-    np.testing.assert_array_equal(tape.backward(seed, {Conv2d: own})["input"], tape.backward(seed)["input"])
+    np.testing.assert_array_equal(
+        tape.backward(dlogits, {Conv2d: own})["input"], tape.backward(dlogits)["input"]
+    )
     assert set(seen) == {1, 2}
 
 
-def test_seeds_that_do_not_fit(model, x, seed):
+def test_upstream_gradients_that_do_not_fit(model, x, dlogits):
     tape = model.forward(x)
-    with pytest.raises(InputError, match=r"seed at .*: expected shape \(5, 5\), found \(4, 5\)"):
-        tape.backward(seed[:4])
+    with pytest.raises(InputError, match=r"upstream gradient at .*: expected shape \(5, 5\), found \(4, 5\)"):
+        tape.backward(dlogits[:4])
     with pytest.raises(
-        InputError, match=r"upstream gradient at fire4: expected shape \(5, 256, 7, 7\), found \(2, 256, 7, 7\)"
+        InputError,
+        match=r"upstream gradient at fire4: expected shape \(5, 256, 7, 7\), found \(2, 256, 7, 7\)",
     ):
         tape.backward({"fire4": tape["fire4"][:2]})
     with pytest.raises(InputError, match="expected numbers"):
         tape.parameter_gradients(np.full((5, 5), "a"))
 
 
-def test_a_rule_that_speaks_of_the_whole_batch_leads_to_any_layer(model, x, seed):
+def test_a_rule_for_the_whole_batch_leads_to_any_layer(model, x, dlogits):
     def halved(record, dy):
         assert len(dy) == 5
         return dy * (record.x > 0) / 2
 
     tape, whole = model.forward(x), model.forward(x, whole=True)
-    found = tape.backward(seed, rules={ReLU: halved}, at=("fire3", "conv1"))
-    expected = whole.backward(seed, rules={ReLU: halved}, at=("fire3", "conv1"))
+    found = tape.backward(dlogits, rules={ReLU: halved}, at=("fire3", "conv1"))
+    expected = whole.backward(dlogits, rules={ReLU: halved}, at=("fire3", "conv1"))
     assert list(found) == ["fire3", "conv1"]
     for name in found:
         assert_close(found[name], expected[name], 1e-12)

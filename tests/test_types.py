@@ -26,6 +26,12 @@ HEADINGS = ("Parameters", "Returns", "Yields", "Raises", "Attributes", "Examples
 
 
 @pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """mypy's cache, which the tests share: most of its time goes to NumPy."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """The package's files as an installation has them, in a folder of their own."""
     folder = tmp_path_factory.mktemp("installed")
@@ -33,12 +39,12 @@ def installed(tmp_path_factory):
     return folder
 
 
-def mypy(folder, code, installed):
-    """What mypy --strict says of a program that imports npgrad from the folder `installed`; "" if it is content."""
+def mypy(folder, code, installed, cache):
+    """The errors of mypy --strict in a program that imports npgrad from the folder `installed`, or ""."""
     pytest.importorskip("mypy")
     (folder / "program.py").write_text(code, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "program.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, "program.py"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(installed), "MYPYPATH": ""},
         capture_output=True,
@@ -48,8 +54,8 @@ def mypy(folder, code, installed):
     return done.stdout + done.stderr if done.returncode else ""
 
 
-def test_a_typed_program_is_checked(tmp_path, installed):
-    assert mypy(tmp_path, CONSUMER.read_text(encoding="utf-8"), installed) == ""
+def test_a_typed_program_is_checked(tmp_path, installed, cache):
+    assert mypy(tmp_path, CONSUMER.read_text(encoding="utf-8"), installed, cache) == ""
 
 
 def test_the_program_runs(tmp_path):
@@ -60,17 +66,17 @@ def test_the_program_runs(tmp_path):
     assert "right by complex step" in done.stdout and "expected 3" in done.stdout
 
 
-def test_mistakes_in_a_typed_program_are_seen(tmp_path, installed):
-    """That the check above can fail: a wrong argument, a name that is not there, and no py.typed."""
+def test_mistakes_in_a_typed_program_are_seen(tmp_path, installed, cache):
+    """The check above fails for a wrong argument, an unknown name, and a package without py.typed."""
     code = CONSUMER.read_text(encoding="utf-8")
     wrong = code.replace("n_samples=2, rng=3", "n_samples='2', rng=3")
     wrong = wrong.replace("attribution.saliency(", "attribution.salience(")
-    said = mypy(tmp_path, wrong, installed)
+    said = mypy(tmp_path, wrong, installed, cache)
     assert 'has incompatible type "str"; expected "int"' in said and '"salience"' in said
     untyped = tmp_path / "untyped"
     shutil.copytree(installed, untyped)
     (untyped / "npgrad" / "py.typed").unlink()
-    assert "py.typed" in mypy(tmp_path, "import npgrad\n", untyped)
+    assert "py.typed" in mypy(tmp_path, "import npgrad\n", untyped, cache)
 
 
 # Annotations and docstrings.
