@@ -66,7 +66,7 @@ def grad_cam(
     >>> model = npgrad.load()  # the bundled network
     >>> image, label, mask = npgrad.scenes.scene(7)
     >>> npgrad.attribution.grad_cam(model, model.preprocess(image)).shape
-    (1, 14, 14)
+    (1, 13, 13)
     """
     A, dA = activation_and_gradient(model, x, target, layer)
     maps = weighted_sum(dA.mean(axis=(2, 3)), A)
