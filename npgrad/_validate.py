@@ -63,6 +63,14 @@ def generator(rng):
         raise InputError(f"rng: expected a Generator or a whole number >= 0, found {rng!r}") from None
 
 
+def one_image(x, name="x"):
+    """x as a single image (1, C, H, W); InputError for anything else."""
+    x = check_input(x)
+    if x.ndim != 4 or len(x) != 1:
+        raise InputError(f"{name}: expected one image (1, C, H, W), found shape {x.shape}")
+    return x
+
+
 def full_baseline(baseline, shape, dtype):
     """A baseline (None: 0, a number, or an array that broadcasts to `shape`) as an array of that shape."""
     array = np.asarray(0 if baseline is None else baseline)

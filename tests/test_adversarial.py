@@ -14,8 +14,8 @@ from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError
 from npgrad.synthesis import fgsm, pgd, smallest_perturbation
 from npgrad.synthesis._perturbation import into_ball, random_in_ball, steepest
-from npgrad.synthesis._pixels import as_saved, image_limits
 from npgrad.synthesis.fooling import Fooling
+from npgrad.synthesis.pixels import as_saved, image_limits
 
 CROSS_ENTROPY = nn.functional.cross_entropy
 

@@ -9,8 +9,8 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 
 from npgrad import InputError
 from npgrad.errors import TooSmall, UnknownName
-from npgrad.synthesis._pixels import image_limits
 from npgrad.synthesis.deep_dream import deep_dream
+from npgrad.synthesis.pixels import image_limits
 
 
 @pytest.fixture(scope="module", autouse=True)

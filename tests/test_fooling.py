@@ -12,9 +12,9 @@ from torch_nets import small_net, torch_twin
 from npgrad import InputError, Model, layers, losses
 from npgrad.errors import TargetError, UnknownName
 from npgrad.io.formats.npz import read_imagenet_val
-from npgrad.synthesis._pixels import as_saved, image_limits
-from npgrad.synthesis._scores import final_relu, score_gradient, waking_gradient
 from npgrad.synthesis.fooling import Fooling, make_fooling_image
+from npgrad.synthesis.pixels import as_saved, image_limits
+from npgrad.synthesis.scores import _final_relu, score_gradient, waking_gradient
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_gradient_that_is_zero_everywhere_is_reported(x):
 def test_a_dead_target_is_woken_up(x):
     model = little_net([0, 0, -4, 0, 0])
     tape = model.forward(x)
-    assert tape.output[0, 2] == 0 and final_relu(tape) == "relu"
+    assert tape.output[0, 2] == 0 and _final_relu(tape) == "relu"
     assert not tape.backward(losses.score(tape.output, 2)[1])["input"].any()
     result = make_fooling_image(model, x, 2, rounded=False)
     assert result.reached and result.after == 2 and result.probability > 0.2
@@ -163,7 +163,7 @@ def test_the_final_relu_has_nothing_but_means_behind_it(x, parts, expected):
         "flat": layers.Flatten(), "pool": layers.MaxPool2d(2),
     }  # fmt: skip
     tape = Model(layers.Sequential({name: known[name] for name in parts})).forward(x)
-    assert final_relu(tape) == expected
+    assert _final_relu(tape) == expected
 
 
 def test_margin_goes_on_until_the_lead_is_large_enough(net, x, goal):

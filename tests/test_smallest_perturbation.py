@@ -7,7 +7,7 @@ from little_nets import MEAN, STD, image, little_net
 
 from npgrad import Model, layers
 from npgrad.synthesis import make_fooling_image, pgd, smallest_perturbation
-from npgrad.synthesis._pixels import as_saved
+from npgrad.synthesis.pixels import as_saved
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import numpy as np
 
 from npgrad import losses, synthesis
 from npgrad._typing import Array, Rng
-from npgrad._validate import whole_number
+from npgrad._validate import one_image, whole_number
 from npgrad.course.images import deprocess
 from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis import transforms
-from npgrad.synthesis._scores import one_image, score_gradient
+from npgrad.synthesis.scores import score_gradient
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage

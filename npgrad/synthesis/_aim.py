@@ -9,7 +9,7 @@ from npgrad._validate import whole_number
 from npgrad.errors import InputError, level_outside
 from npgrad.layers import ReLU
 from npgrad.model import Model
-from npgrad.synthesis._scores import score_gradient
+from npgrad.synthesis.scores import score_gradient
 from npgrad.tape import INPUT
 
 TRIES = 20

@@ -4,7 +4,7 @@ import numpy as np
 
 from npgrad.errors import InputError, unknown
 from npgrad.optim import LBFGS, Adam
-from npgrad.synthesis._pixels import image_limits
+from npgrad.synthesis.pixels import image_limits
 
 FIRST_RATE, LAST_RATE = 3.0, 0.1
 LIMIT = 1.5  # of normalized values, in the homework; the last few steps may exceed it

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.synthesis._pixels import as_saved
 from npgrad.synthesis._run import Synthesis
 from npgrad.synthesis._scores import lead, probability
+from npgrad.synthesis.pixels import as_saved
 
 
 @dataclass(frozen=True, eq=False, repr=False)

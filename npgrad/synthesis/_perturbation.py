@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from npgrad._validate import one_image
 from npgrad.errors import InputError
-from npgrad.synthesis._pixels import image_limits
-from npgrad.synthesis._scores import one_image
+from npgrad.synthesis.pixels import image_limits
 
 ZERO = "its gradient is 0 everywhere"
 

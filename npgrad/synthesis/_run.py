@@ -71,7 +71,7 @@ class Run:
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
         A file written every `every` steps, at Ctrl-C and at the end. If it exists, the run resumes from it and gives
-        the same bits as without the interruption.
+        the same bits as without the interruption, if machine, versions and settings are the same.
     every : int, default 50
     settings : dict or None
         Everything else that decides the result. A checkpoint made with other settings is refused.
@@ -88,7 +88,7 @@ class Run:
         self._callback, self._path, self._every = callback, checkpoint, every
         if checkpoint is not None:
             rng_state = None if rng is None else self.rng.bit_generator.state
-            start = {"image": x, "steps": self.steps, "rng": rng_state}
+            start = {"start": x, "steps": self.steps, "rng": rng_state}
             self._settings = checkpoints.fingerprint({**start, **(settings or {})})
             stored = checkpoints.read(checkpoint, self._settings)
             if stored is not None:

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._validate import not_negative, whole_number
+from npgrad._validate import not_negative, one_image, whole_number
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.synthesis._aim import float_type
-from npgrad.synthesis._scores import one_image
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
 

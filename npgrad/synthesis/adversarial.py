@@ -18,9 +18,10 @@ from npgrad.losses import cross_entropy
 from npgrad.model import Model
 from npgrad.synthesis._fooling import Fooling, fools, report
 from npgrad.synthesis._perturbation import ZERO, into_ball, limits, random_in_ball, size_text, start, steepest
-from npgrad.synthesis._pixels import pixel_std
 from npgrad.synthesis._run import Callback, Run
-from npgrad.synthesis._scores import lead, waking_gradient
+from npgrad.synthesis._scores import lead
+from npgrad.synthesis.pixels import pixel_std
+from npgrad.synthesis.scores import waking_gradient
 
 __all__ = ["fgsm", "pgd"]
 
@@ -135,7 +136,8 @@ def pgd(
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------

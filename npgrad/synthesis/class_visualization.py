@@ -19,9 +19,9 @@ from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._aim import Aim, float_type
 from npgrad.synthesis._fourier import SpectrumAdam, Waves
-from npgrad.synthesis._pixels import image_limits
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis._scores import probability
+from npgrad.synthesis.pixels import image_limits
 from npgrad.synthesis.transforms import affine, affine_backward, blur, jitter
 
 __all__ = ["DEFAULTS", "Visualization", "create_class_visualization"]
@@ -120,7 +120,8 @@ def create_class_visualization(
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def create_class_visualization(
     --------
     >>> import npgrad
     >>> model = npgrad.load()
-    >>> result = npgrad.synthesis.create_class_visualization(model, "umbrella", size=96, num_iterations=20)
+    >>> result = npgrad.synthesis.create_class_visualization(model, "key", size=96, num_iterations=20)
     >>> result.image.shape, result.losses["score"][-1] > result.losses["score"][0]
     ((1, 3, 96, 96), True)
     """

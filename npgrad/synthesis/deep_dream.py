@@ -3,13 +3,12 @@
 import numpy as np
 
 from npgrad._typing import Array, Path, Rng
-from npgrad._validate import generator, not_negative, whole_number
+from npgrad._validate import generator, not_negative, one_image, whole_number
 from npgrad.errors import InputError, TooSmall
 from npgrad.images.resize import resize_map
 from npgrad.model import Model
-from npgrad.synthesis._pixels import image_limits
 from npgrad.synthesis._run import Callback, Run, Synthesis
-from npgrad.synthesis._scores import one_image
+from npgrad.synthesis.pixels import image_limits
 from npgrad.synthesis.transforms import jitter
 from npgrad.tape import INPUT
 
@@ -63,7 +62,8 @@ def deep_dream(
     callback : callable or None
         Called after each step with (step, image, losses); the image has the current size. It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------

@@ -3,13 +3,14 @@
 import numpy as np
 
 from npgrad._typing import Array, Path, Rng
-from npgrad._validate import not_negative, whole_number
+from npgrad._validate import not_negative, one_image, whole_number
 from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._fooling import Fooling, fools, report
-from npgrad.synthesis._pixels import image_limits
 from npgrad.synthesis._run import Callback, Run
-from npgrad.synthesis._scores import lead, one_image, score_gradient
+from npgrad.synthesis._scores import lead
+from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.scores import score_gradient
 
 __all__ = ["Fooling", "make_fooling_image"]
 
@@ -56,7 +57,8 @@ def make_fooling_image(
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------
@@ -76,9 +78,9 @@ def make_fooling_image(
     >>> import npgrad
     >>> model = npgrad.load()
     >>> x = model.preprocess(npgrad.scenes.scene(0, 2, size=96)[0], resize=False)
-    >>> result = npgrad.synthesis.make_fooling_image(model, x, "umbrella")
+    >>> result = npgrad.synthesis.make_fooling_image(model, x, "key")
     >>> result.reached, model.class_name(result.after)
-    (True, 'umbrella')
+    (True, 'key')
     """
     x, target = one_image(x), model.class_index(target)
     whole_number(max_iter, "max_iter", 0)

@@ -82,7 +82,8 @@ def invert_features(
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------

@@ -11,9 +11,10 @@ from npgrad.model import Model
 from npgrad.optim import cosine
 from npgrad.synthesis._fooling import Fooling, fools, report
 from npgrad.synthesis._perturbation import ZERO, dot, euclidean, limits, start
-from npgrad.synthesis._pixels import as_saved
 from npgrad.synthesis._run import Callback, Run
-from npgrad.synthesis._scores import lead, waking_gradient
+from npgrad.synthesis._scores import lead
+from npgrad.synthesis.pixels import as_saved
+from npgrad.synthesis.scores import waking_gradient
 
 __all__ = ["smallest_perturbation"]
 
@@ -57,7 +58,8 @@ def smallest_perturbation(
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every 50 steps, at Ctrl-C and at the end. If it exists, the run resumes from it, bit-identically.
+        A file written every 50 steps, at Ctrl-C and at the end.
+        If it exists, the run resumes from it: bit-identically on the same machine with the same versions and settings.
 
     Returns
     -------

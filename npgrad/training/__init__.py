@@ -1,4 +1,4 @@
-"""Training by the library's own backward: batches, gradients, steps, checkpoints, accuracy."""
+"""Training by the hand-written backward passes: batches, gradients, steps, checkpoints, accuracy."""
 
 from npgrad.training.data import Ahead, as_input, augment
 from npgrad.training.gradients import batch_gradients

@@ -1,14 +1,32 @@
-"""What training is fed with: images as inputs, changed a little, made ahead of time by another process."""
+"""Training data: images as network input, augmentation, and batches prepared ahead of time by other processes."""
 
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array, Rng
 from npgrad._validate import generator
+from npgrad.images.preprocessing import Preprocessing
+
+__all__ = ["Ahead", "as_input", "augment"]
 
 
-def as_input(images, preprocessing):
-    """Images uint8 (N, H, W, 3) as a network's input, float32 (N, 3, H, W); they keep their size."""
+def as_input(images: Array, preprocessing: Preprocessing) -> Array:
+    """Normalize images without resizing or cropping.
+
+    Parameters
+    ----------
+    images : ndarray of uint8 (N, H, W, 3)
+        RGB images.
+    preprocessing : Preprocessing
+        Its mean and std are used.
+
+    Returns
+    -------
+    ndarray of float32 (N, 3, H, W)
+    """
     mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
     x = images.astype(np.float32)
     x *= 1 / (255 * std)
@@ -16,11 +34,24 @@ def as_input(images, preprocessing):
     return x.transpose(0, 3, 1, 2)
 
 
-def augment(images, rng, flip=True, shift=4, light=0.15):
-    """Images uint8 (N, H, W, 3) changed a little, each in its own way.
+def augment(images: Array, rng: Rng, flip: bool = True, shift: int = 4, light: float = 0.15) -> Array:
+    """Flip, shift and tint images at random, each independently.
 
-    flip: half of them mirrored. shift: moved by up to so many pixels each way, the border repeated. light: every
-    channel's brightness times 1 - light to 1 + light, as under another lamp.
+    Parameters
+    ----------
+    images : ndarray of uint8 (N, H, W, 3)
+        RGB images.
+    rng : numpy.random.Generator or int
+    flip : bool, default True
+        Mirror half of the images horizontally.
+    shift : int, default 4
+        Largest shift in px, vertically and horizontally; the border is repeated.
+    light : float, default 0.15
+        Every channel is multiplied by a factor from 1 - light to 1 + light.
+
+    Returns
+    -------
+    ndarray of uint8 (N, H, W, 3)
     """
     rng = generator(rng)
     n, h, w, _ = images.shape
@@ -37,34 +68,52 @@ def augment(images, rng, flip=True, shift=4, light=0.15):
 
 
 class Ahead:
-    """The values of `make(t)` for t = start, start + 1, ..., made by processes beside this one, a few ahead.
+    """The values of ``make(t)`` for t = start, start + 1, ..., computed by other processes a few steps ahead.
 
-        with Ahead(make, start=0, count=1000) as batch:
-            x, y = batch(0)
+        with Ahead(make, count=1000) as batch:
+            x, target = batch(0)
 
-    make must be a function of a module, and depend on t alone. Values are asked for in order; whatever is
-    asked for out of turn is made on the spot.
+    Values are expected to be requested in order; any other value is computed when requested.
+
+    Parameters
+    ----------
+    make : callable
+        A function defined in a module, whose result depends on t only.
+    start : int, default 0
+        The first t.
+    count : int or None
+        Number of values to prepare. None: no limit.
+    ahead : int, default 6
+        Number of values prepared in advance.
+    processes : int, default 1
+        Number of processes.
     """
 
-    def __init__(self, make, start=0, count=None, ahead=6, processes=1):
+    def __init__(
+        self,
+        make: Callable[[int], Any],
+        start: int = 0,
+        count: int | None = None,
+        ahead: int = 6,
+        processes: int = 1,
+    ) -> None:
         self._make, self._ahead, self._processes = make, ahead, processes
         self._next, self._end = start, None if count is None else start + count
         self._waiting = deque()
 
-    def __enter__(self):
+    def __enter__(self) -> "Ahead":
         import multiprocessing
         from concurrent.futures import ProcessPoolExecutor
 
-        context = multiprocessing.get_context("spawn")  # no copy of this process's threads
-        self._pool = ProcessPoolExecutor(
-            self._processes, mp_context=context, initializer=_leave_interrupts_alone
-        )
+        context = multiprocessing.get_context("spawn")  # fork would copy locks that other threads hold
+        self._pool = ProcessPoolExecutor(self._processes, mp_context=context, initializer=_ignore_interrupts)
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> Any:
+        """Return ``make(t)``."""
         if self._waiting and self._waiting[0][0] != t:
             self._waiting.clear()
         if not self._waiting:
@@ -75,8 +124,8 @@ class Ahead:
         return self._waiting.popleft()[1].result() if self._waiting else self._make(t)
 
 
-def _leave_interrupts_alone():
-    """Ctrl-C is for the training; this process ends with it."""
+def _ignore_interrupts():
+    """Ctrl-C is handled by the training process, which then ends this one."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

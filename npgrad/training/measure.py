@@ -1,32 +1,60 @@
-"""How good a network is, and its activations on the common scale."""
+"""The accuracy of a network, and rescaling its activations to the common scale."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import InputError
+from npgrad.model import Model
+
+__all__ = ["Accuracy", "accuracy", "rescaled"]
 
 
 @dataclass(frozen=True, eq=False)
 class Accuracy:
-    """Top-1 over a set of labeled images. confusion[i, j]: how many of class i were taken for j."""
+    """Top-1 accuracy on a set of labeled images.
+
+    Attributes
+    ----------
+    confusion : ndarray of int (classes, classes)
+        confusion[i, j] is the number of images of class i that were predicted as j.
+    """
 
     confusion: np.ndarray
 
     @property
-    def overall(self):
-        """The share that is right."""
+    def overall(self) -> float:
+        """The fraction of all images that were predicted correctly."""
         return float(np.trace(self.confusion) / max(1, self.confusion.sum()))
 
     @property
-    def per_class(self):
-        """The share that is right of each class; NaN where there was none."""
+    def per_class(self) -> Array:
+        """The fraction of each class that was predicted correctly, (classes,); NaN for a class without images."""
         total = self.confusion.sum(axis=1)
         return np.where(total > 0, np.diag(self.confusion) / np.maximum(total, 1), np.nan)
 
 
-def accuracy(model, batches):
-    """The Accuracy of a model over batches (x (N, C, H, W) normalized, target (N,))."""
+def accuracy(model: Model, batches: Iterable[tuple[Array, Array]]) -> Accuracy:
+    """Measure a network's accuracy.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    batches : iterable of (ndarray (N, C, H, W), ndarray of int (N,))
+        Preprocessed images and their class indices.
+
+    Returns
+    -------
+    Accuracy
+
+    Raises
+    ------
+    InputError
+        If there is no batch.
+    """
     confusion = None
     for x, target in batches:
         logits = model(x)
@@ -38,12 +66,34 @@ def accuracy(model, batches):
     return Accuracy(confusion)
 
 
-def rescaled(model, x, layer="fire3", rms=5.0, last="conv10"):
-    """The same network with activations on the common scale: their root mean square at `layer` on x near `rms`.
+def rescaled(model: Model, x: Array, layer: str = "fire3", rms: float = 5.0, last: str = "conv10") -> Model:
+    """Return the same network with its activations rescaled to a root mean square near `rms`.
 
-    ReLU, pooling and concatenation let a positive factor through. So the first convolution's weights and every
-    bias before `last` are multiplied by a power of two, and the weights of `last` divided by it: no logit
-    changes, and no bit of rounding. (Learning rates and loss weights made for one network then fit others.)
+    A positive factor passes through ReLU, pooling and concatenation. So the weights of the first convolution and every
+    bias before `last` are multiplied by a power of two, and the weights of `last` are divided by it: the logits are
+    unchanged to the last bit. Learning rates and loss weights tuned for one network then fit others.
+
+    Parameters
+    ----------
+    model : Model
+        A network with one path to `last`, whose other layers pass a positive factor on.
+    x : ndarray (N, C, H, W)
+        Preprocessed images on which the activations are measured.
+    layer : str, default "fire3"
+        Where the activations are measured.
+    rms : float, default 5
+        The root mean square to approach.
+    last : str, default "conv10"
+        The last convolution, which undoes the factor.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If all activations are 0.
     """
     found = float(np.sqrt(np.mean(np.square(model.forward(x, upto=layer)[layer], dtype=np.float64))))
     if not found > 0:

@@ -12,7 +12,7 @@ from npgrad.course.grading._compare import array, close, diagnosis, named, toler
 from npgrad.course.grading._fooling import CLASS_KINDS, OTHER_MODEL, STEP, normalized_step
 from npgrad.course.grading._gradients import gradient
 from npgrad.course.images import deprocess, preprocess
-from npgrad.synthesis.fooling import image_limits
+from npgrad.synthesis.pixels import image_limits
 
 STEPS = 12
 GAIN = 2  # the score after STEPS steps, in units of the best score of noise, must be at least this
