@@ -31,3 +31,12 @@ Path: TypeAlias = str | os.PathLike[str]
 
 ImageLike: TypeAlias = Union[str, os.PathLike[str], Array, "Image"]
 """A path, a uint8 array (H, W, 3), (H, W) or (H, W, 4), or a PIL image."""
+
+Cache: TypeAlias = Any
+"""What a layer's backward needs of its forward pass; only the layer knows its form."""
+
+Window: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""(kernel size, stride, padding), each (height, width)."""
+
+Pair: TypeAlias = int | tuple[int, int]
+"""Height and width, or one number for both."""

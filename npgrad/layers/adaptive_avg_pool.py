@@ -1,9 +1,10 @@
-"""Mean over as many windows as are asked for."""
+"""Average pooling to a given output size."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Pair
 from npgrad._validate import expect_ndim, pair
 from npgrad.layers.base import Layer
 from npgrad.layers.im2col import channels_first, channels_last
@@ -11,33 +12,36 @@ from npgrad.layers.im2col import channels_first, channels_last
 
 @dataclass(frozen=True)
 class AdaptiveAvgPool2d(Layer):
-    """Cut an image of any size into OH x OW windows and take their means. x (N, C, H, W) -> y (N, C, OH, OW).
+    """Divide an image of any size into OH x OW windows and take their means. x (N, C, H, W) -> y (N, C, OH, OW).
 
-    Window i of a side goes from floor(i * H / OH) to ceil((i + 1) * H / OH): windows overlap where they do not
-    come out even, and repeat pixels where the image is the smaller one (PyTorch's rule). `output_size` is OH, OW.
-
-    A mean over windows along one side is a product with a matrix P (OH, H) that has 1/count where a pixel stands in a
-    window. Both sides:
+    Window i of a side covers the pixels floor(i * H / OH) to ceil((i + 1) * H / OH) - 1: windows overlap where OH does
+    not divide H, and repeat pixels where OH > H (PyTorch's rule). The means along one side are a product with a matrix
+    P (OH, H), which has 1/count where a pixel is in a window. For both sides:
 
         y  = P @ x @ Q.T
         dx = P.T @ dy @ Q
+
+    Parameters
+    ----------
+    output_size : int or pair of int
+        (OH, OW)
     """
 
-    output_size: int | tuple
+    output_size: Pair
 
     def __post_init__(self):
         object.__setattr__(self, "output_size", pair(self.output_size, "AdaptiveAvgPool2d output_size"))
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         expect_ndim(self, x, 4)
         return self._both(x, *self._matrices(x.shape, x.real.dtype)), x.shape
 
-    def backward(self, dy, shape):
+    def backward(self, dy: Array, shape: Cache) -> Array:
         P, Q = self._matrices(shape, dy.real.dtype)
         return self._both(dy, P.T, Q.T)
 
     def _both(self, x, P, Q):
-        """P @ x @ Q.T of every channel, with the channels as they lie in memory."""
+        """P @ x @ Q.T of every channel, in channels-last memory order."""
         n, h, w, c = (x := channels_last(x)).shape
         rows = (P @ x.reshape(n, h, w * c)).reshape(n, len(P), w, c)
         return channels_first(Q @ rows)
@@ -49,7 +53,7 @@ class AdaptiveAvgPool2d(Layer):
 
 
 def _means(size, count, dtype):
-    """The matrix (count, size) that takes the means over `count` windows of `size` pixels."""
+    """The matrix (count, size) of the means over `count` windows of a side of `size` pixels."""
     i, pixel = np.arange(count)[:, None], np.arange(size)
     inside = (pixel >= i * size // count) & (pixel < -(-(i + 1) * size // count))
     return (inside / inside.sum(axis=1, keepdims=True)).astype(dtype)

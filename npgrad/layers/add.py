@@ -1,19 +1,20 @@
-"""Sum of several arrays: where a residual branch comes back."""
+"""Sum of several arrays, as at the end of a residual branch."""
 
 from dataclasses import dataclass
 
+from npgrad._typing import Array, Cache
 from npgrad.errors import InputError
 from npgrad.layers.base import Layer
 
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """y = x[0] + x[1] + ...; x is a tuple of arrays of one shape.
+    """y = x[0] + x[1] + ...; x is a tuple of arrays of the same shape.
 
-    Each moves y one for one, so each gets dy: backward returns a tuple.
+    Each input moves y one for one, so each receives dy: backward returns a tuple.
     """
 
-    def forward(self, x):
+    def forward(self, x: tuple[Array, ...]) -> tuple[Array, Cache]:
         shapes = {xi.shape for xi in x}
         if len(shapes) != 1:
             raise InputError(f"Add expects arrays of one shape, found {sorted(shapes)}")
@@ -22,5 +23,5 @@ class Add(Layer):
             y += xi
         return y, len(x)
 
-    def backward(self, dy, count):
+    def backward(self, dy: Array, count: Cache) -> tuple[Array, ...]:
         return (dy,) * count

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Pair, Window
 from npgrad._validate import expect_ndim
 from npgrad.layers._pooling import cut_padding, pad_to_windows, set_window
 from npgrad.layers.base import Layer
@@ -28,19 +29,19 @@ class AvgPool2d(Layer):
         Whether the zeros of the padding count in the mean.
     """
 
-    kernel_size: int | tuple
-    stride: int | tuple | None = None
-    padding: int | tuple = 0
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: Pair = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
 
     def __post_init__(self):
         set_window(self)
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return self.kernel_size, self.stride, self.padding
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, 0)
         y = np.zeros((len(x), *out, x.shape[1]), x.dtype)
@@ -49,7 +50,7 @@ class AvgPool2d(Layer):
         y /= self._counts(x.shape, out).astype(x.real.dtype)
         return channels_first(y), (x.shape, padded.shape)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Cache) -> Array:
         shape, padded_shape = cache
         dy, out = channels_last(dy), dy.shape[2:]
         share = dy / self._counts(shape, out).astype(dy.real.dtype)
@@ -76,11 +77,11 @@ class GlobalAvgPool2d(Layer):
     Every pixel moves the mean by 1/(H*W), so each receives dy/(H*W).
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         expect_ndim(self, x, 4)
         return x.mean(axis=(2, 3)), x.shape
 
-    def backward(self, dy, shape):
+    def backward(self, dy: Array, shape: Cache) -> Array:
         n, c, h, w = shape
         dx = np.empty((n, h, w, c), dy.dtype)
         dx[:] = (dy / (h * w))[:, None, None, :]

@@ -1,59 +1,85 @@
 """What a layer is.
 
-    y, cache = layer.forward(x)                      # cache: what backward will need of the forward pass
+    y, cache = layer.forward(x)                      # cache: what backward needs of the forward pass
     dx = layer.backward(dy, cache)                   # dy = d loss / d y   ->   dx = d loss / d x
     grads = layer.parameter_gradients(dy, cache)     # {"weight": d loss / d weight, ...}
 
-A layer holds its weights and nothing else: what a pass computed lives in the cache, so any number of
-passes can be alive at once. Layers are frozen dataclasses; a changed copy is `dataclasses.replace(layer, ...)`.
-Gradients are called `d` + the forward name, always.
+A layer holds its weights and nothing else. What a pass computed is in the cache, so any number of passes can be
+alive at once. Layers are frozen dataclasses; `dataclasses.replace(layer, ...)` makes a changed copy. The gradient of
+the loss with respect to a value has that value's name with a `d` in front: `dy` is the upstream gradient.
 """
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Window
+from npgrad._validate import is_whole
 from npgrad.errors import InputError
 
-PIXEL = ((1, 1), (1, 1), (0, 0))  # the receptive field of a layer that treats every pixel by itself
+PIXEL: Window = ((1, 1), (1, 1), (0, 0))  # the receptive field of an elementwise layer
 
 
 class Layer:
-    """A function with a hand-written derivative. The module's docstring is the protocol."""
+    """A function with a hand-written derivative: the base class of all layers."""
 
-    parameter_names = ()  # arrays that are trained
-    buffer_names = ()  # arrays that are kept with them (BatchNorm's running statistics)
-    has_training_mode = False  # forward takes training= and rng=
+    parameter_names: tuple[str, ...] = ()  # trained arrays
+    buffer_names: tuple[str, ...] = ()  # arrays saved with them (BatchNorm's running statistics)
+    has_training_mode = False  # whether forward takes training= and rng=
 
-    def __call__(self, x):
-        """The output alone: nothing is kept."""
+    def __call__(self, x: Any) -> Array:
+        """The output y; nothing of the pass is kept."""
         return self.forward(x)[0]
 
-    def forward(self, x):
-        """Return (y, cache)."""
+    def forward(self, x: Any) -> tuple[Array, Cache]:
+        """The output and the cache for backward.
+
+        Parameters
+        ----------
+        x : ndarray (N, ...), or a tuple of them for a layer with several inputs
+
+        Returns
+        -------
+        y : ndarray (N, ...)
+        cache : object
+        """
         raise TypeError(f"{type(self).__name__} has no forward")
 
-    def backward(self, dy, cache):
-        """Return dx, of the shape of x."""
+    def backward(self, dy: Any, cache: Cache) -> Any:
+        """The gradient with respect to the input, by the chain rule.
+
+        Parameters
+        ----------
+        dy : ndarray
+            The upstream gradient, of the shape of y.
+        cache : object
+            From `forward`.
+
+        Returns
+        -------
+        dx : ndarray of the shape of x, or a tuple of them for a layer with several inputs
+        """
         raise TypeError(f"{type(self).__name__} has no backward")
 
-    def parameter_gradients(self, dy, cache):
-        """Return {parameter name: gradient}; empty for a layer without parameters."""
+    def parameter_gradients(self, dy: Array, cache: Cache) -> dict[str, Array]:
+        """{parameter name: gradient}; empty for a layer without parameters."""
         return {}
 
-    def receptive_field(self):
-        """(kernel, stride, padding), each (height, width), of the windows through which it sees an image.
+    def receptive_field(self) -> Window | None:
+        """(kernel size, stride, padding) of the windows that single outputs depend on.
 
-        None: it sees the image as a whole, or this is not known.
+        None: an output depends on the whole image, or this is not known.
         """
 
-    def arrays(self, buffers=False):
+    def arrays(self, buffers: bool = False) -> dict[str, Array]:
         """The parameters by name, and with `buffers` the buffers too."""
         names = self.parameter_names + (self.buffer_names if buffers else ())
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    def map_arrays(self, function):
-        """A copy whose every parameter and buffer is `function(name, array)`."""
+    def map_arrays(self, function: Callable[[str, Array], Array]) -> "Layer":
+        """A copy in which every parameter and buffer is ``function(name, array)``."""
         new = {name: function(name, array) for name, array in self.arrays(buffers=True).items()}
         return dataclasses.replace(self, **new) if new else self
 
@@ -67,10 +93,10 @@ class Layer:
 def he_normal(shape, rng=0, dtype=np.float32):
     """Weights of `shape` (F, C, KH, KW) or (F, C), normal with variance 2 / fan_in.
 
-    So drawn, the activations of a deep ReLU network keep their size from layer to layer
+    With this variance, the activations of a deep ReLU network keep their scale from layer to layer
     (He, Zhang, Ren, Sun 2015, equation 10).
     """
-    if not all(isinstance(side, (int, np.integer)) and side >= 1 for side in shape):
+    if not all(is_whole(side) and side >= 1 for side in shape):
         raise InputError(f"weights of shape {tuple(shape)}: expected whole numbers >= 1")
     fan_in = int(np.prod(shape[1:]))
     draw = np.random.default_rng(rng).standard_normal(shape)

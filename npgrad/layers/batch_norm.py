@@ -1,38 +1,43 @@
 """Batch normalization."""
 
-import numbers
 from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad._validate import expect_ndim, float_array
+from npgrad._typing import Array, Cache, Rng, Window
+from npgrad._validate import expect_ndim, float_array, is_number
 from npgrad.errors import InputError
 from npgrad.layers.base import PIXEL, Layer
 
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm2d(Layer):
-    """Bring each channel to mean 0 and variance 1, then scale and shift it: x, y (N, C, H, W).
+    """Normalize each channel to mean 0 and variance 1, then scale and shift it: x, y (N, C, H, W).
 
         xhat = (x - mean) / sqrt(var + eps)
         y    = weight * xhat + bias
 
-    In evaluation mean and var are constants (`running_mean`, `running_var`), so
-    dx = dy * weight / sqrt(var + eps).
+    In inference mode mean and var are the running statistics, constants, so dx = dy * weight / sqrt(var + eps).
 
-    In training they are the batch's own, over N, H and W, and x moves them, too. With dxhat = dy * weight:
+    In training mode they are those of the batch, over N, H and W, and x moves them, too. With dxhat = dy * weight:
 
         dx = (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)) / sqrt(var + eps)
 
-    The second term is what x does through the mean, the third what it does through the variance
-    (Ioffe, Szegedy 2015, section 3). Both are projections: dx has no part along 1 or along xhat, the two
-    directions in which moving x leaves xhat alone.
+    The second term is the effect of x through the mean, the third its effect through the variance (Ioffe, Szegedy
+    2015, section 3). Both are projections: dx has no component along 1 or along xhat, the two directions in which
+    moving x does not change xhat.
+
+    Parameters
+    ----------
+    weight, bias, running_mean, running_var : ndarray (C,)
+    eps, momentum : float, default 1e-5 and 0.1
+        Added to the variance; share of the batch's statistics in the new running statistics.
     """
 
-    weight: np.ndarray
-    bias: np.ndarray
-    running_mean: np.ndarray
-    running_var: np.ndarray
+    weight: Array
+    bias: Array
+    running_mean: Array
+    running_var: Array
     eps: float = 1e-5
     momentum: float = 0.1
 
@@ -50,7 +55,7 @@ class BatchNorm2d(Layer):
             self._freeze(name, array.copy())
         for name in ("eps", "momentum"):
             number = getattr(self, name)
-            if not isinstance(number, numbers.Real) or not 0 <= number < np.inf:
+            if not is_number(number) or not 0 <= number < np.inf:
                 raise InputError(f"BatchNorm2d {name}: expected a finite number >= 0, found {number!r}")
         if (self.running_var.real < 0).any():
             raise InputError(
@@ -58,16 +63,16 @@ class BatchNorm2d(Layer):
             )
 
     @classmethod
-    def init(cls, num_features, rng=None):
-        """weight 1, bias 0, running mean 0 and variance 1; nothing is drawn, `rng` is there for symmetry."""
+    def init(cls, num_features: int, rng: Rng = None) -> "BatchNorm2d":
+        """weight 1, bias 0, running mean 0 and variance 1; `rng` is not used."""
         zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         return cls(ones, zeros, zeros, ones)
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return PIXEL
 
-    def forward(self, x, training=False, rng=None):
-        """The cache is (x, mean, 1/sqrt(var + eps), batch statistics or None in evaluation)."""
+    def forward(self, x: Array, training: bool = False, rng: Rng = None) -> tuple[Array, Cache]:
+        """The cache is (x, mean, 1/sqrt(var + eps), batch statistics or None in inference mode)."""
         expect_ndim(self, x, 4)
         if x.shape[1] != len(self.weight):
             raise InputError(f"BatchNorm2d expects {len(self.weight)} channels, found shape {x.shape}")
@@ -78,7 +83,7 @@ class BatchNorm2d(Layer):
             count = x.size // x.shape[1]
             if count < 2:
                 raise InputError(f"BatchNorm2d in training needs two values a channel, found shape {x.shape}")
-            batch = (mean, var * (count / (count - 1)))  # what is kept is the unbiased variance
+            batch = (mean, var * (count / (count - 1)))  # the running variance is the unbiased one
         else:
             mean, var, batch = self.running_mean, self.running_var, None
         scale = 1 / np.sqrt(var + self.eps)
@@ -88,7 +93,7 @@ class BatchNorm2d(Layer):
         y = np.add(y, shift, out=None if np.iscomplexobj(shift) else y)
         return y, (x, mean, scale, batch)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Cache) -> Array:
         x, mean, scale, batch = cache
         if batch is None:
             return dy * _channels(self.weight * scale)
@@ -98,15 +103,15 @@ class BatchNorm2d(Layer):
         dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
         return dxhat * _channels(scale)
 
-    def parameter_gradients(self, dy, cache):
+    def parameter_gradients(self, dy: Array, cache: Cache) -> dict[str, Array]:
         x, mean, scale, _ = cache
         return {
             "weight": (dy * _normalized(x, mean, scale)).sum(axis=(0, 2, 3)),
             "bias": dy.sum(axis=(0, 2, 3)),
         }
 
-    def new_statistics(self, cache):
-        """The running statistics after a training pass, {} after any other: moved by `momentum`."""
+    def new_statistics(self, cache: Cache) -> dict[str, Array]:
+        """The running statistics updated with `momentum` after a pass in training mode; {} after any other."""
         *_, batch = cache
         if batch is None:
             return {}

@@ -1,9 +1,10 @@
-"""Rectifiers with a ceiling."""
+"""Clip, and ReLU6."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Window
 from npgrad.errors import InputError
 from npgrad.layers.base import PIXEL, Layer
 from npgrad.layers.relu import ReLU
@@ -11,10 +12,15 @@ from npgrad.layers.relu import ReLU
 
 @dataclass(frozen=True)
 class Clip(Layer):
-    """y = min(max(x, low), high), element by element; any shape. None is no bound.
+    """y = min(max(x, low), high), elementwise; any shape.
 
-    Between the bounds x moves y one for one, elsewhere it does not: dx = dy where low < x < high, else 0. On a
-    bound the derivative is taken as 0.
+    Between the bounds x moves y one for one, elsewhere not at all: dx = dy where low < x < high, else 0. At a bound
+    the derivative is taken as 0.
+
+    Parameters
+    ----------
+    low, high : float or None
+        None: no bound.
     """
 
     low: float | None = None
@@ -25,15 +31,15 @@ class Clip(Layer):
         if not low <= high:
             raise InputError(f"Clip: expected low <= high, found {self.low} and {self.high}")
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return PIXEL
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         low, high = self._bounds()
         y = np.where(x.real > low, x, x.dtype.type(max(low, np.finfo(x.dtype).min)))
         return np.where(x.real < high, y, x.dtype.type(min(high, np.finfo(x.dtype).max))), x
 
-    def backward(self, dy, x):
+    def backward(self, dy: Array, x: Cache) -> Array:
         low, high = self._bounds()
         return dy * ((x.real > low) & (x.real < high))
 
@@ -44,14 +50,14 @@ class Clip(Layer):
 
 @dataclass(frozen=True)
 class ReLU6(ReLU):
-    """y = min(max(x, 0), 6), element by element; any shape: a ReLU with a ceiling (Howard et al. 2017).
+    """y = min(max(x, 0), 6), elementwise; any shape (Howard et al. 2017).
 
-    dx = dy where 0 < x < 6, else 0. Rules for ReLU hold for it, too.
+    dx = dy where 0 < x < 6, else 0. Rules for ReLU apply to it, too.
     """
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         y = np.minimum(super().forward(x)[0], np.array(6, x.dtype))
         return y, y
 
-    def backward(self, dy, y):
+    def backward(self, dy: Array, y: Cache) -> Array:
         return dy * ((y > 0) & (y < 6))

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from npgrad._typing import Array, Cache
 from npgrad.errors import InputError
 from npgrad.layers.base import PIXEL, Layer
 
@@ -23,18 +24,18 @@ from npgrad.layers.base import PIXEL, Layer
 class Composite(Layer):
     """A layer made of named parts; `forward(x, tape=None)` returns (y, tape), the tape being the cache."""
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         return self.forward(x, Calls(keep=False))[0]
 
-    def parts(self):
+    def parts(self) -> dict[str, Layer]:
         """{name: layer} in execution order."""
         raise TypeError(f"{type(self).__name__} names no parts")
 
-    def with_parts(self, parts):
+    def with_parts(self, parts: dict[str, Layer]) -> Layer:
         """A copy with other parts of the same names."""
         raise TypeError(f"{type(self).__name__} cannot be put together from parts")
 
-    def parameter_gradients(self, dy, tape):
+    def parameter_gradients(self, dy: Array, tape: Cache) -> dict[str, Array]:
         """{"part.parameter": gradient}, by one backward pass."""
         walk = _Collect(tape)
         self.backward(dy, walk)

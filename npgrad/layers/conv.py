@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Pair, Rng, Window
 from npgrad._validate import check_bias, check_groups, float_array, pair
 from npgrad.layers import _kernels as kernels
 from npgrad.layers import im2col as windows
@@ -28,15 +29,14 @@ class Conv2d(Layer):
     ----------
     weight, bias : ndarray (F, C/groups, KH, KW), ndarray (F,) or None
     stride, padding : int or pair of int, default 1 and 0
-        Step of the windows; width of the border of zeros.
     groups : int, default 1
         Filters and channels are split into `groups` parts; each part of the filters sees its own channels only.
     """
 
-    weight: np.ndarray
-    bias: np.ndarray | None = None
-    stride: int | tuple = 1
-    padding: int | tuple = 0
+    weight: Array
+    bias: Array | None = None
+    stride: Pair = 1
+    padding: Pair = 0
     groups: int = 1
 
     parameter_names = ("weight", "bias")
@@ -46,13 +46,14 @@ class Conv2d(Layer):
         object.__setattr__(self, "padding", pair(self.padding, "Conv2d padding", smallest=0))
         weight = float_array(self.weight, "Conv2d weight (F, C, KH, KW)", 4)
         check_groups(self.groups, weight.shape[0])
-        # In memory (KH, KW, C, F), so W is a view and no pass reorders the weights.
-        self._freeze("weight", np.array(weight.transpose(2, 3, 1, 0), order="C").transpose(3, 2, 0, 1))
+        weight = np.array(weight.transpose(2, 3, 1, 0), order="C")  # (KH, KW, C, F): then W is a view
+        self._freeze("weight", weight.transpose(3, 2, 0, 1))
         if self.bias is not None:
-            self._freeze("bias", check_bias(self.bias, "Conv2d", weight))
+            self._freeze("bias", check_bias(self.bias, "Conv2d", self.weight))
 
     @classmethod
-    def init(cls, in_channels, out_channels, kernel_size, stride=1, padding=0, groups=1, rng=0):
+    def init(cls, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
+             groups: int = 1, rng: Rng = 0) -> "Conv2d":  # fmt: skip
         """He-normal weights, bias 0."""
         check_groups(groups, in_channels)
         shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
@@ -60,10 +61,10 @@ class Conv2d(Layer):
 
     kernel_size = property(lambda self: self.weight.shape[2:], doc="(KH, KW)")
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return self.kernel_size, self.stride, self.padding
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         out, W = self._output_shape_and_matrix(x)
         kernel = kernels.conv_forward(self)
         y = np.empty((len(x), out[0] * out[1], *W.shape[::2]), np.result_type(x, *self.arrays().values()))
@@ -77,7 +78,7 @@ class Conv2d(Layer):
             y += np.tile(self.bias, out[1])  # a whole row of pixels at a time: NumPy is fast on long runs
         return windows.channels_first(y.reshape(len(x), *out, -1)), x
 
-    def backward(self, dy, x):
+    def backward(self, dy: Array, x: Cache) -> Array:
         out, W = self._output_shape_and_matrix(x)
         kernel = kernels.conv_input_gradient(self)
         (n, c, h, w), (ph, pw) = x.shape, self.padding
@@ -91,7 +92,7 @@ class Conv2d(Layer):
                 windows.col2im(dcolumns, self.kernel_size, self.stride, out, dimage)
         return windows.channels_first(dpadded[:, ph : ph + h, pw : pw + w])
 
-    def parameter_gradients(self, dy, x):
+    def parameter_gradients(self, dy: Array, x: Cache) -> dict[str, Array]:
         out, W = self._output_shape_and_matrix(x)
         dW = np.zeros(W.shape, np.result_type(x, dy))
         rows = windows.pixel_rows(dy, self.groups)

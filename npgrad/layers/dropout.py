@@ -4,17 +4,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Rng, Window
+from npgrad._validate import is_number
 from npgrad.errors import InputError
 from npgrad.layers.base import PIXEL, Layer
 
 
 @dataclass(frozen=True)
 class Dropout(Layer):
-    """In training, set each element to 0 with probability `p` and divide the others by 1 - p; any shape.
+    """In training mode, set each element to 0 with probability p and divide the others by 1 - p; any shape.
 
-    Otherwise y = x: explanations are made with dropout off. A kept element is scaled by 1/(1 - p),
-    a dropped one does not reach y, so dx = dy * mask with the same mask
-    (Srivastava et al. 2014; scaled while training, so that nothing changes afterwards).
+    In inference mode y = x. With mask = 1/(1 - p) where an element is kept and 0 where it is dropped, y = x * mask and
+    dx = dy * mask (Srivastava et al. 2014; scaled in training mode, so that inference needs no scaling).
+
+    Parameters
+    ----------
+    p : float, default 0.5
+        The probability of dropping an element, 0 <= p < 1.
     """
 
     p: float = 0.5
@@ -22,14 +28,14 @@ class Dropout(Layer):
     has_training_mode = True
 
     def __post_init__(self):
-        if not isinstance(self.p, (int, float)) or not 0 <= self.p < 1:
+        if not is_number(self.p) or not 0 <= self.p < 1:
             raise InputError(f"Dropout p: expected 0 <= p < 1, found {self.p!r}")
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return PIXEL
 
-    def forward(self, x, training=False, rng=None):
-        """`rng` (a Generator or an int seed) draws the mask and is needed in training."""
+    def forward(self, x: Array, training: bool = False, rng: Rng = None) -> tuple[Array, Cache]:
+        """(y, mask); `rng` (a Generator or the seed of one) draws the mask and is required in training mode."""
         if not training:
             return x, None
         if rng is None:
@@ -38,5 +44,5 @@ class Dropout(Layer):
         mask = keep.astype(x.dtype) / x.dtype.type(1 - self.p)
         return x * mask, mask
 
-    def backward(self, dy, mask):
+    def backward(self, dy: Array, mask: Cache) -> Array:
         return dy if mask is None else dy * mask

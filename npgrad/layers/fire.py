@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Rng, Window
 from npgrad.errors import InputError
+from npgrad.layers.base import Layer
 from npgrad.layers.composite import Calls, Composite, add, in_a_row
 from npgrad.layers.conv import Conv2d
 from npgrad.layers.relu import ReLU
@@ -13,14 +15,17 @@ from npgrad.layers.relu import ReLU
 
 @dataclass(frozen=True, eq=False)
 class Fire(Composite):
-    """Squeeze the channels with 1x1 filters, then expand them with 1x1 and 3x3 filters side by side
+    """Squeeze the channels with 1x1 filters, then expand them with 1x1 and 3x3 filters in parallel
     (Iandola et al. 2016, figure 1). A ReLU follows each convolution. x (N, C, H, W) -> y (N, E1 + E3, H, W).
 
         x -> squeeze -> ReLU -> s -> expand1x1 -> ReLU -> a ->
                                 s -> expand3x3 -> ReLU -> b -> y = concatenation of a and b
 
-    Going back, y's gradient falls apart into a's and b's. s was used twice, once by each expand; moving it
-    moves the loss along both ways, so the gradients that come back along them add.
+    Backward splits dy into da and db. s is a fork, used by both expands, so its two gradients add up.
+
+    Parameters
+    ----------
+    squeeze, expand1x1, expand3x3 : Conv2d
     """
 
     squeeze: Conv2d
@@ -38,8 +43,8 @@ class Fire(Composite):
             )
 
     @classmethod
-    def init(cls, in_channels, squeeze, expand1x1, expand3x3, rng=0):
-        """He-normal weights, biases 0; the three numbers are those of the filters."""
+    def init(cls, in_channels: int, squeeze: int, expand1x1: int, expand3x3: int, rng: Rng = 0) -> "Fire":
+        """He-normal weights, biases 0; `squeeze` to `expand3x3` are numbers of filters."""
         rng = np.random.default_rng(rng)
         return cls(
             Conv2d.init(in_channels, squeeze, 1, rng=rng),
@@ -47,7 +52,7 @@ class Fire(Composite):
             Conv2d.init(squeeze, expand3x3, 3, padding=1, rng=rng),
         )
 
-    def forward(self, x, tape=None):
+    def forward(self, x: Array, tape: Cache = None) -> tuple[Array, Cache]:
         tape = Calls() if tape is None else tape
         s = tape.run("squeeze", self.squeeze, x)
         s = tape.run("squeeze_relu", self.relu, s)
@@ -57,7 +62,7 @@ class Fire(Composite):
         b = tape.run("expand3x3_relu", self.relu, b)
         return np.concatenate((a, b), axis=1), tape
 
-    def backward(self, dy, tape):
+    def backward(self, dy: Array | None, tape: Cache) -> Array | None:
         channels = len(self.expand1x1.weight)
         da, db = (None, None) if dy is None else (dy[:, :channels], dy[:, channels:])
         da = tape.back("expand1x1_relu", da)
@@ -66,10 +71,10 @@ class Fire(Composite):
         ds = tape.back("squeeze_relu", ds)
         return tape.back("squeeze", ds)
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return in_a_row(self.squeeze, self.expand3x3)  # expand1x1 sees less
 
-    def parts(self):
+    def parts(self) -> dict[str, Layer]:
         return {
             "squeeze": self.squeeze,
             "squeeze_relu": self.relu,
@@ -79,6 +84,6 @@ class Fire(Composite):
             "expand3x3_relu": self.relu,
         }
 
-    def with_parts(self, parts):
+    def with_parts(self, parts: dict[str, Layer]) -> Layer:
         fields = {field.name: parts[field.name] for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **fields)

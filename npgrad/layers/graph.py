@@ -1,7 +1,9 @@
-"""Layers in any order that has no circle."""
+"""A directed acyclic graph of layers."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from npgrad._typing import Array, Cache
 from npgrad.errors import InputError
 from npgrad.layers.base import Layer
 from npgrad.layers.composite import Calls, Composite, add
@@ -9,19 +11,21 @@ from npgrad.layers.composite import Calls, Composite, add
 
 @dataclass(frozen=True, eq=False)
 class Graph(Composite):
-    """Every node takes the outputs of nodes before it; the last node's output is y.
+    """Every node takes the outputs of earlier nodes; the output of the last node is y.
 
-    nodes: {name: (layer, source)} in the order of running. A source is the name of a node before this one, or
-    "input" for x; a layer that takes several arrays, such as Add, has a tuple of sources.
+    Backward visits the nodes in reverse order. An output that is used several times is a fork: it moves the loss
+    through each use, so the gradients of all uses add up. When a node is visited, all uses of its output have been
+    visited before, so its gradient is complete.
 
-    Going back, the nodes come in the opposite order. An output may have been used several times; moving it moves
-    the loss along all these ways, so the gradients that come back along them add. When a node's turn comes, all
-    that used its output have had theirs, so its gradient is complete.
-
-        Graph({"a": (conv, "input"), "b": (ReLU(), "a"), "sum": (Add(), ("a", "b"))})
+    Parameters
+    ----------
+    nodes : dict
+        {name: (layer, source)} in execution order. A source is the name of an earlier node, or "input" for x; a layer
+        with several inputs, such as Add, has a tuple of sources:
+        ``Graph({"a": (conv, "input"), "b": (ReLU(), "a"), "sum": (Add(), ("a", "b"))})``
     """
 
-    nodes: dict
+    nodes: dict[str, Any]
 
     def __post_init__(self):
         if not isinstance(self.nodes, dict) or not self.nodes:
@@ -41,7 +45,7 @@ class Graph(Composite):
             nodes[name] = (layer, source)
         object.__setattr__(self, "nodes", nodes)
 
-    def forward(self, x, tape=None):
+    def forward(self, x: Array, tape: Cache = None) -> tuple[Array, Cache]:
         tape = Calls() if tape is None else tape
         y = {"input": x}
         for name, (layer, source) in self.nodes.items():
@@ -49,8 +53,8 @@ class Graph(Composite):
             y[name] = tape.run(name, layer, inputs)
         return y[name], tape
 
-    def backward(self, dy, tape):
-        back = dict.fromkeys([*self.nodes, "input"])  # what has come back to each output so far
+    def backward(self, dy: Array | None, tape: Cache) -> Array | None:
+        back = dict.fromkeys([*self.nodes, "input"])  # each output's gradient so far
         back[next(reversed(self.nodes))] = dy
         for name, (_, source) in reversed(self.nodes.items()):
             if isinstance(source, tuple):
@@ -61,8 +65,8 @@ class Graph(Composite):
                 back[one] = add(back[one], gradient)  # the fork: used before, used again
         return back["input"]
 
-    def parts(self):
+    def parts(self) -> dict[str, Layer]:
         return {name: layer for name, (layer, _) in self.nodes.items()}
 
-    def with_parts(self, parts):
+    def with_parts(self, parts: dict[str, Layer]) -> Layer:
         return Graph({name: (parts[name], source) for name, (_, source) in self.nodes.items()})

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._typing import Array, Cache, Pair, Window
 from npgrad.layers import _kernels as kernels
 from npgrad.layers._pooling import cut_padding, pad_to_windows, set_window
 from npgrad.layers.base import Layer
@@ -29,30 +30,30 @@ class MaxPool2d(Layer):
         Whether the last window may extend past the edge.
     """
 
-    kernel_size: int | tuple
-    stride: int | tuple | None = None
-    padding: int | tuple = 0
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: Pair = 0
     ceil_mode: bool = False
 
     def __post_init__(self):
         set_window(self)
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         return self.kernel_size, self.stride, self.padding
 
-    def __call__(self, x):
+    def __call__(self, x: Array) -> Array:
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
         return channels_first(kernels.separable_maxima(padded, self.kernel_size, self.stride, out)[-1])
 
-    def forward(self, x):
+    def forward(self, x: Array) -> tuple[Array, Cache]:
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
         maximum = max_and_argmax if padded.size < kernels.FEW_VALUES else kernels.separable_max
         y, argmax = maximum(padded, self.kernel_size, self.stride, out)
         return channels_first(y), (x.shape, padded.shape, argmax)
 
-    def backward(self, dy, cache):
+    def backward(self, dy: Array, cache: Cache) -> Array:
         shape, (n, h, w, c), argmax = cache
         (kh, kw), (sh, sw), (oh, ow) = self.kernel_size, self.stride, dy.shape[2:]
         corner = np.ravel_multi_index(np.ogrid[:n, 0 : oh * sh : sh, 0 : ow * sw : sw], (n, h, w))

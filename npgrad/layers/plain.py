@@ -3,8 +3,8 @@
 Each function is written from the definition, one value at a time, and shares nothing with the layers. Going back,
 every product ``y += x * w`` of the forward pass becomes ``dx += dy * w`` and ``dw += dy * x``.
 
-Arrays are (N, C, H, W) or (N, C). `kernel_size`, `stride`, `padding` and `dilation` are pairs (height, width), or one int
-for both, with PyTorch's meanings. The dtype follows the inputs, so float64 and the complex step work, too.
+Arrays are (N, C, H, W) or (N, C). `kernel_size`, `stride`, `padding` and `dilation` are (height, width) or an int for
+both, with PyTorch's meanings. The dtype follows the inputs, so float64 and the complex step work, too.
 """
 
 import numpy as np

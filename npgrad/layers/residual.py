@@ -1,7 +1,9 @@
 """The building block of residual networks."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
+from npgrad._typing import Array, Cache, Window
 from npgrad.errors import InputError
 from npgrad.layers.add import Add
 from npgrad.layers.base import Layer
@@ -11,22 +13,25 @@ from npgrad.layers.relu import ReLU
 
 @dataclass(frozen=True, eq=False)
 class Residual(Composite):
-    """y = after(branch(x) + shortcut(x)): what the branch makes of x is added to x itself
-    (He, Zhang, Ren, Sun 2015, equations 1 and 2).
+    """y = after(branch(x) + shortcut(x)) (He, Zhang, Ren, Sun 2015, equations 1 and 2).
 
         x -> branch ---> f ->
         x -> shortcut -> s -> f + s -> after -> y
 
-    Going back, the sum hands its gradient to both sides whole. x was used twice, once by the branch and once by
-    the shortcut, so the gradients that come back along them add. Along a shortcut without layers the gradient
-    arrives as it left: that is why very deep networks can be trained.
+    Backward passes the gradient of the sum to both sides unchanged. x is a fork, used by branch and shortcut, so its
+    two gradients add up. Through a shortcut without layers the gradient arrives unchanged, which is why very deep
+    networks can be trained.
 
-    branch: {name: layer} in the order of running. shortcut: the same; empty, it is x as it stands. after: the
-    layer after the sum, called "relu", or None (Sandler et al. 2018 have none). The sum is called "add".
+    Parameters
+    ----------
+    branch, shortcut : dict
+        {name: layer} in execution order; an empty shortcut is the identity. The sum is named "add".
+    after : Layer or None, default ReLU()
+        The layer after the sum, named "relu"; None as in Sandler et al. 2018.
     """
 
-    branch: dict
-    shortcut: dict = field(default_factory=dict)
+    branch: dict[str, Any]
+    shortcut: dict[str, Any] = field(default_factory=dict)
     after: Layer | None = ReLU()
 
     sum = Add()
@@ -43,7 +48,7 @@ class Residual(Composite):
         object.__setattr__(self, "branch", dict(self.branch))
         object.__setattr__(self, "shortcut", dict(self.shortcut))
 
-    def forward(self, x, tape=None):
+    def forward(self, x: Array, tape: Cache = None) -> tuple[Array, Cache]:
         tape = Calls() if tape is None else tape
         f = s = x
         for name, layer in self.branch.items():
@@ -55,7 +60,7 @@ class Residual(Composite):
             y = tape.run("relu", self.after, y)
         return y, tape
 
-    def backward(self, dy, tape):
+    def backward(self, dy: Array | None, tape: Cache) -> Array | None:
         if self.after is not None:
             dy = tape.back("relu", dy)
         df, ds = tape.back("add", dy, inputs=2)
@@ -65,7 +70,7 @@ class Residual(Composite):
             df = tape.back(name, df)
         return add(df, ds)  # the fork: x was used twice
 
-    def receptive_field(self):
+    def receptive_field(self) -> Window | None:
         branch, shortcut = in_a_row(*self.branch.values()), in_a_row(*self.shortcut.values())
         after = in_a_row() if self.after is None else self.after.receptive_field()
         if branch is None or shortcut is None or after != in_a_row():
@@ -74,11 +79,11 @@ class Residual(Composite):
         inside = all(p0[i] <= p[i] and k0[i] - p0[i] <= k[i] - p[i] for i in (0, 1))
         return branch if s == s0 and inside else None
 
-    def parts(self):
+    def parts(self) -> dict[str, Layer]:
         after = {} if self.after is None else {"relu": self.after}
         return {**self.branch, **self.shortcut, "add": self.sum, **after}
 
-    def with_parts(self, parts):
+    def with_parts(self, parts: dict[str, Layer]) -> Layer:
         branch = {name: parts[name] for name in self.branch}
         shortcut = {name: parts[name] for name in self.shortcut}
         return Residual(branch, shortcut, parts.get("relu"))
