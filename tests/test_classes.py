@@ -1,12 +1,15 @@
 """The 1,000 class names, and finding a class by index or name."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
 import pytest
+from folder_runs import little_net, photos
 
 import npgrad
 from npgrad._targets import find_class, resolve_targets
+from npgrad.attribution.folders import attribute_folder
 from npgrad.errors import TargetError, UnknownName, WeightsError
 from npgrad.io import labels as module
 from npgrad.io.labels import imagenet_classes, read_wordnet_ids
@@ -162,3 +165,11 @@ def test_a_name_for_many_images_is_warned_of_once():
     with pytest.warns(UserWarning) as warned:
         assert resolve_targets(model, np.zeros((4, 3)), "tiger").tolist() == [1] * 4
     assert len(warned) == 1
+
+
+def test_a_name_for_a_folder_is_warned_of_once(tmp_path):
+    model = little_net()
+    model = dataclasses.replace(model, classes=tuple(f"little {name}" for name in model.classes))
+    with pytest.warns(UserWarning, match="target 'owl' taken as little owl") as warned:
+        run = attribute_folder(model, photos(tmp_path / "photos", 3), tmp_path / "out", target="owl")
+    assert (len(warned), run.made, run.warned) == (1, 3, 0)

@@ -125,7 +125,9 @@ def _unknown_option(wrong, parser):
     known = re.findall(r"--([a-z][\w-]*)", parser.format_usage())
     nearest = difflib.get_close_matches(wrong.lstrip("-"), known, n=3, cutoff=0.6)
     hint = (
-        "nearest: " + ", ".join(f"--{name}" for name in nearest) if nearest else f"`{parser.prog} --help` lists them"
+        "nearest: " + ", ".join(f"--{name}" for name in nearest)
+        if nearest
+        else f"`{parser.prog} --help` lists them"
     )
     return UnknownName(f"no option {wrong!r}; {hint}")
 

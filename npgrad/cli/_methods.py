@@ -1,7 +1,6 @@
 """The attribution methods as the command offers them: which options each takes."""
 
-import npgrad.attribution.methods as _table
-from npgrad.attribution.methods import METHODS, defaults, function_of, importance, takes
+from npgrad.attribution.methods import METHODS, defaults, function_of, importance, method_name, takes
 from npgrad.cli._common import SEED_HELP, whole_number_type
 from npgrad.errors import InputError
 
@@ -38,11 +37,6 @@ OPTIONS = {
         "copies of the image per forward pass; does not change the result",
     ),
 }
-
-
-def method_name(text):
-    found = getattr(_table, "method_name", None)
-    return found(text) if found else function_of(text).__name__
 
 
 def add_options(parser):

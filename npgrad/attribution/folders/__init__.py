@@ -133,6 +133,8 @@ def attribute_folder(
     NpgradError
         The method fails for reasons that do not depend on the photo. Exceptions of the executor are not caught.
     """
+    if target is not None:  # once, so that a warning about its name does not come with every photo
+        target = model.class_index(target)
     request = Request(
         method if isinstance(method, str) else tuple(method),
         target,
