@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 demo: .venv/core
 	@case "$(WEIGHTS)" in \
 		""|*.h5) ;; \
-		*) mkdir -p build && $(BIN)/python scripts/convert_weights.py "$(WEIGHTS)" -o build/demo.h5 ;; esac
+		*) mkdir -p build && $(BIN)/npgrad convert "$(WEIGHTS)" -o build/demo.h5 ;; esac
 	$(BIN)/npgrad demo $(if $(PHOTO),"$(PHOTO)") $(if $(WEIGHTS),--weights $(if $(filter %.h5,$(WEIGHTS)),"$(WEIGHTS)",build/demo.h5))
 
 # Everything that the README claims, compared with torch and Captum.
