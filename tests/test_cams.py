@@ -37,7 +37,7 @@ MAPS = {**FORMULAS, **TRIED_OUT, "eigen_cam": eigen_cam}
 
 
 def places(pair):
-    """Some layers with an extent: every second of a small network, two of SqueezeNet."""
+    """Some layers with a spatial size: every second of a small network, two of SqueezeNet."""
     if "squeeze" in pair.name:
         return ["fire4.squeeze", "fire9"]
     tape = pair.model.forward(pair.x)
@@ -258,7 +258,7 @@ def test_constant_and_zero_activations_give_numbers(name):
 
 WRONG_LAYERS = {
     "unknown": (FIRES, {"layer": "fier4"}, UnknownName, "no layer 'fier4'; nearest: fire4"),
-    "no extent": (FIRES, {"layer": "pool5"}, InputError, r"layer: .*\(N, C, h, w\).*pool5.*5\)"),
+    "no spatial size": (FIRES, {"layer": "pool5"}, InputError, r"layer: .*\(N, C, h, w\).*pool5.*5\)"),
     "nowhere": (PAIRS["linears"], {"layer": "fc1"}, InputError, "layer: .*fc1"),
     "resize": (FIRES, {"resize": "lanczos"}, UnknownName, "'lanczos'.*nearest.*bilinear"),
     "target": (FIRES, {"target": 5}, IndexError, "0 to 4"),

@@ -1,4 +1,4 @@
-"""Measures of explanations, each against Captum or against a second, slower way."""
+"""Measures of attributions, each against Captum or against a second, slower computation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Attributions against the truth of drawn scenes: the measures, the scores, the bundled network's own results."""
+"""Attributions against the ground truth of scenes: the measures, the scores, the results of the bundled network."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy import stats
 
 import npgrad
 from npgrad import InputError, attribution, evaluation, scenes
-from npgrad.cli import _methods as methods
+from npgrad.attribution import methods
 from npgrad.evaluation import HeldOut, Score, best_iou, energy_inside, pointing_game, score_method
 from npgrad.models import squeezenet1_1
 
@@ -79,7 +79,7 @@ def test_a_method_that_knows_the_truth_scores_best_and_one_that_inverts_it_worst
     assert right.mean("insertion") > wrong.mean("insertion")
 
 
-def test_the_values_are_those_of_the_measures_image_per_sample():
+def test_the_values_are_those_of_the_measures_image_by_image():
     model, held = planted()
     seen = []
 
@@ -126,7 +126,7 @@ def test_the_sanity_methods_take_no_notice_of_the_network(rng):
 # which scenes count
 
 
-def test_only_scenes_that_are_named_correctly_count(bundled, held):
+def test_only_scenes_that_are_classified_correctly_count(bundled, held):
     assert len(held.x) == 24 <= held.looked == held.indices[-1] + 1
     assert (bundled(held.x).argmax(axis=1) == held.labels).all()
     for i in (0, 23):
@@ -139,7 +139,7 @@ def test_only_scenes_that_are_named_correctly_count(bundled, held):
 def test_networks_that_cannot_be_scored_are_refused():
     with pytest.raises(InputError, match="26 classes .* found one of 10"):
         evaluation.held_out(squeezenet1_1(num_classes=10), 1)
-    with pytest.raises(InputError, match="names .* correctly, too few"):
+    with pytest.raises(InputError, match="classifies .* correctly, too few"):
         evaluation.held_out(squeezenet1_1(num_classes=26), 30, size=32)
     with pytest.raises(InputError, match="n: expected"):
         evaluation.held_out(squeezenet1_1(num_classes=26), 0)
@@ -164,7 +164,7 @@ def _method(name):
 
 
 @pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam", "integrated_gradients"])
-def test_of_two_objects_the_one_asked_about_is_pointed_at(bundled, name):
+def test_of_two_objects_the_target_is_pointed_at(bundled, name):
     method, right = _method(name), []
     for index in range(12):
         image, labels, masks = scenes.two_objects(index, seed=3)

@@ -105,7 +105,7 @@ def test_what_covers_is_the_same_as_what_was_there():
     assert not feature_ablation(pair.model, pair.x, TARGETS, mask, baseline=pair.x).any()
 
 
-def test_the_asked_class_stays_that_of_the_clean_image():
+def test_the_target_stays_that_of_the_clean_image():
     """Covered images may be of another class; what is lost is still the clean image's."""
     pair = PAIRS["linears"]
     x = pair.x * 3

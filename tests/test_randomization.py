@@ -1,4 +1,4 @@
-"""The model-randomization sanity check, and the two measures of likeness it uses."""
+"""The model-randomization sanity check, and the two measures of similarity that it uses."""
 
 import warnings
 
@@ -12,8 +12,7 @@ from npgrad import Model, layers
 from npgrad._targets import scores
 from npgrad.attribution import grad_cam, saliency
 from npgrad.errors import InputError, UnknownName
-from npgrad.evaluation import Randomization
-from npgrad.evaluation import randomization as randomization
+from npgrad.evaluation import Randomization, randomization
 from npgrad.evaluation.randomization import spearman, ssim
 
 PAIRS = {pair.name: pair for pair in pairs()}
@@ -35,7 +34,7 @@ def test_an_explanation_of_the_network_falls_and_one_of_the_image_does_not():
     np.testing.assert_allclose(edges.ssim, 1)
 
 
-def test_layers_are_drawn_anew_one_after_the_other_and_the_model_is_untouched():
+def test_layers_are_reinitialized_one_after_the_other_and_the_model_is_untouched():
     seen = []
 
     def method(model, x, targets):
@@ -54,7 +53,7 @@ def test_layers_are_drawn_anew_one_after_the_other_and_the_model_is_untouched():
     assert seen[0][0] is NET.model
     assert fire == {name for name in before if name.startswith("fire4.")}
     assert both == fire | {"conv1.weight", "conv1.bias"}
-    for name in fire:  # what was drawn anew once stays as it is
+    for name in fire:  # re-initialized only once
         np.testing.assert_array_equal(seen[1][0].parameters()[name], seen[2][0].parameters()[name])
 
 
@@ -73,7 +72,7 @@ def test_the_new_weights_have_he_s_size_and_no_biases():
     assert new["conv1.weight"].dtype == np.float64
 
 
-def test_batch_norm_is_drawn_anew_as_it_begins(rng):
+def test_batch_norm_is_reset_to_the_identity(rng):
     network = layers.Sequential(
         {
             "conv1": layers.Conv2d.init(3, 4, 3, rng=1),
@@ -164,7 +163,7 @@ def test_arguments_that_cannot_be(options, error, message):
         randomization(**{"model": NET.model, "x": NET.x, "method": saliency, **options})
 
 
-def test_a_network_without_weights_has_nothing_to_draw_anew():
+def test_a_network_without_weights_has_nothing_to_reinitialize():
     model = Model(
         layers.Sequential({"pool": layers.GlobalAvgPool2d(), "flatten": layers.Flatten()}), classes="abc"
     )
@@ -172,7 +171,7 @@ def test_a_network_without_weights_has_nothing_to_draw_anew():
         randomization(model, NET.x, saliency, 0)
 
 
-# the measures of likeness
+# the measures of similarity
 
 
 def test_spearman_is_scipys_with_and_without_ties(rng):

@@ -1,4 +1,4 @@
-"""Removal by imputation, and pointing at the thing, each against a second, slower way."""
+"""Removal by imputation, and localization, each against a second, slower computation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Scenes: the same number is the same image, its mask is its object, and color alone does not tell."""
+"""Scenes: the same index gives the same image, the mask is the object, and color alone is not informative."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ import pytest
 
 from npgrad.errors import InputError
 from npgrad.scenes import CLASSES, scene, two_objects
-from npgrad.scenes.composing import SURFACES
-from npgrad.scenes.shapes import PLAIN, SHAPES
+from npgrad.scenes._composing import SURFACES
+from npgrad.scenes._shapes import PLAIN, SHAPES
 
 
 @pytest.fixture(scope="module")
@@ -102,16 +102,16 @@ def test_the_mask_marks_where_the_object_is_drawn(monkeypatch):
 
     from scipy.ndimage import binary_dilation
 
-    from npgrad.scenes import composing
+    from npgrad.scenes import _composing
 
-    make = composing._thing
+    make = _composing._thing
 
     def inverted(*arguments):
         thing, colors = make(*arguments)
         return replace(thing, paint=lambda *a: 1 - thing.paint(*a)), colors
 
     before = [scene(i, 2, 64) for i in range(25)]
-    monkeypatch.setattr(composing, "_thing", inverted)
+    monkeypatch.setattr(_composing, "_thing", inverted)
     for i, (image, _, mask) in enumerate(before):
         changed = np.abs(scene(i, 2, 64)[0].astype(int) - image).max(2) > 0
         assert changed[mask].mean() > 0.97

@@ -186,7 +186,7 @@ def test_top_class_superpixels_and_progress(method):
 
 
 @pytest.mark.parametrize("method", [lime, kernel_shap])
-def test_any_labels_and_one_map_a_image(method):
+def test_any_labels_and_one_map_per_image(method):
     mask = grid((16, 21), (2, 3))
     maps = np.stack([mask, mask.T.reshape(16, 21), 5 - mask])[:, None]
     found = method(NET.model, NET.x, TARGETS, mask=maps * 7 - 3)

@@ -1,6 +1,6 @@
-"""How good is an explanation: does it say what the network does, is it steady, does it point at the thing.
+"""Measures of attributions: are they faithful to the network, stable, and located on the object?
 
-All take raw attributions and give one number an image, an array (N,).
+All take raw attributions and return one value per image, an array (N,).
 """
 
 from npgrad.evaluation.faithfulness import infidelity, sensitivity_max

@@ -1,4 +1,4 @@
-"""What the measures ask of their arguments, and how they read an attribution."""
+"""Checks of the arguments of the measures, and how an attribution becomes one value per pixel."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from npgrad.errors import InputError
 
 
 def begin(model, x, target, batch_size=None):
-    """(x as the layers take it, its logits, its targets (N,), copies at once). A class may be dead here."""
+    """(x checked, its logits, its targets (N,), copies at once). Dead scores are allowed here, without a warning."""
     x = check_input(x)
     if x.ndim != 4:
         raise InputError(f"input: expected (N, C, H, W), found shape {x.shape}")
@@ -19,15 +19,15 @@ def begin(model, x, target, batch_size=None):
 
 
 def expect_function(method):
-    """Refuse a `method` that cannot be called."""
+    """Raise an InputError if `method` cannot be called."""
     if not callable(method):
         raise InputError(f"method: expected a function (model, x, target), found {method!r:.60}")
 
 
 def pixel_map(attribution, size=None):
-    """An attribution as one number a pixel, (N, H, W) float64: channels are summed.
+    """An attribution (N, C, H, W) or (N, H, W) as one value per pixel, (N, H, W) float64: channels are summed.
 
-    attribution: (N, C, H, W), or (N, H, W) as maps of a layer are. size: the (N, H, W) that it must have.
+    size: the shape (N, H, W) that the result must have.
     """
     a = np.asarray(attribution)
     if a.ndim not in (3, 4) or a.dtype.kind not in "fiub" or not a.size:
@@ -38,18 +38,18 @@ def pixel_map(attribution, size=None):
     a = a.sum(axis=1) if a.ndim == 4 else a
     if size is not None and a.shape != size:
         raise InputError(
-            f"attribution: expected a value a pixel, {size}, found {a.shape}; resize it to the input first"
+            f"attribution: expected one value per pixel, {size}, found {a.shape}; resize it to the input first"
         )
     return a
 
 
 def image_masks(mask, size):
-    """The pixels that belong to the thing: bool (N, H, W), from (H, W) or (N, H, W); none may be empty."""
+    """The pixels of the object: bool (N, H, W), from (H, W) or (N, H, W); none may be empty."""
     mask = np.asarray(mask)
     if mask.dtype.kind not in "biu" or mask.ndim not in (2, 3):
         raise InputError(f"mask: expected (H, W) or (N, H, W) of bools, found {mask.dtype} {mask.shape}")
     if mask.shape not in (size, size[1:], (1, *size[1:])):
-        raise InputError(f"mask: expected {size[1:]} or {size}, as the attribution; found {mask.shape}")
+        raise InputError(f"mask: expected {size[1:]} or {size}, like the attribution; found {mask.shape}")
     masks = np.broadcast_to(mask != 0, size)
     empty = np.flatnonzero(~masks.any(axis=(1, 2)))
     if len(empty):

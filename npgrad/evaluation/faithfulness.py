@@ -1,37 +1,67 @@
-"""Infidelity and sensitivity (Yeh, Hsieh, Suggala, Inouye, Ravikumar 2019): small changes of the image.
+"""Infidelity and sensitivity under small perturbations of the image (Yeh, Hsieh, Suggala, Inouye, Ravikumar 2019).
 
-Does the attribution foretell how the score changes, and does it stay the same where the image nearly does?
+Does the attribution predict how the score changes, and is it stable when the image hardly changes?
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores
+from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, expect_function
+from npgrad.model import Model
 
 
 def infidelity(
-    model,
-    x,
-    attribution,
-    target=None,
-    noise=0.2,
-    n_samples=10,
-    normalize=False,
-    rng=0,
-    batch_size=None,
-    progress=None,
-):
-    """How badly the attribution foretells changes of the score (Yeh et al., definition 2.1): (N,), 0 is best.
+    model: Model,
+    x: Array,
+    attribution: Array,
+    target: Target = None,
+    noise: float | Callable[[Array, np.random.Generator], Array] = 0.2,
+    n_samples: int = 10,
+    normalize: bool = False,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Measure how badly an attribution predicts changes of the score: 0 is best.
 
-    The mean over `n_samples` perturbations I of (sum of I * attribution - (F(x) - F(x - I)))^2, with F the
-    target's logit. With `normalize` the attribution is first scaled by the factor that makes this mean
-    smallest, so that only its direction counts.
+    Yeh et al., definition 2.1: the mean over `n_samples` perturbations I of
+    (sum of I * attribution - (F(x) - F(x - I)))^2, with F the logit of the target.
 
-    attribution: of the shape of x. noise: the standard deviation of a normal I; or a function
-    (image (C, H, W), rng) -> I, for example `lambda image, rng: image` for "everything goes".
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    attribution : ndarray (N, C, H, W)
+        The attribution of each image.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    noise : float or callable, default 0.2
+        The standard deviation of a normal I, or a function (image (C, H, W), rng) -> I, for example
+        ``lambda image, rng: image`` to remove everything.
+    n_samples : int, default 10
+        Number of perturbations per image.
+    normalize : bool, default False
+        Whether to scale the attribution first by the factor that minimizes the mean, so that only its direction counts.
+    rng : numpy.random.Generator or int, default 0
+        Draws the perturbations.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray (N,)
+        The infidelity of each image's attribution.
     """
     perturb = _perturbation(noise)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
@@ -40,29 +70,61 @@ def infidelity(
     attribution = np.asarray(attribution)
     if attribution.shape != x.shape:
         raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
-    foretold, change = np.empty(n_samples * n), np.empty(n_samples * n)
+    predicted, change = np.empty(n_samples * n), np.empty(n_samples * n)
     for part in batches(n_samples * n, size, progress):
-        i = part % n  # sample by sample, every image in turn
+        i = part % n  # sample by sample, each of all images
         moved = np.stack([_checked(perturb(x[j], rng), x[j]) for j in i])
-        foretold[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
+        predicted[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
         change[part] = before[i] - scores(model((x[i] - moved).astype(x.dtype)), targets[i])
-    foretold, change = foretold.reshape(n_samples, n), change.reshape(n_samples, n)
+    predicted, change = predicted.reshape(n_samples, n), change.reshape(n_samples, n)
     if normalize:
-        square = (foretold**2).mean(axis=0)
-        foretold = foretold * (foretold * change).mean(axis=0) / np.where(square == 0, 1, square)
-    return ((foretold - change) ** 2).mean(axis=0)
+        square = (predicted**2).mean(axis=0)
+        predicted = predicted * (predicted * change).mean(axis=0) / np.where(square == 0, 1, square)
+    return ((predicted - change) ** 2).mean(axis=0)
 
 
 def sensitivity_max(
-    method, model, x, target=None, radius=0.02, n_samples=10, rng=0, progress=None, **options
-):
-    """How much an attribution changes where the image hardly does (Yeh et al., definition 3.1): (N,).
+    method: Callable[..., Array],
+    model: Model,
+    x: Array,
+    target: Target = None,
+    radius: float | Callable[[Array, np.random.Generator], Array] = 0.02,
+    n_samples: int = 10,
+    rng: Rng = 0,
+    progress: Progress = None,
+    **options: Any,
+) -> Array:
+    """Measure how much an attribution changes when the image hardly does: 0 is best.
 
-    The largest of `n_samples` values of |A(x + e) - A(x)| / |A(x)|, Frobenius norms, with e uniform within
-    `radius` of 0 in every element, and A(x) = method(model, x, targets, **options). The target stays the one
-    of x itself. Where A(x) is 0 everywhere the change is not divided.
+    Yeh et al., definition 3.1: the maximum over `n_samples` of |A(x + e) - A(x)| / |A(x)|, in Frobenius norms, with e
+    uniform in [-radius, radius] and A(x) = method(model, x, targets, **options). The target of x is kept for x + e. If
+    A(x) is 0 everywhere, the change is not divided by its norm.
 
-    radius: a number; or a function (x, rng) -> e of x's shape.
+    Parameters
+    ----------
+    method : callable
+        A function (model, x, target, **options) -> attribution, such as those of `npgrad.attribution`.
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    radius : float or callable, default 0.02
+        The largest change of an element, or a function (x, rng) -> e of the shape of x.
+    n_samples : int, default 10
+        Number of perturbations.
+    rng : numpy.random.Generator or int, default 0
+        Draws the perturbations.
+    progress : callable or None
+        Called with (done, total).
+    **options
+        Keyword arguments for the method.
+
+    Returns
+    -------
+    ndarray (N,)
+        The sensitivity of each image's attribution.
     """
     expect_function(method)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)

@@ -1,58 +1,89 @@
-"""Attributions against the truth: on drawn scenes it is known which pixels show the object.
+"""Attributions against the ground truth: generated scenes come with a mask of the object.
 
-A network that sees the wrong thing has no reason to look at the right place. So only scenes count that it names
-correctly.
+A network that misclassifies a scene has no reason to look at the right place, so only scenes that it classifies
+correctly are used.
 """
 
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad._parallel import threads as parallel
+from npgrad._parallel.threads import thread_imap
+from npgrad._typing import Array, Progress
 from npgrad._validate import whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation.localization import best_iou, energy_inside, pointing_game
 from npgrad.evaluation.pixels import deletion_auc, insertion_auc
+from npgrad.model import Model
+from npgrad.scenes import CLASSES, scene
 
-SEED = 3  # of the scenes that methods are scored on: neither trained nor validated on
+SEED = 3  # of the test scenes; training and validation use other seeds
 POINTING, ENERGY, IOU, DELETION, INSERTION = "pointing", "energy", "iou", "deletion", "insertion"
 MEASURES = (POINTING, ENERGY, IOU, DELETION, INSERTION)
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Scenes that a network names correctly: x (N, 3, H, W) as its input, labels (N,), masks bool (N, H, W).
+    """Scenes that a network classifies correctly.
 
-    indices (N,): their numbers among the scenes of the seed. looked: how many were looked at to find them.
+    Parameters
+    ----------
+    x : ndarray (N, 3, H, W)
+        The preprocessed scenes.
+    labels : ndarray of int (N,)
+        Their classes.
+    masks : ndarray of bool (N, H, W)
+        The pixels of the object.
+    indices : ndarray of int (N,)
+        The indices of the scenes, as for `npgrad.scenes.scene`.
+    looked : int
+        How many scenes were tried to find these.
     """
 
-    x: np.ndarray
-    labels: np.ndarray
-    masks: np.ndarray
-    indices: np.ndarray
+    x: Array
+    labels: Array
+    masks: Array
+    indices: Array
     looked: int
 
 
-def held_out(model, n=100, seed=SEED, size=224):
-    """The first `n` scenes of a seed that the model names correctly: HeldOut.
+def held_out(model: Model, n: int = 100, seed: int = SEED, size: int = 224) -> HeldOut:
+    """Collect the first scenes of a seed that the model classifies correctly.
 
-    InputError if the model's classes are not those of the scenes, or if it is right too seldom to find `n`.
+    Parameters
+    ----------
+    model : Model
+        A network with the classes of `npgrad.scenes`, such as the bundled one.
+    n : int, default 100
+        How many scenes to collect.
+    seed : int, default 3
+        Seed of the scenes. Training and validation use other seeds.
+    size : int, default 224
+        Side of the scenes in pixels.
+
+    Returns
+    -------
+    HeldOut
+
+    Raises
+    ------
+    InputError
+        The model has other classes, or its accuracy is too low to find `n` scenes.
     """
-    from npgrad.scenes import CLASSES, scene
-
     n = whole_number(n, "n")
     if model.num_classes != len(CLASSES) or (model.classes or CLASSES) != CLASSES:
         raise InputError(
             f"known truth: expected a network of the scenes' {len(CLASSES)} classes (the bundled one, or one "
-            f"that scripts/train_scenes.py made), found one of {model.num_classes}"
+            f"that scripts/train_scenes.py trained), found one of {model.num_classes}"
         )
     found, index = [], 0
     while len(found) < n:
         if index == 5 * n + 100:
             raise InputError(
-                f"known truth: of {index} scenes the network names {len(found)} correctly, too few"
+                f"known truth: the network classifies {len(found)} of {index} scenes correctly, too few"
             )
         image, label, mask = scene(index, seed, size)
         x = model.preprocess(image, resize=False)
@@ -65,25 +96,50 @@ def held_out(model, n=100, seed=SEED, size=224):
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """How one method did. values: measure -> one number an image. seconds: what an image took, on average.
+    """The scores of one method.
 
-    The measures: "pointing" (share of images whose maximum lies on the object), "energy" (share of the
-    positive attribution on it), "iou" (at each image's best threshold), "deletion" and "insertion" (areas
-    under the probability's curve; lower and higher are better).
+    Parameters
+    ----------
+    values : dict of str to ndarray (N,)
+        One value per image for each measure: "pointing" (whether the maximum is on the object), "energy" (fraction of
+        the positive attribution on it), "iou" (at each image's best threshold), "deletion" and "insertion" (areas under
+        the curve of the probability; lower and higher are better).
+    seconds : float
+        The mean time per image.
     """
 
-    values: dict
+    values: dict[str, Array]
     seconds: float
 
-    def mean(self, measure):
-        """The mean over the images."""
+    def mean(self, measure: str) -> float:
+        """Compute the mean over the images.
+
+        Parameters
+        ----------
+        measure : str
+            A key of `values`.
+
+        Returns
+        -------
+        float
+        """
         return float(self.values[measure].mean())
 
-    def interval(self, measure):
-        """(low, high) of the 95 % confidence interval of the mean.
+    def interval(self, measure: str) -> tuple[float, float]:
+        """Compute the 95 % confidence interval of the mean.
 
-        For "pointing", a share of hits, Wilson's (1927), which says something at 100 % too; for the others
-        mean +- t s / sqrt(N), (nan, nan) for a single image.
+        For "pointing", a proportion, this is Wilson's (1927), which is informative at 100 % too; for the others it is
+        mean +- t s / sqrt(N).
+
+        Parameters
+        ----------
+        measure : str
+            A key of `values`.
+
+        Returns
+        -------
+        low, high : float
+            NaN for a single image, except for "pointing".
         """
         from scipy import stats
 
@@ -100,15 +156,40 @@ class Score:
         return float(mean - half), float(mean + half)
 
 
-def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progress=None):
-    """The Score of a method on held-out scenes.
+def score_method(
+    method: Callable[[Model, Array, int], Array],
+    model: Model,
+    held: HeldOut,
+    n: int | None = None,
+    n_curves: int | None = None,
+    n_steps: int = 10,
+    progress: Progress = None,
+) -> Score:
+    """Score a method on held-out scenes.
 
-    method: a function (model, x (1, 3, H, W), target) -> importance, one number a pixel: (1, H, W), or
-    (1, C, H, W), whose channels are summed. held: of `held_out`. n: only the first so many; n_curves: of these
-    as many for deletion and insertion, which take 2 (n_steps + 1) forward passes an image; None: all.
-    progress(done, total) after every image.
+    Images are processed in parallel on all cores, one thread each; the time is that of one thread.
 
-    Images are taken side by side on all cores, a thread each; the seconds are those of one thread.
+    Parameters
+    ----------
+    method : callable
+        A function (model, x (1, 3, H, W), target) -> importance (1, H, W), or (1, C, H, W), whose channels are summed.
+    model : Model
+        The network.
+    held : HeldOut
+        The scenes, as `held_out` returns them.
+    n : int or None
+        Use only the first n scenes. None: all.
+    n_curves : int or None
+        Use only the first n_curves of these for deletion and insertion, which take 2 (n_steps + 1) forward passes per
+        image. None: all.
+    n_steps : int, default 10
+        Number of steps of the deletion and insertion curves.
+    progress : callable or None
+        Called with (done, total) after each image.
+
+    Returns
+    -------
+    Score
     """
     n = len(held.x) if n is None else min(whole_number(n, "n"), len(held.x))
     n_curves = n if n_curves is None else min(whole_number(n_curves, "n_curves", 0), n)
@@ -129,7 +210,7 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
         return found, seconds
 
     results = []
-    for result in parallel.thread_imap(measure, range(n)):
+    for result in thread_imap(measure, range(n)):
         results.append(result)
         if progress is not None:
             progress(len(results), n)
@@ -137,16 +218,24 @@ def score_method(method, model, held, n=None, n_curves=None, n_steps=10, progres
     return Score({name: one for name, one in values.items() if len(one)}, sum(s for _, s in results) / n)
 
 
-def sanity_methods(rng=0):
-    """What any method has to beat: {"random map", "centered blob", "edge detector"}, each as `score_method` takes it.
+def sanity_methods(rng: int = 0) -> dict[str, Callable[[Model, Array, int], Array]]:
+    """Return the baselines that any method has to beat, none of which uses the network.
 
-    rng: a seed. The blob knows that things are often in the middle; the edges (Sobel) are those of the image, and the
-    network has no part in them.
+    Parameters
+    ----------
+    rng : int, default 0
+        Seed of the random maps.
+
+    Returns
+    -------
+    dict of str to callable
+        "random map", "centered blob" (objects are often in the middle) and "edge detector" (Sobel), each as
+        `score_method` takes it.
     """
     seed = whole_number(rng, "rng", 0)
 
     def random_map(model, x, target):
-        image = zlib.crc32(x.tobytes())  # another map for each image, the same whenever it is asked
+        image = zlib.crc32(x.tobytes())  # a different map for each image, the same in every call
         return np.random.default_rng([seed, image]).random((len(x), *x.shape[2:]))
 
     def centered_blob(model, x, target):

@@ -1,17 +1,38 @@
-"""Does the attribution lie on the thing? For images of which it is known where the thing is."""
+"""Is the attribution located on the object? For images with a mask of the object."""
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad._validate import not_negative
 from npgrad.evaluation._checks import image_masks, pixel_map
 
 
-def pointing_game(attribution, mask, tolerance=0):
-    """Whether the maximum lies in the mask (Zhang, Lin, Brandt, Shen, Sclaroff 2016): (N,), 1 or 0.
+def pointing_game(attribution: Array, mask: Array, tolerance: float = 0) -> Array:
+    """Test whether the maximum of the attribution is in the mask.
 
-    attribution: (N, C, H, W), its channels summed, or (N, H, W). mask: bools, (H, W) or (N, H, W).
-    tolerance: so many pixels beside the mask still count (the paper takes 15). Where several pixels share the
-    maximum, the share of them that hit: what a pointer that takes any of them would score on average.
+    Zhang, Lin, Brandt, Shen, Sclaroff 2016.
+
+    Parameters
+    ----------
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    mask : ndarray of bool (H, W) or (N, H, W)
+        The pixels of the object.
+    tolerance : float, default 0
+        Pixels up to this distance from the mask also count. The paper uses 15.
+
+    Returns
+    -------
+    ndarray (N,)
+        1 for a hit, 0 for a miss. If several pixels share the maximum, the fraction of them that are hits: the
+        expected score of one chosen at random.
+
+    Examples
+    --------
+    >>> attribution, mask = np.zeros((1, 4, 4)), np.zeros((4, 4), bool)
+    >>> attribution[0, 1, 2], mask[:2] = 1, True
+    >>> pointing_game(attribution, mask).tolist()
+    [1.0]
     """
     a = pixel_map(attribution)
     masks = image_masks(mask, a.shape)
@@ -19,11 +40,22 @@ def pointing_game(attribution, mask, tolerance=0):
     return np.array([_hits(one, inside, tolerance) for one, inside in zip(a, masks, strict=True)])
 
 
-def energy_inside(attribution, mask):
-    """The share of the positive attribution that lies in the mask: (N,), 0 to 1.
+def energy_inside(attribution: Array, mask: Array) -> Array:
+    """Compute the fraction of the positive attribution that is in the mask.
 
-    The energy-based pointing game of Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu 2020. 0 where nothing
-    is positive. attribution, mask: as for `pointing_game`.
+    This is the energy-based pointing game of Wang, Wang, Du, Yang, Zhang, Ding, Mardziel, Hu 2020.
+
+    Parameters
+    ----------
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    mask : ndarray of bool (H, W) or (N, H, W)
+        The pixels of the object.
+
+    Returns
+    -------
+    ndarray (N,)
+        Values from 0 to 1; 0 if nothing is positive.
     """
     a = np.maximum(pixel_map(attribution), 0)
     inside = (a * image_masks(mask, a.shape)).sum(axis=(1, 2))
@@ -31,13 +63,23 @@ def energy_inside(attribution, mask):
     return inside / np.where(total == 0, 1, total)
 
 
-def best_iou(attribution, mask):
-    """The overlap of the object with the pixels above a threshold, at the best threshold: (N,), 0 to 1.
+def best_iou(attribution: Array, mask: Array) -> Array:
+    """Compute the intersection over union of the mask and {attribution >= t} at each image's best threshold t.
 
-    Intersection over union of the mask and {attribution >= t}, for the t that makes it largest, each image
-    its own: how well the attribution could outline the object (cf. Choe, Oh, Lee, Chun, Akata, Shim 2020,
-    section 4). attribution, mask: as for `pointing_game`. A map that is the same everywhere has one
-    threshold, and marks the whole image.
+    It tells how well the attribution could outline the object (cf. Choe, Oh, Lee, Chun, Akata, Shim 2020, section 4).
+    A constant map has one threshold, which selects the whole image.
+
+    Parameters
+    ----------
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    mask : ndarray of bool (H, W) or (N, H, W)
+        The pixels of the object.
+
+    Returns
+    -------
+    ndarray (N,)
+        Values from 0 to 1.
     """
     a = pixel_map(attribution)
     masks = image_masks(mask, a.shape)
@@ -46,8 +88,8 @@ def best_iou(attribution, mask):
 
 def _best_iou(a, inside):
     order = np.argsort(-a, kind="stable")
-    both, marked = np.cumsum(inside[order]), np.arange(1, a.size + 1)
-    iou = both / (marked + inside.sum() - both)
+    both, selected = np.cumsum(inside[order]), np.arange(1, a.size + 1)
+    iou = both / (selected + inside.sum() - both)
     falls = np.append(np.diff(a[order]) != 0, True)  # equal values pass the threshold together
     return iou[falls].max()
 

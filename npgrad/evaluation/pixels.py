@@ -1,45 +1,137 @@
-"""Deletion and insertion (Petsiuk, Das, Saenko 2018): take pixels away, or put them in, best first."""
+"""Deletion and insertion (Petsiuk, Das, Saenko 2018): remove or insert pixels, the most important first."""
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
+from npgrad._typing import Array, Progress, Target
 from npgrad._validate import full_baseline, whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, pixel_map, probabilities
+from npgrad.model import Model
 
-BLUR = 5  # px, the standard deviation of the paper's blur, and where it is cut off
+BLUR = 5  # px, the standard deviation of the paper's blur, and the radius at which it is truncated
 
 
-def deletion_auc(model, x, attribution, target=None, n_steps=50, baseline=0, **options):
-    """The area under the target's probability while the most important pixels go: (N,), lower is better.
+def deletion_auc(
+    model: Model,
+    x: Array,
+    attribution: Array,
+    target: Target = None,
+    n_steps: int = 50,
+    baseline: float | Array | str | None = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+    return_curve: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Compute the area under the target's probability while the most important pixels are removed.
 
-    At step k of 0..n_steps the round(k H W / n_steps) pixels of highest attribution are replaced by the
-    baseline, all channels at once; equal pixels go row by row. The area is the trapezoid rule's over the
-    fraction that is gone, from 0 to 1, under the target's softmax probability.
+    At step k of 0..n_steps the round(k H W / n_steps) pixels of highest attribution are replaced by the baseline, all
+    channels at once, ties in row-major order. The area under the softmax probability over the removed fraction, from 0
+    to 1, is computed by the trapezoidal rule. Lower is better.
 
-    attribution: (N, C, H, W), its channels summed, or (N, H, W). baseline: a number, an array that broadcasts
-    to x, or "blur" for x blurred. options: batch_size, progress, and return_curve=True for
-    (area (N,), fractions (n_steps + 1,), probabilities (N, n_steps + 1)).
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    n_steps : int, default 50
+        Number of steps of the curve.
+    baseline : None, float, ndarray or "blur", default 0
+        The values of removed pixels, broadcast to x. None: 0, the mean color. "blur": x blurred.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+    return_curve : bool, default False
+        Whether to return the curve as well.
+
+    Returns
+    -------
+    ndarray (N,)
+        The areas; with ``return_curve=True`` the tuple (areas (N,), fractions (n_steps + 1,),
+        probabilities (N, n_steps + 1)).
     """
-    return _area(model, x, attribution, target, n_steps, baseline, True, **options)
+    return _area(model, x, attribution, target, n_steps, baseline, True, batch_size, progress, return_curve)
 
 
-def insertion_auc(model, x, attribution, target=None, n_steps=50, baseline="blur", **options):
-    """The area under the target's probability while the most important pixels come: (N,), higher is better.
+def insertion_auc(
+    model: Model,
+    x: Array,
+    attribution: Array,
+    target: Target = None,
+    n_steps: int = 50,
+    baseline: float | Array | str | None = "blur",
+    batch_size: int | None = None,
+    progress: Progress = None,
+    return_curve: bool = False,
+) -> Array | tuple[Array, Array, Array]:
+    """Compute the area under the target's probability while the most important pixels are inserted.
 
-    As `deletion_auc`, but beginning with the baseline, here the blurred image, which gives no sharp edges
-    away, and putting in the pixels of x.
+    As `deletion_auc`, but starting from the baseline and inserting the pixels of x. Higher is better.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    n_steps : int, default 50
+        Number of steps of the curve.
+    baseline : None, float, ndarray or "blur", default "blur"
+        The image to start from, broadcast to x. None: 0, the mean color. "blur": x blurred, so that the shape of the
+        inserted pixels adds no sharp edges.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+    return_curve : bool, default False
+        Whether to return the curve as well.
+
+    Returns
+    -------
+    ndarray (N,)
+        The areas; with ``return_curve=True`` as for `deletion_auc`.
     """
-    return _area(model, x, attribution, target, n_steps, baseline, False, **options)
+    return _area(model, x, attribution, target, n_steps, baseline, False, batch_size, progress, return_curve)
 
 
-def importance_order(attribution):
-    """Each image's pixels from the most to the least important: indices (N, H*W); equal ones row by row."""
+def importance_order(attribution: Array) -> Array:
+    """Sort the pixels of each image from the most to the least important, ties in row-major order.
+
+    Parameters
+    ----------
+    attribution : ndarray (N, H, W)
+        One value per pixel.
+
+    Returns
+    -------
+    ndarray of int (N, H*W)
+        Indices into the flattened images.
+    """
     return np.argsort(-attribution.reshape(len(attribution), -1), axis=1, kind="stable")
 
 
-def blurred(x):
-    """x blurred by a Gaussian of 5 px cut off at 5 px, its edges mirrored."""
+def blurred(x: Array) -> Array:
+    """Blur images with a Gaussian of 5 px, truncated at 5 px, with reflected edges.
+
+    Parameters
+    ----------
+    x : ndarray (N, C, H, W)
+        Images.
+
+    Returns
+    -------
+    ndarray (N, C, H, W)
+    """
     from scipy import ndimage
 
     return ndimage.gaussian_filter(x, (0, 0, BLUR, BLUR), truncate=1)
@@ -53,19 +145,8 @@ def _substitute(x, baseline):
     return full_baseline(baseline, x.shape, x.dtype)
 
 
-def _area(
-    model,
-    x,
-    attribution,
-    target,
-    n_steps,
-    baseline,
-    deleting,
-    batch_size=None,
-    progress=None,
-    return_curve=False,
-):
-    """The area under the probability while the foremost pixels change, from x to the baseline or back."""
+def _area(model, x, attribution, target, n_steps, baseline, deleting, batch_size, progress, return_curve):
+    """The area under the probability while the most important pixels change, from x to the baseline or vice versa."""
     whole_number(n_steps, "n_steps")
     x, _, targets, size = begin(model, x, target, batch_size)
     n, _, height, width = x.shape

@@ -1,33 +1,41 @@
 """The model-randomization sanity check (Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018).
 
-An explanation of a network should change when the network does. One that looks the same after the weights
-were drawn anew shows the image, not what the network learned.
+An attribution should change when the network does. One that looks the same after the weights were re-initialized shows
+the image, not what the network has learned.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from npgrad._targets import scores
+from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, expect_function
 from npgrad.layers.base import he_normal
+from npgrad.model import Model
 
 
 @dataclass(frozen=True)
 class Randomization:
-    """How like the original each explanation is, as more and more layers are drawn anew.
+    """The similarity of each attribution to the original one, as more and more layers are re-initialized.
 
-    layers: what was drawn anew last, from the top down; the first, "original", is the network untouched.
-    spearman, ssim: (len(layers), N), rank correlation and structural similarity of the absolute attributions;
-    1 is the same, and 0 stands where a map is constant and there is nothing to compare.
+    Parameters
+    ----------
+    layers : tuple of str
+        The layer that was re-initialized last, from the top down; the first, "original", is the unchanged network.
+    spearman, ssim : ndarray (len(layers), N)
+        Rank correlation and structural similarity of the absolute attributions. 1 means equal; 0 is also the value for
+        a constant map, which cannot be compared.
     """
 
-    layers: tuple
-    spearman: np.ndarray
-    ssim: np.ndarray
+    layers: tuple[str, ...]
+    spearman: Array
+    ssim: Array
 
     def __str__(self):
         rows = zip(self.layers, self.spearman.mean(axis=1), self.ssim.mean(axis=1), strict=True)
@@ -36,31 +44,68 @@ class Randomization:
         return "\n".join([f"{'layer':<{width}}spearman  ssim", *lines])
 
 
-def randomization(model, x, method, target=None, layers=None, rng=0, progress=None, **options):
-    """Cascading randomization : a Randomization; the model itself is untouched.
+def randomization(
+    model: Model,
+    x: Array,
+    method: Callable[..., Array],
+    target: Target = None,
+    layers: Sequence[str] | None = None,
+    rng: Rng = 0,
+    progress: Progress = None,
+    **options: Any,
+) -> Randomization:
+    """Run the cascading randomization test: re-initialize layer after layer, and compare the attributions.
 
-    From the top of the network down, the weights of one layer more are drawn anew (He normal, biases 0; a BatchNorm
-    is the identity again, its statistics included), and method(model, x, targets, **options) is compared with what it
-    gave for the original network. The targets stay those of the original.
+    From the top of the network down, the weights of one more layer are re-initialized (He normal, biases 0; a BatchNorm
+    becomes the identity, including its statistics), and method(model, x, targets, **options) is compared with its
+    result for the original network. The targets are those of the original network. The model itself is not changed.
 
-    layers: the names to go through, in order; a composite's name means all its parts. None: the network's own
-    parts that have weights, from the last to the first. Where the score's final ReLU is shut by the random
-    weights (every second class, on average), the biases of the layer first drawn are raised until it opens:
-    else there would be nothing to compare.
+    Random weights make the ReLU after the logits, if there is one, output 0 for every second class on average. The
+    biases of the first re-initialized layer are then raised until the score is positive; otherwise there would be
+    nothing to compare.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    method : callable
+        A function (model, x, target, **options) -> attribution (N, C, H, W) or (N, h, w).
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    layers : sequence of str or None
+        The layers to re-initialize, in this order; the name of a composite means all its parts. None: the network's
+        top-level parts that have weights, from the last to the first.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+    progress : callable or None
+        Called with (done, total), counted in layers.
+    **options
+        Keyword arguments for the method.
+
+    Returns
+    -------
+    Randomization
+
+    Raises
+    ------
+    InputError
+        A layer has no weights, or the method does not return attributions.
     """
     rng = generator(rng)
     expect_function(method)
     x, _, targets, _ = begin(model, x, target)
     layers = _top_down(model) if layers is None else [model.resolve(name) for name in layers]
     if not layers:
-        raise InputError("layers: expected at least one layer to draw anew, found none")
+        raise InputError("layers: expected at least one layer to re-initialize, found none")
     first = _magnitude(method(model, x, targets, **options))
     maps, changed = [first], model
     for k, layer in enumerate(layers):
-        changed = _drawn_anew(changed, layer, rng)
+        changed = _reinitialized(changed, layer, rng)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="the score of")  # it is compared as what it is: zeros
-            warnings.filterwarnings("ignore", message="the input goes up")  # and this has been said
+            warnings.filterwarnings("ignore", message="the score of")  # a map of zeros is compared as such
+            warnings.filterwarnings("ignore", message="the input goes up")  # the first call has warned
             changed = _opened(changed, layers[0], x, targets)
             maps.append(_magnitude(method(changed, x, targets, **options)))
         if progress is not None:
@@ -72,19 +117,40 @@ def randomization(model, x, method, target=None, layers=None, rng=0, progress=No
     )
 
 
-def spearman(a, b):
-    """The rank correlation of two maps; equal values share their mean rank. 0 if one map is constant."""
+def spearman(a: Array, b: Array) -> float:
+    """Compute the rank correlation of two maps; ties share their mean rank.
+
+    Parameters
+    ----------
+    a, b : ndarray (H, W)
+        The maps.
+
+    Returns
+    -------
+    float
+        From -1 to 1; 0 if one of the maps is constant.
+    """
     a, b = _ranks(a), _ranks(b)
     a, b = a - a.mean(), b - b.mean()
     norm = np.sqrt((a * a).sum() * (b * b).sum())
     return (a * b).sum() / norm if norm else 0.0
 
 
-def ssim(a, b):
-    """The mean structural similarity of two maps (H, W) of values >= 0, each divided by its maximum.
+def ssim(a: Array, b: Array) -> float:
+    """Compute the mean structural similarity of two maps, each divided by its maximum.
 
-    Wang, Bovik, Sheikh, Simoncelli 2004, equation 13: a Gaussian window of 1.5 px, cut off at 5 px, edges
-    mirrored, K1 = 0.01, K2 = 0.03. 0 if one is constant.
+    Wang, Bovik, Sheikh, Simoncelli 2004, equation 13: a Gaussian window of 1.5 px, truncated at 5 px, with reflected
+    edges, K1 = 0.01, K2 = 0.03.
+
+    Parameters
+    ----------
+    a, b : ndarray (H, W)
+        The maps, not negative.
+
+    Returns
+    -------
+    float
+        At most 1; 0 if one of the maps is constant.
     """
     from scipy import ndimage
 
@@ -110,7 +176,7 @@ def _ranks(values):
 
 
 def _magnitude(attribution):
-    """Absolute values as one map an image, (N, H, W) float64: channels are summed."""
+    """Absolute values as one map per image, (N, H, W) float64: channels are summed."""
     a = np.abs(np.asarray(attribution, np.float64))
     if a.ndim not in (3, 4):
         raise InputError(f"method: expected attributions (N, C, H, W) or (N, H, W), found shape {a.shape}")
@@ -118,37 +184,37 @@ def _magnitude(attribution):
 
 
 def _top_down(model):
-    """The names of the network's own parts that have parameters, the last first."""
+    """The names of the network's top-level parts that have parameters, the last first."""
     owners = [name for name in model.network.parts() if _parameters_of(model, name)]
     if not owners:
-        raise InputError("layers: no layer of this network has weights that could be drawn anew")
+        raise InputError("layers: no layer of this network has weights that could be re-initialized")
     return owners[::-1]
 
 
 def _parameters_of(model, layer):
-    """What a layer has learned: its parameters, and BatchNorm's statistics."""
+    """The parameters of a layer, and the running statistics of BatchNorm."""
     learned = model.network.arrays(buffers=True)
     return {name: array for name, array in learned.items() if name.startswith(f"{layer}.")}
 
 
-def _drawn_anew(model, layer, rng):
-    """A copy of the model in which every weight of this layer is drawn anew."""
+def _reinitialized(model, layer, rng):
+    """A copy of the model with the weights of one layer re-initialized."""
     own = _parameters_of(model, layer)
     if not own:
-        raise InputError(f"layers: {layer} has no weights that could be drawn anew")
+        raise InputError(f"layers: {layer} has no weights that could be re-initialized")
     return model.with_parameters({name: _fresh(name, array, rng) for name, array in own.items()})
 
 
 def _fresh(name, array, rng):
     if name.endswith(("bias", "running_mean")):
         return np.zeros_like(array)
-    if array.ndim == 1:  # BatchNorm's scale and variance
+    if array.ndim == 1:  # scale and variance of BatchNorm
         return np.ones_like(array)
     return he_normal(array.shape, rng, array.dtype)
 
 
 def _opened(model, top, x, targets):
-    """A copy whose top biases are high enough for every target's score not to be 0."""
+    """A copy with the biases of the layer `top` high enough that no target's score is 0."""
     biases = {n: a for n, a in _parameters_of(model, top).items() if n.endswith("bias")}
     logits = model(x)
     raised = float(np.abs(logits).max()) or 1.0

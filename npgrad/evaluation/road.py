@@ -1,16 +1,20 @@
-"""ROAD, remove and debias (Rong, Leemann, Borisov, Kasneci, Kasneci 2022): take pixels away without a trace.
+"""ROAD, remove and debias (Rong, Leemann, Borisov, Kasneci, Kasneci 2022): remove pixels by imputation.
 
-Pixels replaced by a fixed color betray, by the shape they make, what was there. Here a pixel becomes the mean
-of its neighbors, which are themselves removed or not: one sparse linear system.
+Pixels replaced by a fixed color leak information through the shape of the mask. Here each removed pixel becomes the
+weighted mean of its neighbors, which may be removed themselves: one sparse linear system.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from npgrad._parallel.batches import batches
-from npgrad._validate import generator, not_negative
+from npgrad._typing import Array, Progress, Rng, Target
+from npgrad._validate import generator, not_negative, one_of
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, pixel_map, probabilities
 from npgrad.evaluation.pixels import importance_order
+from npgrad.model import Model
 
 NEIGHBORS = {  # (down, across): weight; the paper gives edges twice the weight of corners
     (down, across): (1 / 6 if 0 in (down, across) else 1 / 12)
@@ -18,30 +22,54 @@ NEIGHBORS = {  # (down, across): weight; the paper gives edges twice the weight 
     for across in (-1, 0, 1)
     if (down, across) != (0, 0)
 }
-ORDERS = {"most": (1,), "least": (-1,), "both": (1, -1)}
+ORDERS = {"most": (1,), "least": (-1,), "both": (1, -1)}  # signs: 1 for most important first
 
 
 def road(
-    model,
-    x,
-    attribution,
-    target=None,
-    fractions=(0.1, 0.3, 0.5, 0.7, 0.9),
-    order="both",
-    noise=0.01,
-    rng=0,
-    batch_size=None,
-    progress=None,
-):
-    """The target's softmax probability after pixels were removed by noisy linear imputation: (N,).
+    model: Model,
+    x: Array,
+    attribution: Array,
+    target: Target = None,
+    fractions: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+    order: str = "both",
+    noise: float = 0.01,
+    rng: Rng = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+) -> Array:
+    """Compute the target's mean softmax probability after pixels were removed by noisy linear imputation.
 
-    order "most": the most important go first; the mean over `fractions` of the probability, lower is better.
-    "least": the least important go first, higher is better. "both": least - most, from -1 to 1, where higher
-    is better and an attribution at random scores 0 on average. (The paper takes the share of right answers
-    over a data set in place of one image's probability.)
+    Rong et al. 2022. (The paper uses the accuracy over a data set instead of one image's probability.)
 
-    attribution: (N, C, H, W), its channels summed, or (N, H, W). fractions: of the pixels, each over 0 and
-    under 1. noise: the standard deviation of what is added to each imputed element, in units of x.
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    target : int, str, sequence of them, or None
+        The class by index or name, for all images or one per image. None: each image's top class.
+    fractions : sequence of float
+        The fractions of pixels to remove, each > 0 and < 1; the probability is averaged over them.
+    order : {"both", "most", "least"}
+        "most": the most important pixels are removed first, and lower is better. "least": the least important first,
+        and higher is better. "both": least - most, from -1 to 1; higher is better, and a random attribution scores 0
+        on average.
+    noise : float, default 0.01
+        The standard deviation of the noise added to each imputed element, in units of x.
+    rng : numpy.random.Generator or int, default 0
+        Draws the noise.
+    batch_size : int or None
+        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+
+    Returns
+    -------
+    ndarray (N,)
+        The score of each image's attribution.
     """
     _check(fractions, order)
     not_negative(noise, "noise")
@@ -53,30 +81,45 @@ def road(
     after = np.empty((n, len(ORDERS[order]), len(counts)))
     for part in batches(after.size, size, progress):
         copies = []
-        for i, way, k in zip(*np.unravel_index(part, after.shape), strict=True):
-            rank = ranks[i] if ORDERS[order][way] == 1 else ranks[i].size - 1 - ranks[i]
+        for i, direction, k in zip(*np.unravel_index(part, after.shape), strict=True):
+            rank = ranks[i] if ORDERS[order][direction] == 1 else ranks[i].size - 1 - ranks[i]
             copies.append(impute(x[i], rank.reshape(height, width) < counts[k], noise, rng))
         after.flat[part] = probabilities(model(np.stack(copies)), targets[part // after[0].size])
     mean = after.mean(axis=2)
     return mean[:, 1] - mean[:, 0] if order == "both" else mean[:, 0]
 
 
-def impute(image, removed, noise=0.01, rng=0):
-    """An image (C, H, W) in which each removed pixel (bool (H, W)) is the weighted mean of its neighbors.
+def impute(image: Array, removed: Array, noise: float = 0.01, rng: Rng = 0) -> Array:
+    """Replace each removed pixel by the weighted mean of its neighbors, plus noise.
 
-    Neighbors beside it count twice those at its corners; those outside the image do not count. Then normal
-    noise is added to the removed pixels, so that smoothness does not betray them either.
+    Direct neighbors have twice the weight of diagonal ones; neighbors outside the image do not count. The noise keeps
+    the smoothness from marking the removed pixels.
+
+    Parameters
+    ----------
+    image : ndarray (C, H, W)
+        One image.
+    removed : ndarray of bool (H, W)
+        The pixels to replace; at least one must remain.
+    noise : float, default 0.01
+        The standard deviation of the normal noise.
+    rng : numpy.random.Generator or int, default 0
+        Draws the noise.
+
+    Returns
+    -------
+    ndarray (C, H, W)
     """
     from scipy.sparse import csc_array
     from scipy.sparse.linalg import splu
 
-    rng = np.random.default_rng(rng)
+    rng = generator(rng)
     number = np.full(removed.shape, -1)
     number[removed] = np.arange(removed.sum())  # the unknowns
     here = np.argwhere(removed)
     rows, columns, values = [], [], []
     known = np.zeros((len(here), len(image)))
-    share = np.zeros(len(here))  # sum of the weights of the neighbors there are
+    share = np.zeros(len(here))  # sum of the weights of the neighbors inside the image
     for offset, weight in NEIGHBORS.items():
         there = here + offset
         row = np.flatnonzero(((there >= 0) & (there < removed.shape)).all(axis=1))
@@ -100,6 +143,5 @@ def impute(image, removed, noise=0.01, rng=0):
 
 def _check(fractions, order):
     if np.ndim(fractions) != 1 or not len(fractions) or not all(0 < f < 1 for f in fractions):
-        raise InputError(f"fractions: expected numbers over 0 and under 1, found {fractions!r}")
-    if order not in ORDERS:
-        raise InputError(f"order: expected one of {', '.join(ORDERS)}; found {order!r}")
+        raise InputError(f"fractions: expected numbers > 0 and < 1, found {fractions!r}")
+    one_of(order, "order", ORDERS)

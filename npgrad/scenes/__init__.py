@@ -1,13 +1,13 @@
-"""An endless, seeded source of drawn images whose truth is known: what each shows, and where.
+"""A generator of labeled images, with a mask of the object in each: an unlimited data set with ground truth.
 
     image, label, mask = npgrad.scenes.scene(7, seed=0, size=224)
     npgrad.scenes.CLASSES[label]
 
-Half the classes are shapes (a ring, a key, a spiral ...) in any smooth coloring; half are surfaces (brick,
-marble, wood ...) on objects of no particular shape. So a network has to see both outline and texture, and
-color alone tells nothing.
+Half of the classes are shapes (ring, key, spiral ...) in any smooth coloring; half are textures (brick, marble,
+wood ...) on objects of any shape. A network has to recognize both outline and texture, and color alone is not
+informative.
 """
 
-from npgrad.scenes.composing import CLASSES, scene, two_objects
+from npgrad.scenes._composing import CLASSES, scene, two_objects
 
 __all__ = ["CLASSES", "scene", "two_objects"]

@@ -1,18 +1,20 @@
-"""What lies behind the objects: clouds, washes of color, folded paper, and things out of focus."""
+"""Backgrounds: clouds, color gradients, layers of paper, and objects out of focus."""
 
 import numpy as np
 
-from npgrad.scenes.colors import to_rgb
-from npgrad.scenes.drawing import COARSE, Thing, blurred, plain
-from npgrad.scenes.noise import fractal, stretch
-from npgrad.scenes.shapes import box, pebble
+from npgrad.scenes._colors import to_rgb
+from npgrad.scenes._drawing import COARSE, Thing, blurred, plain
+from npgrad.scenes._noise import fractal, stretch
+from npgrad.scenes._shapes import box, pebble
 
 
 def clouds(canvas, rng):
+    """Fractal noise."""
     return 0.5 + 0.36 * fractal(rng, canvas.size, (3, 6, 12, 24, 48), rng.uniform(0.4, 0.65))
 
 
 def wash(canvas, rng):
+    """A linear color gradient with a little noise."""
     angle = rng.uniform(0, 2 * np.pi)
     across = (canvas.at[None] - 0.5) * float(np.cos(angle)) + (canvas.at[:, None] - 0.5) * float(
         np.sin(angle)
@@ -21,13 +23,14 @@ def wash(canvas, rng):
 
 
 def glow(canvas, rng):
+    """A bright spot with a little noise."""
     x, y = rng.uniform(0.2, 0.8, 2).tolist()
     far = (canvas.at[None] - x) ** 2 + (canvas.at[:, None] - y) ** 2
     return 1.1 * np.exp(-far * rng.uniform(2, 6)) + 0.1 * fractal(rng, canvas.size, (4, 8, 32))
 
 
 def paper(canvas, rng):
-    """Sheets of cut paper, one behind the other, each with a soft shadow on the next."""
+    """Overlapping sheets of paper, each with a soft shadow on the next."""
     levels, field = 3, 1.5 + 0.8 * fractal(rng, canvas.size, (2, 3), 0.4)
     step = np.clip(np.floor(field), 0, levels)
     part = field - step
@@ -40,6 +43,7 @@ def paper(canvas, rng):
 
 
 def brushed(canvas, rng):
+    """Elongated fractal noise, as on brushed metal."""
     return (
         0.5
         + 0.3 * fractal(rng, canvas.size, (6, 12, 24, 48), 0.8, aspect=4)
@@ -51,7 +55,7 @@ GROUNDS = (clouds, wash, glow, paper, brushed)
 
 
 def background(canvas, palette, rng):
-    """Fill the canvas with a scene's ground colors."""
+    """Fill the canvas with the background colors of a scene."""
     first, second, third = to_rgb(palette.ground).clip(0, 1).astype(np.float32)
     mixed = np.clip(GROUNDS[rng.integers(len(GROUNDS))](canvas, rng), 0, 1)
     for plane, a, b in zip(canvas.image, first, second, strict=True):
@@ -65,7 +69,7 @@ def background(canvas, palette, rng):
 
 
 def clutter(rng):
-    """Blobs and strokes out of focus, as a coarse lattice of how much they cover."""
+    """Blobs and strokes out of focus, as a coarse lattice of their coverage."""
     total = np.zeros((COARSE + 3, COARSE + 3), np.float32)
     strokes, blur = rng.random() < 0.4, rng.uniform(0.02, 0.09)
     for _ in range(rng.integers(3, 9)):
@@ -77,5 +81,6 @@ def clutter(rng):
 
 
 def stroke(rng):
+    """The outline of a rounded bar."""
     half = rng.uniform(0.1, 0.22)
     return lambda x, y: box(x, y, 1 - half, 0) - half

@@ -1,4 +1,4 @@
-"""Colors that go together and can be told apart: drawn in OKLCH, where equal steps look equal.
+"""Palettes of distinguishable colors, drawn in OKLCH, a color space in which equal distances look equal.
 
 Bjorn Ottosson 2020, "A perceptual color space for image processing".
 """
@@ -26,19 +26,19 @@ def oklab(lightness, chroma, hue):
 
 
 def to_rgb(lab):
-    """sRGB (..., 3) on 0..1, below 0 or above 1 where the screen has no such color."""
+    """sRGB (..., 3) in 0..1; values outside are colors that a screen cannot show."""
     linear = (lab @ _LMS.T) ** 3 @ _RGB.T
     bright = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return np.where(linear > 0.0031308, bright, 12.92 * linear)
 
 
 def distance(a, b):
-    """How far apart two OKLab colors look; hue counts a little more than lightness."""
+    """The perceptual distance of two OKLab colors; hue counts a little more than lightness."""
     return np.sqrt((np.subtract(a, b) ** 2 * (1, 1.7, 1.7)).sum(-1))
 
 
 class Palette:
-    """A scene's colors: `ground`, three near one another, and what `pick` finds to stand out from them."""
+    """The colors of a scene: `ground`, three similar ones, and those that `pick` finds to contrast with them."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -47,14 +47,14 @@ class Palette:
         low, high = ((0.27, 0.38), (0.46, 0.60), (0.76, 0.92), (0.80, 0.93))[rng.integers(4)]
         apart = np.array([-1, 1, 0]) * rng.uniform(0.03, 0.08) * rng.choice((-1, 1))
         lightness = np.clip(rng.uniform(low, high) + apart + rng.uniform(-0.03, 0.03, 3), 0.2, 0.97)
-        most = 0.35 * (1 - lightness) + 0.02  # near white there is little color
+        most = 0.35 * (1 - lightness) + 0.02  # near white only low chroma is possible
         chroma = np.minimum(rng.uniform(0.02, 0.12) * rng.uniform(0.6, 1.2, 3), most)
         self.ground = oklab(lightness, chroma, self.hue + rng.uniform(-40, 40, 3))
 
     def pick(self, avoid=(), apart=0.3, lightness=(0.2, 0.96), chroma=(0.03, 0.18), hue=None, step=0.0):
-        """An OKLab color, `apart` from the ground and each of `avoid`; the farthest of 64 if none is.
+        """An OKLab color at a distance of `apart` from the ground and each of `avoid`; the farthest of 64 if none is.
 
-        hue: one in place of the scene's own. step: the least difference in lightness from `avoid`.
+        hue: a hue to use instead of the scene's. step: the minimal difference in lightness from `avoid`.
         """
         rng, count = self.rng, 64
         tones = rng.uniform(*lightness, count)

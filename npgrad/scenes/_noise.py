@@ -1,7 +1,7 @@
 """Smooth noise from small random lattices, the same at every image size.
 
-A lattice lies over the image in unit coordinates (0 to 1 from edge to edge), so a scene drawn at 96 and at
-224 px has the same clouds. Values between the points come from the cubic B-spline, which shows no lattice.
+The lattice is in unit coordinates (0 to 1 from edge to edge), so a scene drawn at 96 and at 224 px has the same clouds.
+Cubic B-splines interpolate it, which leaves no visible grid.
 """
 
 from functools import lru_cache
@@ -24,15 +24,15 @@ def spline(cells, size):
 
 
 def stretch(lattice, size):
-    """A lattice (rows + 3, columns + 3) over the whole image: (size, size)."""
+    """A lattice (rows + 3, columns + 3) interpolated over the whole image: (size, size)."""
     rows, columns = lattice.shape
     return spline(rows - 3, size) @ lattice @ spline(columns - 3, size).T
 
 
 def fractal(rng, size, cells=(3, 6, 12, 24), gain=0.55, aspect=1):
-    """Clouds (size, size) of mean about 0 and deviation about 1: a sum of ever finer, ever weaker noise.
+    """Fractal noise (size, size) of mean about 0 and standard deviation about 1: a sum of octaves.
 
-    cells: lattice cells along a side, one an octave; gain: each octave's part of the one before;
+    cells: lattice cells per side, for each octave; gain: the amplitude of each octave relative to the previous one;
     aspect: how many times longer than high the clouds are.
     """
     total = 0
@@ -43,7 +43,7 @@ def fractal(rng, size, cells=(3, 6, 12, 24), gain=0.55, aspect=1):
 
 
 def lattice_noise(rng, points=32):
-    """A function (x, y) -> noise in -1..1, one lattice point a unit, repeating after `points`."""
+    """A function (x, y) -> noise in -1..1, with one lattice point per unit and a period of `points`."""
     lattice = rng.uniform(-1, 1, (points, points)).astype(np.float32).ravel()
 
     def noise(x, y):
@@ -60,7 +60,7 @@ def lattice_noise(rng, points=32):
 
 
 def octaves(noise, x, y, count=3, gain=0.5):
-    """`count` octaves of a lattice noise at (x, y), in about -1..1."""
+    """The sum of `count` octaves of a lattice noise at (x, y), about -1..1."""
     total, strength = 0, 1.0
     for k in range(count):
         total = total + strength * noise(x * 2**k + 7.3 * k, y * 2**k + 3.1 * k)
@@ -69,6 +69,6 @@ def octaves(noise, x, y, count=3, gain=0.5):
 
 
 def table(rng, points=16):
-    """A function (whole x, whole y) -> a number in 0..1 for each cell: tints of bricks, tiles, scales."""
+    """A function (integer x, integer y) -> a value in 0..1 for each cell: tints of bricks, tiles, scales."""
     values = rng.random((points, points), np.float32).ravel()
     return lambda x, y: values[y.astype(np.int32) % points * points + x.astype(np.int32) % points]

@@ -1,23 +1,24 @@
-"""One scene from its number: what it shows, in which colors, how large, where, and what hides it in part."""
+"""One scene from its index: its class, colors, size and position, and what occludes it partly."""
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad._validate import whole_number
-from npgrad.scenes.backgrounds import background
-from npgrad.scenes.colors import Palette, to_rgb
-from npgrad.scenes.drawing import Canvas, Light, Thing
-from npgrad.scenes.natural import NATURAL
-from npgrad.scenes.noise import lattice_noise, octaves
-from npgrad.scenes.shapes import PLAIN, SHAPES, pebble
-from npgrad.scenes.surfaces import MADE, soft
+from npgrad.scenes._backgrounds import background
+from npgrad.scenes._colors import Palette, to_rgb
+from npgrad.scenes._drawing import Canvas, Light, Thing
+from npgrad.scenes._natural import NATURAL
+from npgrad.scenes._noise import lattice_noise, octaves
+from npgrad.scenes._shapes import PLAIN, SHAPES, pebble
+from npgrad.scenes._surfaces import MADE, soft
 
-VERSION = 1  # counts up whenever the same number would give another image
+VERSION = 1  # incremented whenever the same index would give a different image
 SURFACES = MADE + NATURAL
-CLASSES = tuple(draw.__name__ for draw in SHAPES + SURFACES)
+CLASSES: tuple[str, ...] = tuple(draw.__name__ for draw in SHAPES + SURFACES)
 
-SMALLEST, LARGEST = 0.03, 0.42  # what of the image an object may cover
+SMALLEST, LARGEST = 0.03, 0.42  # the fraction of the image that an object may cover
 THIN = {"key", "spiral", "lightning", "arrow"}
-LEAN = {"heart": 0.6, "lightning": 0.5}  # how far (radians) a shape may lean; others: any way
+LEAN = {"heart": 0.6, "lightning": 0.5}  # the largest rotation (radians) of a shape; others: any
 HUES = {
     "wood": (62, (0.05, 0.11)),
     "brick": (38, (0.06, 0.13)),
@@ -25,18 +26,46 @@ HUES = {
     "marble": (200, (0.0, 0.03)),
 }
 ANY_HUE = (None, (0.03, 0.18))
-SHADED = {"woven", "wood"}  # made of light and shade, which dark colors would swallow
+SHADED = {"woven", "wood"}  # made of light and shade, which dark colors would hide
 DARK_SECOND = {"cracked", "leopard"}  # the second color is the darker one
 
 _GRID = np.meshgrid(*[((np.arange(40) + 0.5) / 20 - 1).astype(np.float32)] * 2)
 
 
-def scene(index, seed=0, size=224):
-    """One labeled image: (image uint8 (size, size, 3), label, mask bool (size, size)).
+def scene(index: int, seed: int = 0, size: int = 224) -> tuple[Array, int, Array]:
+    """Draw one labeled image with one object.
 
-    The label is an index into CLASSES, all equally likely; the mask is true where the object is seen, from
-    1 to 60 % of the image. The same index, seed and size give the same bits on the same machine, in any order; another
-    size (32 or more) shows the same scene. InputError: not whole numbers, negative, or a size below 32.
+    The same index, seed and size give bit-identical results on the same machine, in any order; a different size gives
+    the same scene at a different resolution. All classes are equally likely.
+
+    Parameters
+    ----------
+    index : int
+        The index of the scene, >= 0.
+    seed : int, default 0
+        The seed of the data set, >= 0.
+    size : int, default 224
+        The side of the image in pixels, >= 32.
+
+    Returns
+    -------
+    image : ndarray of uint8 (size, size, 3)
+        The image, RGB.
+    label : int
+        The class, an index into `CLASSES`.
+    mask : ndarray of bool (size, size)
+        Where the object is visible, 1 to 60 % of the image.
+
+    Raises
+    ------
+    InputError
+        An argument is not a whole number or too small.
+
+    Examples
+    --------
+    >>> image, label, mask = scene(7, size=64)
+    >>> image.shape, CLASSES[label], bool(mask.any())
+    ((64, 64, 3), 'scales', True)
     """
     rng, canvas = _begin(index, seed, size, 1)
     label = int(rng.integers(len(CLASSES)))
@@ -55,10 +84,33 @@ def scene(index, seed=0, size=224):
     return canvas.finish(rng, light), label, mask
 
 
-def two_objects(index, seed=0, size=224):
-    """Two objects of different classes: (image, (label, label), (mask, mask)), the masks apart.
+def two_objects(
+    index: int, seed: int = 0, size: int = 224
+) -> tuple[Array, tuple[int, int], tuple[Array, Array]]:
+    """Draw one image with two objects of different classes, both fully visible and without overlap.
 
-    Arguments, kinds of arrays and errors as for `scene`; neither object is hidden.
+    Parameters
+    ----------
+    index : int
+        The index of the scene, >= 0.
+    seed : int, default 0
+        The seed of the data set, >= 0.
+    size : int, default 224
+        The side of the image in pixels, >= 32.
+
+    Returns
+    -------
+    image : ndarray of uint8 (size, size, 3)
+        The image, RGB.
+    labels : (int, int)
+        The classes, indices into `CLASSES`.
+    masks : (ndarray, ndarray) of bool (size, size)
+        The pixels of each object.
+
+    Raises
+    ------
+    InputError
+        An argument is not a whole number or too small.
     """
     rng, canvas = _begin(index, seed, size, 2)
     labels = tuple(rng.choice(len(CLASSES), 2, replace=False).tolist())
@@ -86,13 +138,13 @@ def _outline(label, rng):
 
 
 def _fit(outline, radius, hidden, smallest=SMALLEST):
-    """`radius`, changed as far as the area needs it, which is measured on one grid for every size."""
+    """`radius`, adjusted so that the area is within limits, measured on the same grid for every image size."""
     area = 4 * (outline(*_GRID) < 0).mean() * (1 - hidden)
     return float(np.clip(radius, min(np.sqrt(smallest / area), 0.46), np.sqrt(LARGEST / area)))
 
 
 def _places(a, b, rng):
-    """Two centers whose circles of radius a and b lie in the image and apart from each other."""
+    """Two centers whose circles of radius a and b are inside the image and disjoint."""
     while True:
         x0, y0 = rng.uniform(a + 0.01, 0.99 - a, 2).tolist()
         x1, y1 = rng.uniform(b + 0.01, 0.99 - b, 2).tolist()
@@ -116,23 +168,23 @@ def _thing(label, outline, center, radius, palette, rng):
 
 
 def _fill(kind, palette, rng):
-    """The inside of a shape: plain, a run of two near colors, or lightly mottled; with a rim or not."""
+    """The inside of a shape: one color, a gradient of two similar colors, or mottled; with or without a rim."""
     base = palette.pick(apart=0.34)
     away = np.sign(base[0] - palette.ground[:, 0].mean())
     near = base + (away * rng.uniform(0, 0.1), *rng.normal(0, 0.025, 2))
     accent = palette.pick((base,), apart=0.24)
     a, b, c = _screen(base, near, accent)
-    way, angle, noise = rng.integers(4), rng.uniform(0, 2 * np.pi), lattice_noise(rng)
+    style, angle, noise = rng.integers(4), rng.uniform(0, 2 * np.pi), lattice_noise(rng)
     rim = rng.uniform(0.05, 0.09) if rng.random() < 0.3 and kind not in THIN | {"ring"} else 0
     cos, sin = float(np.cos(angle)), float(np.sin(angle))
 
     def paint(x, y, d, px):
-        if way == 0:
+        if style == 0:
             color = a + 0 * d
         else:
-            if way == 1:
+            if style == 1:
                 t = 0.5 + 0.6 * (x * cos + y * sin)
-            elif way == 2:
+            elif style == 2:
                 t = np.hypot(x - 0.5 * cos, y - 0.5 * sin)
             else:
                 t = 0.5 + 0.5 * octaves(noise, 3 * x, 3 * y)
@@ -147,7 +199,7 @@ def _fill(kind, palette, rng):
 
 
 def _cover(kind, draw, radius, palette, rng):
-    """A surface over the whole object, its periods counted so that several are seen."""
+    """A texture on the whole object, scaled so that several periods are visible."""
     surface = draw(rng)
     hue, chroma = HUES.get(kind, ANY_HUE) if rng.random() < 0.7 else ANY_HUE
     tones = (0.5, 0.96) if kind in SHADED else (0.2, 0.96)
@@ -181,7 +233,7 @@ def _screen(*colors):
 
 
 def _hider(outline, rng, most):
-    """A pebble over an outline's edge that hides up to `most` of it: (outline, x, y, radius), or None."""
+    """A pebble on the edge of an outline that hides up to `most` of it: (outline, x, y, radius), or None."""
     inside = outline(*_GRID) < 0
     x, y = (grid[inside] for grid in _GRID)
     shape, angle, radius = pebble(rng), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.7)
@@ -197,7 +249,7 @@ def _hider(outline, rng, most):
 
 
 def _hiding(hider, thing, colors, palette, rng):
-    """The hider as a thing, in a color of neither the object nor the ground."""
+    """The hider as a thing, in a color that differs from the object and the ground."""
     outline, x, y, radius = hider
     cos, sin = np.cos(thing.angle) * thing.radius, np.sin(thing.angle) * thing.radius
     center = (thing.center[0] + float(x * cos - y * sin), thing.center[1] + float(x * sin + y * cos))

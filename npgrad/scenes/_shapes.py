@@ -1,9 +1,9 @@
-"""The shape classes, and the plain outlines of everything else, as signed distances.
+"""The shape classes, and the plain outlines of other objects, as signed distance functions.
 
-Each function draws a shape's proportions from `rng` and gives back `distance(x, y)`: how far outside the
-outline (below 0: inside) a point lies, on the scale on which the shape just fits the circle of radius 1.
-x points right, y down. Near an outline the distance is true; far from it only its sign counts.
-After Inigo Quilez, "2D distance functions".
+Each function draws the proportions of a shape from `rng` and returns `distance(x, y)`: the distance of a point from the
+outline, negative inside, in units in which the shape just fits into the circle of radius 1. x points right, y down.
+The distance is accurate near the outline; far from it only its sign matters. After Inigo Quilez, "2D distance
+functions".
 """
 
 import numpy as np
@@ -155,7 +155,7 @@ def slab(rng):
 
 
 def pebble(rng):
-    """A random smooth outline: a circle with two or three slow waves round it."""
+    """A random smooth outline: a circle modulated by low-frequency waves."""
     waves = rng.uniform(-0.13, 0.13, (2, 3)) / (1.0, 1.3, 1.9)
     (c2, c3, c4), (s2, s3, s4) = waves.tolist()
     most = 0.98 / (1 + float(np.hypot(*waves).sum()))
@@ -180,13 +180,13 @@ def mirrored(rng):
 
 
 def box(x, y, half_width, half_height):
-    """The distance to an upright rectangle about 0."""
+    """The distance to an axis-aligned rectangle centered at 0."""
     x, y = np.abs(x) - half_width, np.abs(y) - half_height
     return np.hypot(np.maximum(x, 0), np.maximum(y, 0)) + np.minimum(np.maximum(x, y), 0)
 
 
 def fold(x, y, count):
-    """(x, y) turned and mirrored into the first half of `count` equal sectors: one drawn for all."""
+    """(x, y) rotated and mirrored into the first half of `count` equal sectors, so that one sector describes all."""
     sector = np.float32(2 * np.pi / count)
     angle = np.arctan2(y, x)
     angle = np.abs(angle - sector * np.round(angle / sector))
@@ -195,7 +195,7 @@ def fold(x, y, count):
 
 
 def polygon(points, soft=0.0):
-    """The distance to a polygon (n, 2), its corners rounded off outwards by `soft`."""
+    """The distance to a polygon (n, 2) with its corners rounded outward by `soft`."""
     points = np.asarray(points, np.float32)
 
     def distance(x, y):

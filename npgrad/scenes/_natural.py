@@ -1,9 +1,9 @@
-"""The surface classes that grow: marble, wood, dried earth and fur. Written as those of surfaces.py."""
+"""The natural texture classes: marble, wood, dried earth and fur, as functions like those of _surfaces.py."""
 
 import numpy as np
 
-from npgrad.scenes.noise import lattice_noise, octaves
-from npgrad.scenes.surfaces import off, soft
+from npgrad.scenes._noise import lattice_noise, octaves
+from npgrad.scenes._surfaces import off, soft
 
 
 def marble(rng):
@@ -28,7 +28,7 @@ def wood(rng):
     def surface(x, y, px):
         grain = y + 0.9 * noise(x * 0.13, y * 0.25) + 0.12 * noise(x * 0.5, y * 1.2)
         row = np.round(y / 4)
-        kx, ky = x - 2.7 * row, y - 4 * row  # a knot in the middle of every field of 6 by 4 periods
+        kx, ky = x - 2.7 * row, y - 4 * row  # a knot in the center of each field of 6 by 4 periods
         kx = kx - 6 * np.round(kx / 6)
         grain = grain + lift * np.exp(-((kx / (2 * size)) ** 2) - (ky / size) ** 2)
         year = grain * rings
@@ -75,7 +75,7 @@ NATURAL = (marble, wood, cracked, leopard)
 def scattered(rng, jitter, points=16):
     """A function (x, y) -> distances to the nearest and second-nearest of scattered points, and a tint 0..1.
 
-    One point a unit cell, moved by up to `jitter` / 2 from its middle (Worley 1996).
+    There is one point per unit cell, displaced by up to `jitter` / 2 from the center (Worley 1996).
     """
     px, py = (0.5 + jitter * rng.uniform(-0.5, 0.5, (2, points * points))).astype(np.float32)
     tints = rng.random(points * points, np.float32)

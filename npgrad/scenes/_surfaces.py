@@ -1,18 +1,18 @@
-"""The surface classes made by hand: stripes, checks, bricks and what else repeats.
+"""The regular texture classes: stripes, checks, bricks and other periodic patterns.
 
-Each function draws a surface's proportions from `rng` and gives back `surface(x, y, px)`, with x and y in
-periods of the texture and px the width of a pixel in them: a tuple (second, third, shade) of arrays, how
-much of the second color lies over the first, how much of the third over both, and what the light is
-multiplied by. None where a surface has no such part.
+Each function draws the proportions of a texture from `rng` and returns `surface(x, y, px)`, where x and y are in
+periods of the texture and px is the width of a pixel in them. Its result is a tuple of arrays (second, third, shade):
+the opacity of the second color over the first, that of the third over both, and the factor of the brightness. Each of
+the last two may be None.
 """
 
 import numpy as np
 
-from npgrad.scenes.noise import table
+from npgrad.scenes._noise import table
 
 
 def off(x):
-    """How far x is from the nearest whole number: 0..0.5."""
+    """The distance of x to the nearest integer: 0..0.5."""
     return np.abs(x - np.round(x))
 
 

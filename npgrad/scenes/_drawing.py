@@ -1,21 +1,22 @@
-"""Putting things on a canvas: where they lie, their soft edges, their shadow and the light on them."""
+"""Drawing things on a canvas: their position, antialiased edges, shadow and shading."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.scenes.noise import fractal, stretch
+from npgrad.scenes._noise import fractal, stretch
 
-COARSE = 40  # cells a side of the lattice for what is blurred anyway: shadows, things out of focus
+COARSE = 40  # cells per side of the lattice for what is blurred anyway: shadows, things out of focus
 
 
 @dataclass(frozen=True)
 class Thing:
     """Something with an outline: `outline(x, y)` is its signed distance, `paint(x, y, d, px)` its colors.
 
-    It lies at `center` (x, y), turned by `angle` (radians), `radius` large, in parts of the image. Both
-    functions see it straight and of radius 1; px is the width of a pixel there. paint gives RGB (3, h, w).
+    Its `center` (x, y) and `radius` are in units of the image size, its rotation `angle` in radians. Both functions
+    take coordinates in which it is upright and has radius 1; px is the width of a pixel in them. `paint` returns RGB
+    (3, h, w).
     """
 
     outline: Callable
@@ -27,7 +28,7 @@ class Thing:
     rim: float = 0.15
 
     def straight(self, x, y):
-        """Image coordinates as the outline sees them."""
+        """Image coordinates in those of the outline."""
         x, y = x - self.center[0], y - self.center[1]
         cos, sin = float(np.cos(self.angle)) / self.radius, float(np.sin(self.angle)) / self.radius
         return x * cos + y * sin, y * cos - x * sin
@@ -35,7 +36,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Light:
-    """Where the light comes from (a unit vector), and how much of it is where."""
+    """The direction of the light (a unit vector), the slope of its intensity, and the shadows."""
 
     x: float
     y: float
@@ -46,6 +47,7 @@ class Light:
 
     @classmethod
     def drawn(cls, rng):
+        """A random light."""
         angle = rng.uniform(-np.pi * 0.9, -np.pi * 0.1)  # from above
         slope, shadow = rng.uniform(0.05, 0.2), rng.uniform(0.25, 0.55)
         return cls(
@@ -67,12 +69,12 @@ class Canvas:
         self.image = np.empty((3, size, size), np.float32)
 
     def mix(self, color, amount):
-        """`amount` (size, size) of an RGB color laid over the image."""
+        """Blend an RGB color over the image with opacity `amount` (size, size)."""
         for plane, value in zip(self.image, color, strict=True):
             plane += amount * (value - plane)
 
     def put(self, thing, light):
-        """Draw a thing with its shadow; gives back how much of each pixel it covers, (size, size)."""
+        """Draw a thing with its shadow; returns the coverage of each pixel, (size, size)."""
         self.image *= 1 - light.shadow * stretch(blurred(thing, light.blur, light), self.size)
         window = rows, columns = self.window(thing)
         right, down = self.at[None, columns], self.at[rows, None]
@@ -83,9 +85,8 @@ class Canvas:
         toward = (right - thing.center[0]) * light.x + (down - thing.center[1]) * light.y
         shade = 1 + light.slope / thing.radius * toward
         if thing.bevel:
-            dy, dx = np.gradient(
-                d, px
-            )  # in the thing's own units: of length 1 near the outline, pointing out
+            # In the thing's own units: of length 1 near the outline, pointing outward.
+            dy, dx = np.gradient(d, px)
             facing = np.clip(dx * light.x + dy * light.y, -1, 1)
             shade = shade + thing.bevel * np.clip(1 + d / thing.rim, 0, 1) * facing
         inside = self.image[:, rows, columns]
@@ -95,13 +96,13 @@ class Canvas:
         return whole
 
     def window(self, thing):
-        """The rows and columns a thing may touch."""
+        """The rows and columns that a thing may cover."""
         (x, y), reach = thing.center, thing.radius + 2 / self.size
         spans = [(max(int((c - reach) * self.size), 0), int((c + reach) * self.size) + 1) for c in (y, x)]
         return tuple(slice(low, min(high, self.size)) for low, high in spans)
 
     def finish(self, rng, light):
-        """The whole as uint8 (size, size, 3): the light falls off across it, and it has a little grain."""
+        """The image as uint8 (size, size, 3), with vignetting and a little grain."""
         far = np.float32(rng.uniform(0.04, 0.16))
         down, right = (self.at - 0.5)[:, None], (self.at - 0.5)[None]
         fall = 1 + far * (right * light.x + down * light.y)
@@ -112,7 +113,7 @@ class Canvas:
 
 
 def blurred(thing, blur, light=None):
-    """How much a thing out of focus covers, as a coarse lattice; with a light, its shadow."""
+    """The coverage of a thing out of focus, as a coarse lattice; with a light, that of its shadow."""
     at = ((np.arange(COARSE + 3) - 1) / COARSE).astype(np.float32)
     x, y = at[None], at[:, None]
     if light is not None:
