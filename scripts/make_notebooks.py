@@ -1,10 +1,10 @@
-"""Make the student edition of the homework's notebooks: the answers cut out, and no outputs.
+"""Make the student edition of the homework's notebooks, without answers and outputs.
 
     python scripts/make_notebooks.py            writes notebooks/student/NAME.ipynb
-    python scripts/make_notebooks.py --run      runs every notebook anew first, and keeps its outputs
-    python scripts/make_notebooks.py --check    exit code 1 if the student edition is not what would be written
+    python scripts/make_notebooks.py --run      runs every notebook first, and saves it with its outputs
+    python scripts/make_notebooks.py --check    exits with 1 if the student edition is out of date
 
-An answer stands between the lines ### BEGIN SOLUTION and ### END SOLUTION, in a code cell."""
+In a code cell, an answer is between the lines ### BEGIN SOLUTION and ### END SOLUTION."""
 
 import argparse
 import json
@@ -14,20 +14,20 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NAMES = ("NetworkVisualization", "StyleTransfer")
-LESSON = "BackpropByHand"  # nothing to answer
+LESSON = "BackpropByHand"  # it has no questions
 ANSWER = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 
 
 def without_answers(code):
-    """The code with every answer replaced by a place for one's own."""
+    """The code with every answer replaced by a placeholder."""
     cut = ANSWER.sub(r"\1# your code here\n\1raise NotImplementedError", code)
     if "### BEGIN SOLUTION" in cut or "### END SOLUTION" in cut:
-        raise ValueError(f"a marker without its other one:\n{cut}")
+        raise ValueError(f"BEGIN SOLUTION without END SOLUTION, or the reverse:\n{cut}")
     return cut
 
 
 def student_edition(notebook):
-    """A notebook (as JSON holds it) for students; the one given stays as it is."""
+    """The student edition of a notebook, both as parsed JSON; the argument is not modified."""
     cells = []
     for cell in notebook["cells"]:
         source = "".join(cell["source"])
@@ -62,7 +62,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="write nothing; say which are not in step")
+    parser.add_argument("--check", action="store_true", help="write nothing; report what is out of date")
     parser.add_argument("--run", action="store_true", help="run every notebook first (needs nbclient)")
     args = parser.parse_args()
     stale = 0
@@ -72,7 +72,10 @@ def main():
         path, text = FOLDER / "student" / f"{name}.ipynb", written(name)
         if args.check:
             if not path.is_file() or path.read_text(encoding="utf-8") != text:
-                print(f"{path.relative_to(FOLDER.parent)} is not in step with the solution", file=sys.stderr)
+                print(
+                    f"{path.relative_to(FOLDER.parent)} is out of date; run this script",
+                    file=sys.stderr,
+                )
                 stale = 1
         else:
             path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The notebooks: they run from a clean kernel, they are graded as they should be, and the editions are in step."""
+"""The notebooks: they run from a clean kernel, get the right grades, and the student edition is up to date."""
 
 import importlib.util
 import json
@@ -26,7 +26,7 @@ def editions():
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Few steps, and no network: a proxy at which nothing listens."""
+    """Few steps, and no network access: the proxy does not exist."""
     monkeypatch.setenv("NPGRAD_QUICK", "1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
@@ -58,7 +58,7 @@ def test_it_is_kept_with_its_images(name):
     assert {output["output_type"] for output in outputs} <= {"stream", "execute_result", "display_data"}
     assert "stderr" not in {output.get("name") for output in outputs}
     text = path.read_text(encoding="utf-8")
-    for place in (ROOT, Path.home(), tempfile.gettempdir()):  # nothing of the machine they were run on
+    for place in (ROOT, Path.home(), tempfile.gettempdir()):  # no paths of the machine they were run on
         assert json.dumps(f"{place}{os.sep}")[1:-1] not in text
 
 
@@ -97,5 +97,5 @@ def test_answers_are_cut_out_at_their_indentation(editions):
     code = "def f():\n    a = 1\n    ### BEGIN SOLUTION\n    return a\n    ### END SOLUTION\n\nf()\n"
     cut = "def f():\n    a = 1\n    # your code here\n    raise NotImplementedError\n\nf()\n"
     assert editions.without_answers(code) == cut
-    with pytest.raises(ValueError, match="a marker without its other one"):
+    with pytest.raises(ValueError, match="BEGIN SOLUTION without END SOLUTION"):
         editions.without_answers("### BEGIN SOLUTION\nx = 1\n")
