@@ -1,20 +1,23 @@
-"""Is a gradient right? Compare it with what small steps of the input do to the output.
+"""Gradient checking: compare a gradient with the change of the output for small steps of the input.
 
-Two ways to take the step, both in float64:
+There are two kinds of steps, both in float64:
 
-    complex step         imag f(x + i*h) / h            with h = 1e-20; exact to the last bits, since nothing
-                                                        is subtracted (Squire, Trapp 1998)
-    centered difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-6; good to about 1e-9, for functions
-                                                        that do not take complex numbers
+    complex step          imag f(x + i*h) / h            with h = 1e-20; accurate to rounding, since nothing
+                                                         is subtracted (Squire, Trapp 1998)
+    centered difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-6; accurate to about 1e-9, for functions
+                                                         that do not accept complex numbers
 
-Neither means anything at a kink (ReLU at 0, equal maxima in a window): check at random inputs. Where a centered
-step comes across one, f(x + h) - f(x) and f(x) - f(x - h) differ, and the entry is left out.
+Neither is meaningful at a kink (ReLU at 0, equal maxima in a window), so check at random inputs. Where a centered
+step crosses a kink, f(x + h) - f(x) and f(x) - f(x - h) differ, and the entry is left out.
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array, Rng
 from npgrad.errors import InputError
 from npgrad.layers import Layer
 from npgrad.model import Model
@@ -25,15 +28,27 @@ TOLERANCES = {"complex": 1e-12, "centered": 1e-6}
 
 @dataclass(frozen=True)
 class Row:
-    """The check of one array: its worst entry, the gradient `found` there and the one `expected`.
+    """The check of one array.
 
-    error: |found - expected| over the largest gradient of the array.
+    Parameters
+    ----------
+    name : str
+        Name of the array: ``x``, or that of a parameter.
+    shape : tuple of int
+    checked : int
+        Number of entries that were checked one by one.
+    index : tuple of int
+        The worst entry.
+    found, expected : float
+        The gradient of that entry, and its value by the step.
+    error : float
+        abs(found - expected), divided by the largest gradient of the array.
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     checked: int
-    index: tuple
+    index: tuple[int, ...]
     found: float
     expected: float
     error: float
@@ -41,21 +56,30 @@ class Row:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What a check gave, a row an array. True if every error is within `tolerance`."""
+    """The result of a check, which is true if every error is within the tolerance.
 
-    rows: tuple
+    Parameters
+    ----------
+    rows : tuple of Row
+        One for each array.
+    method : {"complex", "centered"}
+    tolerance : float
+        The largest relative error that passes.
+    """
+
+    rows: tuple[Row, ...]
     method: str
     tolerance: float
 
     @property
-    def worst(self):
+    def worst(self) -> Row:
         """The row with the largest error."""
         return max(self.rows, key=lambda row: np.inf if np.isnan(row.error) else row.error)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return all(row.error <= self.tolerance for row in self.rows)
 
-    def __str__(self):
+    def __str__(self) -> str:
         row = self.worst
         entry = f"{row.name}[{', '.join(map(str, row.index))}]"
         return (
@@ -64,16 +88,47 @@ class GradientCheck:
         )
 
 
-def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training=False, rng=0):
-    """Check the hand-written gradients of a layer, a model or a loss at x: a GradientCheck.
+def gradcheck(
+    subject: Layer | Model | Callable[[Array], tuple[Any, Array]],
+    x: Array | Sequence[Array],
+    method: str = "complex",
+    entries: int = 50,
+    tolerance: float | None = None,
+    training: bool = False,
+    rng: Rng = 0,
+) -> GradientCheck:
+    """Check the hand-written gradients of a layer, a model or a loss.
 
-    subject: a Layer or Model, whose sum of random * output is differentiated by x and by every parameter; or a
-    function x -> (value, gradient). x: an array, or a tuple of them for a layer that takes several.
-    method: "complex" or "centered". entries: how many entries of each array are stepped one by one; by
-    complex step a larger array is also moved as a whole, in a random direction, so that no wrong entry is
-    missed, and if that finds one it is searched by halving.
-    tolerance: 1e-12 (complex), 1e-6 (centered). training: layers act as in training, with one fixed random mask.
+    With complex steps, an array with more than `entries` elements is also moved as a whole, in a random direction, so
+    that no wrong entry is missed; a wrong one is then located by bisection.
 
+    Parameters
+    ----------
+    subject : Layer, Model or callable
+        Of a layer or model, the sum of random * output is differentiated with respect to x and every parameter. A
+        callable is a loss: x -> (value, gradient).
+    x : ndarray, or tuple of ndarray for a layer with several inputs
+        Where to check; computed in float64.
+    method : {"complex", "centered"}, default "complex"
+    entries : int, default 50
+        How many entries of each array are checked one by one.
+    tolerance : float or None
+        The largest relative error that passes. None: 1e-12 for complex steps, 1e-6 for centered differences.
+    training : bool, default False
+        Check the layers in training mode, with one fixed dropout mask.
+    rng : numpy.random.Generator or int, default 0
+
+    Returns
+    -------
+    GradientCheck
+
+    Raises
+    ------
+    InputError
+        For an unknown method, or a gradient of another shape than its array.
+
+    Examples
+    --------
     >>> from npgrad.layers import Conv2d
     >>> bool(gradcheck(Conv2d.init(3, 4, 3), np.random.default_rng(1).normal(size=(2, 3, 5, 5))))
     True
@@ -81,7 +136,7 @@ def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training
     if method not in STEPS:
         raise InputError(f"method: expected one of {', '.join(STEPS)}; found {method!r}")
     tolerance = TOLERANCES[method] if tolerance is None else tolerance
-    rng = np.random.default_rng(rng).spawn(1)[0]  # not the caller's stream, which may have drawn x
+    rng = np.random.default_rng(rng).spawn(1)[0]  # not the caller's stream, from which x may have been drawn
     x = tuple(map(_float64, x)) if isinstance(x, (tuple, list)) else _float64(x)
     if isinstance(subject, (Layer, Model)):
         arrays, gradients, value = _of_network(subject, x, training, rng)
@@ -98,10 +153,29 @@ def gradcheck(subject, x, method="complex", entries=50, tolerance=None, training
     return GradientCheck(tuple(rows), method, tolerance)
 
 
-def check_layers(model, x, method="complex", entries=5, rng=0):
-    """Check every layer of a model on its own, at random inputs of the shapes that x gives: {name: GradientCheck}.
+def check_layers(
+    model: Model, x: Array, method: str = "complex", entries: int = 5, rng: Rng = 0
+) -> Iterator[tuple[str, GradientCheck]]:
+    """Check every layer of a model separately, at random inputs of the shapes that it has in a pass of x.
 
-    A layer's real input would put it on its kinks: after a ReLU, zeros tie in every pooling window.
+    The activations themselves would be at kinks: after a ReLU, zeros tie in every pooling window.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them; only their shape matters.
+    method : {"complex", "centered"}, default "complex"
+    entries : int, default 5
+        How many entries of each array are checked one by one.
+    rng : numpy.random.Generator or int, default 0
+
+    Yields
+    ------
+    name : str
+        The layer's name.
+    check : GradientCheck
     """
     rng = np.random.default_rng(rng)
     shapes = {
@@ -118,23 +192,23 @@ def check_layers(model, x, method="complex", entries=5, rng=0):
 
 
 def _of_network(subject, x, training, rng):
-    """What is differentiated: the arrays, their gradients, and the function of the arrays."""
+    """The arrays to move, their gradients, and the function of the arrays."""
     layer = subject.network if isinstance(subject, Model) else subject
     layer = layer.map_arrays(lambda name, array: array.astype(np.float64))
     options = {"training": training, "rng": 0} if layer.has_training_mode else {}
     inputs = {f"x[{i}]": xi for i, xi in enumerate(x)} if isinstance(x, tuple) else {"x": x}
     y, cache = layer.forward(x, **options)
-    seed = rng.standard_normal(y.shape)
-    dx = layer.backward(seed, cache)
+    dy = rng.standard_normal(y.shape)
+    dx = layer.backward(dy, cache)
     gradients = dict(zip(inputs, dx if isinstance(x, tuple) else (dx,), strict=True))
-    gradients.update(layer.parameter_gradients(seed, cache))
+    gradients.update(layer.parameter_gradients(dy, cache))
     arrays = {**inputs, **layer.arrays()}
 
     def value(arrays):
         moved = layer.map_arrays(lambda name, array: arrays.get(name, array))
         moved_x = tuple(arrays[name] for name in inputs)
         y, _ = moved.forward(moved_x if isinstance(x, tuple) else moved_x[0], **options)
-        return seed * y
+        return dy * y
 
     return arrays, gradients, value
 
