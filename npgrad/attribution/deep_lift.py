@@ -69,7 +69,7 @@ def deep_lift(
     baseline: float | Array | None = None,
     rules: Rules = None,
     return_delta: bool = False,
-) -> Array | tuple[Array, Array]:
+) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
     """Compute DeepLIFT's contributions m * (x - x0), with multipliers m by the rescale rule.
 
     Shrikumar, Greenside, Kundaje 2017, sections 3.2 and 3.5.2. The attributions of an image sum to
@@ -179,7 +179,7 @@ def deep_lift_shap(
     return_delta: bool = False,
     batch_size: int | None = None,
     progress: Progress = None,
-) -> Array | tuple[Array, Array]:
+) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
     """Compute the mean of `deep_lift` over a set of baselines.
 
     This approximates SHAP values, with the set as the background distribution (Lundberg, Lee 2017, section 4.2).

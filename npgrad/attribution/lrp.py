@@ -10,6 +10,7 @@ composite's own backward, as gradients do.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,8 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
-from npgrad.model import Model, walk_layers
+from npgrad.layers.composite import walk_layers
+from npgrad.model import Model
 from npgrad.tape import INPUT
 
 RULES = {
@@ -64,7 +66,7 @@ def lrp(
     target: Target = None,
     rules: Rules | Rule = None,
     return_delta: bool = False,
-) -> Array | tuple[Array, Array]:
+) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
     """Compute the relevance of every value of x for the score by layer-wise relevance propagation.
 
     Bach et al. 2015. By default every layer uses LRP-epsilon with epsilon 1e-9, and relevance passes through ReLUs
