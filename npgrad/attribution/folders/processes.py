@@ -30,7 +30,19 @@ class Processes(ProcessPoolExecutor):
         super().__init__(count, multiprocessing.get_context("spawn"), _begin, (count,))
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> "Future[Any]":
-        """Submit a task, as for `concurrent.futures.Executor`."""
+        """Submit a task.
+
+        Parameters
+        ----------
+        work : callable
+            The function, which a process must be able to import.
+        *arguments, **keywords
+            Its arguments.
+
+        Returns
+        -------
+        concurrent.futures.Future
+        """
         with _ctrl_c_later():  # a process may start here, and inherits the blocked signal
             return super().submit(work, *arguments, **keywords)
 
