@@ -38,7 +38,7 @@ def own_network() -> Model:
 
 def names(model: Model, photo: Path) -> list[str]:
     x = model.preprocess(photo)
-    return [f"{name}: {probability:.2f}" for name, probability in model.predict(x, top=3)[0]]
+    return [f"{name}: {probability:.2f}" for _, name, probability in model.predict(x, top=3)[0]]
 
 
 def gradients(model: Model, x: Floats) -> dict[str, tuple[int, ...]]:
