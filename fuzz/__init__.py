@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of everything that reads a stranger's file. `make fuzz`, or `python -m fuzz --help`."""
+"""Coverage-guided fuzzing of everything that reads untrusted files: `make fuzz`, or `python -m fuzz --help`."""

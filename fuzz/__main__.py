@@ -1,11 +1,11 @@
-"""Fuzz the readers, each in a process of its own, and print what came of it.
+"""Fuzz the readers, each in its own process, and print a table of the results.
 
-    python -m fuzz                                  a minute each
+    python -m fuzz                                  one minute each
     python -m fuzz --seconds 600 --reader caffe npz
 
-A finding (an exception that is none of npgrad's own, more than a second, or too much memory) is kept as a file in
-build/fuzz/READER/findings; `python -m fuzz --replay FILE --reader READER` shows it again. What was learned is kept in
-build/fuzz/READER/corpus, where the next run begins.
+A finding (an exception outside npgrad's own, more than a second, or too much memory) is saved as a file in
+build/fuzz/READER/findings; `python -m fuzz --replay FILE --reader READER` reproduces it. The corpus is saved in
+build/fuzz/READER/corpus, from which the next run continues.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 from fuzz.targets import TARGETS, one, seeds
 
 MEMORY = 2048  # MiB of the whole process
-HANGING = 30  # seconds after which one file is given up
+HANGING = 30  # seconds after which a file counts as hanging
 
 
 def main(argv=None):
@@ -30,10 +30,10 @@ def main(argv=None):
     )
     parser.add_argument("--seconds", type=int, default=60, help="for each reader; default 60")
     parser.add_argument("--reader", nargs="+", choices=TARGETS, default=list(TARGETS), metavar="NAME",
-                        help=f"of: {', '.join(TARGETS)}; default: all")  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=1, help="readers side by side; default 1")
+                        help=f"among {', '.join(TARGETS)}; default: all")  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=1, help="number of readers in parallel; default 1")
     parser.add_argument("-o", "--output", type=Path, default=Path("build/fuzz"), metavar="FOLDER")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="give one file to the readers, and end")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="pass one file to the readers and exit")
     args = parser.parse_args(argv)
     if args.replay:
         for name in args.reader:
@@ -44,7 +44,7 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     (args.output / "fuzz.json").write_text(json.dumps(results, indent=1))
     print(
-        "\n| reader | seeds | executions | seconds | places reached | findings |\n|---|---|---|---|---|---|"
+        "\n| reader | seeds | executions | seconds | coverage | findings |\n|---|---|---|---|---|---|"
     )
     for found in results:
         print("| {reader} | {seeds} | {executions:,} | {seconds} | {coverage} | {findings} |".format(**found))
@@ -52,7 +52,7 @@ def main(argv=None):
 
 
 def fuzz(name, seconds, folder):
-    """Run one reader for so many seconds; {what the table shows}."""
+    """Fuzz one reader for a number of seconds: the row of the table as a dict."""
     corpus, kept = folder / "corpus", folder / "findings"
     for path in (corpus, kept):
         path.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def fuzz(name, seconds, folder):
         (corpus / f"seed-{i:04}").write_bytes(data)
     before = set(kept.iterdir())
     done = {"executions": 0, "seconds": 0, "coverage": 0}
-    while done["seconds"] < seconds:  # after a finding libFuzzer ends, and the rest of the time is used, too
+    while done["seconds"] < seconds:  # libFuzzer stops after a finding; use the rest of the time
         print(f"{name}: {seconds - done['seconds']} s", file=sys.stderr)
         found = _run(name, seconds - done["seconds"], corpus, kept, folder / "log.txt")
         done = {
@@ -73,7 +73,7 @@ def fuzz(name, seconds, folder):
             break
     findings = len(set(kept.iterdir()) - before)
     if findings:
-        print(f"{name}: findings in {kept}, what they are in {folder / 'log.txt'}", file=sys.stderr)
+        print(f"{name}: findings in {kept}, described in {folder / 'log.txt'}", file=sys.stderr)
     print(
         "{}: {executions:,} executions in {seconds} s, {} findings".format(name, findings, **done),
         file=sys.stderr,
@@ -95,7 +95,7 @@ def _run(name, seconds, corpus, kept, log):
     executions = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text) or re.findall(
         r"^#(\d+)", text, re.M
     )
-    began = re.search(r"^began at (\d+)", text, re.M)  # the imports before it, instrumented, take a while
+    began = re.search(r"^began at (\d+)", text, re.M)  # excludes the instrumented imports, which take a while
     if not executions or not began:
         raise SystemExit(f"{name}: the fuzzer did not start:\n{text[-2000:]}")
     return {

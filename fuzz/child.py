@@ -1,4 +1,4 @@
-"""One reader in libFuzzer's loop: python -m fuzz.child READER [options of libFuzzer] FOLDER ..."""
+"""Run one reader in libFuzzer's loop: python -m fuzz.child READER [options of libFuzzer] FOLDER ..."""
 
 import importlib
 import pkgutil
@@ -22,7 +22,7 @@ def main():
         Image.init()
     from fuzz import targets
 
-    warnings.simplefilter("ignore")  # of Pillow's, about damaged EXIF and the like
+    warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF data for example
     atheris.Setup(sys.argv, lambda data: targets.one(name, data))
     print(f"began at {time.monotonic():.0f}", file=sys.stderr, flush=True)
     atheris.Fuzz()

@@ -1,9 +1,8 @@
-"""What is fuzzed: for each reader a function of a file's bytes, and the files to begin with.
+"""The fuzz targets: for each reader, a function of a file's bytes, and the files to start with.
 
-A target lets npgrad's own errors pass, which is what a bad file must get, as one line that names it; whatever else
-comes out is a finding, and so is a line that does not name the file, a second of work, or too much memory. The
-seeds are made by code: the files of tests/attacks, good and bad, small ONNX graphs, and files whose tensors have the
-names of known networks.
+A bad file must raise one of npgrad's own errors, with a line that names the file. Every other exception is a finding, and
+so is a line without the file name, more than a second of work, or too much memory. The seeds are generated: the files of
+tests/attacks, good and bad, small ONNX graphs, and files whose tensors have the names of known networks.
 """
 
 import hashlib
@@ -16,14 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-LONGEST = 1  # second of the processor's time, for one file
+LONGEST = 1  # second of processor time for one file
 LONGEST_REFUSAL = 1000  # characters
 LARGEST_SEED = 1 << 16  # bytes; libFuzzer learns slowly from larger ones
 
 
 @dataclass(frozen=True)
 class Target:
-    """read: a function of bytes. kinds: the kinds of attack files that it begins with. largest: of these, in bytes."""
+    """read: a function of bytes. kinds: the kinds of attack files to start with. largest: their largest size in bytes."""
 
     read: Callable[[bytes], object]
     kinds: tuple
@@ -31,7 +30,7 @@ class Target:
 
 
 def _sealed_h5(data):
-    """An .h5 whose SHA-256 is right, as whoever wants to mislead would make it; else the hash would stop everything."""
+    """Reads an .h5 after correcting its SHA-256, as an attacker would; otherwise the hash would stop every input."""
     from npgrad.io.formats import hdf5
 
     body = data[hdf5.HEADER :] if data.startswith(b"npgrad weights") else data
@@ -95,7 +94,7 @@ def _image(data):
 
 
 def _any_weights(data):
-    """What `scripts/convert_weights.py` does: recognize, read, convert."""
+    """What `npgrad convert` does: detect the format, read, convert."""
     from npgrad.io.converting import convert
 
     return convert(_file(data, ".pth"))
@@ -117,7 +116,7 @@ TARGETS = {
 
 
 def one(name, data):
-    """Give bytes to a reader. Its own refusals are as they should be; any other exception goes on."""
+    """Pass bytes to a reader. npgrad's own errors are expected; all other exceptions propagate."""
     from npgrad.errors import NpgradError
 
     began = time.process_time()
@@ -132,7 +131,7 @@ def one(name, data):
 
 
 def seeds(name):
-    """The files to begin with, as bytes, always in the same order; none larger than the reader's `largest`."""
+    """The files to start with, as bytes, always in the same order; none larger than the target's `largest`."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
     try:
         found = [data for kind in TARGETS[name].kinds for data in _of_kind(kind)]
@@ -164,7 +163,7 @@ def _graphs():
 
 
 def seeds_of_networks():
-    """Files that are taken for each kind of known network, though their tensors are small or missing."""
+    """Files that are recognized as each of the known networks, with tensors that are small or missing."""
     import numpy as np
 
     first, last = (1, 1, 1, 3), (2, 1)
@@ -192,7 +191,7 @@ def seeds_of_networks():
 
 
 def _pickle_in(data):
-    """The pickle in a .pth or .npz file: of a zip archive that can be opened its data.pkl, else from PROTO on."""
+    """The pickle in a .pth or .npz file: data.pkl of a readable zip archive, or else everything from PROTO on."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as file:
             name = next(name for name in file.namelist() if name.endswith("data.pkl"))
@@ -213,7 +212,7 @@ _folder = None
 
 
 def _file(data, ending):
-    """The path of a file with these bytes: always the same one, so that nothing piles up."""
+    """The path of a file with these bytes, always the same one, so that files do not accumulate."""
     global _folder
     if _folder is None:
         _folder = tempfile.TemporaryDirectory(prefix="npgrad-fuzz-")

@@ -1,4 +1,4 @@
-"""Files on disk: writing one whole or not at all, and where the project's own data lies."""
+"""Files on disk: atomic writes, readable error messages, and the location of the project's own data."""
 
 import errno
 import io
@@ -19,24 +19,26 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-LEFTOVER = re.compile(r"\.npgrad-[0-9a-f]{12}(\..*)?")  # how `atomic_write` calls its temporary files
-ABANDONED = 24 * 3600  # seconds after which a temporary file is nobody's, where there are no locks to tell
+LEFTOVER = re.compile(r"\.npgrad-[0-9a-f]{12}(\..*)?")  # names of `atomic_write`'s temporary files
+ABANDONED = (
+    24 * 3600
+)  # seconds after which a temporary file counts as abandoned, on file systems without locks
 
 _CURES = {
-    errno.ENOSPC: "make room there, or give another place",
-    errno.EDQUOT: "make room there, or give another place",
-    errno.EFBIG: "the largest size of a file there, or that `ulimit -f` allows, is reached; give another place",
-    errno.EACCES: "give a place that you may write to",
-    errno.EPERM: "give a place that you may write to",
-    errno.EROFS: "give a place that can be written to",
-    errno.ENAMETOOLONG: "give a shorter name",
-    errno.ENOTDIR: "a part of this path is no folder",
+    errno.ENOSPC: "free some space there, or choose another folder",
+    errno.EDQUOT: "free some space there, or choose another folder",
+    errno.EFBIG: "this exceeds the largest file size there, or the limit of `ulimit -f`; choose another folder",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a part of this path is not a folder",
 }
-_tidied = set()  # the folders that this process has looked through
+_tidied = set()  # the folders that this process has cleaned up
 
 
 def shown(path):
-    """A path as one printable line, for messages: a name with a line break in it is quoted.
+    """A path as one printable line, for messages: a name with unprintable characters is quoted.
 
     >>> shown("kitten.jpg"), shown("two\\nlines")
     ('kitten.jpg', "'two\\\\nlines'")
@@ -46,10 +48,10 @@ def shown(path):
 
 
 def reason(error):
-    """What an OSError says, and what may help, in one line.
+    """The text of an OSError and a remedy, in one line.
 
     >>> reason(OSError(errno.ENOSPC, "No space left on device"))
-    'No space left on device; make room there, or give another place'
+    'No space left on device; free some space there, or choose another folder'
     """
     text = " ".join((error.strerror or str(error)).split()) or type(error).__name__
     return f"{text}; {_CURES[error.errno]}" if error.errno in _CURES else text
@@ -57,19 +59,18 @@ def reason(error):
 
 @contextmanager
 def atomic_write(path):
-    """Yield the path of an empty temporary file; when the block ends well, it becomes `path`.
+    """Yield the path of an empty temporary file, which replaces `path` if the block ends without an exception.
 
     with atomic_write("out.bin") as temporary:
         temporary.write_bytes(data)
 
-    The temporary file lies in the same folder and has the same suffix. Its bytes are on the disk before
-    it takes the name, so `path` holds the old file or the whole new one, whatever happens between. On any
-    failure, Ctrl-C included, it is removed and `path` stays as it was; what a killed process left is removed by
-    the next one that writes to the folder. A file that is replaced keeps its permissions; a link is followed,
-    and stays.
+    The temporary file is in the same folder and has the same suffix. Its bytes are flushed to disk before it is
+    renamed, so `path` is always either the old file or the complete new one. On any failure, including Ctrl-C, the
+    temporary file is removed and `path` is unchanged; files of killed processes are removed by the next process
+    that writes to the folder. A replaced file keeps its permissions; symbolic links are followed and kept.
 
-    Raises InputError for a folder that is missing or read-only, a name that is not a regular file's, or
-    any OSError of the block itself, such as a full disk; so the block should do nothing but write.
+    Raises InputError for a missing or read-only folder, a path that is not a regular file, or any OSError in the block,
+    such as a full disk; so the block should do nothing except write.
     """
     import secrets
 
@@ -95,10 +96,10 @@ def atomic_write(path):
 
 @contextmanager
 def atomic_file(path):
-    """Yield a file in memory; when the block ends well, what is in it is written to `path` by `atomic_write`.
+    """Yield a file in memory, which is written to `path` with `atomic_write` if the block ends without an exception.
 
-    For writers in C, such as np.save's and Pillow's: given a real file, they pass over it in silence when a disk is
-    full and the last bytes do not fit.
+    For writers in C, such as np.save's and Pillow's: with a real file, they report no error if the disk is full and the
+    last bytes do not fit.
     """
     with atomic_write(path) as temporary:
         buffer = io.BytesIO()
@@ -110,7 +111,7 @@ def _replaceable_mode(target, path):
     """The permission bits of the file that `target` would replace, or None where there is none yet."""
     if not target.parent.is_dir():
         raise InputError(
-            f"{shown(path)}: cannot be written: there is no folder {shown(target.parent)}; make it first"
+            f"{shown(path)}: cannot be written: there is no folder {shown(target.parent)}; create it first"
         )
     try:
         mode = target.stat().st_mode
@@ -122,7 +123,7 @@ def _replaceable_mode(target, path):
         raise InputError(f"{shown(path)}: cannot be written: it is a device or pipe, expected a regular file")
     if not os.access(target, os.W_OK):
         raise InputError(
-            f"{shown(path)}: cannot be written: the file there is read-only; give another name, or allow writing to it"
+            f"{shown(path)}: cannot be written: the file is read-only; choose another name, or allow writing to it"
         )
     return stat.S_IMODE(mode)
 
@@ -133,7 +134,7 @@ def _flush_to_disk(path):
 
 
 def _tidy(folder):
-    """Once in a process: remove what killed processes left in this folder."""
+    """Once per process and folder: remove temporary files that killed processes left."""
     if folder in _tidied:
         return
     _tidied.add(folder)
@@ -147,14 +148,14 @@ def _tidy(folder):
 
 @contextmanager
 def ctrl_c_later():
-    """Hold back Ctrl-C until the end of the block, for code that would swallow it.
+    """Defer Ctrl-C until the end of the block, for code that would swallow it.
 
-    Python drops an exception, and prints a traceback, where it is raised in a weak reference's callback; h5py has one
+    Python ignores an exception, and prints a traceback, if it is raised in a weak reference's callback; h5py has one
     for every object in a file.
     """
     came, before = [], signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield  # it does not reach this thread, or is ignored
+        yield  # Ctrl-C does not reach this thread, or is ignored
         return
     signal.signal(signal.SIGINT, lambda *signal_and_frame: came.append(signal_and_frame))
     try:
@@ -167,9 +168,9 @@ def ctrl_c_later():
 
 @dataclass
 class Hold:
-    """A temporary file that belongs to this process, until `release` or the process's end, whatever ends it."""
+    """A temporary file owned by this process, until `release` or the end of the process."""
 
-    file: int | None  # a descriptor with a lock; None where there are no locks
+    file: int | None  # a descriptor with a lock; None if the system has no locks
 
     def release(self):
         if self.file is not None:
@@ -178,9 +179,9 @@ class Hold:
 
 
 def make(path, mode=0o666):
-    """Make a new, empty file: its Hold, or None in the rare case that another process tidied it away at once.
+    """Create a new, empty file: its Hold, or None in the rare case that another process removed it immediately.
 
-    Never writes through a file or link that somebody else put there: FileExistsError.
+    Raises FileExistsError rather than writing to an existing file or through a link.
     """
     return _hold(path, os.O_CREAT | os.O_EXCL, mode, free=True)
 
@@ -225,4 +226,6 @@ def weights_folder():
     for folder in (package / "weights", package.parent / "weights"):
         if folder.is_dir():
             return folder
-    raise WeightsError(f"{shown(package)}: no folder 'weights' in it or next to it; install npgrad again")
+    raise WeightsError(
+        f"{shown(package)}: expected a folder 'weights' in it or next to it, found none; install npgrad again"
+    )

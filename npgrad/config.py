@@ -3,11 +3,13 @@
     npgrad.config.threads = 1           NPGRAD_THREADS=1         one thread for every batch
     npgrad.config.keep_memory = False   NPGRAD_KEEP_MEMORY=0     return freed memory to the system at once
 
-threads: the number of threads that the images of a batch are distributed over. None: as many as BLAS has
-(OPENBLAS_NUM_THREADS, threadpoolctl). keep_memory: whether glibc keeps up to 256 MB of the memory that a pass frees for
-the next one, from the first pass on. This shortens a backward pass by a third to a half, since the system clears
-new memory page by page. A MALLOC_ or GLIBC_TUNABLES variable of your own takes precedence; on other systems
-nothing is done.
+threads : int or None
+    The number of threads that the images of a batch are distributed over. None: as many as BLAS uses
+    (OPENBLAS_NUM_THREADS, threadpoolctl).
+keep_memory : bool
+    Whether glibc keeps up to 256 MB of the memory that a pass frees for the next one, from the first pass on. This
+    reduces the time of a backward pass by a third to a half, since the system clears new memory page by page. A MALLOC_
+    or GLIBC_TUNABLES variable of your own takes precedence. Without glibc, the setting has no effect.
 """
 
 import os
@@ -18,11 +20,26 @@ threads = os.environ.get("NPGRAD_THREADS") or None
 keep_memory = os.environ.get("NPGRAD_KEEP_MEMORY", "1") != "0"
 
 _LIMITS = {-1: 256 << 20, -3: 32 << 20}  # mallopt's M_TRIM_THRESHOLD, M_MMAP_THRESHOLD (its largest value)
-_told = False
+_done = False
 
 
-def number_of_threads(otherwise):
-    """`threads`, or `otherwise` where it is None."""
+def number_of_threads(otherwise: int) -> int:
+    """Return the number of threads to use.
+
+    Parameters
+    ----------
+    otherwise : int
+        The number if `threads` is None.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    InputError
+        If `threads` is not a whole number >= 1.
+    """
     if threads is None:
         return otherwise
     if isinstance(threads, bool) or not str(threads).isdecimal() or int(threads) < 1:
@@ -30,12 +47,12 @@ def number_of_threads(otherwise):
     return int(threads)
 
 
-def tell_allocator():
+def tell_allocator() -> None:
     """Make glibc keep freed memory, once, if `keep_memory` is set and the C library is glibc."""
-    global _told
-    if _told or not keep_memory:
+    global _done
+    if _done or not keep_memory:
         return
-    _told = True
+    _done = True
     own = [name for name in os.environ if name.startswith("MALLOC_")]
     if own or "malloc" in os.environ.get("GLIBC_TUNABLES", ""):
         return

@@ -1,24 +1,24 @@
-"""What npgrad raises for a user's mistake: one family, one clear line each.
+"""The exceptions that npgrad raises for a user's mistake, each with a message of one line.
 
-Every message names the thing (a file, an argument, a layer), what was expected of it and what was found.
-The command prints that line and exits with 2; anything outside this family is a bug of npgrad's and
-keeps its traceback.
+Every message names the thing (a file, an argument, a layer), what was expected of it and what was found. The `npgrad`
+command prints that line and exits with status 2; every other exception is a bug in npgrad and keeps its traceback.
 """
 
 import sys
+from collections.abc import Iterable
 
 LONGEST = 800  # characters of a message
 
 
 class NpgradError(ValueError):
-    """The family: something that was handed in cannot be used, and the message says why, in one line."""
+    """Base class of all exceptions for invalid input; the message says in one line what is wrong."""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return one_line(ValueError.__str__(self))  # not the next class's: KeyError would print it quoted
 
 
 class WeightsError(NpgradError):
-    """A weights file is damaged, hostile, of an unknown kind, or does not fit its network."""
+    """A weights file is damaged, hostile, in an unknown format, or does not fit its network."""
 
 
 class ImageError(NpgradError):
@@ -26,28 +26,40 @@ class ImageError(NpgradError):
 
 
 class DownloadError(NpgradError):
-    """A file could not be fetched, or what came is not what was asked for."""
+    """A file could not be downloaded, or is not the expected one."""
 
 
 class InputError(NpgradError):
-    """An array or an argument cannot be used as it is."""
+    """An array or an argument is invalid."""
 
 
 class TooSmall(InputError):
-    """An image is smaller than a window that must fit into it."""
+    """An image is smaller than a kernel or pooling window of the network."""
 
 
 class TargetError(NpgradError, IndexError):
-    """A target names no class of the network, or more than one."""
+    """A target matches no class of the network, or more than one."""
 
 
 class UnknownName(NpgradError, KeyError):
-    """No layer, network or file goes by this name; the message lists the nearest ones."""
+    """No layer, network or file has this name; the message lists the nearest names."""
 
 
-def one_line(text):
-    """`text` as one printable line: names in a file may be endless, break the line, or command a terminal.
+def one_line(text: str) -> str:
+    """Return a text as one printable line: names in a file may be very long, or contain line breaks or escape codes.
 
+    Parameters
+    ----------
+    text : str
+        The text.
+
+    Returns
+    -------
+    str
+        At most `LONGEST` characters, with unprintable characters escaped.
+
+    Examples
+    --------
     >>> one_line("two\\nlines")
     'two\\\\nlines'
     """
@@ -60,21 +72,41 @@ def _cut(text):
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 205]} ... {text[-200:]}"
 
 
-def level_outside():
-    """For warnings.warn: the stacklevel of the first caller outside npgrad, the line that the warning is about."""
+def level_outside() -> int:
+    """Return the `stacklevel` for warnings.warn at which the first caller outside npgrad is shown.
+
+    Returns
+    -------
+    int
+    """
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith("npgrad."):
         level, frame = level + 1, frame.f_back
     return level
 
 
-def unknown(kind, name, known):
-    """The UnknownName for `name`, with the nearest of the `known` names.
+def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
+    """Create the UnknownName exception for a name, listing the nearest known names.
 
+    Parameters
+    ----------
+    kind : str
+        What the name should name, such as "layer".
+    name : str
+        The unknown name.
+    known : iterable of str
+        The known names.
+
+    Returns
+    -------
+    UnknownName
+
+    Examples
+    --------
     >>> str(unknown("layer", "fier2", ["fire2", "fire3", "conv1"]))
     "no layer 'fier2'; nearest: fire2, fire3"
     """
-    import difflib  # only a mistake needs it
+    import difflib  # needed only for errors
 
     known = list(known)
     nearest = difflib.get_close_matches(str(name), known, n=4, cutoff=0.5)

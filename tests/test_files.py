@@ -64,7 +64,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     path.write_bytes(b"old")
     with pytest.raises(InputError) as raised, atomic_write(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    cure = "make room there, or give another place"
+    cure = "free some space there, or choose another folder"
     assert str(raised.value) == f"{path}: cannot be written: No space left on device; {cure}"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.bin"]
@@ -121,7 +121,7 @@ def test_read_only_places(tmp_path, monkeypatch):
     path.write_bytes(b"old")
     with monkeypatch.context() as patch:  # not by chmod: the tests may run as root
         patch.setattr("npgrad._files.os.access", lambda *args: False)
-        with pytest.raises(InputError, match="the file there is read-only"), atomic_write(path):
+        with pytest.raises(InputError, match="the file is read-only"), atomic_write(path):
             pytest.fail("the block ran")
     monkeypatch.setattr("npgrad._files.os.open", denied)
     with pytest.raises(InputError, match="cannot be written: Permission denied"), atomic_write(path):
@@ -146,5 +146,5 @@ def test_weights_folder_inside_the_package_wins(tmp_path, monkeypatch):
     (package / "weights").rmdir()
     assert weights_folder() == tmp_path.resolve() / "weights"
     (tmp_path / "weights").rmdir()
-    with pytest.raises(files.WeightsError, match="no folder 'weights'"):
+    with pytest.raises(files.WeightsError, match="expected a folder 'weights'"):
         weights_folder()

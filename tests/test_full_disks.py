@@ -74,14 +74,14 @@ def bad_places(folder, suffix):
     nowhere.symlink_to("no/such")
     full.symlink_to("/dev/full")
     return {
-        "there is no folder .*missing; make it first": folder / "missing" / f"target{suffix}",
-        "there is no folder .*file.*; make it first": file / f"target{suffix}",
+        "there is no folder .*missing; create it first": folder / "missing" / f"target{suffix}",
+        "there is no folder .*file.*; create it first": file / f"target{suffix}",
         "it is a folder, expected a file name": inside,
         "it is a device or pipe, expected a regular file": pipe,
         "it is a device or .*, expected a regular file": full,
         "Too many levels of symbolic links": loop,
-        "there is no folder .*no; make it first": nowhere,
-        "File name too long; give a shorter name": folder / f"{'x' * 300}{suffix}",
+        "there is no folder .*no; create it first": nowhere,
+        "File name too long; choose a shorter name": folder / f"{'x' * 300}{suffix}",
     }
 
 
@@ -177,7 +177,7 @@ def test_a_full_disk_behind_stdout(more):
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "npgrad", "weights", "list", *more]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
-    cure = "make room there, or give another place"
+    cure = "free some space there, or choose another folder"
     assert done.stderr == f"npgrad: stdout: cannot be written: No space left on device; {cure}\n"
     assert done.returncode == 2
 

@@ -1,4 +1,4 @@
-"""Networks put together from layers."""
+"""Architectures: functions that return freshly initialized networks, with torchvision's layer names as aliases."""
 
 from npgrad.models.alexnet import alexnet
 from npgrad.models.mobilenet import mobilenet_v2

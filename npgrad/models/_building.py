@@ -1,4 +1,4 @@
-"""What the networks have in common: where weights come from, and how names and options get to the Model."""
+"""Shared by all architectures: the source of the weights, and the creation of the Model."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from npgrad.errors import InputError, WeightsError
+from npgrad._validate import generator, whole_number
+from npgrad.errors import WeightsError
 from npgrad.layers import BatchNorm2d, Conv2d, Linear
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
@@ -14,19 +15,19 @@ from npgrad.model import Model
 
 @dataclass(frozen=True)
 class Weights:
-    """Makes layers whose weight arrays are `draw(shape)`; biases are 0, normalizations the identity."""
+    """Creates layers whose weights are `draw(shape)`; biases are 0, normalizations are the identity."""
 
     draw: Any
 
     @classmethod
     def drawn(cls, rng=0):
-        """He-normal, by one stream of random numbers for the whole network."""
-        rng = np.random.default_rng(rng)
+        """He-normal weights, with one random generator for the whole network."""
+        rng = generator(rng)
         return cls(lambda shape: he_normal(shape, rng))
 
     @classmethod
     def zero(cls, room=None):
-        """All zero, to be filled from a file; a WeightsError where it has no `room` for so many numbers."""
+        """Zeros, to be replaced by a file's weights; a WeightsError for more than `room` elements in all."""
         left = [room]
 
         def draw(shape):
@@ -43,28 +44,24 @@ class Weights:
         return Conv2d(weight, np.zeros(filters, np.float32) if bias else None, groups=groups, **options)
 
     def linear(self, channels, filters):
-        weight = self.draw((check_count(filters), channels))
+        weight = self.draw((whole_number(filters, "num_classes"), channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
     def batch_norm(self, channels):
         return BatchNorm2d.init(channels)
 
 
-def check_count(num_classes):
-    """num_classes as an int, or an InputError."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)) or num_classes < 1:
-        raise InputError(f"num_classes: expected a whole number >= 1, found {num_classes!r}")
-    return int(num_classes)
-
-
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):
-    """The Model of a network that npgrad knows how to build."""
-    architecture = {"name": name, "options": {"num_classes": check_count(num_classes), **options}}
+    """The Model of a named architecture."""
+    architecture = {
+        "name": name,
+        "options": {"num_classes": whole_number(num_classes, "num_classes"), **options},
+    }
     return Model(
         network, architecture=architecture, aliases=aliases, default_layer=default_layer, presets=presets
     )
 
 
 def torchvision_names(parts):
-    """{"features.0": "conv1", ...} for torchvision's numbered parts, each given as names in order."""
+    """{"features.0": "conv1", ...} for torchvision's numbered parts, given as {part: names in order}."""
     return {f"{part}.{i}": name for part, names in parts.items() for i, name in enumerate(names)}

@@ -1,6 +1,8 @@
-"""AlexNet (Krizhevsky, Sutskever, Hinton 2012), as on one GPU (Krizhevsky 2014, which torchvision has)."""
+"""AlexNet (Krizhevsky, Sutskever, Hinton 2012), in the version for one GPU (Krizhevsky 2014), as in torchvision."""
 
+from npgrad._typing import Rng
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
+from npgrad.model import Model
 from npgrad.models._building import Weights, finished, torchvision_names
 
 # filters, kernel, stride, padding of each convolution
@@ -14,17 +16,41 @@ CONVOLUTIONS = {
 POOLED = ("conv1", "conv2", "conv5")
 
 
-def alexnet(num_classes=1000, rng=0):
-    """A freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes. Images from 63x63 px.
+def alexnet(num_classes: int = 1000, rng: Rng = 0) -> Model:
+    """Build a freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes, images from 63x63 px.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 before fc6 and fc7 acts
-    in training only.
+    Weights are He-normal, biases 0. Dropout 0.5 before fc6 and fc7 is active in training mode only.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
     """
     return build("alexnet", num_classes, Weights.drawn(rng))
 
 
-def build(name, num_classes=1000, weights=None):
-    """The Model with weights from `weights` (None: all zero)."""
+def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
+    """Build an architecture of this module by name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    num_classes : int, default 1000
+        The number of classes.
+    weights : Weights or None, default None
+        The source of the weights. None: all zero.
+
+    Returns
+    -------
+    Model
+    """
     weights, channels, layers = weights or Weights.zero(), 3, {}
     for conv, (filters, kernel, stride, padding) in CONVOLUTIONS.items():
         number = conv[-1]

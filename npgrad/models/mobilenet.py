@@ -1,13 +1,16 @@
 """MobileNetV2 (Sandler, Howard, Zhu, Zhmoginov, Chen 2018, table 2).
 
-bottleneck1 ... bottleneck17 are the paper's inverted residuals; inside, expand, depthwise and project, each with its
-normalization (expand_bn) and, but for the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after them.
+bottleneck1 ... bottleneck17 are the paper's inverted residuals. Their parts are expand, depthwise and project, each
+with its normalization (expand_bn) and, except the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after
+them.
 """
 
+from npgrad._typing import Rng
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
+from npgrad.model import Model
 from npgrad.models._building import Weights, finished
 
-# expansion, channels, how many, stride of the first
+# expansion, channels, number of blocks, stride of the first
 BOTTLENECKS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -19,17 +22,41 @@ BOTTLENECKS = (
 )
 
 
-def mobilenet_v2(num_classes=1000, rng=0):
-    """A freshly initialized MobileNetV2, width 1: 3,504,872 parameters for 1,000 classes.
+def mobilenet_v2(num_classes: int = 1000, rng: Rng = 0) -> Model:
+    """Build a freshly initialized MobileNetV2 of width 1: 3,504,872 parameters for 1,000 classes.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed); normalizations start as the identity. Dropout 0.2
-    before fc acts in training only.
+    Weights are He-normal, normalizations the identity. Dropout 0.2 before fc is active in training mode only.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
     """
     return build("mobilenet_v2", num_classes, Weights.drawn(rng))
 
 
-def build(name, num_classes=1000, weights=None):
-    """The Model with weights from `weights` (None: all zero)."""
+def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
+    """Build an architecture of this module by name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    num_classes : int, default 1000
+        The number of classes.
+    weights : Weights or None, default None
+        The source of the weights. None: all zero.
+
+    Returns
+    -------
+    Model
+    """
     weights = weights or Weights.zero()
     layers = dict(zip(("conv1", "bn1", "relu1"), _conv(weights, 3, 32, 3, stride=2, padding=1), strict=True))
     channels, number = 32, 0
@@ -55,7 +82,7 @@ def _conv(weights, channels, filters, kernel, **options):
 
 
 def _bottleneck(weights, channels, out, expansion, stride):
-    """Many channels, a 3x3 convolution of each by itself, and few channels again (figure 4d)."""
+    """Expansion to many channels, a depthwise 3x3 convolution, and projection to few channels (figure 4d)."""
     wide, branch = channels * expansion, {}
     if expansion != 1:
         branch.update(
@@ -70,7 +97,7 @@ def _bottleneck(weights, channels, out, expansion, stride):
 
 
 def _torchvision_names(layers):
-    """features.0 ... features.18, with the parts of a step numbered: conv.0.1 is the first normalization."""
+    """features.0 ... features.18, whose parts are numbered: conv.0.1 is the first normalization."""
     steps = [
         ["conv1", "bn1", "relu1"],
         *(n for n in layers if n.startswith("bottleneck")),

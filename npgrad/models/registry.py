@@ -1,6 +1,10 @@
-"""The networks that npgrad builds by name."""
+"""The architectures that can be built by name."""
 
+from typing import Any
+
+from npgrad._typing import Rng
 from npgrad.errors import WeightsError, unknown
+from npgrad.model import Model
 from npgrad.models import mobilenet, resnet, squeezenet, vgg
 from npgrad.models._building import Weights
 from npgrad.models.alexnet import build as build_alexnet
@@ -14,13 +18,29 @@ BUILDERS = {
     "mobilenet_v2": (mobilenet.build, ("num_classes",)),
 }
 
-SMALL = 1 << 22  # numbers that any file may ask for, so that it can be said which are missing
+SMALL = 1 << 22  # elements that are always allowed, so that messages can list the missing tensors
 
 
-def skeleton(architecture, room):
-    """The Model of {"name", "options"}, every parameter zero.
+def skeleton(architecture: Any, room: int) -> Model:
+    """Build a network with all parameters zero, to be replaced by a file's weights.
 
-    `room` bounds what is built: a file cannot ask for more numbers than it has bytes, and a few more.
+    Parameters
+    ----------
+    architecture : dict
+        {"name", "options"} of a named architecture, as in ``model.architecture``.
+    room : int
+        The largest number of elements that the parameters may have, apart from a constant allowance.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    WeightsError
+        If the description is invalid, or the network is too large.
+    UnknownName
+        If there is no such architecture; the message lists the nearest names.
     """
     if not isinstance(architecture, dict) or set(architecture) != {"name", "options"}:
         raise WeightsError(f"architecture: expected name and options, found {str(architecture)[:60]!r}")
@@ -35,8 +55,25 @@ def skeleton(architecture, room):
     return build(name, **options, weights=Weights.zero(room + SMALL))
 
 
-def fresh(name, rng=0):
-    """The network `name`, freshly initialized; UnknownName lists the nearest names."""
+def fresh(name: str, rng: Rng = 0) -> Model:
+    """Build a freshly initialized network by name.
+
+    Parameters
+    ----------
+    name : str
+        The name of an architecture, such as "resnet18".
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UnknownName
+        If there is no such architecture; the message lists the nearest names.
+    """
     if name not in BUILDERS:
         raise unknown("architecture", name, BUILDERS)
     build, _ = BUILDERS[name]

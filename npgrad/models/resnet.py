@@ -1,11 +1,13 @@
-"""ResNet with 18, 34 and 50 layers (He, Zhang, Ren, Sun 2015, table 1; the stride of a bottleneck stands in its 3x3
-convolution, as in torchvision).
+"""ResNet with 18, 34 and 50 layers (He, Zhang, Ren, Sun 2015, table 1). The stride of a bottleneck is in its 3x3
+convolution, as in torchvision.
 
-Blocks are named as in the table: conv2_1, conv2_2, ... conv5_3, and inside a block conv1, bn1, relu1, conv2, bn2, ...,
-then shortcut and shortcut_bn where the shortcut has weights, then add and relu.
+Blocks are named as in the table: conv2_1, conv2_2, ... conv5_3. The parts of a block are conv1, bn1, relu1, conv2, bn2,
+..., then shortcut and shortcut_bn if the shortcut has weights, then add and relu.
 """
 
+from npgrad._typing import Rng
 from npgrad.layers import GlobalAvgPool2d, MaxPool2d, ReLU, Residual, Sequential
+from npgrad.model import Model
 from npgrad.models._building import Weights, finished
 
 WIDTHS = (64, 128, 256, 512)  # filters in the stages conv2 to conv5
@@ -16,26 +18,79 @@ BLOCKS = {  # in each stage
 }
 
 
-def resnet18(num_classes=1000, rng=0):
-    """A freshly initialized ResNet-18: 11,689,512 parameters for 1,000 classes.
+def resnet18(num_classes: int = 1000, rng: Rng = 0) -> Model:
+    """Build a freshly initialized ResNet-18: 11,689,512 parameters for 1,000 classes.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed); normalizations start as the identity.
+    Weights are He-normal, normalizations the identity.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
     """
     return build("resnet18", num_classes, Weights.drawn(rng))
 
 
-def resnet34(num_classes=1000, rng=0):
-    """ResNet-34: 21,797,672 parameters."""
+def resnet34(num_classes: int = 1000, rng: Rng = 0) -> Model:
+    """Build a freshly initialized ResNet-34: 21,797,672 parameters for 1,000 classes.
+
+    Weights are He-normal, normalizations the identity.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
+    """
     return build("resnet34", num_classes, Weights.drawn(rng))
 
 
-def resnet50(num_classes=1000, rng=0):
-    """ResNet-50, of bottleneck blocks: 25,557,032 parameters."""
+def resnet50(num_classes: int = 1000, rng: Rng = 0) -> Model:
+    """Build a freshly initialized ResNet-50, with bottleneck blocks: 25,557,032 parameters for 1,000 classes.
+
+    Weights are He-normal, normalizations the identity.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+
+    Returns
+    -------
+    Model
+    """
     return build("resnet50", num_classes, Weights.drawn(rng))
 
 
-def build(name, num_classes=1000, weights=None):
-    """The Model `name` with weights from `weights` (None: all zero)."""
+def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
+    """Build an architecture of this module by name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    num_classes : int, default 1000
+        The number of classes.
+    weights : Weights or None, default None
+        The source of the weights. None: all zero.
+
+    Returns
+    -------
+    Model
+    """
     weights = weights or Weights.zero()
     block, expansion = (_bottleneck, 4) if name == "resnet50" else (_basic, 1)
     layers = {
@@ -85,7 +140,7 @@ def _bottleneck(weights, channels, width, stride):
 
 
 def _torchvision_names(layers):
-    """layer1 ... layer4 are the stages (their last block's output); one module `relu` serves a whole block there."""
+    """layer1 ... layer4 are the stages (the output of their last block); each block has a single module `relu`."""
     aliases = {"relu": "relu1", "maxpool": "pool1", "avgpool": "pool5"}
     for name, layer in layers.items():
         if not isinstance(layer, Residual):

@@ -1,12 +1,15 @@
 """SqueezeNet 1.0 and 1.1 (Iandola et al. 2016; 1.1 as in the authors' repository).
 
-Layers are named as in the paper: conv1, fire2 ... fire9, conv10; a ReLU or pool by the layer before it.
+Layers are named as in the paper: conv1, fire2 ... fire9, conv10; a ReLU or pool has the number of the layer before it.
 torchvision's names are aliases.
 """
 
+from npgrad._typing import Rng
+from npgrad._validate import whole_number
 from npgrad.errors import InputError
 from npgrad.layers import Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
-from npgrad.models._building import Weights, check_count, finished
+from npgrad.model import Model
+from npgrad.models._building import Weights, finished
 
 # filters of each fire: squeeze 1x1, expand 1x1, expand 3x3
 FIRES = {
@@ -19,7 +22,7 @@ FIRES = {
     "fire8": (64, 256, 256),
     "fire9": (64, 256, 256),
 }
-# of each version: conv1's filters and kernel, and the layers that a pool follows
+# for each version: filters and kernel of conv1, and the layers that are followed by a pool
 VERSIONS = {
     "squeezenet1_0": (96, 7, ("conv1", "fire4", "fire8")),
     "squeezenet1_1": (64, 3, ("conv1", "fire3", "fire5")),
@@ -27,22 +30,74 @@ VERSIONS = {
 PRESETS = ("starry_night", "composition_vii", "the_scream", "inversion")  # the course's, for style transfer
 
 
-def squeezenet1_0(num_classes=1000, rng=0, conv10_padding=0):
-    """A freshly initialized SqueezeNet 1.0: 1,248,424 parameters for 1,000 classes.
+def squeezenet1_0(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0) -> Model:
+    """Build a freshly initialized SqueezeNet 1.0: 1,248,424 parameters for 1,000 classes.
 
-    He-normal weights drawn by `rng` (a Generator or an int seed), biases 0. Dropout 0.5 before conv10 acts
-    in training only. `conv10_padding` is 1 in the original Caffe network, 0 in torchvision's.
+    Weights are He-normal, biases 0. Dropout 0.5 before conv10 is active in training mode only.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+    conv10_padding : {0, 1}, default 0
+        Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
+
+    Returns
+    -------
+    Model
     """
     return build("squeezenet1_0", num_classes, conv10_padding, Weights.drawn(rng))
 
 
-def squeezenet1_1(num_classes=1000, rng=0, conv10_padding=0):
-    """A freshly initialized SqueezeNet 1.1: 1,235,496 parameters, 2.3 times less work than 1.0."""
+def squeezenet1_1(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0) -> Model:
+    """Build a freshly initialized SqueezeNet 1.1: 1,235,496 parameters for 1,000 classes.
+
+    Weights are He-normal, biases 0. Dropout 0.5 before conv10 is active in training mode only. It needs 2.3
+    times fewer operations than 1.0.
+
+    Parameters
+    ----------
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        Draws the weights.
+    conv10_padding : {0, 1}, default 0
+        Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
+
+    Returns
+    -------
+    Model
+    """
     return build("squeezenet1_1", num_classes, conv10_padding, Weights.drawn(rng))
 
 
-def build(name, num_classes=1000, conv10_padding=0, weights=None):
-    """The Model `name` with weights from `weights` (None: all zero)."""
+def build(
+    name: str, num_classes: int = 1000, conv10_padding: int = 0, weights: Weights | None = None
+) -> Model:
+    """Build an architecture of this module by name.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    num_classes : int, default 1000
+        The number of classes.
+    conv10_padding : {0, 1}, default 0
+        Padding of conv10.
+    weights : Weights or None, default None
+        The source of the weights. None: all zero.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        If an option is invalid.
+    """
     weights = weights or Weights.zero()
     if conv10_padding not in (0, 1):
         raise InputError(f"conv10_padding: expected 0 or 1, found {conv10_padding!r}")
@@ -60,7 +115,9 @@ def build(name, num_classes=1000, conv10_padding=0, weights=None):
         if fire in pooled:
             layers[f"pool{fire[-1]}"] = _pool()
     layers["drop9"] = Dropout(0.5)
-    layers["conv10"] = weights.conv(channels, check_count(num_classes), 1, padding=conv10_padding)
+    layers["conv10"] = weights.conv(
+        channels, whole_number(num_classes, "num_classes"), 1, padding=conv10_padding
+    )
     layers["relu10"] = ReLU()
     layers["pool10"] = GlobalAvgPool2d()
     aliases = _torchvision_names(layers)
@@ -74,7 +131,7 @@ def _pool():
 
 
 def _torchvision_names(layers):
-    """{torchvision's name: the paper's}, for layers and for what is inside a fire."""
+    """{torchvision's name: the paper's}, for layers and for the parts of fire modules."""
     aliases = {}
     names = list(layers)
     split = names.index("drop9")

@@ -1,29 +1,57 @@
-"""What a network consists of: a row a layer, as `npgrad layers` prints it."""
+"""Summarize a network: one row per layer, as `npgrad layers` prints them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from npgrad.layers import Composite, Conv2d, Linear
+from npgrad.model import Model
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer: output shape without the batch, parameters, multiply-adds, and bytes of its output.
+    """The row of one layer. For a composite, the counts include all its parts.
 
-    A composite's numbers are those of all its parts.
+    Parameters
+    ----------
+    name : str
+        The layer's name.
+    kind : str
+        Its type, such as "Conv2d".
+    shape : tuple of int
+        The shape of its output, without the batch dimension.
+    parameters : int
+        The number of trained values.
+    multiply_adds : int
+        The number of multiply-adds for one image.
+    memory : int
+        The bytes of its output for one image.
     """
 
     name: str
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     parameters: int
     multiply_adds: int
     memory: int
 
 
-def summarize(model, size=None):
-    """A LayerSummary for every layer, for one image of `size` px (None: what preprocessing gives)."""
+def summarize(model: Model, size: int | None = None) -> list[LayerSummary]:
+    """Summarize every layer of a network, for one image.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    size : int or None, default None
+        The side of the image in pixels. None: the crop size of the model's preprocessing.
+
+    Returns
+    -------
+    list of LayerSummary
+        In the order of execution.
+    """
     size = model.preprocessing.crop if size is None else size
     channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
     tape = model.forward(np.zeros((1, channels, size, size), np.float32))
@@ -44,13 +72,26 @@ def summarize(model, size=None):
 
 
 def _memory(record, leaves, tape):
-    """A composite's bytes: what its parts put out, and its own output where that is not the last part's."""
+    """A composite's bytes: the outputs of its parts, and its own output if that is another array."""
     own = 0 if any(tape[row.name] is record.y for row in leaves) else record.y.nbytes
     return own + sum(row.memory for row in leaves)
 
 
-def totals(model, rows):
-    """(parameters, multiply-adds, bytes of activations) of the whole network."""
+def totals(model: Model, rows: Sequence[LayerSummary]) -> tuple[int, int, int]:
+    """Sum the rows of a network.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    rows : sequence of LayerSummary
+        What `summarize` returned.
+
+    Returns
+    -------
+    (int, int, int)
+        Parameters, multiply-adds, and bytes of activations of the whole network.
+    """
     outer = [row for row in rows if row.name in model.network.parts()]
     parameters = sum(array.size for array in model.parameters().values())
     return parameters, sum(row.multiply_adds for row in outer), sum(row.memory for row in outer)
