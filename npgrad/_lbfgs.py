@@ -13,8 +13,8 @@ class LBFGS:
     """L-BFGS (Liu, Nocedal 1989) by SciPy's L-BFGS-B, in rounds of `stride` iterations.
 
     SciPy does not expose its memory of past steps, so each round starts with an empty one. A run that is resumed at the
-    start of a round is therefore bit-identical to one that was never interrupted. SciPy computes in float64; the
-    objective receives x in its own dtype.
+    start of a round is therefore bit-identical to an uninterrupted one on the same machine. SciPy computes in
+    float64; the objective receives x in its own dtype.
 
     Parameters
     ----------

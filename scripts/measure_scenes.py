@@ -1,9 +1,10 @@
-"""Measure how often the bundled network, or another of the scenes' classes, names fresh scenes correctly at 224 px.
+"""Measure the accuracy of the bundled network, or of another one with the same classes, on new scenes at 224 px.
 
     python scripts/measure_scenes.py                     the bundled network on 5,000 scenes, about three minutes
     python scripts/measure_scenes.py my.h5 -n 500
 
-The seed of the scenes is neither that of training (1) nor that of validation (2). Prints Markdown."""
+The scenes use another seed than those of training (1) and validation (2). Prints Markdown.
+"""
 
 import argparse
 import os
@@ -21,7 +22,7 @@ BATCH = 20
 
 
 def batches(model, n, seed, progress):
-    """Scenes 0..n-1 of a seed, as accuracy() takes them."""
+    """Scenes 0 to n-1 of a seed, as `training.accuracy` takes them."""
     for start in range(0, n, BATCH):
         numbers = range(start, min(start + BATCH, n))
         images, labels, _ = zip(*(scene(i, seed) for i in numbers), strict=True)
@@ -30,9 +31,9 @@ def batches(model, n, seed, progress):
 
 
 def report(found):
-    """The table, a class a line, and the commonest mistakes."""
+    """A table with the accuracy and the most common mistake of each class."""
     confusion = found.confusion
-    lines = ["| class | right | of | most often taken for |", "|---|---|---|---|"]
+    lines = ["| class | correct | of | most often predicted as |", "|---|---|---|---|"]
     for i, name in enumerate(CLASSES):
         wrong = confusion[i].copy()
         wrong[i] = 0
@@ -40,7 +41,7 @@ def report(found):
         lines.append(f"| {name} | {found.per_class[i]:.1%} | {confusion[i].sum()} | {worst} |")
     total = confusion.sum()
     lines.append(
-        f"| **all** | **{found.overall:.2%}** | {total} | {total - np.trace(confusion)} mistakes in all |"
+        f"| **all** | **{found.overall:.2%}** | {total} | {total - np.trace(confusion)} mistakes in total |"
     )
     return "\n".join(lines)
 

@@ -1,11 +1,12 @@
-"""Train the bundled network: SqueezeNet 1.1 on drawn scenes, by npgrad's own backward, from one seed.
+"""Train the bundled network: SqueezeNet 1.1 on generated scenes, with npgrad's backward passes, from one seed.
 
     python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
-    python scripts/train_scenes.py --quick                 a few minutes at 96 px, to see that it works
+    python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
 After Ctrl-C or a power cut, the same command continues from the checkpoint and ends with the same bits, on the same
-machine with the same versions and settings. Most of the training is at small sizes, where a step is cheap, and at mixed
-sizes, since a network that has seen only one size knows no other; the end is at 224 px, the size of use.
+machine with the same versions and settings. Most steps use small images, where a step
+is cheap, of several sizes, since a network trained on a single size does not generalize to others. The last steps use
+224 px, the size at inference.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import functools
 import os
 import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the threads are those of `batch_gradients`
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # `batch_gradients` uses threads of its own
 
 import numpy as np
 
@@ -26,15 +27,15 @@ from npgrad.optim import Adam, cosine
 from npgrad.scenes import CLASSES, scene
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-# (steps, sizes in px that take turns, scenes a batch)
+# (steps, sizes in px used in turn, scenes per batch)
 STAGES = ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32))
 QUICK = ((500, (96,), 64),)
-RESTART = 5200  # the step at which the learning rate goes up again, so that 224 px is learned as thoroughly
-PARTS = 4  # of a batch: so small that they stay near the processor
+RESTART = 5200  # the step at which the learning rate restarts, so that the network also learns 224 px thoroughly
+PARTS = 4  # of a batch, so small that their activations stay in the cache
 
 
 def stage(t, stages=STAGES):
-    """(size, scenes a batch, number of the first scene) of step t."""
+    """(size, scenes per batch, index of the first scene) of step t."""
     first = begin = 0
     for steps, sizes, n in stages:
         if t < begin + steps:
@@ -44,7 +45,7 @@ def stage(t, stages=STAGES):
 
 
 def rate(t):
-    """Adam's learning rate at step t: down along a cosine, and once more (warm restart: Loshchilov, Hutter 2017)."""
+    """Adam's learning rate at step t: a cosine with one warm restart (Loshchilov, Hutter 2017)."""
     return FIRST(t) if t < RESTART else SECOND(t - RESTART)
 
 
@@ -58,15 +59,15 @@ def labeled(indices, seed, size):
 
 
 def batch(t, stages=STAGES):
-    """The batch of step t: scenes that no other step has."""
+    """The batch of step t; no scene is in two batches."""
     size, n, first = stage(t, stages)
     return labeled(range(first, first + n), TRAINING_SEED, size)
 
 
 def fresh_network(seed):
-    """He-initialized; conv10's bias is positive, since a class whose final ReLU is shut at the start stays shut.
+    """A He-initialized network, with a positive bias at conv10: a class whose final ReLU starts at 0 never recovers.
 
-    No scene is seen twice, so there is nothing to learn by heart, and dropout would only slow the learning.
+    No scene is seen twice, so the network cannot overfit, and dropout would only slow down the training.
     """
     model = squeezenet1_1(num_classes=len(CLASSES), rng=seed)
     model = model.with_parameters({"conv10.bias": np.full(len(CLASSES), 1.0, np.float32)})
@@ -74,7 +75,7 @@ def fresh_network(seed):
 
 
 def validate(model, count=520, size=224):
-    """Top-1 on held-out scenes."""
+    """Top-1 accuracy on held-out scenes."""
     chunks = np.array_split(np.arange(count), -(-count // 20))
     return training.accuracy(model, (labeled(chunk, VALIDATION_SEED, size) for chunk in chunks)).overall
 
@@ -88,11 +89,11 @@ def main():
     )
     parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps")
     parser.add_argument(
-        "--quick", action="store_true", help="a few minutes of training at 96 px, and no more"
+        "--quick", action="store_true", help="train at 96 px for a few minutes only"
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--checkpoint", metavar="FILE")
-    parser.add_argument("--validate-every", type=int, default=1000, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
+    parser.add_argument("--checkpoint", metavar="FILE", help="resume from this file, and write it")
+    parser.add_argument("--validate-every", type=int, default=1000, metavar="N", help="steps (default 1000)")
     args = parser.parse_args()
 
     from tqdm import tqdm
@@ -126,7 +127,7 @@ def main():
     bar.close()
     if result.interrupted:
         print(
-            f"interrupted at step {result.steps}; the same command goes on from the checkpoint",
+            f"interrupted at step {result.steps}; the same command continues from the checkpoint",
             file=sys.stderr,
         )
         return 130
@@ -134,7 +135,7 @@ def main():
 
 
 def finish(result, output):
-    """Bring the network to the common activation scale, name its classes, save it in half precision."""
+    """Rescale the activations to the common scale, name the classes, and save in half precision."""
     x, _ = labeled(range(16), VALIDATION_SEED, 224)
     trained = training.rescaled(result.model, x).parameters()
     half = {name: array.astype(np.float16) for name, array in trained.items()}

@@ -79,7 +79,7 @@ def test_twenty_steps_are_torchs(net, aim):
     result = visualize(
         net, aim, num_iterations=20, rng=3, callback=lambda t, image, losses: seen.append(image)
     )
-    assert min(map(abs, scores)) > 0, "a dead score is climbed in another way"
+    assert min(map(abs, scores)) > 0, "a dead score has another gradient"
     for found, image in zip(seen, expected, strict=True):
         assert_close(found, image, 1e-8)
     np.testing.assert_allclose(result.losses["score"], scores, rtol=1e-8)

@@ -1,5 +1,6 @@
 """Style transfer: step by step the homework's loop in torch; its options; what it costs and what it refuses."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image
 from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
+from npgrad import Model
+from npgrad.layers import Conv2d, Sequential
 from npgrad.optim import Adam
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
@@ -289,6 +292,24 @@ def test_settings_come_from_the_preset(model, content, style):
         model, content, style, preset="the_scream", steps=6, image_size=24, content_weight=9
     )
     assert not np.array_equal(other.image, named.image)
+
+
+def test_the_default_preset_is_the_models_first_whose_layers_it_has(model):
+    def default(presets_of_it, **more):
+        return presets.default_for(dataclasses.replace(model, presets=presets_of_it), **more)
+
+    assert default(("the_scream", "starry_night")) == "the_scream"
+    assert default(("gatys", "unheard of", "inversion")) == "inversion"  # the network has no conv4_2
+    assert default(()) == "starry_night"  # by the names of the layers
+    layers = {
+        name: Conv2d.init(3, 3, 1, rng=0) for name in ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv4_2")
+    }
+    vgg = Model(Sequential({**layers, "conv5_1": Conv2d.init(3, 3, 1, rng=0)}))
+    assert presets.default_for(vgg) == "gatys"
+    other = Model(Sequential(layers))
+    assert presets.default_for(other, layers_given=True) == "starry_night"
+    with pytest.raises(npgrad.InputError, match="no preset is for this network"):
+        presets.default_for(other)
 
 
 def test_a_presets_style_grows_with_large_images():
