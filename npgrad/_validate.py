@@ -167,7 +167,7 @@ def check_input(x):
         raise InputError(f"input: expected at least one image, found shape {x.shape}")
     if not np.isfinite(x).all():
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
-    ours = threading.current_thread().name.startswith("npgrad")  # whoever gave us this part has said it
+    ours = threading.current_thread().name.startswith("npgrad")  # the caller of this part has warned
     if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
         # always in the same words: Python shows a warning of a line only once
         warnings.warn(

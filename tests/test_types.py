@@ -63,7 +63,7 @@ def test_the_program_runs(tmp_path):
         [sys.executable, CONSUMER, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert "right by complex step" in done.stdout and "expected 3" in done.stdout
+    assert "right by complex step" in done.stdout and "expects 3 channels" in done.stdout
 
 
 def test_mistakes_in_a_typed_program_are_seen(tmp_path, installed, cache):

@@ -75,7 +75,7 @@ WORDS = [
     (r"\bof all that is\b", "all; every", "The size of all that is kept."),
     (r"\b(?:come|comes|came|coming) along\b", "is included", "A network comes along."),
     (
-        r"\b(?:stand|stands|stood|standing) (?:there|here|in|at|beside|above|below|where)\b",
+        r"\b(?:stand|stands|stood|standing) (?:there|here|in(?! for)|at|beside|above|below|where)\b",
         "is",
         "It stands there.",
     ),
