@@ -58,6 +58,15 @@ def test_the_readme_names_just_what_is_public(name):
     assert sorted(re.findall(r"`(\w+)`", row)) == sorted(public_names(name))
 
 
+def test_the_readme_describes_the_methods_as_npgrad_score_does():
+    from npgrad.attribution.methods import METHODS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*?) \| \d+ \| \d+ ±", text, flags=re.MULTILINE))
+    assert rows == {name: method.note for name, method in METHODS.items()}
+    assert f"There are {len(METHODS)} methods" in text
+
+
 def loaded_by(code):
     script = f"{code}\nimport sys, json\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
