@@ -43,9 +43,7 @@ def main(argv=None):
         results = list(pool.map(lambda name: fuzz(name, args.seconds, args.output / name), args.reader))
     args.output.mkdir(parents=True, exist_ok=True)
     (args.output / "fuzz.json").write_text(json.dumps(results, indent=1))
-    print(
-        "\n| reader | seeds | executions | seconds | coverage | findings |\n|---|---|---|---|---|---|"
-    )
+    print("\n| reader | seeds | executions | seconds | coverage | findings |\n|---|---|---|---|---|---|")
     for found in results:
         print("| {reader} | {seeds} | {executions:,} | {seconds} | {coverage} | {findings} |".format(**found))
     return 1 if any(found["findings"] for found in results) else 0

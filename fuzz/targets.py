@@ -1,8 +1,8 @@
 """The fuzz targets: for each reader, a function of a file's bytes, and the files to start with.
 
-A bad file must raise one of npgrad's own errors, with a line that names the file. Every other exception is a finding, and
-so is a line without the file name, more than a second of work, or too much memory. The seeds are generated: the files of
-tests/attacks, good and bad, small ONNX graphs, and files whose tensors have the names of known networks.
+A bad file must raise one of npgrad's own errors, with a line that names the file. Every other exception is a finding,
+and so is a line without the file name, more than a second of work, or too much memory. The seeds are generated: the
+files of tests/attacks, good and bad, small ONNX graphs, and files whose tensors have the names of known networks.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ LARGEST_SEED = 1 << 16  # bytes; libFuzzer learns slowly from larger ones
 
 @dataclass(frozen=True)
 class Target:
-    """read: a function of bytes. kinds: the kinds of attack files to start with. largest: their largest size in bytes."""
+    """read: a function of bytes. kinds: the attack files to start with. largest: their largest size in bytes."""
 
     read: Callable[[bytes], object]
     kinds: tuple

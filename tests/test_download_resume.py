@@ -168,7 +168,7 @@ def test_without_locks_only_old_leftovers_go(server, get, tmp_path, monkeypatch)
 def test_two_processes_at_once(server, tmp_path, left):
     code = """if True:
         import sys
-        from npgrad.download import download
+        from npgrad.io.download import download
         url, path, sha256 = sys.argv[1:]
         print(download(url, path, sha256=sha256, max_bytes=10**6).stat().st_size)
     """
