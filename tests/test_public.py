@@ -78,7 +78,8 @@ def loaded_by(code):
 def test_a_bare_import_loads_little():
     more = loaded_by("import npgrad") - loaded_by("import numpy, json")
     heavy = ("scipy", "h5py", "PIL", "matplotlib", "tqdm", "threadpoolctl", "torch", "urllib.request", "http",
-             "argparse", "concurrent", "zipfile", "npgrad.cli", "npgrad.io.formats", "npgrad.io.known_weights")  # fmt: skip
+             "argparse", "concurrent", "zipfile", "npgrad.cli", "npgrad.io.formats",
+             "npgrad.io.known_weights")  # fmt: skip
     assert not [name for name in more if any(name == h or name.startswith(f"{h}.") for h in heavy)]
 
 
