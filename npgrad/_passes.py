@@ -1,16 +1,23 @@
 """What a tape needs beside recording and walking: names, partial passes, forgotten activations, matching of rules."""
 
+from contextlib import suppress
+
 import numpy as np
 
 from npgrad.errors import InputError, NpgradError, UnknownName, unknown
-from npgrad.layers import Layer
-from npgrad.layers.composite import add
+from npgrad.layers import Composite, Conv2d, Dropout, Layer
+from npgrad.layers.composite import Scope, add
 
 INPUT = "input"
 
 
 class Stop(Exception):
     """The last wanted layer has run."""
+
+
+def until_stopped():
+    """A context that a partial pass ends early."""
+    return suppress(Stop)
 
 
 class Records:
@@ -71,6 +78,15 @@ class Records:
         if own != INPUT and own not in self.records:
             raise unknown("layer on this tape", name, self.records)
         return own
+
+    def back(self, name, dy, inputs=1):
+        """Back through one recorded layer by its own backward: a composite's cache, outside any walk, is the tape."""
+        record = self.records[name]
+        return record.layer.backward(dy, self.cache(record))
+
+    def cache(self, record):
+        """What the record's layer needs for its backward; for a composite, this tape as its parts see it."""
+        return Scope(self, record.name) if isinstance(record.layer, Composite) else record.cache
 
 
 class Origins:
@@ -195,6 +211,20 @@ def by_parameter(layers, results):
         for name, record in layers.items()
         for key, array in record.layer.arrays().items()
     }
+
+
+def last_spatial_layer(tape):
+    """The last layer whose output has a spatial size, before the classifier if that is a convolution itself."""
+    records = [record for record in tape.parts[0] if not isinstance(record.layer, Dropout)]
+    names = [record.name for record in records]
+    spatial = [record.name for record in records if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
+    if not spatial:
+        raise InputError("layer: expected a network with a layer that has a spatial size, found none")
+    last = next((record for record in reversed(records) if record.layer.parameter_names), None)
+    if last is not None and isinstance(last.layer, Conv2d) and len(last.layer.weight) == tape.output.shape[1]:
+        before = names[: names.index(last.name)]
+        spatial = [name for name in spatial if name in before] or spatial
+    return spatial[-1]
 
 
 def describe(record):

@@ -1,42 +1,68 @@
-"""A network together with what belongs to it: classes, preprocessing, names."""
+"""A network with its classes, preprocessing and layer names."""
+
+from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from npgrad import _passes as passes
 from npgrad import config
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
 from npgrad._targets import find_class
+from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input
 from npgrad.errors import InputError, TooSmall, unknown
-from npgrad.images import Preprocessing
-from npgrad.layers import Composite, Conv2d, Dropout, Layer, Sequential
+from npgrad.images.preprocessing import Preprocessing
+from npgrad.layers import Composite, Layer, Sequential
+from npgrad.layers.composite import walk_layers
 from npgrad.tape import INPUT, Tape
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network, the names of its classes, and how an image becomes its input.
+    """A network with its classes and preprocessing. ``model(x)`` returns logits, ``model.forward(x)`` a tape.
 
-    `model(x)` gives the logits (N, classes) and keeps nothing; `model.forward(x)` keeps the pass on a tape.
-    x is (N, C, H, W), in float32 for work or float64 for checks.
+    Parameters
+    ----------
+    network : Layer
+        Takes x (N, C, H, W), float32 for work or float64 for checks, and returns logits (N, classes).
+    classes : sequence of str or None
+        The names of the classes, in the order of the outputs.
+    preprocessing : Preprocessing or None
+        None: ImageNet's.
+    architecture : dict or None
+        {"name", "options"} of a network that npgrad can build.
+    aliases : dict
+        {other name: layer's own name}.
+    source : dict
+        What is known of the weights: origin, SHA-256, license.
+    default_layer : str or None
+        Where activation maps are made by default; see `map_layer`.
+    presets : tuple of str
+        Names of the style transfer presets that are tuned for this network.
 
-    network: a Layer. classes: a tuple of names, or None. preprocessing: see `npgrad.images.Preprocessing`.
-    architecture: {"name", "options"} of a network that npgrad knows how to build, or None. aliases: other
-    names for layers. source: what is known of the weights (where from, SHA-256, license).
+    Examples
+    --------
+    >>> import npgrad, numpy as np
+    >>> model = npgrad.models.squeezenet1_1(num_classes=10)
+    >>> model(np.zeros((1, 3, 64, 64), np.float32)).shape
+    (1, 10)
     """
 
     network: Layer
-    classes: tuple | None = None
-    preprocessing: Preprocessing | None = None
-    architecture: dict | None = None
-    aliases: dict = field(default_factory=dict)
-    source: dict = field(default_factory=dict)
+    classes: Sequence[str] | None = None
+    preprocessing: Preprocessing = None  # type: ignore[assignment]
+    architecture: dict[str, Any] | None = None
+    aliases: dict[str, str] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
     default_layer: str | None = None
-    presets: tuple = ()
+    presets: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not isinstance(self.network, Layer):
@@ -55,8 +81,8 @@ class Model:
         if self.default_layer is not None:
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
-    def __call__(self, x):
-        """Logits (N, classes). Nothing of the pass is kept."""
+    def __call__(self, x: Array) -> Array:
+        """The logits (N, classes) of x (N, C, H, W); nothing of the pass is kept."""
         x = check_input(x)
         config.tell_allocator()
         with self._saying_what_fits(x):
@@ -64,14 +90,41 @@ class Model:
                 parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
             )
 
-    def forward(self, x, upto=None, training=False, rng=None, whole=False, keep=None):
-        """Run the network and keep the pass: a Tape.
+    def forward(
+        self,
+        x: Array,
+        upto: str | None = None,
+        training: bool = False,
+        rng: Rng = None,
+        whole: bool = False,
+        keep: Layers | None = None,
+    ) -> Tape:
+        """Run the network and record the pass.
 
-        upto: the last layer to run (None: all). training: dropout and BatchNorm act as in training; then
-        `rng` draws, and BatchNorm's new statistics are `tape.statistics`. whole: keep a large batch in one piece,
-        which otherwise goes through in parts, on all cores (a BatchTape); only the time differs. keep: the layers
-        whose outputs the tape will be asked for (None: all), a name or several; a pass for the sake of a gradient
-        takes two thirds of the memory with keep=(). Rules then see records without x and y.
+        Parameters
+        ----------
+        x : ndarray (N, C, H, W)
+            Preprocessed images, as `preprocess` returns them.
+        upto : str or None
+            The last layer to run. None: all layers.
+        training : bool, default False
+            Run dropout and BatchNorm in training mode; `Tape.statistics` has BatchNorm's new running statistics.
+        rng : numpy.random.Generator, int or None
+            Draws the dropout masks; required in training mode if the network has dropout.
+        whole : bool, default False
+            Run a large batch in one piece; by default it runs in parts on all cores, equal up to rounding.
+        keep : str, sequence of str, or None
+            Layers whose outputs the tape keeps. None: all. ``keep=()`` is enough for a gradient and saves a third of
+            the memory; rules then see records without x and y.
+
+        Returns
+        -------
+        Tape
+
+        Raises
+        ------
+        InputError, UnknownName
+            x is not numeric, not finite, or of the wrong shape; there is no such layer.
         """
         upto = None if upto is None else self.resolve(upto)
         if upto == INPUT:
@@ -88,23 +141,45 @@ class Model:
         with self._saying_what_fits(x):
             return run(x) if whole or training or len(rows) == 1 else BatchTape(run, x, rows)
 
-    def preprocess(self, images, resize=True):
+    def preprocess(self, images: ImageLike | Sequence[ImageLike], resize: bool = True) -> Array:
         """Images to an input (N, 3, H, W), float32.
 
-        images: a path, a PIL image, a uint8 array (H, W, 3), or a list of them. The shorter side is brought
-        to `preprocessing.resize` px and the middle `preprocessing.crop` px are kept; with `resize=False`
-        the images stay as they are and must be of one size. ImageError says what cannot be used.
+        Parameters
+        ----------
+        images : path, PIL image, uint8 ndarray (H, W, 3), or a list of them
+        resize : bool, default True
+            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px.
+            False: keep the images at their size, which must be the same for all.
+
+        Returns
+        -------
+        ndarray (N, 3, H, W), float32
+
+        Raises
+        ------
+        ImageError
+            An image cannot be read or used.
         """
         return self.preprocessing.apply(images, resize=resize)
 
-    def deprocess(self, x):
-        """The inverse of `preprocess`: (N, 3, H, W) to images, uint8 (N, H, W, 3)."""
+    def deprocess(self, x: Array) -> Array:
+        """The inverse of `preprocess`: x (N, 3, H, W) to images, uint8 (N, H, W, 3)."""
         return self.preprocessing.invert(x)
 
-    def predict(self, images, top=5):
-        """For each image the `top` likeliest classes: a list of (index, name, probability) per image.
+    def predict(
+        self, images: ImageLike | Sequence[ImageLike], top: int = 5
+    ) -> list[list[tuple[int, str, float]]]:
+        """The `top` most probable classes of each image.
 
-        images: as for `preprocess`, or an input array (N, 3, H, W) of floats.
+        Parameters
+        ----------
+        images : as for `preprocess`, or a float ndarray (N, 3, H, W) that is preprocessed already
+        top : int, default 5
+
+        Returns
+        -------
+        list of list of (index, name, probability)
+            One list per image, in descending order of probability.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
         logits = self(images if ready else self.preprocess(images)).astype(np.float64)
@@ -116,18 +191,18 @@ class Model:
             for row, order in zip(probabilities, best, strict=True)
         ]
 
-    def class_name(self, index):
-        """The name of a class, or "class 17" where there is no name for it."""
+    def class_name(self, index: int) -> str:
+        """The name of a class, or "class 17" if it has none."""
         return self.classes[index] if index < len(self.classes or ()) else f"class {index}"
 
-    def class_index(self, target):
-        """The index of a class given by index or name; TargetError or UnknownName says what is wrong."""
+    def class_index(self, target: int | str) -> int:
+        """The index of a class, given by index or name; raises TargetError or UnknownName."""
         names = self.classes or [f"class {i}" for i in range(self.num_classes)]
         return find_class(target, names, self.source.get("wordnet_ids", ()))
 
     @property
-    def num_classes(self):
-        """How many classes the network tells apart, as far as its names, options or last weights tell."""
+    def num_classes(self) -> int:
+        """The number of classes, from the class names, the options, or the shape of the last weights."""
         if self.classes:
             return len(self.classes)
         if self.architecture:
@@ -135,15 +210,15 @@ class Model:
         weights = [array for array in self.parameters().values() if array.ndim > 1]
         return len(weights[-1]) if weights else 0
 
-    def layer_names(self):
-        """Every layer's name in the order of running; a composite stands after its parts."""
+    def layer_names(self) -> list[str]:
+        """The names of all layers in execution order; a composite comes after its parts."""
         return [name for name, _ in walk_layers(self.network)]
 
-    def layer(self, name):
-        """The layer of this name."""
+    def layer(self, name: str) -> Layer:
+        """The layer of this name or alias."""
         return dict(walk_layers(self.network))[self.resolve(name)]
 
-    def resolve(self, name):
+    def resolve(self, name: str) -> str:
         """The layer's own name for a name or an alias; UnknownName lists the nearest."""
         own = self.aliases.get(name, name)
         names = self.layer_names()
@@ -151,35 +226,38 @@ class Model:
             raise unknown("layer", name, [*names, *self.aliases])
         return own
 
-    def map_layer(self, tape, layer=None):
+    def map_layer(self, tape: Tape | None, layer: str | None = None) -> str:
         """The layer at which activation maps are made: `layer`, else `default_layer`, else by the network's structure.
 
-        That is the last output with a spatial size before the classifier: before the last layer with weights, if that
-        is a convolution with one filter for each of the network's outputs, else before the end.
+        By structure, it is the last output with a spatial size; before the classifier, if the last layer with weights
+        is a convolution with one filter per output of the network.
+
+        Parameters
+        ----------
+        tape : Tape or None
+            A pass, for the shapes; not needed if the layer is known.
+        layer : str or None
+            A layer's name or alias.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        InputError, UnknownName
+            No layer has a spatial size; there is no layer `layer`.
         """
         if layer is not None or self.default_layer is not None:
             return self.resolve(self.default_layer if layer is None else layer)
-        records = [record for record in tape.parts[0] if not isinstance(record.layer, Dropout)]
-        spatial = [record.name for record in records if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
-        if not spatial:
-            raise InputError("layer: expected a network with a layer that has a spatial size, found none")
-        names = [record.name for record in records]
-        weighted = [record for record in records if record.layer.parameter_names]
-        if (
-            weighted
-            and isinstance(weighted[-1].layer, Conv2d)
-            and len(weighted[-1].layer.weight) == tape.output.shape[1]
-        ):
-            before = names[: names.index(weighted[-1].name)]
-            spatial = [name for name in spatial if name in before] or spatial
-        return spatial[-1]
+        return passes.last_spatial_layer(tape)
 
-    def parameters(self):
-        """What is trained, by name: {"conv1.weight": array, ...}, read-only."""
+    def parameters(self) -> dict[str, Array]:
+        """The trained arrays by name, ``{"conv1.weight": array, ...}``, read-only."""
         return self.network.arrays()
 
-    def with_parameters(self, arrays):
-        """A copy in which the parameters (or BatchNorm's statistics) named in `arrays` are replaced."""
+    def with_parameters(self, arrays: Mapping[str, Array]) -> Model:
+        """A copy in which the parameters (or BatchNorm's running statistics) named in `arrays` are replaced."""
         own = self.network.arrays(buffers=True)
         for name, array in arrays.items():
             if name not in own:
@@ -189,30 +267,30 @@ class Model:
         network = self.network.map_arrays(lambda name, array: arrays.get(name, array))
         return dataclasses.replace(self, network=network)
 
-    def astype(self, dtype):
-        """A copy whose weights are float32 or float64."""
+    def astype(self, dtype: Any) -> Model:
+        """A copy with weights of another dtype, float32 or float64."""
         network = self.network.map_arrays(lambda name, array: array.astype(dtype))
         return dataclasses.replace(self, network=network)
 
     @contextmanager
     def _saying_what_fits(self, x):
-        """Where an image is too small, find out which size would do."""
+        """If an image is too small, add the smallest size that is not to the message."""
         try:
             yield
         except TooSmall as error:
             side = next((side for side in range(1, 129) if self._fits(x.shape[1], side)), None)
-            hint = f"; this network takes images from {side}x{side} px" if side else ""
-            raise TooSmall(f"{error}{hint}") from None
+            raise TooSmall(
+                f"{error}; this network takes images from {side}x{side} px" if side else error
+            ) from None
 
     def _fits(self, channels, side):
-        try:
+        with suppress(InputError):
             self.network(np.zeros((1, channels, side, side), np.float32))
-        except InputError:
-            return False
-        return True
+            return True
+        return False
 
-    def save(self, path):
-        """Write the model to one .h5 file, whole or not at all; `npgrad.load(path)` reads it."""
+    def save(self, path: Path) -> None:
+        """Write the model to one .h5 file, completely or not at all; ``npgrad.load(path)`` reads it."""
         from npgrad.io.formats import hdf5
 
         hdf5.save(self, path)
@@ -222,11 +300,3 @@ class Model:
         count = sum(array.size for array in self.parameters().values())
         classes = f"{len(self.classes)} named classes" if self.classes else "unnamed classes"
         return f"Model({name}, {count:,} parameters, {classes})"
-
-
-def walk_layers(layer, prefix=""):
-    """(name, layer) of every part of a composite, inner parts first."""
-    for name, part in layer.parts().items():
-        if isinstance(part, Composite):
-            yield from walk_layers(part, f"{prefix}{name}.")
-        yield prefix + name, part

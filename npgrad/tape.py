@@ -15,9 +15,9 @@ A tape is a plain value; model and layers keep nothing of the pass. What only pa
 `_passes.py`.
 """
 
-import dataclasses
-from contextlib import suppress
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,11 +47,13 @@ class Record:
 class Tape(Records):
     """One forward pass of a network. `Model.forward` makes tapes and documents the parameters."""
 
+    output: Array  # of the last layer
+
     def __init__(self, network, x, upto=None, training=False, rng=None, aliases=None, keep=None):
         super().__init__(x, aliases, keep)
         self.network, self._upto, self._keep = network, upto, keep
         self._options = {"training": training, "rng": None if rng is None else np.random.default_rng(rng)}
-        with suppress(passes.Stop):
+        with passes.until_stopped():
             network.forward(x, self)
 
     def run(self, name: str, layer: Layer, x: Any) -> Array:
@@ -65,9 +67,8 @@ class Tape(Records):
             del self.unfinished[name]
         else:
             with naming(name):
-                record.y, record.cache = layer.forward(
-                    x, **(self._options if layer.has_training_mode else {})
-                )
+                options = self._options if layer.has_training_mode else {}
+                record.y, record.cache = layer.forward(x, **options)
         return self.note(record)
 
     def note(self, record: Record) -> Array:
@@ -104,8 +105,7 @@ class Tape(Records):
         """
         wanted = {name: self.resolve(name) for name in ((at,) if isinstance(at, str) else at)}
         walk = Walk(self, dy, rules, set(wanted.values()), collect=lambda record, dy: dy)
-        found = {own: passes.completed(self, own, walk) for own in wanted.values()}
-        return {name: found[own] for name, own in wanted.items()}
+        return {name: passes.completed(self, own, walk) for name, own in wanted.items()}
 
     def parameter_gradients(self, dy: Any) -> dict[str, Array]:
         """Gradients by parameter name, ``conv1.weight``, of the sum of ``dy * output``; `dy` as for `backward`."""
@@ -113,23 +113,13 @@ class Tape(Records):
         walk = Walk(self, dy, None, set(layers), collect=passes.parameter_gradients)
         return passes.by_parameter(layers, walk.results)
 
-    def back(self, name: str, dy: Any, inputs: int = 1) -> Any:
-        """Back through one recorded layer by its own backward: a composite's cache, outside any walk, is the tape."""
-        record = self.records[name]
-        return record.layer.backward(dy, self.cache(record))
-
-    def cache(self, record: Record) -> Any:
-        """What the record's layer needs for its backward; for a composite, this tape as its parts see it."""
-        return Scope(self, record.name) if isinstance(record.layer, Composite) else record.cache
-
 
 class Walk:
     """One walk back over a tape; `results` holds ``collect(record, dy)`` of each wanted record that was reached."""
 
     def __init__(self, tape, dy, rules, wanted, collect):
         self.tape, self.wanted, self.collect, self.results = tape, wanted, collect, {}
-        self.upstream = passes.checked_upstream(tape, dy)
-        self.rules = passes.RuleTable(tape, rules)
+        self.upstream, self.rules = passes.checked_upstream(tape, dy), passes.RuleTable(tape, rules)
         self.leading = passes.leading_to(tape, wanted)
         dx = add(tape.network.backward(None, self), self.upstream.get(INPUT))
         if INPUT in wanted and dx is not None:
@@ -156,4 +146,4 @@ class Walk:
             return None
         if rule is None:
             return record.layer.backward(dy, record.cache)
-        return rule(dataclasses.replace(record, cache=self.tape.cache(record)), dy)
+        return rule(replace(record, cache=self.tape.cache(record)), dy)

@@ -16,8 +16,7 @@ from torch_nets import small_net
 import npgrad
 from npgrad import InputError
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU, Sequential
-from npgrad.layers.composite import Calls
-from npgrad.model import walk_layers
+from npgrad.layers.composite import Calls, walk_layers
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
 

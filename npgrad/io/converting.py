@@ -20,7 +20,8 @@ from npgrad.io.architectures import architecture_of
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
-from npgrad.model import Model, walk_layers
+from npgrad.layers.composite import walk_layers
+from npgrad.model import Model
 from npgrad.models import registry
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255

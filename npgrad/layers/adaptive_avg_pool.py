@@ -1,5 +1,7 @@
 """Average pooling to a given output size."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Sum of several arrays, as at the end of a residual branch."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from npgrad._typing import Array, Cache

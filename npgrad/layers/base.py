@@ -9,6 +9,8 @@ alive at once. Layers are frozen dataclasses; `dataclasses.replace(layer, ...)` 
 the loss with respect to a value has that value's name with a `d` in front: `dy` is the upstream gradient.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +80,7 @@ class Layer:
         names = self.parameter_names + (self.buffer_names if buffers else ())
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
-    def map_arrays(self, function: Callable[[str, Array], Array]) -> "Layer":
+    def map_arrays(self, function: Callable[[str, Array], Array]) -> Layer:
         """A copy in which every parameter and buffer is ``function(name, array)``."""
         new = {name: function(name, array) for name, array in self.arrays(buffers=True).items()}
         return dataclasses.replace(self, **new) if new else self

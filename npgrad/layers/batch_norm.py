@@ -1,5 +1,7 @@
 """Batch normalization."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +65,7 @@ class BatchNorm2d(Layer):
             )
 
     @classmethod
-    def init(cls, num_features: int, rng: Rng = None) -> "BatchNorm2d":
+    def init(cls, num_features: int, rng: Rng = None) -> BatchNorm2d:
         """weight 1, bias 0, running mean 0 and variance 1; `rng` is not used."""
         zeros, ones = np.zeros(num_features, np.float32), np.ones(num_features, np.float32)
         return cls(ones, zeros, zeros, ones)

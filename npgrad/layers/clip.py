@@ -1,5 +1,7 @@
 """Clip, and ReLU6."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -12,6 +12,8 @@ gradients. Pass their number, since a partial pass may have stopped before that 
     da, db = tape.back("add", dy, inputs=2)
 """
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 
 import numpy as np
@@ -124,6 +126,14 @@ def naming(name):
         yield
     except InputError as error:
         raise type(error)(f"{name}: {error}") from None
+
+
+def walk_layers(layer, prefix=""):
+    """(name, layer) of every part of a composite, inner parts first."""
+    for name, part in layer.parts().items():
+        if isinstance(part, Composite):
+            yield from walk_layers(part, f"{prefix}{name}.")
+        yield prefix + name, part
 
 
 def in_a_row(*layers):

@@ -1,5 +1,7 @@
 """Concatenation along the channels."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

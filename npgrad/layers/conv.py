@@ -1,5 +1,7 @@
 """Convolution."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +55,7 @@ class Conv2d(Layer):
 
     @classmethod
     def init(cls, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
-             groups: int = 1, rng: Rng = 0) -> "Conv2d":  # fmt: skip
+             groups: int = 1, rng: Rng = 0) -> Conv2d:  # fmt: skip
         """He-normal weights, bias 0."""
         check_groups(groups, in_channels)
         shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
@@ -65,8 +67,7 @@ class Conv2d(Layer):
         return self.kernel_size, self.stride, self.padding
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        out, W = self._output_shape_and_matrix(x)
-        kernel = kernels.conv_forward(self)
+        out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_forward(self)
         y = np.empty((len(x), out[0] * out[1], *W.shape[::2]), np.result_type(x, *self.arrays().values()))
         for image, yn in zip(windows.padded(x, self.padding), y, strict=True):
             if kernel is not None:
@@ -79,8 +80,7 @@ class Conv2d(Layer):
         return windows.channels_first(y.reshape(len(x), *out, -1)), x
 
     def backward(self, dy: Array, x: Cache) -> Array:
-        out, W = self._output_shape_and_matrix(x)
-        kernel = kernels.conv_input_gradient(self)
+        out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_input_gradient(self)
         (n, c, h, w), (ph, pw) = x.shape, self.padding
         dpadded = np.zeros((n, h + 2 * ph, w + 2 * pw, c), np.result_type(dy, self.weight))
         for dyn, dimage in zip(windows.pixel_rows(dy, self.groups), dpadded, strict=True):

@@ -1,5 +1,7 @@
 """SqueezeNet's building block."""
 
+from __future__ import annotations
+
 import dataclasses
 from dataclasses import dataclass
 
@@ -43,7 +45,7 @@ class Fire(Composite):
             )
 
     @classmethod
-    def init(cls, in_channels: int, squeeze: int, expand1x1: int, expand3x3: int, rng: Rng = 0) -> "Fire":
+    def init(cls, in_channels: int, squeeze: int, expand1x1: int, expand3x3: int, rng: Rng = 0) -> Fire:
         """He-normal weights, biases 0; `squeeze` to `expand3x3` are numbers of filters."""
         rng = np.random.default_rng(rng)
         return cls(

@@ -1,5 +1,7 @@
 """Flatten: images to vectors."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from npgrad._typing import Array, Cache

@@ -1,5 +1,7 @@
 """A directed acyclic graph of layers."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

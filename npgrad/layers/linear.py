@@ -1,5 +1,7 @@
 """Fully connected layer."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +38,7 @@ class Linear(Layer):
             self._freeze("bias", check_bias(self.bias, "Linear", weight))
 
     @classmethod
-    def init(cls, in_features: int, out_features: int, rng: Rng = 0) -> "Linear":
+    def init(cls, in_features: int, out_features: int, rng: Rng = 0) -> Linear:
         """He-normal weights, bias 0."""
         return cls(he_normal((out_features, in_features), rng), np.zeros(out_features, np.float32))
 

@@ -1,5 +1,7 @@
 """Max pooling."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """The building block of residual networks."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Layers in sequence."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,7 @@
 """Softmax: logits to probabilities."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
