@@ -1,14 +1,18 @@
-"""npgrad: convolutional networks whose backward pass is written by hand, and the images their gradients make.
+"""npgrad: convolutional networks in NumPy with a hand-written backward pass, and the images their gradients make.
 
-import npgrad
-model = npgrad.load("squeezenet.h5")
-x = model.preprocess("cat.jpg")              # (1, 3, 224, 224)
-tape = model.forward(x)                      # one pass, recorded
-dy = ...                                     # d loss / d logits
-dx = tape.backward(dy)["input"]              # d loss / d x
+>>> import numpy as np, npgrad
+>>> model = npgrad.load()                            # the bundled network; or npgrad.load("squeezenet.h5")
+>>> x = np.zeros((1, 3, 64, 64), np.float32)         # or model.preprocess("cat.jpg")
+>>> tape = model.forward(x)                          # one forward pass, recorded
+>>> dy = np.zeros_like(tape.output)                  # the upstream gradient: d loss / d logits
+>>> dy[0, 3] = 1                                     # here the loss is the score of class 3
+>>> dx = tape.backward(dy)["input"]                  # d loss / d x
+>>> dx.shape
+(1, 3, 64, 64)
 """
 
 import importlib
+from typing import TYPE_CHECKING, Any
 
 from npgrad.errors import (
     DownloadError,
@@ -20,10 +24,27 @@ from npgrad.errors import (
     WeightsError,
 )
 from npgrad.gradcheck import GradientCheck, check_layers, gradcheck
-from npgrad.images import Preprocessing
+from npgrad.images.preprocessing import Preprocessing
 from npgrad.io.loading import load
 from npgrad.model import Model
 from npgrad.tape import Record, Tape
+
+if TYPE_CHECKING:
+    from npgrad import (
+        attribution,
+        config,
+        course,
+        evaluation,
+        images,
+        layers,
+        losses,
+        models,
+        optim,
+        rules,
+        scenes,
+        synthesis,
+        training,
+    )
 
 __version__ = "0.1.0"
 
@@ -59,16 +80,15 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when first used
-    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
-    "training",
+    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis", "training",
 }  # fmt: skip
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"npgrad.{name}")
     raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
