@@ -4,23 +4,23 @@ import numpy as np
 
 from npgrad._validate import whole_number
 
-# Bytes of activations and gradients that a method with many copies of an image may hold at once.
+# Bytes of activations and gradients that a method with many copies of an image may keep at once.
 BUDGET = 128 << 20
 
 
 def copies_at_once(model, x, batch_size=None, backward=True):
-    """How many images of x's size go through the network together: `batch_size`, or what the BUDGET allows.
+    """How many images of x's size go through the network at once: `batch_size`, or as many as fit into BUDGET.
 
-    Counted are one image's activations, twice where a backward pass follows: its gradients are as large.
+    An image needs its activations and, if a backward pass follows, as much again for their gradients.
     """
     if batch_size is not None:
         return whole_number(batch_size, "batch_size")
     one = sum(record.y.nbytes for record in model.forward(x[:1])) * (2 if backward else 1)
-    return max(2, BUDGET // one)  # two threads have one each
+    return max(2, BUDGET // one)  # one for each of two threads
 
 
 def batches(total, size, progress=None):
-    """Index arrays that cover 0..total-1 in order, `size` at a time; calls progress(done, total) after each."""
+    """Index arrays of `size` consecutive indices that cover 0 to total - 1; calls progress(done, total) after each."""
     for start in range(0, total, size):
         yield np.arange(start, min(start + size, total))
         if progress is not None:

@@ -1,8 +1,8 @@
-"""A batch in parts, a few images each, spread over the processor's cores.
+"""A batch in parts of a few images, spread over the processor's cores.
 
-One image's matrix products are too small to gain much from two BLAS threads; two images side by side, with one BLAS
-thread each, gain nearly all that there is, since NumPy lets other threads run while it multiplies and copies. And
-what one image needs stays near the processor, where a whole batch does not.
+The matrix products of one image are too small to gain much from two BLAS threads. Two images in parallel, with one
+BLAS thread each, gain nearly the full factor, since NumPy releases the interpreter's lock while it multiplies and
+copies. And the working set of one image fits into the processor's cache, that of a whole batch does not.
 """
 
 import contextvars
@@ -12,14 +12,14 @@ import threading
 
 from npgrad import config
 
-PIXELS = 224 * 224  # about as many go through the network together
+PIXELS = 224 * 224  # about the number of pixels in one part
 
-# The number of BLAS threads is the whole process's: one batch at a time may change it.
+# The number of BLAS threads belongs to the whole process: one batch at a time may change it.
 _busy = threading.Lock()
 
 
 def split_batch(x):
-    """Slices that cut a batch (N, C, H, W) into parts of about PIXELS pixels; what has no pixels stays whole."""
+    """Slices of a batch (N, C, H, W) with about PIXELS pixels each; a batch of vectors is one slice."""
     size = max(1, PIXELS // max(1, x.shape[2] * x.shape[3])) if x.ndim == 4 else len(x)
     return [slice(first, first + size) for first in range(0, len(x), size)]
 
@@ -35,7 +35,7 @@ def thread_map(work, items):
 
 
 def thread_imap(work, items):
-    """What `thread_map` gives, one by one, as soon as it is there."""
+    """The results of `thread_map`, one by one as they become available."""
     items = list(items)
     if len(items) < 2 or not _busy.acquire(blocking=False):
         yield from map(work, items)
