@@ -115,7 +115,7 @@ def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["photos", "--method", "gradcam"], "no method 'gradcam'; nearest: grad_cam"),
+        (["photos", "--method", "grad_can"], "no method 'grad_can'; nearest: grad_cam"),
         (["photos", "--n-steps", "3"], "saliency takes no --n-steps"),
         (["photos", "--method", "grad_cam", "--layer", "covn"], "no layer 'covn'; nearest: conv"),
         (["photos", "--method", "grad_cam", "--layer", "covn", "--workers", "2"], "no layer 'covn'; nearest: conv"),

@@ -59,7 +59,7 @@ def test_options_reach_the_method(run, weights, photo, name, options):  # noqa: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "gradcam"], "no method 'gradcam'; nearest: grad_cam"),
+        (["--method", "grad_can"], "no method 'grad_can'; nearest: grad_cam"),
         (["--method", "saliency", "--n-steps", "5"], "saliency takes no --n-steps; its options: none"),
         (
             ["--method", "occlusion", "--layer", "fire2"],

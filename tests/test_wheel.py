@@ -57,7 +57,7 @@ def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
         installed,
         tmp_path,
         "-c",
-        "import npgrad; print(npgrad.__file__); print(npgrad._targets.imagenet_classes()[281])",
+        "import npgrad.io.labels; print(npgrad.__file__); print(npgrad.io.labels.imagenet_classes()[281])",
     )
     assert done.stdout.splitlines() == [str(installed / "npgrad" / "__init__.py"), "tabby"]
     done = run(installed, tmp_path, "-m", "npgrad", "weights", "list")
