@@ -205,12 +205,12 @@ def test_real_weights_equal_torch(real_model, shared, dtype):
     names = ["kitten", "bald_eagle", "sky"]
     x = model.preprocess([shared / "images" / f"{name}.jpg" for name in names])
     x = (x + np.random.default_rng(0).normal(0, 1e-3, x.shape)).astype(dtype)
-    seed = np.random.default_rng(1).normal(size=(3, 1000)).astype(dtype)
+    dy = np.random.default_rng(1).normal(size=(3, 1000)).astype(dtype)
     tape = model.forward(x)
-    dx = tape.backward(seed)["input"]
+    dx = tape.backward(dy)["input"]
     given = torch.tensor(np.ascontiguousarray(x), requires_grad=True)
     logits = torch_twin(model, torch.float64 if dtype == np.float64 else torch.float32)(given)
-    logits.backward(torch.tensor(seed))
+    logits.backward(torch.tensor(dy))
     expected, gradient = logits.detach().numpy(), given.grad.numpy()
     relative = np.abs(tape.output - expected).max() / np.abs(expected).max()
     if dtype == np.float64:
@@ -231,9 +231,10 @@ def test_labels(model, tmp_path):
     save_npz(torch_state(model), tmp_path / "w.npz")
     lines = [f"n0{i:07d} name {i}, another name" for i in range(11)]
     (tmp_path / "labels.txt").write_text("\n".join(lines) + "\n\n", encoding="utf-8")
-    assert convert(tmp_path / "w.npz", labels=tmp_path / "labels.txt").classes == tuple(
-        f"name {i}" for i in range(11)
-    )
+    converted = convert(tmp_path / "w.npz", labels=tmp_path / "labels.txt")
+    assert converted.classes == tuple(f"name {i}" for i in range(11))
+    assert converted.source["wordnet_ids"] == [f"n0{i:07d}" for i in range(11)]
+    assert npgrad.io.convert is convert and npgrad.io.load is npgrad.load
     with pytest.raises(
         npgrad.WeightsError, match="labels.txt: expected 12 class names, one per line; found 11"
     ):
