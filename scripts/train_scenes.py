@@ -30,7 +30,7 @@ TRAINING_SEED, VALIDATION_SEED = 1, 2
 # (steps, sizes in px used in turn, scenes per batch)
 STAGES = ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32))
 QUICK = ((500, (96,), 64),)
-RESTART = 5200  # the step at which the learning rate restarts, so that the network also learns 224 px thoroughly
+RESTART = 5200  # the step at which the learning rate restarts, to learn 224 px thoroughly
 PARTS = 4  # of a batch, so small that their activations stay in the cache
 
 
@@ -88,9 +88,7 @@ def main():
         "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
     )
     parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps")
-    parser.add_argument(
-        "--quick", action="store_true", help="train at 96 px for a few minutes only"
-    )
+    parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
     parser.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
     parser.add_argument("--checkpoint", metavar="FILE", help="resume from this file, and write it")
     parser.add_argument("--validate-every", type=int, default=1000, metavar="N", help="steps (default 1000)")
