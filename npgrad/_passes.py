@@ -1,9 +1,13 @@
 """What a tape needs beside recording and walking: names, partial passes, forgotten activations, matching of rules."""
 
+from __future__ import annotations
+
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
+from npgrad._typing import Array
 from npgrad.errors import InputError, NpgradError, UnknownName, unknown
 from npgrad.layers import Composite, Conv2d, Dropout, Layer
 from npgrad.layers.composite import Scope, add
@@ -28,7 +32,8 @@ class Records:
     """
 
     def __init__(self, x, aliases=None, keep=None):
-        self.x, self.output = x, None
+        self.x: Array = x
+        self.output: Array = None  # type: ignore[assignment]  # until the first layer has run
         self.records = {}
         self.unfinished = {}  # composites in which a partial pass stopped
         self.aliases = aliases or {}
@@ -78,6 +83,31 @@ class Records:
         if own != INPUT and own not in self.records:
             raise unknown("layer on this tape", name, self.records)
         return own
+
+    def parameter_gradients(self, dy: Any) -> dict[str, Array]:
+        """Gradients of the sum of ``dy * output`` with respect to all parameters.
+
+        Parameters
+        ----------
+        dy : ndarray or dict
+            The upstream gradient, as for `backward`.
+
+        Returns
+        -------
+        dict of ndarray
+            {layer.parameter: gradient}, such as "conv1.weight"; 0 where no upstream gradient arrives.
+        """
+        layers = {name: record for name, record in self.records.items() if record.layer.parameter_names}
+
+        def collect(record, dy):
+            return record.layer.parameter_gradients(dy, record.cache)
+
+        results = self._walk(dy, None, set(layers), collect).results
+        return {
+            f"{name}.{key}": results[name][key] if name in results else np.zeros_like(array)
+            for name, record in layers.items()
+            for key, array in record.layer.arrays().items()
+        }
 
     def back(self, name, dy, inputs=1):
         """Back through one recorded layer by its own backward: a composite's cache, outside any walk, is the tape."""
@@ -197,20 +227,6 @@ def completed(tape, name, walk):
     if dy is None:
         return np.zeros_like(tape[name])
     return dy.copy() if any(np.may_share_memory(dy, one) for one in walk.upstream.values()) else dy
-
-
-def parameter_gradients(record, dy):
-    """{parameter: gradient} of one record."""
-    return record.layer.parameter_gradients(dy, record.cache)
-
-
-def by_parameter(layers, results):
-    """{layer.parameter: gradient} of the records `layers`; 0 where no upstream gradient arrived."""
-    return {
-        f"{name}.{key}": results[name][key] if name in results else np.zeros_like(array)
-        for name, record in layers.items()
-        for key, array in record.layer.arrays().items()
-    }
 
 
 def last_spatial_layer(tape):

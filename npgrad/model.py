@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,20 +11,19 @@ import numpy as np
 
 from npgrad import _passes as passes
 from npgrad import config
+from npgrad._described import Described
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
-from npgrad._targets import find_class
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input
-from npgrad.errors import InputError, TooSmall, unknown
+from npgrad.errors import InputError, TooSmall
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
-from npgrad.layers.composite import walk_layers
 from npgrad.tape import INPUT, Tape
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Described):
     """A network with its classes and preprocessing. ``model(x)`` returns logits, ``model.forward(x)`` a tape.
 
     Parameters
@@ -142,7 +140,7 @@ class Model:
             return run(x) if whole or training or len(rows) == 1 else BatchTape(run, x, rows)
 
     def preprocess(self, images: ImageLike | Sequence[ImageLike], resize: bool = True) -> Array:
-        """Images to an input (N, 3, H, W), float32.
+        """Return images as the network's input.
 
         Parameters
         ----------
@@ -163,13 +161,23 @@ class Model:
         return self.preprocessing.apply(images, resize=resize)
 
     def deprocess(self, x: Array) -> Array:
-        """The inverse of `preprocess`: x (N, 3, H, W) to images, uint8 (N, H, W, 3)."""
+        """Return the images of an input; the inverse of `preprocess`.
+
+        Parameters
+        ----------
+        x : ndarray (N, 3, H, W)
+
+        Returns
+        -------
+        ndarray (N, H, W, 3), uint8
+            Clipped to 0 to 255 and rounded.
+        """
         return self.preprocessing.invert(x)
 
     def predict(
         self, images: ImageLike | Sequence[ImageLike], top: int = 5
     ) -> list[list[tuple[int, str, float]]]:
-        """The `top` most probable classes of each image.
+        """Return the `top` most probable classes of each image.
 
         Parameters
         ----------
@@ -191,43 +199,8 @@ class Model:
             for row, order in zip(probabilities, best, strict=True)
         ]
 
-    def class_name(self, index: int) -> str:
-        """The name of a class, or "class 17" if it has none."""
-        return self.classes[index] if index < len(self.classes or ()) else f"class {index}"
-
-    def class_index(self, target: int | str) -> int:
-        """The index of a class, given by index or name; raises TargetError or UnknownName."""
-        names = self.classes or [f"class {i}" for i in range(self.num_classes)]
-        return find_class(target, names, self.source.get("wordnet_ids", ()))
-
-    @property
-    def num_classes(self) -> int:
-        """The number of classes, from the class names, the options, or the shape of the last weights."""
-        if self.classes:
-            return len(self.classes)
-        if self.architecture:
-            return self.architecture["options"]["num_classes"]
-        weights = [array for array in self.parameters().values() if array.ndim > 1]
-        return len(weights[-1]) if weights else 0
-
-    def layer_names(self) -> list[str]:
-        """The names of all layers in execution order; a composite comes after its parts."""
-        return [name for name, _ in walk_layers(self.network)]
-
-    def layer(self, name: str) -> Layer:
-        """The layer of this name or alias."""
-        return dict(walk_layers(self.network))[self.resolve(name)]
-
-    def resolve(self, name: str) -> str:
-        """The layer's own name for a name or an alias; UnknownName lists the nearest."""
-        own = self.aliases.get(name, name)
-        names = self.layer_names()
-        if own != INPUT and own not in names:
-            raise unknown("layer", name, [*names, *self.aliases])
-        return own
-
     def map_layer(self, tape: Tape | None, layer: str | None = None) -> str:
-        """The layer at which activation maps are made: `layer`, else `default_layer`, else by the network's structure.
+        """Return the layer at which activation maps are made: `layer`, else `default_layer`, else by structure.
 
         By structure, it is the last output with a spatial size; before the classifier, if the last layer with weights
         is a convolution with one filter per output of the network.
@@ -252,26 +225,6 @@ class Model:
             return self.resolve(self.default_layer if layer is None else layer)
         return passes.last_spatial_layer(tape)
 
-    def parameters(self) -> dict[str, Array]:
-        """The trained arrays by name, ``{"conv1.weight": array, ...}``, read-only."""
-        return self.network.arrays()
-
-    def with_parameters(self, arrays: Mapping[str, Array]) -> Model:
-        """A copy in which the parameters (or BatchNorm's running statistics) named in `arrays` are replaced."""
-        own = self.network.arrays(buffers=True)
-        for name, array in arrays.items():
-            if name not in own:
-                raise unknown("parameter", name, own)
-            if np.shape(array) != own[name].shape:
-                raise InputError(f"{name}: expected shape {own[name].shape}, found {np.shape(array)}")
-        network = self.network.map_arrays(lambda name, array: arrays.get(name, array))
-        return dataclasses.replace(self, network=network)
-
-    def astype(self, dtype: Any) -> Model:
-        """A copy with weights of another dtype, float32 or float64."""
-        network = self.network.map_arrays(lambda name, array: array.astype(dtype))
-        return dataclasses.replace(self, network=network)
-
     @contextmanager
     def _saying_what_fits(self, x):
         """If an image is too small, add the smallest size that is not to the message."""
@@ -290,7 +243,17 @@ class Model:
         return False
 
     def save(self, path: Path) -> None:
-        """Write the model to one .h5 file, completely or not at all; ``npgrad.load(path)`` reads it."""
+        """Write the model to an .h5 file, which ``npgrad.load(path)`` reads; completely or not at all.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+
+        Raises
+        ------
+        InputError
+            The file cannot be written, or the network has layers of your own.
+        """
         from npgrad.io.formats import hdf5
 
         hdf5.save(self, path)

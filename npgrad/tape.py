@@ -10,9 +10,7 @@ Forward runs down the rows and records, for each, the layer, its input, its outp
 backward needs. Backward runs up the rows: each layer turns the gradient of its output into that of its input, which
 is the output of the row above. An upstream gradient may enter at any row and is added to what arrives there, a rule
 may replace a layer's own backward (guided backprop, LRP), and rows that lead to no wanted gradient are skipped.
-
-A tape is a plain value; model and layers keep nothing of the pass. What only partial passes and rules need is in
-`_passes.py`.
+A tape is a plain value; model and layers keep nothing. What only partial passes and rules need is in `_passes.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ import numpy as np
 
 from npgrad import _passes as passes
 from npgrad._passes import INPUT, Records
-from npgrad._typing import Array, Layers, Rules
+from npgrad._typing import Array, Layers, Rng, Rules
 from npgrad.errors import InputError
 from npgrad.layers import Composite, Layer
 from npgrad.layers.composite import Scope, add, naming
@@ -32,24 +30,30 @@ from npgrad.layers.composite import Scope, add, naming
 
 @dataclass(eq=False)
 class Record:
-    """One layer call. `sources` names the records whose outputs it took, or is None where that is unknown."""
+    """One layer call.
+
+    Attributes
+    ----------
+    name, layer, x, y, cache : str, Layer, ndarray, ndarray, object
+        The call ``y, cache = layer.forward(x)``; x and y are None where they were not kept.
+    sources : tuple of str or None
+        The records whose outputs are x; None where that is unknown.
+    """
 
     name: str
     layer: Layer
     x: Any
     y: Array | None = None
     cache: Any = None
-    sources: tuple | None = None
-
+    sources: tuple[str, ...] | None = None
     __repr__ = passes.describe
 
 
 class Tape(Records):
     """One forward pass of a network. `Model.forward` makes tapes and documents the parameters."""
 
-    output: Array  # of the last layer
-
-    def __init__(self, network, x, upto=None, training=False, rng=None, aliases=None, keep=None):
+    def __init__(self, network: Layer, x: Array, upto: str | None = None, training: bool = False, rng: Rng = None,
+                 aliases: dict[str, str] | None = None, keep: Any = None):  # fmt: skip
         super().__init__(x, aliases, keep)
         self.network, self._upto, self._keep = network, upto, keep
         self._options = {"training": training, "rng": None if rng is None else np.random.default_rng(rng)}
@@ -57,7 +61,7 @@ class Tape(Records):
             network.forward(x, self)
 
     def run(self, name: str, layer: Layer, x: Any) -> Array:
-        """Run one layer and record the call. Composites call this for their parts."""
+        """Run one layer and record the call. Composites call this for their parts (`Calls.run`)."""
         if name in self.records:
             raise InputError(f"{name}: two layers of one network have this name")
         record = Record(name, layer, x, sources=self.origins.of(x))
@@ -69,10 +73,10 @@ class Tape(Records):
             with naming(name):
                 options = self._options if layer.has_training_mode else {}
                 record.y, record.cache = layer.forward(x, **options)
-        return self.note(record)
+        return self._note(record)
 
-    def note(self, record: Record) -> Array:
-        """Add a record to the tape; its output. The pass ends after the record `upto`."""
+    def _note(self, record: Record) -> Array:
+        """Add a record to the tape and return its output; the pass ends after the record `upto`."""
         self.records[record.name], self.output = record, record.y
         self.origins.note(record)
         passes.forget(record, self._keep)
@@ -104,14 +108,11 @@ class Tape(Records):
             An upstream gradient has the wrong shape; a name is not on the tape.
         """
         wanted = {name: self.resolve(name) for name in ((at,) if isinstance(at, str) else at)}
-        walk = Walk(self, dy, rules, set(wanted.values()), collect=lambda record, dy: dy)
+        walk = self._walk(dy, rules, set(wanted.values()), collect=lambda record, dy: dy)
         return {name: passes.completed(self, own, walk) for name, own in wanted.items()}
 
-    def parameter_gradients(self, dy: Any) -> dict[str, Array]:
-        """Gradients by parameter name, ``conv1.weight``, of the sum of ``dy * output``; `dy` as for `backward`."""
-        layers = {name: record for name, record in self.records.items() if record.layer.parameter_names}
-        walk = Walk(self, dy, None, set(layers), collect=passes.parameter_gradients)
-        return passes.by_parameter(layers, walk.results)
+    def _walk(self, *what, **how):
+        return Walk(self, *what, **how)
 
 
 class Walk:
@@ -121,9 +122,7 @@ class Walk:
         self.tape, self.wanted, self.collect, self.results = tape, wanted, collect, {}
         self.upstream, self.rules = passes.checked_upstream(tape, dy), passes.RuleTable(tape, rules)
         self.leading = passes.leading_to(tape, wanted)
-        dx = add(tape.network.backward(None, self), self.upstream.get(INPUT))
-        if INPUT in wanted and dx is not None:
-            self.results[INPUT] = dx
+        self.results[INPUT] = add(tape.network.backward(None, self), self.upstream.get(INPUT))
 
     def back(self, name, dy, inputs=1):
         """Back through one layer: add its upstream gradient, collect, and go on if something wanted lies below."""

@@ -125,7 +125,8 @@ LIES = {
     "an operator that is missing": (
         graph([("Relu", ["x"], "r"), ("LSTM", ["r"], "y")]), "node 'y': expected an operator among .*; found LSTM$"),
     "another's operator": (
-        graph([helper.make_node("Conv", ["x", "w"], ["y"], domain="com.evil")], [W]), "expected an operator among .*; found com.evil.Conv$"),
+        graph([helper.make_node("Conv", ["x", "w"], ["y"], domain="com.evil")], [W]),
+        "expected an operator among .*; found com.evil.Conv$"),
     "a loop": (graph([("Relu", ["y"], "y")]), r"node 'y' \(Relu\): takes 'y', which no node before it computes"),
     "a circle": (graph([("Relu", ["b"], "a"), ("Relu", ["a"], "b")]), "which no node before it computes"),
     "a name twice": (graph([("Relu", ["x"], "y"), ("Relu", ["x"], "y")]), "computed twice"),

@@ -12,8 +12,8 @@ from every_function import (
     WITH_TARGET,
     X,
     call,
-    numbers,
     images,
+    numbers,
     refused,
 )
 

@@ -82,7 +82,9 @@ def test_every_option_is_described_in_the_same_manner(name):
     for action in parser._actions[1:]:
         first = (action.help or "").split(" ")[0]
         assert first, action.dest  # none without help
-        assert not action.help.removesuffix("...").endswith(".") and (first == first.lower() or not first.isalpha())
+        assert not action.help.removesuffix("...").endswith(".") and (
+            first == first.lower() or not first.isalpha()
+        )
     description = COMMANDS[name].__doc__.strip()
     assert description.split("\n\n")[0].endswith(".") and description[0].isupper()
 

@@ -141,12 +141,21 @@ ATTACKS = {
     "a count of 0": (lambda parts: with_count(parts, 3, 0), "26 counts"),
     "a count over the weights": (lambda parts: with_count(parts, 0, 96 * 3 * 49 + 1), "26 counts"),
     "a huge count": (lambda parts: with_count(parts, 25, 2**32 - 1), "26 counts"),
-    "one more entry": (lambda parts: with_count(parts, 5, parts[0][5] + 1), "according to its first 26 counts"),
+    "one more entry": (
+        lambda parts: with_count(parts, 5, parts[0][5] + 1),
+        "according to its first 26 counts",
+    ),
     "cut short": (lambda parts: assemble(*parts)[:-1], "according to its first 26 counts"),
     "cut after the counts": (lambda parts: assemble(*parts)[:104], "according to its first 26 counts"),
     "a byte too many": (lambda parts: assemble(*parts) + b"\x00", "according to its first 26 counts"),
-    "NaN in a codebook": (lambda parts: changed(parts, 4, 0, 7, np.nan), "fire3/squeeze1x1: codebook: expected finite"),
-    "infinity in a codebook": (lambda parts: changed(parts, 0, 0, 255, -np.inf), "conv1: codebook: expected finite"),
+    "NaN in a codebook": (
+        lambda parts: changed(parts, 4, 0, 7, np.nan),
+        "fire3/squeeze1x1: codebook: expected finite",
+    ),
+    "infinity in a codebook": (
+        lambda parts: changed(parts, 0, 0, 255, -np.inf),
+        "conv1: codebook: expected finite",
+    ),
     "NaN in a bias": (lambda parts: changed(parts, 25, 1, 999, np.nan), "conv10: biases: expected finite"),
     "code 0 is not 0": (
         lambda parts: changed(parts, 1, 0, 0, 0.5),

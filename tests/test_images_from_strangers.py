@@ -110,7 +110,10 @@ def test_a_decompression_bomb_is_seen_in_the_header(tmp_path, width, height):
 def test_the_limit_holds_for_pillows_own_images_and_arrays():
     lazy = Image.open(io.BytesIO(png_header(8000, 8001)))
     refused(lazy, "PIL image: expected at most 64,000,000 pixels; found 8000 x 8001")
-    refused(np.broadcast_to(np.uint8(0), (8001, 8000)), "image array: expected at most 64,000,000 pixels; found 8000 x 8001")
+    refused(
+        np.broadcast_to(np.uint8(0), (8001, 8000)),
+        "image array: expected at most 64,000,000 pixels; found 8000 x 8001",
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 10000), (10000, 1), (21, 1), (100, 2001)])

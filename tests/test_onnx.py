@@ -126,5 +126,7 @@ def test_the_converter_takes_it(tmp_path, resnet):
     (tmp_path / "names.txt").write_text("cat\ndog\n")
     model = convert(path, labels=tmp_path / "names.txt", source={"url": "there"})
     assert (model.classes, model.source["url"], model.source["format"]) == (("cat", "dog"), "there", "ONNX")
-    with pytest.raises(WeightsError, match="expected resnet18, found an ONNX file, which names no architecture"):
+    with pytest.raises(
+        WeightsError, match="expected resnet18, found an ONNX file, which names no architecture"
+    ):
         convert(path, architecture="resnet18")

@@ -123,7 +123,10 @@ REFUSED = {
         b"\x80\x04\x95\x0c" + bytes(7) + b"\x95\x02" + bytes(7) + b"N0N.",
         ["FRAME", "in no other"],
     ),
-    "a string over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"\x8c\x05hello.", ["the end of the frame"]),
+    "a string over a frame's end": (
+        b"\x80\x04\x95\x03" + bytes(7) + b"\x8c\x05hello.",
+        ["the end of the frame"],
+    ),
     "a name over a frame's end": (b"\x80\x04\x95\x03" + bytes(7) + b"chere\nBox\n.", ["a line break"]),
     "STOP in a frame": (b"\x80\x04\x95\x04" + bytes(7) + b"N.NN", ["STOP", "frame's end, found 2 bytes"]),
     "a mark that is none": (b"\x80\x02Nt.", ["TUPLE", "MARK"]),

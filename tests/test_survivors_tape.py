@@ -50,7 +50,8 @@ DY = np.ones((2, 5))
 LINES = [
     (lambda t: t.backward(DY[:1]), InputError, "upstream gradient at mean: expected shape (2, 5), found (1, 5)"),
     (lambda t: t.backward(DY.astype("U")), InputError, "upstream gradient at mean: expected numbers, found <U32"),
-    (lambda t: t.backward({"first": 1}), InputError, "upstream gradient at first: expected shape (2, 4, 3, 4), found ()"),
+    (lambda t: t.backward({"first": 1}), InputError,
+     "upstream gradient at first: expected shape (2, 4, 3, 4), found ()"),
     (lambda t: t.backward(DY, {ReLU: 3}), NpgradError,
      "rule for <class 'npgrad.layers.relu.ReLU'>: expected a function (record, dy) -> dx, found 3"),
     (lambda t: t.backward(DY, {3: own}), NpgradError, "rules: expected a layer type or a layer's name, found 3"),
@@ -268,5 +269,7 @@ def test_a_rule_that_needs_the_whole_batch_answers_for_every_layer_asked():
     per_sample.per_sample = True
     parts.backward(DY, {"relu": per_sample, "fire.squeeze_relu": by_batch})
     assert seen == [2], "one rule that does not say per_sample is enough"
-    with pytest.raises(InputError, match=re.escape("upstream gradient at mean: expected shape (2, 5), found (3, 5)")):
+    with pytest.raises(
+        InputError, match=re.escape("upstream gradient at mean: expected shape (2, 5), found (3, 5)")
+    ):
         parts.backward(np.ones((3, 5)))

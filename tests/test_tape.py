@@ -162,8 +162,16 @@ WRONG = {
         InputError,
         r"upstream gradient at fire4.*\(2, 256, 8, 8\).*\(\)",
     ),
-    "seed's type": (lambda t: t.backward(np.full((2, 10), "a")), InputError, "upstream gradient at pool10.*numbers.*U1"),
-    "parameters' seed": (lambda t: t.parameter_gradients(np.ones(3)), InputError, "upstream gradient at pool10"),
+    "seed's type": (
+        lambda t: t.backward(np.full((2, 10), "a")),
+        InputError,
+        "upstream gradient at pool10.*numbers.*U1",
+    ),
+    "parameters' seed": (
+        lambda t: t.parameter_gradients(np.ones(3)),
+        InputError,
+        "upstream gradient at pool10",
+    ),
     "seed's layer": (lambda t: t.backward({"fire44": 1}), UnknownName, "'fire44'.*nearest.*fire4"),
     "at": (
         lambda t: t.backward(np.ones((2, 10)), at=("input", "conv11")),

@@ -37,4 +37,4 @@ class _Onward(Tape):
     def run(self, name, layer, x):
         if name not in self._given:
             return super().run(name, layer, x)
-        return self.note(Record(name, layer, x, self._given[name], sources=self.origins.of(x)))
+        return self._note(Record(name, layer, x, self._given[name], sources=self.origins.of(x)))

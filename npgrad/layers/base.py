@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._typing import Array, Cache, Window
+from npgrad._typing import Array, Cache, Rng, Window
 from npgrad._validate import is_whole
 from npgrad.errors import InputError
 
@@ -30,6 +30,23 @@ class Layer:
     parameter_names: tuple[str, ...] = ()  # trained arrays
     buffer_names: tuple[str, ...] = ()  # arrays saved with them (BatchNorm's running statistics)
     has_training_mode = False  # whether forward takes training= and rng=
+
+    @classmethod
+    def init(cls, *sizes: Any, rng: Rng = 0, **options: Any) -> Layer:
+        """A freshly initialized layer: weights He-normal, biases 0, normalization the identity.
+
+        Parameters
+        ----------
+        *sizes, **options
+            As PyTorch's constructor of this layer takes them, in_channels and out_channels first.
+        rng : numpy.random.Generator or int, default 0
+            Draws the weights.
+
+        Returns
+        -------
+        Layer
+        """
+        raise TypeError(f"{cls.__name__} has no init: it has no parameters of its own")
 
     def __call__(self, x: Any) -> Array:
         """The output y; nothing of the pass is kept."""
@@ -66,7 +83,20 @@ class Layer:
         raise TypeError(f"{type(self).__name__} has no backward")
 
     def parameter_gradients(self, dy: Array, cache: Cache) -> dict[str, Array]:
-        """{parameter name: gradient}; empty for a layer without parameters."""
+        """The gradients with respect to the parameters.
+
+        Parameters
+        ----------
+        dy : ndarray
+            The upstream gradient, of the shape of y.
+        cache : object
+            From `forward`.
+
+        Returns
+        -------
+        dict of ndarray
+            {parameter name: gradient}; empty for a layer without parameters.
+        """
         return {}
 
     def receptive_field(self) -> Window | None:
@@ -76,12 +106,32 @@ class Layer:
         """
 
     def arrays(self, buffers: bool = False) -> dict[str, Array]:
-        """The parameters by name, and with `buffers` the buffers too."""
+        """The parameters by name.
+
+        Parameters
+        ----------
+        buffers : bool, default False
+            Include the arrays that are saved but not trained.
+
+        Returns
+        -------
+        dict of ndarray
+        """
         names = self.parameter_names + (self.buffer_names if buffers else ())
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
 
     def map_arrays(self, function: Callable[[str, Array], Array]) -> Layer:
-        """A copy in which every parameter and buffer is ``function(name, array)``."""
+        """A copy with changed arrays.
+
+        Parameters
+        ----------
+        function : callable
+            (name, array) -> the new array, for every parameter and buffer.
+
+        Returns
+        -------
+        Layer
+        """
         new = {name: function(name, array) for name, array in self.arrays(buffers=True).items()}
         return dataclasses.replace(self, **new) if new else self
 

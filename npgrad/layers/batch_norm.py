@@ -113,7 +113,18 @@ class BatchNorm2d(Layer):
         }
 
     def new_statistics(self, cache: Cache) -> dict[str, Array]:
-        """The running statistics updated with `momentum` after a pass in training mode; {} after any other."""
+        """The running statistics, updated with `momentum`.
+
+        Parameters
+        ----------
+        cache : tuple
+            From `forward`.
+
+        Returns
+        -------
+        dict of ndarray
+            {buffer name: array} after a pass in training mode, else empty.
+        """
         *_, batch = cache
         if batch is None:
             return {}

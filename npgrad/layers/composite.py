@@ -14,6 +14,7 @@ gradients. Pass their number, since a partial pass may have stopped before that 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 
 import numpy as np
@@ -34,7 +35,17 @@ class Composite(Layer):
         raise TypeError(f"{type(self).__name__} names no parts")
 
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
-        """A copy with other parts of the same names."""
+        """A copy with other parts.
+
+        Parameters
+        ----------
+        parts : dict
+            {name: layer} with the names of `parts`.
+
+        Returns
+        -------
+        Layer
+        """
         raise TypeError(f"{type(self).__name__} cannot be put together from parts")
 
     def parameter_gradients(self, dy: Array, tape: Cache) -> dict[str, Array]:
@@ -43,14 +54,14 @@ class Composite(Layer):
         self.backward(dy, walk)
         return walk.gradients
 
-    def arrays(self, buffers=False):
+    def arrays(self, buffers: bool = False) -> dict[str, Array]:
         return {
             f"{name}.{key}": array
             for name, part in self.parts().items()
             for key, array in part.arrays(buffers).items()
         }
 
-    def map_arrays(self, function):
+    def map_arrays(self, function: Callable[[str, Array], Array]) -> Layer:
         def inside(name):
             return lambda key, array: function(f"{name}.{key}", array)
 
@@ -65,7 +76,22 @@ class Calls(dict):
         self.keep = keep
 
     def run(self, name, layer, x):
-        """Run one part and keep what its backward needs."""
+        """Run one part and keep what its backward needs.
+
+        Parameters
+        ----------
+        name : str
+            The part's name, unique within the composite.
+        layer : Layer
+            The part.
+        x : ndarray, or a tuple of them for a layer with several inputs
+            Its input.
+
+        Returns
+        -------
+        ndarray
+            Its output.
+        """
         if self.keep:
             y, cache = layer.forward(x)
             self[name] = (layer, cache)
@@ -76,7 +102,22 @@ class Calls(dict):
             return layer(x)
 
     def back(self, name, dy, inputs=1):
-        """Back through one part; None stays None."""
+        """Go back through one part.
+
+        Parameters
+        ----------
+        name : str
+            The part's name.
+        dy : ndarray or None
+            The gradient of its output; None: no gradient arrives here.
+        inputs : int, default 1
+            Its number of inputs.
+
+        Returns
+        -------
+        ndarray or None, or a tuple of them for a layer with several inputs
+            The gradient of its input.
+        """
         if dy is None:
             return None if inputs == 1 else (None,) * inputs
         layer, cache = self[name]

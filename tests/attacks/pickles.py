@@ -52,7 +52,8 @@ FORBIDDEN = [
     ("torch.jit", "load", "x"), ("torch.package", "PackageImporter", "x"), ("torch.nn", "Linear", 1, 1),
     ("torch.nn.parameter", "Parameter.__init__"), ("torch", "Size.__class__"), ("torch._utils", "os.system", "exit 1"),
     ("collections", "namedtuple", "x", "y"), ("collections", "OrderedDict.__class__"), ("collections", "Counter"),
-    ("npgrad", "load", "secret.h5"), ("npgrad.io.formats._torch_globals", "make_dict"), ("npgrad._files", "atomic_write"),
+    ("npgrad", "load", "secret.h5"), ("npgrad.io.formats._torch_globals", "make_dict"),
+    ("npgrad._files", "atomic_write"),
     ("PIL.ImageMath", "eval", "1/0"), ("h5py", "File", "secret.h5"), ("__main__", "__builtins__.eval", "1/0"),
     ("builtins", "getattr.__self__"), ("os.path", "os.system", "exit 1"), ("torch", "FloatStorage.__class__"),
 ]  # fmt: skip

@@ -153,7 +153,9 @@ def networks():
         "no classes": ({"conv10.weight": np.ones((0, 512, 1, 1), "f4"), "conv10.bias": np.ones(0, "f4")}, "expected"),
         "NaN": ({"conv10.bias": nan}, "conv10.bias.*NaN"),
         "Inf": ({"conv10.bias": inf}, "conv10.bias.*Inf"),
-        "too large for float32": ({"conv10.bias": np.full(3, 1e300)}, "conv10.bias: expected values within the range of float32"),
+        "too large for float32": (
+            {"conv10.bias": np.full(3, 1e300)}, "conv10.bias: expected values within the range of float32"
+        ),
     }  # fmt: skip
 
 

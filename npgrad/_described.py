@@ -1,0 +1,163 @@
+"""What a model says of its classes, layers and parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from npgrad._passes import INPUT
+from npgrad._targets import find_class
+from npgrad._typing import Array
+from npgrad.errors import InputError, unknown
+from npgrad.layers import Layer
+from npgrad.layers.composite import walk_layers
+
+M = TypeVar("M", bound="Described")
+
+
+class Described:
+    """The part of `Model` that looks things up and makes changed copies; the fields are Model's."""
+
+    network: Layer
+    classes: Any
+    architecture: dict[str, Any] | None
+    aliases: dict[str, str]
+    source: dict[str, Any]
+
+    def class_name(self, index: int) -> str:
+        """Return the name of a class, or "class 17" if it has none.
+
+        Parameters
+        ----------
+        index : int
+
+        Returns
+        -------
+        str
+        """
+        return self.classes[index] if index < len(self.classes or ()) else f"class {index}"
+
+    def class_index(self, target: int | str) -> int:
+        """Return the index of a class.
+
+        Parameters
+        ----------
+        target : int or str
+            Its index or name.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        TargetError, UnknownName
+            The index is out of range, or several classes fit the name; no class has this name.
+        """
+        names = self.classes or [f"class {i}" for i in range(self.num_classes)]
+        return find_class(target, names, self.source.get("wordnet_ids", ()))
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, from the class names, the options, or the shape of the last weights."""
+        if self.classes:
+            return len(self.classes)
+        if self.architecture:
+            return int(self.architecture["options"]["num_classes"])
+        weights = [array for array in self.parameters().values() if array.ndim > 1]
+        return len(weights[-1]) if weights else 0
+
+    def layer_names(self) -> list[str]:
+        """Return the names of all layers in execution order; a composite comes after its parts."""
+        return [name for name, _ in walk_layers(self.network)]
+
+    def layer(self, name: str) -> Layer:
+        """Return the layer of this name.
+
+        Parameters
+        ----------
+        name : str
+            The layer's name or alias.
+
+        Returns
+        -------
+        Layer
+
+        Raises
+        ------
+        UnknownName
+            There is no such layer; the message lists the nearest names.
+        """
+        return dict(walk_layers(self.network))[self.resolve(name)]
+
+    def resolve(self, name: str) -> str:
+        """Return the layer's own name.
+
+        Parameters
+        ----------
+        name : str
+            The layer's name or alias, or "input".
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        UnknownName
+            There is no such layer; the message lists the nearest names.
+        """
+        own = self.aliases.get(name, name)
+        names = self.layer_names()
+        if own != INPUT and own not in names:
+            raise unknown("layer", name, [*names, *self.aliases])
+        return own
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the trained arrays by name, ``{"conv1.weight": array, ...}``, read-only."""
+        return self.network.arrays()
+
+    def with_parameters(self: M, arrays: Mapping[str, Array]) -> M:
+        """Return a copy with other parameters or running statistics.
+
+        Parameters
+        ----------
+        arrays : dict of ndarray
+            {name: array} of those that are replaced.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        InputError, UnknownName
+            An array has another shape than the parameter; there is no such parameter.
+        """
+        own = self.network.arrays(buffers=True)
+        for name, array in arrays.items():
+            if name not in own:
+                raise unknown("parameter", name, own)
+            if np.shape(array) != own[name].shape:
+                raise InputError(f"{name}: expected shape {own[name].shape}, found {np.shape(array)}")
+        return self._with_arrays(lambda name, array: arrays.get(name, array))
+
+    def astype(self: M, dtype: Any) -> M:
+        """Return a copy with weights of another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32 for work, float64 for checks.
+
+        Returns
+        -------
+        Model
+        """
+        return self._with_arrays(lambda name, array: array.astype(dtype))
+
+    def _with_arrays(self, function):
+        return dataclasses.replace(self, network=self.network.map_arrays(function))
