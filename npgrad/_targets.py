@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from npgrad._imagenet import imagenet_classes, imagenet_synsets
 from npgrad.errors import InputError, TargetError, level_outside, unknown
 
 MOST_LISTED = 8  # classes in a message
@@ -14,8 +15,9 @@ MOST_LISTED = 8  # classes in a message
 def find_class(text_or_index, classes, wordnet_ids=()):
     """The index of a class that is given by its index or by its name, as an int.
 
-    Tried in this order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and the
-    one name that contains the text as whole words, which gives a warning.
+    Tried in this order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and, with a
+    warning, the one class that has the text as another name in WordNet or has these words in its names. WordNet's ids
+    and names are known for ImageNet's 1,000 classes.
 
     Parameters
     ----------
@@ -59,7 +61,7 @@ def find_class(text_or_index, classes, wordnet_ids=()):
     if not found and re.fullmatch(r"n\d{8}", key):
         return _by_wordnet_id(key, classes, wordnet_ids)
     if not found:
-        return _by_words(text_or_index, classes)
+        return _by_other_names(text_or_index, classes)
     if len(found) > 1:
         count = "two" if len(found) == 2 else len(found)
         indices = ", ".join(map(str, found))
@@ -87,12 +89,19 @@ def _plain(name):
     return " ".join(re.sub("[_-]", " ", name).casefold().split())
 
 
+def _synsets(classes):
+    """(WordNet id, other names ...) of each class if these are ImageNet's; else empty tuples."""
+    is_imagenet = len(classes) == 1000 and tuple(classes) == imagenet_classes()
+    return imagenet_synsets() if is_imagenet else ((),) * len(classes)
+
+
 def _by_wordnet_id(key, classes, wordnet_ids):
-    """The class with this id, which is in `wordnet_ids` or begins the class's name ("n02123045 tabby")."""
+    """The class with this id, which is in `wordnet_ids`, known, or the first word of the name ("n02123045 tabby")."""
     if isinstance(wordnet_ids, (list, tuple)) and len(wordnet_ids) == len(classes):
         known = list(wordnet_ids)  # from a weights file, so of any kind until this line
     else:
-        known = [_plain(name).partition(" ")[0] for name in classes]
+        both = zip(_synsets(classes), classes, strict=True)
+        known = [synset[0] if synset else _plain(name).partition(" ")[0] for synset, name in both]
     if key in known:
         return known.index(key)
     if not any(re.fullmatch(r"n\d{8}", str(one)) for one in known):
@@ -100,11 +109,13 @@ def _by_wordnet_id(key, classes, wordnet_ids):
     raise TargetError(f"no class {key!r}: this network has no class with that WordNet id")
 
 
-def _by_words(text, classes):
-    """The one class whose name contains the words of `text`, one after the other."""
+def _by_other_names(text, classes):
+    """The one class that has `text` as another name or, if there is none, these words in one of its names."""
     words = _words(text)
-    found = [index for index, name in enumerate(classes) if words and _contains(_words(name), words)]
-    if not found:
+    names = [[name, *synset[1:]] for name, synset in zip(classes, _synsets(classes), strict=True)]
+    found = [i for i, own in enumerate(names) if any(_words(name) == words for name in own[1:])]
+    found = found or [i for i, own in enumerate(names) if any(_contains(_words(name), words) for name in own)]
+    if not words or not found:
         raise unknown("class", _plain(text), dict.fromkeys(classes))
     if len(found) > 1:
         listed = ", ".join(f"{classes[index]} ({index})" for index in found[:MOST_LISTED])

@@ -8,10 +8,11 @@ import pytest
 from folder_runs import little_net, photos
 
 import npgrad
+from npgrad import _imagenet as module
+from npgrad._imagenet import imagenet_synsets
 from npgrad._targets import find_class, resolve_targets
 from npgrad.attribution.folders import attribute_folder
 from npgrad.errors import TargetError, UnknownName, WeightsError
-from npgrad.io import labels as module
 from npgrad.io.labels import imagenet_classes, read_wordnet_ids
 from npgrad.models import squeezenet1_1
 
@@ -109,7 +110,8 @@ def test_words_that_several_classes_contain():
     with pytest.raises(TargetError) as raised:
         find_class("cat", names)
     message = str(raised.value)
-    assert message.startswith("no class 'cat'; classes with this word: tiger cat (282), Persian cat (283), ")
+    cats = "tabby (281), tiger cat (282), Persian cat (283), Siamese cat (284), Egyptian cat (285)"
+    assert message.startswith(f"no class 'cat'; classes with this word: {cats}, ")
     assert "crate" not in message and "oxcart" not in message and "catamaran" not in message
     with pytest.raises(TargetError) as raised:
         find_class("Dog", [f"dog {letter}" for letter in "abcdefghij"])
@@ -141,6 +143,27 @@ def test_wordnet_ids():
     for ids in ((), IDS[:2], "n02123045", 3, None, [1, 2, 3], [[], {}, None]):  # as a file may hold anything
         with pytest.raises(TargetError, match=message):
             find_class("n02123045", NAMES, ids)
+
+
+@pytest.mark.parametrize("index", [0, 134, 281, 517, 639, 999])
+def test_wordnet_ids_of_imagenet(index):
+    assert find_class(imagenet_synsets()[index][0], imagenet_classes()) == index
+
+
+def test_other_names_in_wordnet():
+    names = imagenet_classes()
+    for text, index in (("puma", 286), ("Tabby Cat", 281), ("carassius_auratus", 1), ("siamese", 284)):
+        with pytest.warns(UserWarning, match=rf"target '{text}' taken as {names[index]} \({index}\)"):
+            assert find_class(text, names) == index
+    with pytest.raises(UnknownName):
+        find_class("puma", ["cougar", "dog"])  # not ImageNet's classes
+
+
+def test_the_synsets_are_those_of_the_labels_file(shared):
+    lines = (shared / "data" / "synset_words.txt").read_text(encoding="utf-8").splitlines()
+    for line, short, (key, *others) in zip(lines, imagenet_classes(), imagenet_synsets(), strict=True):
+        assert line.split(" ", 1)[0] == key
+        assert sorted(line.split(" ", 1)[1].split(", ")) == sorted([short, *others])
 
 
 def test_wordnet_ids_of_a_labels_file_reach_the_model(tmp_path):

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each group may import from itself (without a circle) and from those above it.
 ORDER = [
-    ("errors", "config", "_typing", "_files", "_validate", "_targets"),
+    ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_targets"),
     ("layers",),
     ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs"),
     ("images",),

@@ -8,7 +8,7 @@ from npgrad.io.loading import load
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 TARGET_HELP = (
     "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
-    "also by WordNet id, if the weights file has them"
+    "also by WordNet id, for ImageNet's classes and where the weights file has the ids"
 )
 SEED_HELP = (
     "seed of the random generator (default {default}); the same seed gives the same {gives} with the same settings, "

@@ -1,34 +1,14 @@
 """Class names: the 1,000 of ImageNet, and those of a text file."""
 
-import functools
 import re
 from pathlib import Path as FilePath
 
-from npgrad._files import shown, weights_folder
+from npgrad._files import shown
+from npgrad._imagenet import imagenet_classes
 from npgrad._typing import Path
 from npgrad.errors import WeightsError
 
-
-@functools.cache
-def imagenet_classes() -> tuple[str, ...]:
-    """Return the short names of ImageNet's 1,000 classes, in the order of the index.
-
-    Two names occur twice: crane (134 the bird, 517 the machine) and maillot (638, 639).
-
-    Returns
-    -------
-    tuple of str
-
-    Examples
-    --------
-    >>> imagenet_classes()[:2]
-    ('tench', 'goldfish')
-    """
-    path = weights_folder() / "imagenet_classes.txt"
-    names = tuple(path.read_text(encoding="utf-8").splitlines())
-    if len(names) != 1000:
-        raise WeightsError(f"{path.name}: expected 1000 class names, one per line; found {len(names)}")
-    return names
+__all__ = ["imagenet_classes", "read_labels", "read_wordnet_ids"]
 
 
 def read_labels(path: Path, count: int) -> list[str]:
