@@ -261,3 +261,16 @@ def test_the_types_of_options_say_what_they_expect():
     assert kind.__name__ == "whole number >= 2" and kind("2") == 2
     with pytest.raises(ValueError):
         kind("1")
+
+
+def test_methods_of_other_commands_in_any_spelling():
+    from npgrad.cli._common import spelled
+
+    assert spelled("PGD", ("ascent", "pgd")) == "pgd" and spelled("Layer CAM", ("layer_cam",)) == "layer_cam"
+    with pytest.raises(npgrad.UnknownName, match="no method 'pgt'; nearest: pgd"):
+        spelled("pgt", ("ascent", "pgd"))
+
+
+def test_fool_takes_a_method_in_any_spelling(run, photo):  # noqa: F811
+    code, out, err = run("fool", photo, "--method", "FGSM", "--target", "no such class", "-o", "x.png")
+    assert code == 2 and "no class" in err

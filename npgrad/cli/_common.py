@@ -1,8 +1,9 @@
 """What several commands share: options, loading the network, printing."""
 
 import json
+import re
 
-from npgrad.errors import InputError
+from npgrad.errors import InputError, unknown
 from npgrad.io.loading import load
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
@@ -60,6 +61,18 @@ def whole_number_type(smallest):
 
     convert.__name__ = f"whole number >= {smallest}"
     return convert
+
+
+def spelled(text, names):
+    """The one of `names` (methods) that `text` is in any spelling: case, hyphens and spaces do not matter."""
+
+    def plain(name):
+        return re.sub(r"[\s_-]", "", name.casefold())
+
+    found = next((name for name in names if plain(name) == plain(text)), None)
+    if found is None:
+        raise unknown("method", text, names)
+    return found
 
 
 def load_network(args):

@@ -11,8 +11,8 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, table
-from npgrad.errors import InputError, unknown
+from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, spelled, table
+from npgrad.errors import InputError
 from npgrad.images import open_image
 
 HELP = "image changed slightly so that the network classifies it differently"
@@ -99,8 +99,7 @@ def run(args):
 
 def _options(args):
     """The options that were given, checked against what the method takes."""
-    if args.method not in METHODS:
-        raise unknown("method", args.method, METHODS)
+    args.method = spelled(args.method, METHODS)
     given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
     takes = METHODS[args.method][1]
     for key in given:

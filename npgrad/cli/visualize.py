@@ -3,8 +3,8 @@ as possible: class visualization and feature visualization by gradient ascent.""
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import TARGET_HELP, load_network, print_json, whole_number_type
-from npgrad.errors import InputError, unknown
+from npgrad.cli._common import TARGET_HELP, load_network, print_json, spelled, whole_number_type
+from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
@@ -50,12 +50,11 @@ def add_arguments(parser):
 def run(args):
     from npgrad.synthesis.class_visualization import DEFAULTS, create_class_visualization
 
+    args.method = spelled(args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
     args.output = args.output or synthesis.file_name(name, args.method)
     synthesis.check_files(args, [args.weights])
-    if args.method not in DEFAULTS:
-        raise unknown("method", args.method, DEFAULTS)
     steps = args.steps or DEFAULTS[args.method]["num_iterations"]
     options = synthesis.given_options(args, "size", "learning_rate", "l2_reg", num_iterations="steps")
     with synthesis.RunOutput(args, steps, lambda image: model.deprocess(image)[0]) as output:
