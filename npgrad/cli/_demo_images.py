@@ -160,7 +160,7 @@ def fooling_image(model, subject, folder):
     )
     tiles, factor = synthesis.before_and_after(model, x, result.image)
     names = model.class_name(before), model.class_name(result.after)
-    labels = [f"{names[0]}, {_probability(model, x, before):.0%}", f"the change, {factor} times magnified"]
+    labels = [f"{names[0]}, {_probability(model, x, before):.0%}", f"the change, magnified {factor} times"]
     labels.append(f"{names[1]}, {_probability(model, result.image, result.after):.0%}")
     save_image(contact_sheet(list(map(_twice, tiles)), labels, columns=3), folder / "fooling.png")
     save_image(tiles[2], folder / "fooled.png")
