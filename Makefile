@@ -26,12 +26,12 @@ KERNELS ?= Haswell Zen SkylakeX Prescott
 test-kernels: .venv/dev
 	NPGRAD_TEST_CORETYPES="$(KERNELS)" $(BIN)/python -m pytest -m slow tests/test_kernels.py
 
-# Fuzzing of every reader of untrusted files, SECONDS each, guided by coverage; make fuzz SECONDS=600 READERS="caffe npz"
+# Coverage-guided fuzzing of every reader of untrusted files, SECONDS each; make fuzz SECONDS=600 READERS="caffe npz"
 SECONDS ?= 60
 fuzz: .venv/fuzz
 	$(BIN)/python -m fuzz --seconds $(SECONDS) $(if $(READERS),--reader $(READERS))
 
-# Tests of the tests: 40 changed lines per file of layers, tape, losses and readers, and which no test notices, 15 minutes;
+# Mutation testing: 40 mutants per file of layers, tape, losses and readers, and those that no test notices; 15 minutes;
 # make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help lists the options
 MUTATION ?= --sample 40
 mutation: .venv/mutation

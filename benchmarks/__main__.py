@@ -5,8 +5,8 @@
     python -m benchmarks --resume                         continue where the last run ended
     python -m benchmarks --readme build/bench.json        the short table for the README
 
-How to read the table: a ratio is npgrad's time divided by the other's in the same round; given is the median of the
-ratios, and in brackets their smallest and largest. Below 1, npgrad is faster. "torch" is torch eager as people run it
+How to read the table: a ratio is npgrad's time divided by the other's in the same round; the table gives the median of
+the ratios, and their smallest and largest in brackets. Below 1, npgrad is faster. "torch" is torch eager as usually run
 (memory format NCHW; Captum with its defaults for attributions), "channels_last" is torch at its best: in the memory
 format that suits a CPU, with Captum sending 8 images through at once.
 "products" is the lower bound: only the matrix products of the convolutions. Before a case is timed, the results are
@@ -42,7 +42,7 @@ def parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--cases", type=_list(EVERY_CASE), metavar="NAMES", help=f"of: {', '.join(EVERY_CASE)}"
+        "--cases", type=_list(EVERY_CASE), metavar="NAMES", help=f"any of: {', '.join(EVERY_CASE)}"
     )
     parser.add_argument("--networks", type=_list(NETWORKS), default=NETWORKS, metavar="NAMES")
     parser.add_argument("--batches", type=_list(BATCHES), default=BATCHES, metavar="NUMBERS")
@@ -54,9 +54,9 @@ def parse(arguments):
         type=_list(tables.CONTENDERS),
         default=list(tables.CONTENDERS),
         metavar="NAMES",
-        help=f"of: {', '.join(tables.CONTENDERS)}",
+        help=f"any of: {', '.join(tables.CONTENDERS)}",
     )
-    parser.add_argument("--rounds", type=int, default=9, help="at most; default 9")
+    parser.add_argument("--rounds", type=int, default=9, help="largest number of rounds; default 9")
     parser.add_argument(
         "--budget",
         type=float,
@@ -64,7 +64,7 @@ def parse(arguments):
         metavar="S",
         help="seconds for the rounds of one case, after the first three of them; default 10",
     )
-    parser.add_argument("--side", type=int, default=224, help="of the images in px; default 224")
+    parser.add_argument("--side", type=int, default=224, help="side of the images in px; default 224")
     parser.add_argument("--full", action="store_true", help="all cases at all batches")
     parser.add_argument(
         "-o", "--output", default="build/bench", metavar="NAME", help="writes NAME.json and NAME.md"
@@ -89,7 +89,9 @@ def _list(known):
         words = [word.strip() for word in text.split(",")]
         for word in words:
             if word not in found:
-                raise argparse.ArgumentTypeError(f"expected of {', '.join(list(found)[:20])}; found {word!r}")
+                raise argparse.ArgumentTypeError(
+                    f"expected any of {', '.join(list(found)[:20])}; found {word!r}"
+                )
         return [found[word] for word in words]
 
     return convert

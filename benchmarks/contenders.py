@@ -24,7 +24,7 @@ class Contender:
 
     @staticmethod
     def warm_up():
-        """Import what takes long; the processes do so at the same time."""
+        """Import what is slow to import; the contenders' processes do so at the same time."""
 
     def __init__(self, folder, network, batch, side, threads):
         self.folder, self.network, self.threads = Path(folder), network, threads
@@ -51,7 +51,7 @@ class Npgrad(Contender):
 
 
 class Torch(Contender):
-    """torch eager as people run it, in its usual memory format (NCHW), and Captum."""
+    """torch eager in its usual memory format (NCHW), and Captum."""
 
     channels_last = False
 
@@ -69,7 +69,7 @@ class Torch(Contender):
         self.net = make(self.network).requires_grad_(False)
         self.net.load_state_dict(
             torch.load(self.folder / f"{self.network}.pth"), strict=False
-        )  # but for counters
+        )  # except counters
         self.net = self.in_order(self.net)
         self.x = self.in_order(torch.from_numpy(images(self.batch, self.side)))
         self.wanted = self.x.clone().requires_grad_()

@@ -7,7 +7,7 @@ import numpy as np
 
 CLASSES = 1000
 SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
-LARGER = ("resnet18", "vgg16")  # only forward and forward + input gradient of these
+LARGER = ("resnet18", "vgg16")  # only forward and forward + input gradient are measured
 NETWORKS = (*SQUEEZENETS, *LARGER)
 
 
@@ -47,7 +47,7 @@ def write_files(folder, network):
 
 
 def has_onnx(network):
-    """Whether ONNX Runtime can be measured: that it and onnx are installed."""
+    """Whether ONNX Runtime can be measured: whether it and onnx are installed."""
     return network in SQUEEZENETS and all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime"))
 
 

@@ -16,7 +16,7 @@ def write_onnx(model, path):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "height", "width"])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", model.num_classes])
     made = helper.make_graph(graph.nodes, "squeezenet", [x], [logits], graph.weights)
-    # Not the newest version, so that any ONNX Runtime of recent years reads it.
+    # Not the newest version, so that older versions of ONNX Runtime can read it.
     network = helper.make_model(made, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     checker.check_model(network)
     save(network, path)
@@ -27,7 +27,7 @@ class _Graph:
         self.nodes, self.weights = [], []
 
     def add(self, name, layer, x):
-        """The nodes of one layer behind the value x; the name of what they make."""
+        """Append the nodes of one layer that takes the value x; return the name of their output."""
         if isinstance(layer, Dropout):
             return x
         if isinstance(layer, Fire):

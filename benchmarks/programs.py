@@ -63,12 +63,12 @@ def run(arguments, threads):
     """{"seconds", "megabytes"} of one run of Python with these arguments."""
     command = [sys.executable, "-m", "benchmarks.launcher", sys.executable, *map(str, arguments)]
     env = {**environment(threads), "PYTHONWARNINGS": "ignore"}
-    pipes = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}  # Ctrl-C is not for them
+    pipes = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}  # Ctrl-C does not reach them
     process = subprocess.Popen(command, env=env, cwd=ROOT, **pipes)
     try:
         answer, _ = process.communicate()
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)  # the launcher and what it launched
+        os.killpg(process.pid, signal.SIGKILL)  # the launcher and the processes that it started
         process.wait()
         raise
     if process.returncode:

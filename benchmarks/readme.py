@@ -18,8 +18,8 @@ def readme(data):
     squeezenets = [network for network in networks if network in SQUEEZENETS]
     parts = [
         f"{about(data)} {in_words(threads).capitalize()}, medians. A ratio is npgrad's time divided by the other's in "
-        "the same round: below 1, npgrad is faster. torch is torch eager as people run it (NCHW), with Captum and its "
-        "defaults for the attributions; channels_last is torch at its best: in the memory format that suits a CPU, "
+        "the same round: below 1, npgrad is faster. torch is torch eager as it is usually run (NCHW), with Captum and "
+        "its defaults for the attributions; channels_last is torch at its best: in the memory format that suits a CPU, "
         "with Captum sending 8 images through at once.",
         _table(found, squeezenets, CASES, {
             "{}, ms": lambda record: milliseconds(record, "npgrad"),

@@ -38,7 +38,7 @@ def in_npgrad(it, side):
 
     def step():
         x = resized(run.image, goal.content.shape[2:])
-        advance(run, descent, objective, x, 1, 200)  # any step but those at which Adam begins afresh
+        advance(run, descent, objective, x, 1, 200)  # any step except those at which Adam restarts
         return {name: losses[-1] for name, losses in run.losses.items()}
 
     step()  # so that the first losses that are compared depend on the first gradient

@@ -32,7 +32,7 @@ def heat_map(saliency, photo):
     cumulative = np.cumsum(sizes)
     limit = sizes[
         np.searchsorted(cumulative, 0.98 * cumulative[-1])
-    ]  # the largest, 2 % of the sum, are clipped
+    ]  # the largest, 2% of the sum, are clipped
     scaled = Image.fromarray(np.clip(saliency / limit, 0, 1)).resize(photo.size, Image.Resampling.BILINEAR)
     values = np.asarray(scaled)[:, :, None]
     places = np.linspace(0, 1, len(GLOW))

@@ -39,8 +39,8 @@ class TorchFire(nn.Module):
 class TorchSqueezeNet(nn.Module):
     """`conv10_padding` is 1 in the original Caffe network, 0 in torchvision's.
 
-    torchvision's ReLUs work in place, which Captum's guided backprop does not allow; in time it makes no difference
-    that could be measured.
+    torchvision's ReLUs work in place, which Captum's guided backprop does not allow; the difference in time
+    is not measurable.
     """
 
     def __init__(self, name, num_classes=1000, conv10_padding=0):

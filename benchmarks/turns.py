@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAUSE = 0.05  # seconds before each turn: the last one's idle threads spin for a while before they sleep
+PAUSE = 0.05  # seconds before each turn: the last contender's idle threads spin for a while before they sleep
 LEAST = 3  # rounds, unless fewer are asked for
 
 
 class Disagreement(Exception):
-    """Two contenders do not compute the same."""
+    """Two contenders do not compute the same result."""
 
 
 def environment(threads):
@@ -73,7 +73,7 @@ def measure(workers, job, folder, tolerance, rounds, budget, tell):
 
 
 def take_turns(turns, rounds, tell):
-    """{contender: [answer of each round]}. turns: {contender: function}. Each round begins with another one."""
+    """{contender: [answer of each round]}. turns: {contender: function}. Each round begins with a different one."""
     answers, names = {name: [] for name in turns}, list(turns)
     for k in range(rounds):
         tell(f"round {k + 1} of {rounds}")
@@ -90,14 +90,14 @@ def column(answers, quantity):
 
 
 def number_of_rounds(seconds, most, budget):
-    """As many rounds of so many seconds as the budget allows, at least LEAST and at most `most`."""
+    """The number of rounds of this many seconds that fit the budget, at least LEAST and at most `most`."""
     return min(most, max(LEAST, int(budget / max(seconds, 1e-9))))
 
 
 def differences(case, results, tolerance):
     """How far each contender's result is from npgrad's: {contender: relative difference}, at most `tolerance`.
 
-    results: {contender: {name: array}}. The norm of the difference over the norm, of the worst array.
+    results: {contender: {name: array}}. The norm of the difference divided by the norm, for the worst array.
     """
     found = {}
     for name, others in results.items():

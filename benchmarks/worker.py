@@ -66,11 +66,11 @@ def answers(name, folder, threads, jobs):
 
 
 def main(name, folder, threads):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the parent process
     warnings.simplefilter("ignore")
     CONTENDERS[name].warm_up()
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # anything else that is printed is not an answer
+    os.dup2(2, 1)  # so that other printed output is not mistaken for an answer
     for answer in answers(name, folder, int(threads), map(json.loads, sys.stdin)):
         print(json.dumps(answer), file=out, flush=True)
 

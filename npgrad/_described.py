@@ -1,4 +1,4 @@
-"""What a model says of its classes, layers and parameters."""
+"""Looking up a model's classes, layers and parameters, and making changed copies of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M = TypeVar("M", bound="Described")
 
 
 class Described:
-    """The part of `Model` that looks things up and makes changed copies; the fields are Model's."""
+    """The part of `Model` that looks up names and makes changed copies; the fields belong to `Model`."""
 
     network: Layer
     classes: Any
@@ -55,7 +55,7 @@ class Described:
         Raises
         ------
         TargetError, UnknownName
-            The index is out of range, or several classes fit the name; no class has this name.
+            The index is out of range, or several classes match the name; no class has this name.
         """
         names = self.classes or [f"class {i}" for i in range(self.num_classes)]
         return find_class(target, names, self.source.get("wordnet_ids", ()))
@@ -75,7 +75,7 @@ class Described:
         return [name for name, _ in walk_layers(self.network)]
 
     def layer(self, name: str) -> Layer:
-        """Return the layer of this name.
+        """Return the layer with this name.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Described:
         Parameters
         ----------
         arrays : dict of ndarray
-            {name: array} of those that are replaced.
+            The arrays to replace, by name.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class Described:
         Raises
         ------
         InputError, UnknownName
-            An array has another shape than the parameter; there is no such parameter.
+            An array's shape differs from the parameter's; there is no such parameter.
         """
         own = self.network.arrays(buffers=True)
         for name, array in arrays.items():

@@ -96,10 +96,10 @@ def atomic_write(path):
 
 @contextmanager
 def atomic_file(path):
-    """Yield a file in memory, which is written to `path` with `atomic_write` if the block ends without an exception.
+    """Yield an in-memory file, which is written to `path` with `atomic_write` if the block ends without an exception.
 
-    For writers in C, such as np.save's and Pillow's: with a real file, they report no error if the disk is full and the
-    last bytes do not fit.
+    For writers implemented in C, such as those of np.save and Pillow: with a real file, they report no error if the
+    disk is full and the last bytes do not fit.
     """
     with atomic_write(path) as temporary:
         buffer = io.BytesIO()
@@ -204,7 +204,7 @@ def _hold(path, flags, mode, free):
     """free: whether to take the file on systems without locks."""
     file = os.open(path, os.O_WRONLY | flags | getattr(os, "O_NOFOLLOW", 0), mode)
     if fcntl is None:
-        os.close(file)  # an open file can neither be renamed nor removed on Windows
+        os.close(file)  # an open file can be neither renamed nor removed on Windows
         return Hold(None) if free else None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

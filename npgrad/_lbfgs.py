@@ -10,7 +10,7 @@ from npgrad._validate import whole_number
 
 
 class LBFGS:
-    """L-BFGS (Liu, Nocedal 1989) by SciPy's L-BFGS-B, in rounds of `stride` iterations.
+    """L-BFGS (Liu, Nocedal 1989) using SciPy's L-BFGS-B, in rounds of `stride` iterations.
 
     SciPy does not expose its memory of past steps, so each round starts with an empty one. A run that is resumed at the
     start of a round is therefore bit-identical to an uninterrupted one on the same machine. SciPy computes in

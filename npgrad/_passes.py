@@ -1,4 +1,4 @@
-"""What a tape needs beside recording and walking: names, partial passes, forgotten activations, matching of rules."""
+"""What a tape needs besides recording and walking: names, partial passes, dropped activations, matching of rules."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ INPUT = "input"
 
 
 class Stop(Exception):
-    """The last wanted layer has run."""
+    """Raised when the last wanted layer has run."""
 
 
 def until_stopped():
-    """A context that a partial pass ends early."""
+    """A context manager for a block that a partial pass may end early."""
     return suppress(Stop)
 
 
@@ -110,7 +110,7 @@ class Records:
         }
 
     def back(self, name, dy, inputs=1):
-        """Back through one recorded layer by its own backward: a composite's cache, outside any walk, is the tape."""
+        """Backpropagate through one recorded layer with its own backward; a composite's cache is this tape."""
         record = self.records[name]
         return record.layer.backward(dy, self.cache(record))
 
@@ -120,7 +120,7 @@ class Records:
 
 
 class Origins:
-    """Which record made which array: backward can then skip what leads to nothing wanted.
+    """Which record made which array, so that backward can skip records that lead to no wanted gradient.
 
     Arrays are identified by `id`, which is unique only while all of them are alive: with `keep`, nothing is known.
     """
@@ -144,14 +144,14 @@ class Origins:
 
 
 def forget(record, keep):
-    """Drop a record's input and output unless `keep` (names, or None for all) has it: the cache alone remains."""
+    """Drop a record's input and output, but not its cache, unless `keep` (names, or None for all) contains it."""
     if keep is not None and record.name not in keep:
         record.x = (None,) * len(record.x) if isinstance(record.x, (tuple, list)) else None
         record.y = None
 
 
 def leading_to(tape, wanted):
-    """The names of all records below which, or inside which, something wanted lies."""
+    """The names of all records that have a wanted record below or inside them."""
     leading = set()
     seen = wanted & {INPUT}
     for name, record in [*tape.records.items(), *tape.unfinished.items()]:
@@ -183,7 +183,7 @@ def by_layer(tape, dy):
 
 
 def check_upstream(name, dy, shape):
-    """Refuse an upstream gradient of another shape than the output, or that is not numeric."""
+    """Refuse an upstream gradient that is not numeric, or whose shape differs from the output's."""
     if dy.shape != shape:
         raise InputError(f"upstream gradient at {name}: expected shape {shape}, found {dy.shape}")
     if dy.dtype.kind not in "fciub":

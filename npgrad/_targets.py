@@ -15,7 +15,7 @@ MOST_LISTED = 8  # classes in a message
 def find_class(text_or_index, classes, wordnet_ids=()):
     """The index of a class that is given by its index or by its name, as an int.
 
-    Tried in this order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and, with a
+    Tried in order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and, with a
     warning, the one class that has the text as another name in WordNet or has these words in its names. WordNet's ids
     and names are known for ImageNet's 1,000 classes.
 
@@ -39,7 +39,7 @@ def find_class(text_or_index, classes, wordnet_ids=()):
     UnknownName
         For a text that fits none; the message lists the nearest names.
     TypeError
-        For what is neither an integer nor a string.
+        For a value that is neither an integer nor a string.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def _synsets(classes):
 def _by_wordnet_id(key, classes, wordnet_ids):
     """The class with this id, which is in `wordnet_ids`, known, or the first word of the name ("n02123045 tabby")."""
     if isinstance(wordnet_ids, (list, tuple)) and len(wordnet_ids) == len(classes):
-        known = list(wordnet_ids)  # from a weights file, so of any kind until this line
+        known = list(wordnet_ids)  # from a weights file, so its type has to be checked
     else:
         both = zip(_synsets(classes), classes, strict=True)
         known = [synset[0] if synset else _plain(name).partition(" ")[0] for synset, name in both]
@@ -138,7 +138,7 @@ def resolve_targets(model, logits, target=None):
     """The index of each image's target: an integer array (N,).
 
     logits: (N, classes). target: None for each image's top class; an index or a name for all images; or
-    a sequence of N of them. TargetError (an IndexError) names the range, TypeError says what is no class.
+    a sequence of N of them. A TargetError (an IndexError) names the valid range, a TypeError what is not a class.
     """
     n, count = logits.shape
     target = target_list(target, n)

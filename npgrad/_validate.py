@@ -9,12 +9,12 @@ from npgrad.errors import InputError, level_outside
 
 
 def is_whole(value):
-    """Whether `value` is a whole number of Python or NumPy; True and False are none here."""
+    """Whether `value` is a whole number of Python or NumPy; True and False do not count."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
 def is_number(value):
-    """Whether `value` is a real number of Python or NumPy; True and False are none here."""
+    """Whether `value` is a real number of Python or NumPy; True and False do not count."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(
         value, (bool, np.bool_)
     )
@@ -122,7 +122,7 @@ def float_array(values, name, ndim):
 
 
 def expect_ndim(layer, x, *ndims):
-    """Refuse an input of another rank than the layer works on, or of whole numbers."""
+    """Refuse an input that has the wrong number of dimensions, or is not an array of floats."""
     if x.dtype.kind not in "fc":
         raise InputError(f"{type(layer).__name__} expects floats, found {x.dtype}")
     if x.ndim not in ndims:
@@ -154,7 +154,7 @@ def check_channels(layer, x, channels):
 
 
 def check_input(x):
-    """x as an array that the layers can work on, or one clear line that says why not."""
+    """x as an array that the layers can process; otherwise an InputError that says why not."""
     try:
         x = np.asarray(x)
     except ValueError:

@@ -91,7 +91,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     Parameters
     ----------
     kind : str
-        What the name should name, such as "layer".
+        The kind of thing that is named, such as "layer".
     name : str
         The unknown name.
     known : iterable of str

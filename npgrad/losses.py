@@ -54,7 +54,7 @@ def gram_matrix(features: Array, normalize: bool = True, mask: Array | None = No
     normalize : bool, default True
         Divide by C*H*W, which the paper does not.
     mask : ndarray (H, W) or None
-        Factors of the features at each pixel, 0 to 1 (Gatys et al. 2017, section 4). Divides by C * sum(mask^2) then.
+        Factors of the features at each pixel, 0 to 1 (Gatys et al. 2017, section 4). Then divides by C * sum(mask^2).
 
     Returns
     -------
@@ -115,7 +115,7 @@ def style_loss(
     targets : mapping of str to ndarray (N, C, C)
         Normalized Gram matrices of the style image by layer.
     weights : mapping of str to float
-        Weights by layer. Only these layers take part.
+        Weights by layer. Only these layers are used.
     masks : mapping of str to ndarray (H, W), or None
         The `mask` of `gram_matrix` by layer.
 

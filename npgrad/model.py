@@ -39,7 +39,7 @@ class Model(Described):
     aliases : dict
         {other name: layer's own name}.
     source : dict
-        What is known of the weights: origin, SHA-256, license.
+        What is known about the weights: origin, SHA-256, license.
     default_layer : str or None
         Where activation maps are made by default; see `map_layer`.
     presets : tuple of str
@@ -70,7 +70,7 @@ class Model(Described):
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         for name in (*self.layer_names(), *(self.classes or ())):
-            if not name.isprintable():  # names are printed; those in a file could command a terminal
+            if not name.isprintable():  # names are printed; a file's could contain terminal escape codes
                 raise InputError(
                     f"names of layers and classes: expected printable characters, found {name!r}"
                 )
@@ -108,7 +108,8 @@ class Model(Described):
         training : bool, default False
             Run dropout and BatchNorm in training mode; `Tape.statistics` has BatchNorm's new running statistics.
         rng : numpy.random.Generator, int or None
-            Draws the dropout masks; required in training mode if the network has dropout.
+            The random generator, or its seed, for the dropout masks. Required in training mode
+            if the network has dropout.
         whole : bool, default False
             Run a large batch in one piece; by default it runs in parts on all cores, equal up to rounding.
         keep : str, sequence of str, or None
@@ -227,13 +228,13 @@ class Model(Described):
 
     @contextmanager
     def _saying_what_fits(self, x):
-        """If an image is too small, add the smallest size that is not to the message."""
+        """If an image is too small, add the smallest size that works to the error message."""
         try:
             yield
         except TooSmall as error:
             side = next((side for side in range(1, 129) if self._fits(x.shape[1], side)), None)
             raise TooSmall(
-                f"{error}; this network takes images from {side}x{side} px" if side else error
+                f"{error}; this network takes images of at least {side}x{side} px" if side else error
             ) from None
 
     def _fits(self, channels, side):

@@ -5,7 +5,7 @@
 
 An objective is a function x -> ({name: loss}, dx), where dx is the gradient of the sum of the losses. A step returns a
 new x and does not modify the old one. `optimizer.state` is a dict of numbers and arrays with everything the optimizer
-remembers; an optimizer whose state is restored continues with the same bits on the same machine. A learning rate is a
+remembers; an optimizer whose state is restored continues bit-identically on the same machine. A learning rate is a
 number or a schedule: a function of the number of steps taken.
 """
 

@@ -10,7 +10,7 @@ Forward runs down the rows and records, for each, the layer, its input, its outp
 backward needs. Backward runs up the rows: each layer turns the gradient of its output into that of its input, which
 is the output of the row above. An upstream gradient may enter at any row and is added to what arrives there, a rule
 may replace a layer's own backward (guided backprop, LRP), and rows that lead to no wanted gradient are skipped.
-A tape is a plain value; model and layers keep nothing. What only partial passes and rules need is in `_passes.py`.
+A tape is a plain value; model and layers keep nothing. Code for partial passes and rules is in `_passes.py`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Record:
     Attributes
     ----------
     name, layer, x, y, cache : str, Layer, ndarray, ndarray, object
-        The call ``y, cache = layer.forward(x)``; x and y are None where they were not kept.
+        The call ``y, cache = layer.forward(x)``; x and y are None if not kept, cache is None for a composite.
     sources : tuple of str or None
         The records whose outputs are x; None where that is unknown.
     """
@@ -95,7 +95,7 @@ class Tape(Records):
             {layer type or name: f(record, dy) -> dx}, used there in place of the layer's own backward; a name takes
             precedence over a type. A rule with ``per_sample = True`` treats every sample of a batch independently.
         at : str or sequence of str, default ("input",)
-            Layers whose outputs the gradients are wanted for; "input" is x.
+            Layers to compute the gradients at the outputs of; "input" is x.
 
         Returns
         -------
@@ -116,16 +116,17 @@ class Tape(Records):
 
 
 class Walk:
-    """One walk back over a tape; `results` holds ``collect(record, dy)`` of each wanted record that was reached."""
+    """One backward walk over a tape; `results` holds ``collect(record, dy)`` of each wanted record that was reached."""
 
     def __init__(self, tape, dy, rules, wanted, collect):
         self.tape, self.wanted, self.collect, self.results = tape, wanted, collect, {}
         self.upstream, self.rules = passes.checked_upstream(tape, dy), passes.RuleTable(tape, rules)
         self.leading = passes.leading_to(tape, wanted)
+        # None: upstream gradients enter by name, in `back`, which the network's backward calls for each of its parts.
         self.results[INPUT] = add(tape.network.backward(None, self), self.upstream.get(INPUT))
 
     def back(self, name, dy, inputs=1):
-        """Back through one layer: add its upstream gradient, collect, and go on if something wanted lies below."""
+        """Backpropagate through one layer: add its upstream gradient, collect, continue if anything below is wanted."""
         record = self.tape.records.get(name) or self.tape.unfinished.get(name)
         if record is None:  # the forward pass stopped before it
             return None if inputs == 1 else (None,) * inputs

@@ -3,7 +3,7 @@
     python scripts/measure_scenes.py                     the bundled network on 5,000 scenes, about three minutes
     python scripts/measure_scenes.py my.h5 -n 500
 
-The scenes use another seed than those of training (1) and validation (2). Prints Markdown.
+The scenes use a different seed from training (1) and validation (2). The output is Markdown.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main():
     )
     parser.add_argument("weights", nargs="?", help="a weights file; default: the bundled network")
     parser.add_argument("-n", type=int, default=5000, help="how many scenes (default 5000)")
-    parser.add_argument("--seed", type=int, default=5, help="of the scenes (default 5)")
+    parser.add_argument("--seed", type=int, default=5, help="seed of the scenes (default 5)")
     args = parser.parse_args()
     if args.n < 1:
         parser.error(f"-n: expected at least 1, found {args.n}")

@@ -3,10 +3,10 @@
     python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
-After Ctrl-C or a power cut, the same command continues from the checkpoint and ends with the same bits, on the same
-machine with the same versions and settings. Most steps use small images, where a step
-is cheap, of several sizes, since a network trained on a single size does not generalize to others. The last steps use
-224 px, the size at inference.
+After Ctrl-C or a power cut, the same command continues from the checkpoint and ends with bit-identical weights, on the
+same machine with the same versions and settings. Most steps use small images, for which a step is cheap, of several
+sizes, since a network trained on a single size does not generalize to others. The last steps use 224 px, the size at
+inference.
 """
 
 import argparse
@@ -89,9 +89,15 @@ def main():
     )
     parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps")
     parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
     parser.add_argument("--checkpoint", metavar="FILE", help="resume from this file, and write it")
-    parser.add_argument("--validate-every", type=int, default=1000, metavar="N", help="steps (default 1000)")
+    parser.add_argument(
+        "--validate-every",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="steps from one validation to the next (default 1000)",
+    )
     args = parser.parse_args()
 
     from tqdm import tqdm

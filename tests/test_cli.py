@@ -111,7 +111,7 @@ def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
         (["attribute", "PHOTO", "-o", "map.xyz"], "map.xyz"),
         (["attribute", "missing.png"], "missing.png: no such file"),
         (["layers", "--arch", "squeezenet1_1"], "--weights and --arch: expected one of them, found both"),
-        (["layers", "--size", "9"], "this network takes images from 17x17 px"),
+        (["layers", "--size", "9"], "this network takes images of at least 17x17 px"),
     ],
 )
 def test_a_mistake_gets_one_line_and_2(run, weights, photo, arguments, message):

@@ -207,7 +207,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
         ("visualize --layer fier3 --channel 1", "no layer 'fier3'; nearest: fire3"),
         ("visualize --layer fire3 --channel 4000", "channel: expected 0 to 127 at fire3, found 4000"),
         ("visualize dog --method furier", "no method 'furier'; nearest: fourier"),
-        ("visualize dog --size 3", "this network takes images from 17x17 px"),
+        ("visualize dog --size 3", "this network takes images of at least 17x17 px"),
         ("style PHOTO PAINTING --preset stary_night", "no preset 'stary_night'; nearest: starry_night"),
         ("style PHOTO PAINTING --optimizer adm", "no optimizer 'adm'; nearest: adam"),
         ("style PHOTO PAINTING --content-layer fier3", "no layer 'fier3'; nearest: fire3"),

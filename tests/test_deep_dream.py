@@ -152,7 +152,7 @@ def test_a_layer_that_sees_nothing_leaves_the_image_as_it_is(net):
         (
             {"octaves": 6, "layer": "fire9"},
             TooSmall,
-            "octaves: the smallest is 7x9 px: .*takes images from 17x17 px",
+            "octaves: the smallest is 7x9 px: .*takes images of at least 17x17 px",
         ),
         ({"octave_scale": 0.5}, InputError, "octave_scale: expected a number >= 1, found 0.5"),
         ({"octave_scale": np.inf}, InputError, "octave_scale: expected a number >= 0, found inf"),

@@ -10,13 +10,13 @@ def test_a_graph_names_what_does_not_fit():
     relu = layers.ReLU()
     for nodes, message in [
         ({}, "expected a dict of at least one node"),
-        ({"input": (relu, "input")}, "'input' is no node name"),
-        ({"": (relu, "input")}, "'' is no node name"),
+        ({"input": (relu, "input")}, "'input' is not a node name"),
+        ({"": (relu, "input")}, "'' is not a node name"),
         ({"a": relu}, r"a: expected \(layer, source\)"),
         ({"a": ("relu", "input")}, r"a: expected \(layer, source\)"),
-        ({"a": (relu, "b"), "b": (relu, "input")}, "a takes 'b', which is no node before it"),
-        ({"a": (relu, "a")}, "a takes 'a', which is no node before it"),
-        ({"a": (layers.Add(), ("input", "z"))}, "a takes 'z', which is no node before it"),
+        ({"a": (relu, "b"), "b": (relu, "input")}, "a takes 'b', which is not an earlier node"),
+        ({"a": (relu, "a")}, "a takes 'a', which is not an earlier node"),
+        ({"a": (layers.Add(), ("input", "z"))}, "a takes 'z', which is not an earlier node"),
     ]:
         with pytest.raises(InputError, match=f"Graph: {message}"):
             layers.Graph(nodes)
@@ -41,7 +41,7 @@ def test_a_residual_names_what_does_not_fit():
         ({"a": "relu"}, {}, "a is a str, not a layer"),
         ({"add": relu}, {}, "'add' is taken"),
         ({"a": relu}, {"a": relu}, "'a' is taken"),
-        ({"a.b": relu}, {}, "'a.b' is taken, or no layer name"),
+        ({"a.b": relu}, {}, "'a.b' is taken, or not a layer name"),
     ]:
         with pytest.raises(InputError, match=f"Residual: {message}"):
             layers.Residual(branch, shortcut)

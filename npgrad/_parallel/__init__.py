@@ -1,1 +1,1 @@
-"""Batches over threads, and the tape of a batch that went through the network in parts."""
+"""Distribute batches over threads, and the tape of a batch that was processed in parts."""

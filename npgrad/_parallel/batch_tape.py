@@ -1,4 +1,4 @@
-"""The tape of a batch that went through the network in parts, on all cores."""
+"""The tape of a batch that was processed in parts, on all cores."""
 
 import functools
 
@@ -56,7 +56,7 @@ class BatchTape(Tape):
         return {name: sum(part[name] for part in found) for name in found[0]}
 
     def _each_part(self, work, dy):
-        """[work(part, its rows of the upstream gradients)]"""
+        """[work(part, its rows of the upstream gradients) for each part]"""
         first = self.parts[0]
         dy = {name: np.asarray(gradient) for name, gradient in passes.by_layer(first, dy).items()}
         for name, gradient in dy.items():

@@ -9,14 +9,14 @@ BUDGET = 128 << 20
 
 
 def copies_at_once(model, x, batch_size=None, backward=True):
-    """How many images of x's size go through the network at once: `batch_size`, or as many as fit into BUDGET.
+    """The number of images of x's size to process at once: `batch_size`, or as many as fit into BUDGET.
 
-    An image needs its activations and, if a backward pass follows, as much again for their gradients.
+    An image needs memory for its activations and, if a backward pass follows, as much again for their gradients.
     """
     if batch_size is not None:
         return whole_number(batch_size, "batch_size")
     one = sum(record.y.nbytes for record in model.forward(x[:1])) * (2 if backward else 1)
-    return max(2, BUDGET // one)  # one for each of two threads
+    return max(2, BUDGET // one)  # at least one image for each of two threads
 
 
 def batches(total, size, progress=None):

@@ -1,8 +1,8 @@
-"""A batch in parts of a few images, spread over the processor's cores.
+"""Split a batch into parts of a few images, and distribute them over the processor's cores.
 
 The matrix products of one image are too small to gain much from two BLAS threads. Two images in parallel, with one
 BLAS thread each, gain nearly the full factor, since NumPy releases the interpreter's lock while it multiplies and
-copies. And the working set of one image fits into the processor's cache, that of a whole batch does not.
+copies. In addition, the working set of one image fits into the processor's cache; that of a whole batch does not.
 """
 
 import contextvars
@@ -25,11 +25,11 @@ def split_batch(x):
 
 
 def thread_map(work, items):
-    """[work(item) for item in items], on as many threads as BLAS has now; BLAS has one thread meanwhile.
+    """[work(item) for item in items], on as many threads as BLAS has; BLAS is limited to one thread meanwhile.
 
-    Setting BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) therefore gives one here, too;
+    Setting BLAS to one thread (OPENBLAS_NUM_THREADS=1, or threadpoolctl) therefore gives one thread here, too;
     `npgrad.config.threads` takes precedence over both. A call while another thread's batch is running uses one
-    thread. Results for other numbers of threads agree to rounding.
+    thread. Results for other numbers of threads agree up to rounding.
     """
     return list(thread_imap(work, items))
 
@@ -50,7 +50,7 @@ def thread_imap(work, items):
             if threads == 1:
                 yield from map(work, items)
             else:
-                here = contextvars.copy_context()  # np.errstate holds in the threads, too
+                here = contextvars.copy_context()  # so that np.errstate applies in the threads, too
                 yield from _pool(threads).map(lambda item: here.copy().run(work, item), items)
         finally:
             for library, count in zip(blas, before, strict=True):

@@ -1,8 +1,8 @@
-"""What the methods share that run many modified copies of each image.
+"""Shared by the methods that run many modified copies of each image.
 
 The copies of all images are numbered consecutively and go through the network in batches. Each copy's result
 is independent of the others, and results are accumulated one by one in the order of these numbers, so another
-batch size changes a result by rounding alone.
+batch size changes a result only by rounding.
 """
 
 import numpy as np

@@ -21,7 +21,7 @@ def at_map_layer(model, x, target, layer, work):
     dy is the upstream gradient of the targets' scores.
     """
     if layer is not None:
-        model.resolve(layer)  # a wrong name is an error before the work begins
+        model.resolve(layer)  # so that a wrong name is an error before the work begins
 
     def of_part(tape, dy):
         name = model.map_layer(tape, layer)

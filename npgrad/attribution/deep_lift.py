@@ -69,7 +69,7 @@ def deep_lift(
     baseline: float | Array | None = None,
     rules: Rules = None,
     return_delta: bool = False,
-) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
+) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute DeepLIFT's contributions m * (x - x0), with multipliers m by the rescale rule.
 
     Shrikumar, Greenside, Kundaje 2017, sections 3.2 and 3.5.2. The attributions of an image sum to
@@ -90,7 +90,7 @@ def deep_lift(
         ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults, for layer types of
         your own; `deep_lift_rules.linear` or `deep_lift_rules.elementwise` often apply.
     return_delta : bool, default False
-        Whether to return the error of each image's sum, too.
+        Whether to also return the error of each image's sum.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def deep_lift_shap(
     return_delta: bool = False,
     batch_size: int | None = None,
     progress: Progress = None,
-) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
+) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute the mean of `deep_lift` over a set of baselines.
 
     This approximates SHAP values, with the set as the background distribution (Lundberg, Lee 2017, section 4.2).
@@ -199,7 +199,7 @@ def deep_lift_shap(
     rules : dict or None
         ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults.
     return_delta : bool, default False
-        Whether to return the error of each image's sum, too.
+        Whether to also return the error of each image's sum.
     batch_size : int or None
         How many pairs of image and baseline go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None

@@ -165,7 +165,7 @@ def _heat_map(array, shown, name, request):
 
 
 def _enlarged(model, source):
-    """The crop that the network sees, as pixels at twice the resolution, for the person who looks at it."""
+    """The crop that the network sees, as pixels at twice the resolution, for viewing."""
     seen = model.preprocessing
     twice = dataclasses.replace(seen, resize=2 * seen.resize, crop=2 * seen.crop)
     return twice.invert(twice.apply(source))[0]

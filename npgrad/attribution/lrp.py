@@ -66,7 +66,7 @@ def lrp(
     target: Target = None,
     rules: Rules | Rule = None,
     return_delta: bool = False,
-) -> Array | Any:  # Any: the pair with return_delta, without a check at every call
+) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute the relevance of every value of x for the score by layer-wise relevance propagation.
 
     Bach et al. 2015. By default every layer uses LRP-epsilon with epsilon 1e-9, and relevance passes through ReLUs
@@ -81,11 +81,11 @@ def lrp(
     target : int, str, sequence of them, or None
         The class by index or name, for all images or one per image. None: each image's top class.
     rules : dict, Rule or None
-        ``{layer type or name: rule}`` in place of the defaults, where a name wins over a type; or one rule for every
-        layer that it applies to. Conv2d and Linear accept any rule of `lrp_rules`. A rule of your own is a function
-        (record, relevance of y) -> relevance of x; a layer type of your own needs one.
+        ``{layer type or name: rule}`` in place of the defaults; a name takes precedence over a type. Or one rule
+        for every layer that it applies to. Conv2d and Linear accept any rule of `lrp_rules`. A rule of your own is a
+        function (record, relevance of y) -> relevance of x; a layer type of your own needs one.
     return_delta : bool, default False
-        Whether to return the error of each image's sum, too.
+        Whether to also return the error of each image's sum.
 
     Returns
     -------

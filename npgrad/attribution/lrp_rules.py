@@ -1,14 +1,14 @@
 """How layer-wise relevance propagation passes relevance back through one layer: one class per rule.
 
-A rule is a small value that is called like any rule of `Tape.backward`, ``rule(record, relevance)``, and returns
+A rule is a small object that is called like any rule of `Tape.backward`, ``rule(record, relevance)``, and returns
 the relevance of the layer's input x. All rules divide each output's relevance R_k among the inputs in proportion
 to their contributions z_ik to it,
 
     R_i = sum over k of z_ik / (sum over i of z_ik) * R_k
 
-and differ in what z_ik is. Where the bias counts in the denominator, it keeps its own share: less is left for the
-inputs, and relevances sum to the score only together with the shares of all biases. `epsilon` keeps the denominator
-away from 0, with its sign; an output without contributions passes nothing back.
+and differ in the definition of z_ik. Where the bias counts in the denominator, it keeps its own share: less is left
+for the inputs, and relevances sum to the score only together with the shares of all biases. `epsilon` keeps the
+denominator away from 0, with its sign; an output without contributions passes nothing back.
 
 References
 ----------
@@ -214,7 +214,7 @@ class ZPlus(AlphaBeta):
 
 @dataclass(frozen=True, eq=False)
 class Merged(Rule):
-    """A rule for a convolution and the BatchNorm after it, taken as the single convolution that they are equal to.
+    """A rule for a convolution and the BatchNorm after it, treated as the one convolution equivalent to both.
 
     The ReLU acts on the BatchNorm's output, not on the convolution's, which can be near 0 where the BatchNorm's is
     not. A rule that favors one sign therefore has to treat the two together. Use it at the convolution, with

@@ -73,7 +73,7 @@ METHODS = {
 
 
 def method_name(text: str) -> str:
-    """Find the method of a name in any spelling: case, hyphens, underscores and spaces do not matter.
+    """Find a method by its name in any spelling: case, hyphens, underscores and spaces do not matter.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def function_of(name: str) -> Callable[..., Any]:
     Returns
     -------
     callable
-        The function of this name in `npgrad.attribution`.
+        The function with this name in `npgrad.attribution`.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
     """Choose the arguments that a method needs for one image and whose own defaults do not depend on the image.
 
     These are segments of the image, a set of baselines, the LRP rules by the position of the layers, and, for
-    internal_influence, a layer in the middle of the network. (After the last block little more than a mean follows, so
+    internal_influence, a layer in the middle of the network. (The last block is followed by little more than a mean, so
     the gradient alone would be nearly constant over the map.)
 
     Parameters

@@ -1,6 +1,6 @@
 """Attributions of one neuron, an element of a layer's output, to the image.
 
-All are called as the methods for a class are, but only `neuron_conductance` uses `target`. A neuron with an
+All are called like the methods for a class, but only `neuron_conductance` uses `target`. A neuron with an
 inactive ReLU has gradient 0.
 """
 

@@ -1,6 +1,6 @@
-"""Class activation maps without gradients: each channel is weighted by its effect on the score, which is measured.
+"""Class activation maps without gradients: each channel is weighted by its measured effect on the score.
 
-That takes one forward pass per channel and image.
+This takes one forward pass per channel and image.
 """
 
 import numpy as np

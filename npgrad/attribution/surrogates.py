@@ -57,7 +57,7 @@ def lime(
     baseline : None, float or ndarray, default 0
         The values of a segment that is off, broadcast to x. None: 0, the mean color.
     rng : numpy.random.Generator or int, default 0
-        Draws the coalitions.
+        The random generator, or its seed, for the coalitions.
     batch_size : int or None
         How many copies of an image go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None
@@ -130,7 +130,7 @@ def kernel_shap(
     baseline : None, float or ndarray, default 0
         The values of a segment that is off, broadcast to x. None: 0, the mean color.
     rng : numpy.random.Generator or int, default 0
-        Draws the coalitions.
+        The random generator, or its seed, for the coalitions.
     batch_size : int or None
         How many copies of an image go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None

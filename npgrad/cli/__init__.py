@@ -94,7 +94,7 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
             print("npgrad: interrupted", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            _close_stdout()  # its reader (head, say) has enough
+            _close_stdout()  # its reader, such as head, has closed the pipe
             return 0
         except OSError as error:
             if not _stdout_is_full():
@@ -120,7 +120,7 @@ def _parse(words):
 
 
 def _unknown_option(wrong, parser):
-    import difflib  # only a mistake needs it
+    import difflib  # needed only for errors
 
     known = re.findall(r"--([a-z][\w-]*)", parser.format_usage())
     nearest = difflib.get_close_matches(wrong.lstrip("-"), known, n=3, cutoff=0.6)
@@ -138,7 +138,7 @@ def _print_help():
 
 
 def _stdout_is_full():
-    """Whether stdout is what an OSError came from: then it comes again."""
+    """Whether an OSError came from stdout, in which case it occurs again."""
     try:
         print(end="", flush=True)
     except OSError:

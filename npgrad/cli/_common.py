@@ -64,7 +64,7 @@ def whole_number_type(smallest):
 
 
 def spelled(text, names):
-    """The one of `names` (methods) that `text` is in any spelling: case, hyphens and spaces do not matter."""
+    """The one of `names` (methods) that `text` means; case, hyphens and spaces do not matter."""
 
     def plain(name):
         return re.sub(r"[\s_-]", "", name.casefold())

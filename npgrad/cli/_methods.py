@@ -41,7 +41,7 @@ OPTIONS = {
 
 def add_options(parser):
     """The methods' own options."""
-    group = parser.add_argument_group("options of the methods (not every method takes each of them)")
+    group = parser.add_argument_group("method options (each method takes only some of them)")
     for key, (flag, kind, metavar, text) in OPTIONS.items():
         group.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
 
@@ -57,5 +57,5 @@ def options_of(name, args):
 
 
 def method_names(text):
-    """The names in a list with commas; UnknownName for one that is no method."""
+    """The names in a list with commas; UnknownName for one that is not a method."""
     return [method_name(name.strip()) for name in text.split(",") if name.strip()]

@@ -72,7 +72,7 @@ class _NothingToWrite(Exception):
 
 
 def _check_writable(path):
-    """Do all that writing the file does but the last step, so that an existing file is kept."""
+    """Do everything that writing the file does except the last step, so that an existing file is kept."""
     try:
         with atomic_write(path):
             raise _NothingToWrite

@@ -48,7 +48,7 @@ def run(args):
     for row in rows:
         inside = sum(
             row.name.startswith(f"{other.name}.") for other in rows
-        )  # composites; a dot in a name does not say so
+        )  # the composites around it; not every dot in a name stands for one
         lines.append(
             [
                 "  " * inside + row.name,

@@ -11,8 +11,8 @@ deletion   probability of the class while the most important pixels are removed;
            better)
 insertion  the same while they are added to the blurred image (higher is better)
 
-Deletion and insertion need many forward passes and are measured on the first scenes only (--curves). +- is half of the
-95 % confidence interval of the mean."""
+Deletion and insertion need many forward passes and are measured on the first scenes only (--curves). +- is half the
+width of the 95% confidence interval of the mean."""
 
 import sys
 

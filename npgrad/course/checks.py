@@ -23,7 +23,7 @@ def content_loss_test(function: Loss = style.content_loss, rng: Rng = 0) -> floa
     function : callable, default `content_loss`
         The function to check.
     rng : numpy.random.Generator or int, default 0
-        Draws the arrays.
+        The random generator, or its seed, for the arrays.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def gram_matrix_test(function: Loss = style.gram_matrix, rng: Rng = 0) -> float:
     function : callable, default `gram_matrix`
         The function to check.
     rng : numpy.random.Generator or int, default 0
-        Draws the arrays.
+        The random generator, or its seed, for the arrays.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def style_loss_test(function: Loss = style.style_loss, rng: Rng = 0) -> float:
     function : callable, default `style_loss`
         The function to check.
     rng : numpy.random.Generator or int, default 0
-        Draws the arrays.
+        The random generator, or its seed, for the arrays.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def tv_loss_test(function: Loss = style.tv_loss, rng: Rng = 0) -> float:
     function : callable, default `tv_loss`
         The function to check.
     rng : numpy.random.Generator or int, default 0
-        Draws the arrays.
+        The random generator, or its seed, for the arrays.
 
     Returns
     -------

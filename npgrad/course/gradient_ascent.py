@@ -145,9 +145,9 @@ def create_class_visualization(
     max_jitter : int, default 16
         The largest shift in pixels, to the right and down.
     show_every : int, default 25
-        How often the image is shown; the first and the last one are shown, too. 0: never.
+        How often the image is shown; the first and the last one are always shown. 0: never.
     rng : numpy.random.Generator or int, default None
-        Draws the noise and the shifts. None: different ones each time.
+        The random generator, or its seed, for the noise and the shifts. None: different ones each time.
     size : int, default 224
         Height and width of the image.
     show : callable or None

@@ -192,7 +192,7 @@ def style_transfer(
     model : Model or None
         The network. None: the bundled network.
     rng : numpy.random.Generator or int, default None
-        Draws the noise. None: different noise each time.
+        The random generator, or its seed, for the noise. None: different noise each time.
 
     Returns
     -------

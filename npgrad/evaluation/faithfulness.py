@@ -52,7 +52,7 @@ def infidelity(
     normalize : bool, default False
         Whether to scale the attribution first by the factor that minimizes the mean, so that only its direction counts.
     rng : numpy.random.Generator or int, default 0
-        Draws the perturbations.
+        The random generator, or its seed, for the perturbations.
     batch_size : int or None
         How many copies of an image go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None
@@ -115,7 +115,7 @@ def sensitivity_max(
     n_samples : int, default 10
         Number of perturbations.
     rng : numpy.random.Generator or int, default 0
-        Draws the perturbations.
+        The random generator, or its seed, for the perturbations.
     progress : callable or None
         Called with (done, total).
     **options

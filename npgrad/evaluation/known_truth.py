@@ -126,9 +126,9 @@ class Score:
         return float(self.values[measure].mean())
 
     def interval(self, measure: str) -> tuple[float, float]:
-        """Compute the 95 % confidence interval of the mean.
+        """Compute the 95% confidence interval of the mean.
 
-        For "pointing", a proportion, this is Wilson's (1927), which is informative at 100 % too; for the others it is
+        For "pointing", a proportion, this is Wilson's (1927), which is informative at 100% too; for the others it is
         mean +- t s / sqrt(N).
 
         Parameters

@@ -66,8 +66,8 @@ def energy_inside(attribution: Array, mask: Array) -> Array:
 def best_iou(attribution: Array, mask: Array) -> Array:
     """Compute the intersection over union of the mask and {attribution >= t} at each image's best threshold t.
 
-    It tells how well the attribution could outline the object (cf. Choe, Oh, Lee, Chun, Akata, Shim 2020, section 4).
-    A constant map has one threshold, which selects the whole image.
+    It measures how well the attribution could outline the object (cf. Choe, Oh, Lee, Chun, Akata, Shim 2020,
+    section 4). A constant map has one threshold, which selects the whole image.
 
     Parameters
     ----------

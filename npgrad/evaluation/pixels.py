@@ -24,7 +24,7 @@ def deletion_auc(
     batch_size: int | None = None,
     progress: Progress = None,
     return_curve: bool = False,
-) -> Array | Any:  # Any: the tuple with return_curve, without a check at every call
+) -> Array | Any:  # Any: a tuple with return_curve, so that callers need no type check
     """Compute the area under the target's probability while the most important pixels are removed.
 
     At step k of 0..n_steps the round(k H W / n_steps) pixels of highest attribution are replaced by the baseline, all
@@ -71,7 +71,7 @@ def insertion_auc(
     batch_size: int | None = None,
     progress: Progress = None,
     return_curve: bool = False,
-) -> Array | Any:  # Any: the tuple with return_curve, without a check at every call
+) -> Array | Any:  # Any: a tuple with return_curve, so that callers need no type check
     """Compute the area under the target's probability while the most important pixels are inserted.
 
     As `deletion_auc`, but starting from the baseline and inserting the pixels of x. Higher is better.

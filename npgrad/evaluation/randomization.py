@@ -78,7 +78,7 @@ def randomization(
         The layers to re-initialize, in this order; the name of a composite means all its parts. None: the network's
         top-level parts that have weights, from the last to the first.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
     progress : callable or None
         Called with (done, total), counted in layers.
     **options

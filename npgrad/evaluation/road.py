@@ -60,7 +60,7 @@ def road(
     noise : float, default 0.01
         The standard deviation of the noise added to each imputed element, in units of x.
     rng : numpy.random.Generator or int, default 0
-        Draws the noise.
+        The random generator, or its seed, for the noise.
     batch_size : int or None
         How many copies of an image go through the network at once. None: as many as fit into 128 MB.
     progress : callable or None
@@ -104,7 +104,7 @@ def impute(image: Array, removed: Array, noise: float = 0.01, rng: Rng = 0) -> A
     noise : float, default 0.01
         The standard deviation of the normal noise.
     rng : numpy.random.Generator or int, default 0
-        Draws the noise.
+        The random generator, or its seed, for the noise.
 
     Returns
     -------

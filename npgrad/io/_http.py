@@ -76,7 +76,7 @@ def read(response):
 
 
 def plain(text):
-    """Text of a server or a user as one short line without control characters."""
+    """Text from a server or a user as one short line without control characters."""
     line = " ".join(str(text).split())
     return "".join(char for char in line if char.isprintable())[:200]
 

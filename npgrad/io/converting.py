@@ -166,7 +166,7 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     values = sum(array.size for array in tensors.values())
     try:
         model = registry.skeleton({"name": found, "options": options}, room=values)
-    except WeightsError as error:  # does not name the file
+    except WeightsError as error:  # its message does not name the file
         raise WeightsError(
             f"{name}: expected the tensors of {found}, found {values} values: {error}"
         ) from None

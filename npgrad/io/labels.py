@@ -30,7 +30,7 @@ def read_labels(path: Path, count: int) -> list[str]:
     Raises
     ------
     WeightsError
-        If the file cannot be read or has another number of names.
+        If the file cannot be read or has a different number of names.
     """
     try:
         text = FilePath(path).read_text(encoding="utf-8-sig")

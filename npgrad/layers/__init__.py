@@ -1,4 +1,4 @@
-"""The layers: one a file, forward beside backward. `base.py` says what a layer is."""
+"""The layers, one per file, with forward next to backward. `base.py` defines what a layer is."""
 
 from npgrad.layers.adaptive_avg_pool import AdaptiveAvgPool2d
 from npgrad.layers.add import Add

@@ -1,4 +1,4 @@
-"""What is only fast: the same results as the formulas in the layers' own files, with fewer or longer NumPy loops.
+"""Fast kernels: the same results as the formulas in the layers' own files, with fewer or longer NumPy loops.
 
 Each kernel is tested against `plain.py`.
 """
@@ -15,12 +15,12 @@ FEW_VALUES = 4096  # below this, the number of NumPy calls counts more than the 
 
 
 def conv_forward(layer):
-    """The kernel in place of im2col and product, or None where those are fastest."""
+    """The kernel that replaces im2col and the matrix product, or None where those are fastest."""
     return depthwise if _is_depthwise(layer) else None
 
 
 def conv_input_gradient(layer):
-    """The kernel in place of product and col2im, or None where those are fastest."""
+    """The kernel that replaces the matrix product and col2im, or None where those are fastest."""
     if _is_depthwise(layer):
         return depthwise_input_gradient
     if layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0):
@@ -52,7 +52,7 @@ def pointwise_input_gradient(layer, dy, W, out, dx):
 
 
 def few_channels_input_gradient(layer, dy, W, out, dx):
-    """dcolumns transposed: a plane per channel and position, of which whole rows are added at once."""
+    """dcolumns transposed: one plane per channel and window position, so that whole rows are added at once."""
     planes = W @ dy.transpose(0, 2, 1)
     planes = planes.reshape(layer.groups, *layer.kernel_size, -1, *out).transpose(1, 2, 0, 3, 4, 5)
     dx += planes_to_image(planes.reshape(*layer.kernel_size, -1, *out), layer.stride, dx.shape[:2])
@@ -63,7 +63,7 @@ def without_idle_filters(dy, W):
 
     When one class score is explained, all filters but one of the last convolution are idle.
     """
-    if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # looking at one pixel costs nothing
+    if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # checking one pixel is cheap
         busy = dy[0].any(axis=0)
         if 4 * np.count_nonzero(busy) < len(busy):
             return dy[:, :, busy], W[:, :, busy]
@@ -102,7 +102,7 @@ def separable_max(x, kernel, stride, out):
     """
     rows, y = separable_maxima(x, kernel, stride, out)
     i = _first_position(rows, y, 1, kernel[0], stride[0])
-    j = _first_position(x, rows, 2, kernel[1], stride[1])  # in every row; wanted is that of the winning row
+    j = _first_position(x, rows, 2, kernel[1], stride[1])  # for every row; the largest row's is selected next
     winner = np.zeros(y.shape, np.min_scalar_type(kernel[0] * kernel[1]))
     for row, tap in enumerate(taps(kernel[0], stride[0], out[0])):
         winner += (j[:, tap] + winner.dtype.type(row * kernel[1])) * (i == row)

@@ -1,4 +1,4 @@
-"""What max and average pooling share: their window, its check, and the padding up to where windows reach."""
+"""Shared by max and average pooling: the checks of the window, and padding as far as the windows reach."""
 
 from npgrad._validate import pair
 from npgrad.errors import InputError

@@ -1,11 +1,11 @@
-"""What a layer is.
+"""The base class of all layers.
 
     y, cache = layer.forward(x)                      # cache: what backward needs of the forward pass
     dx = layer.backward(dy, cache)                   # dy = d loss / d y   ->   dx = d loss / d x
     grads = layer.parameter_gradients(dy, cache)     # {"weight": d loss / d weight, ...}
 
-A layer holds its weights and nothing else. What a pass computed is in the cache, so any number of passes can be
-alive at once. Layers are frozen dataclasses; `dataclasses.replace(layer, ...)` makes a changed copy. The gradient of
+A layer holds its weights and nothing else. What a pass computed is in the cache, so any number of passes can
+exist at once. Layers are frozen dataclasses; `dataclasses.replace(layer, ...)` makes a changed copy. The gradient of
 the loss with respect to a value has that value's name with a `d` in front: `dy` is the upstream gradient.
 """
 
@@ -38,9 +38,9 @@ class Layer:
         Parameters
         ----------
         *sizes, **options
-            As PyTorch's constructor of this layer takes them, in_channels and out_channels first.
+            The arguments of PyTorch's constructor of this layer, in_channels and out_channels first.
         rng : numpy.random.Generator or int, default 0
-            Draws the weights.
+            The random generator, or its seed, for the weights.
 
         Returns
         -------

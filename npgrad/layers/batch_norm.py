@@ -26,8 +26,11 @@ class BatchNorm2d(Layer):
         dx = (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)) / sqrt(var + eps)
 
     The second term is the effect of x through the mean, the third its effect through the variance (Ioffe, Szegedy
-    2015, section 3). Both are projections: dx has no component along 1 or along xhat, the two directions in which
-    moving x does not change xhat.
+    2015, section 3). Each removes a component of dxhat: what is left has none along 1 and, but for eps, none along
+    xhat, the two directions in which moving x does not change xhat. The parameters get, over N, H and W,
+
+        dweight = sum of dy * xhat
+        dbias   = sum of dy
 
     Parameters
     ----------
@@ -84,7 +87,9 @@ class BatchNorm2d(Layer):
             var = (centered * centered).mean(axis=(0, 2, 3))
             count = x.size // x.shape[1]
             if count < 2:
-                raise InputError(f"BatchNorm2d in training needs two values a channel, found shape {x.shape}")
+                raise InputError(
+                    f"BatchNorm2d in training needs two values per channel, found shape {x.shape}"
+                )
             batch = (mean, var * (count / (count - 1)))  # the running variance is the unbiased one
         else:
             mean, var, batch = self.running_mean, self.running_var, None
@@ -139,5 +144,5 @@ def _normalized(x, mean, scale):
 
 
 def _channels(values):
-    """(C,) -> (C, 1, 1), to go with (N, C, H, W)."""
+    """(C,) -> (C, 1, 1), which broadcasts against (N, C, H, W)."""
     return values[:, None, None]

@@ -10,6 +10,8 @@ work is done, and where None meets a gradient it counts as zero (`add`). A part 
 gradients. Pass their number, since a partial pass may have stopped before that part:
 
     da, db = tape.back("add", dy, inputs=2)
+
+In backward, `tape` is anything with `back`: the `Calls` of a composite that runs by itself, or a `Walk` over a Tape.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Composite(Layer):
         raise TypeError(f"{type(self).__name__} cannot be put together from parts")
 
     def parameter_gradients(self, dy: Array, tape: Cache) -> dict[str, Array]:
-        """{"part.parameter": gradient}, by one backward pass."""
+        """{"part.parameter": gradient}."""
         walk = _Collect(tape)
         self.backward(dy, walk)
         return walk.gradients
@@ -102,7 +104,7 @@ class Calls(dict):
             return layer(x)
 
     def back(self, name, dy, inputs=1):
-        """Go back through one part.
+        """Backpropagate through one part.
 
         Parameters
         ----------
@@ -145,7 +147,7 @@ class Scope:
 
 
 class _Collect:
-    """Goes back through a composite's parts and collects the gradients of their parameters."""
+    """Backpropagates through a composite's parts and collects the gradients of their parameters."""
 
     def __init__(self, calls):
         self.calls, self.gradients = calls, {}
@@ -155,14 +157,18 @@ class _Collect:
         if dy is None:
             self.gradients.update({f"{name}.{key}": np.zeros_like(a) for key, a in layer.arrays().items()})
             return None if inputs == 1 else (None,) * inputs
-        for key, gradient in layer.parameter_gradients(dy, cache).items():
-            self.gradients[f"{name}.{key}"] = gradient
-        return layer.backward(dy, cache)
+        if isinstance(layer, Composite):
+            inner = _Collect(cache)
+            dx, gradients = layer.backward(dy, inner), inner.gradients
+        else:
+            dx, gradients = layer.backward(dy, cache), layer.parameter_gradients(dy, cache)
+        self.gradients.update({f"{name}.{key}": gradient for key, gradient in gradients.items()})
+        return dx
 
 
 @contextmanager
 def naming(name):
-    """Prefix an error about an input that does not fit with the name of the layer."""
+    """Prefix errors about unsuitable inputs with the name of the layer."""
     try:
         yield
     except InputError as error:

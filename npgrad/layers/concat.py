@@ -21,7 +21,9 @@ class Concat(Layer):
     def forward(self, x: tuple[Array, ...]) -> tuple[Array, Cache]:
         shapes = {(xi.shape[0], *xi.shape[2:]) for xi in x}
         if len(shapes) != 1:
-            raise InputError(f"Concat expects arrays alike but for channels, found {[xi.shape for xi in x]}")
+            raise InputError(
+                f"Concat expects arrays that differ only in channels, found {[xi.shape for xi in x]}"
+            )
         return np.concatenate(x, axis=1), [xi.shape[1] for xi in x]
 
     def backward(self, dy: Array, channels: Cache) -> tuple[Array, ...]:

@@ -18,11 +18,12 @@ class Conv2d(Layer):
     """Slide F filters over an image: y[n, f, p] = bias[f] + sum over the window at p of x[n] * weight[f].
 
     im2col writes every window of one image as a row of a matrix `columns` (OH*OW, KH*KW*C); every filter is a column
-    of a matrix W (KH*KW*C, F). Then a convolution is a matrix product, and its three gradients follow from that:
+    of a matrix W (KH*KW*C, F). Then a convolution is a matrix product, and its three gradients follow from that. For
+    one image, with y and dy as matrices (OH*OW, F):
 
         y        = columns @ W + bias
         dcolumns = dy @ W.T              and dx = col2im(dcolumns): each pixel sums over the windows that contain it
-        dW       = columns.T @ dy        each weight met one pixel in every window
+        dW       = columns.T @ dy        each weight multiplies one pixel of every window
         dbias    = sum of dy over images and pixels
 
     x (N, C, H, W) -> y (N, F, OH, OW), where OH = floor((H + 2*padding - KH) / stride) + 1.

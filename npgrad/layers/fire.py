@@ -20,8 +20,10 @@ class Fire(Composite):
     """Squeeze the channels with 1x1 filters, then expand them with 1x1 and 3x3 filters in parallel
     (Iandola et al. 2016, figure 1). A ReLU follows each convolution. x (N, C, H, W) -> y (N, E1 + E3, H, W).
 
-        x -> squeeze -> ReLU -> s -> expand1x1 -> ReLU -> a ->
-                                s -> expand3x3 -> ReLU -> b -> y = concatenation of a and b
+        x -> squeeze -> ReLU -> s
+        s -> expand1x1 -> ReLU -> a
+        s -> expand3x3 -> ReLU -> b
+        y = concatenation of a and b
 
     Backward splits dy into da and db. s is a fork, used by both expands, so its two gradients add up.
 
@@ -69,12 +71,12 @@ class Fire(Composite):
         da, db = (None, None) if dy is None else (dy[:, :channels], dy[:, channels:])
         da = tape.back("expand1x1_relu", da)
         db = tape.back("expand3x3_relu", db)
-        ds = add(tape.back("expand1x1", da), tape.back("expand3x3", db))  # the fork: s was used twice
+        ds = add(tape.back("expand1x1", da), tape.back("expand3x3", db))  # s is a fork: it was used twice
         ds = tape.back("squeeze_relu", ds)
         return tape.back("squeeze", ds)
 
     def receptive_field(self) -> Window | None:
-        return in_a_row(self.squeeze, self.expand3x3)  # expand1x1 sees less
+        return in_a_row(self.squeeze, self.expand3x3)  # expand1x1's windows are smaller
 
     def parts(self) -> dict[str, Layer]:
         return {

@@ -35,14 +35,14 @@ class Graph(Composite):
         before, nodes = {"input"}, {}
         for name, node in self.nodes.items():
             if not isinstance(name, str) or not name or name == "input":
-                raise InputError(f"Graph: {name!r} is no node name (a word, not 'input')")
+                raise InputError(f"Graph: {name!r} is not a node name (a word, not 'input')")
             if not isinstance(node, (tuple, list)) or len(node) != 2 or not isinstance(node[0], Layer):
                 raise InputError(f"Graph: {name}: expected (layer, source), found {node!r:.60}")
             layer, source = node
             source = tuple(source) if isinstance(source, (tuple, list)) else source
             for one in source if isinstance(source, tuple) else (source,):
                 if one not in before:
-                    raise InputError(f"Graph: {name} takes {one!r:.60}, which is no node before it")
+                    raise InputError(f"Graph: {name} takes {one!r:.60}, which is not an earlier node")
             before.add(name)
             nodes[name] = (layer, source)
         object.__setattr__(self, "nodes", nodes)
@@ -53,19 +53,20 @@ class Graph(Composite):
         for name, (layer, source) in self.nodes.items():
             inputs = tuple(y[one] for one in source) if isinstance(source, tuple) else y[source]
             y[name] = tape.run(name, layer, inputs)
-        return y[name], tape
+        return y[next(reversed(self.nodes))], tape
 
     def backward(self, dy: Array | None, tape: Cache) -> Array | None:
-        back = dict.fromkeys([*self.nodes, "input"])  # each output's gradient so far
-        back[next(reversed(self.nodes))] = dy
+        dys = dict.fromkeys([*self.nodes, "input"])  # each output's gradient so far
+        dys[next(reversed(self.nodes))] = dy
         for name, (_, source) in reversed(self.nodes.items()):
             if isinstance(source, tuple):
-                dx = tape.back(name, back[name], inputs=len(source))
+                dx = tape.back(name, dys[name], inputs=len(source))
             else:
-                source, dx = (source,), (tape.back(name, back[name]),)
+                source, dx = (source,), (tape.back(name, dys[name]),)
+            dx = (None,) * len(source) if dx is None else dx  # a partial pass stopped before this node
             for one, gradient in zip(source, dx, strict=True):
-                back[one] = add(back[one], gradient)  # the fork: used before, used again
-        return back["input"]
+                dys[one] = add(dys[one], gradient)  # summed over all uses, if it is a fork
+        return dys["input"]
 
     def parts(self) -> dict[str, Layer]:
         return {name: layer for name, (layer, _) in self.nodes.items()}

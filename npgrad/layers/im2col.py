@@ -1,4 +1,4 @@
-"""im2col and col2im: the windows of an image as the rows of a matrix, and the adjoint of that.
+"""im2col and col2im: the windows of an image as the rows of a matrix, and the adjoint operation.
 
 Arrays here are (N, H, W, C), the order in which npgrad keeps images in memory: all channels of a pixel are adjacent,
 so a window is a few runs of whole pixels. The layers present them as (N, C, H, W).
@@ -100,7 +100,7 @@ def im2col(image, kernel, stride, out, groups=1):
 
 
 def col2im(columns, kernel, stride, out, image):
-    """The adjoint of `im2col`: add each entry of `columns` to the pixel of `image` (H, W, C) that it came from.
+    """The transpose of `im2col`: add, in place, each entry of `columns` to the pixel of `image` (H, W, C) it came from.
 
     A pixel that is in several windows receives the sum of its entries.
     """

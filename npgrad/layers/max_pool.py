@@ -51,6 +51,7 @@ class MaxPool2d(Layer):
     def forward(self, x: Array) -> tuple[Array, Cache]:
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
+        # The same result; the kernel is faster for large inputs.
         maximum = max_and_argmax if padded.size < kernels.FEW_VALUES else kernels.separable_max
         y, argmax = maximum(padded, self.kernel_size, self.stride, out)
         return channels_first(y), (x.shape, padded.shape, argmax)
@@ -58,18 +59,18 @@ class MaxPool2d(Layer):
     def backward(self, dy: Array, cache: Cache) -> Array:
         shape, (n, h, w, c), argmax = cache
         (kh, kw), (sh, sw), (oh, ow) = self.kernel_size, self.stride, dy.shape[2:]
+        # All pixels of the batch numbered in one row: `corner` is where a window starts, `offset` leads to its pixels.
         corner = np.ravel_multi_index(np.ogrid[:n, 0 : oh * sh : sh, 0 : ow * sw : sw], (n, h, w))
-        offset = (
-            np.arange(kh)[:, None] * w + np.arange(kw)
-        ).ravel()  # of a position in a window from its corner
-        pixel = offset[argmax] + corner[..., None]
+        offset = (np.arange(kh)[:, None] * w + np.arange(kw)).ravel()
+        pixel = offset[argmax] + corner[..., None]  # (N, OH, OW, C): the largest of each window
         dpadded = np.zeros((n, h, w, c), dy.dtype)
+        # Not +=: a pixel that is the maximum of several windows receives every dy.
         np.add.at(dpadded.reshape(-1), (pixel * c + np.arange(c)).reshape(-1), channels_last(dy).reshape(-1))
         return cut_padding(self, dpadded, shape)
 
 
 def max_and_argmax(padded, kernel_size, stride, out):
-    """By the definition: the maximum over each window, and its position in it (row * KW + column)."""
+    """The maximum over each window, by the definition, and its position in the window (row * KW + column)."""
     seen = windows(padded, kernel_size, stride, out)  # (N, OH, OW, KH, KW, C)
     seen = seen.reshape(*seen.shape[:3], -1, seen.shape[-1])
     argmax = seen.argmax(axis=3)

@@ -1,7 +1,8 @@
-"""The layers as explicit loops: the reference to read first, and to hold every faster implementation against.
+"""The layers as explicit loops: the reference to read first, and to compare every faster implementation with.
 
-Each function is written from the definition, one value at a time, and shares nothing with the layers. Going back,
-every product ``y += x * w`` of the forward pass becomes ``dx += dy * w`` and ``dw += dy * x``.
+Each function is written from the definition, one value at a time, and shares no code with the layers. In the
+backward pass, every product ``y += x * w`` of the forward pass becomes ``dx += dy * w`` and ``dw += dy * x``; softmax and batch
+normalization use the formulas in their docstrings.
 
 Arrays are (N, C, H, W) or (N, C). `kernel_size`, `stride`, `padding` and `dilation` are (height, width) or an int for
 both, with PyTorch's meanings. The dtype follows the inputs, so float64 and the complex step work, too.
@@ -19,13 +20,13 @@ def count_windows(size, kernel, stride, padding, ceil_mode=False):
     """The number of windows along one side of `size` pixels.
 
     Windows start at -padding and every `stride` pixels. One that ends outside the padded image counts only with
-    `ceil_mode`: if it starts before the last pixel and the window before it left pixels over.
+    `ceil_mode`, and only if it starts in the image or its left padding, and the window before it left pixels over.
     """
     count, end = 0, size + padding
     while True:
         begin = count * stride - padding
         fits = begin + kernel <= end
-        pixels_left_over = count == 0 or begin - stride + kernel < end
+        pixels_left_over = begin - stride + kernel < end
         if not (fits or (ceil_mode and begin < size and pixels_left_over)):
             return count
         count += 1
@@ -200,7 +201,8 @@ def batch_norm2d_backward(dy, x, weight, running_mean=None, running_var=None, tr
     """(dx, dweight, dbias). In training mode x also moves y through the batch's mean and variance.
 
     With m values in a channel, mean = sum of x / m moves by 1/m, and var = sum of (x - mean)^2 / m by
-    2 * (x - mean) / m (Ioffe, Szegedy 2015, section 3); each is the sum over everything that it moves.
+    2 * (x - mean) / m (Ioffe, Szegedy 2015, section 3). dmean and dvar sum over all values of y that they move; the
+    effect of the mean through the variance is 0, since the sum of x - mean is.
     """
     dtype = np.result_type(dy, x, weight)
     dx, dweight, dbias = np.zeros(x.shape, dtype), np.zeros(len(weight), dtype), np.zeros(len(weight), dtype)
@@ -212,8 +214,8 @@ def batch_norm2d_backward(dy, x, weight, running_mean=None, running_var=None, tr
             dweight[c] += d * centered / std
             dbias[c] += d
             dx[n, c, i, j] += d * weight[c] / std
-            dmean += -d * weight[c] / std
-            dvar += d * weight[c] * centered * -0.5 / std**3
+            dmean -= d * weight[c] / std
+            dvar -= d * weight[c] * centered * 0.5 / std**3
         if training:
             for n, i, j in np.ndindex(len(x), *x.shape[2:]):
                 dx[n, c, i, j] += dmean / count + dvar * 2 * (x[n, c, i, j] - mean) / count

@@ -44,7 +44,7 @@ class Residual(Composite):
             if not isinstance(layer, Layer):
                 raise InputError(f"Residual: {name} is a {type(layer).__name__}, not a layer")
             if names.count(name) > 1 or name in ("input", "add", "relu") or not name or "." in name:
-                raise InputError(f"Residual: {name!r} is taken, or no layer name (a word without a dot)")
+                raise InputError(f"Residual: {name!r} is taken, or not a layer name (a word without a dot)")
         if not self.branch:
             raise InputError("Residual: expected at least one layer in the branch, found none")
         object.__setattr__(self, "branch", dict(self.branch))
@@ -70,7 +70,7 @@ class Residual(Composite):
             ds = tape.back(name, ds)
         for name in reversed(self.branch):
             df = tape.back(name, df)
-        return add(df, ds)  # the fork: x was used twice
+        return add(df, ds)  # x is a fork: it was used twice
 
     def receptive_field(self) -> Window | None:
         branch, shortcut = in_a_row(*self.branch.values()), in_a_row(*self.shortcut.values())

@@ -32,7 +32,9 @@ class Sequential(Composite):
             )
         for name, layer in self.layers.items():
             if not isinstance(name, str) or not name or name == "input" or "." in name:
-                raise InputError(f"Sequential: {name!r} is no layer name (a word without a dot, not 'input')")
+                raise InputError(
+                    f"Sequential: {name!r} is not a layer name (a word without a dot, not 'input')"
+                )
             if not isinstance(layer, Layer):
                 raise InputError(f"Sequential: {name} is a {type(layer).__name__}, not a layer")
         object.__setattr__(self, "layers", dict(self.layers))

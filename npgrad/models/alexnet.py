@@ -17,7 +17,7 @@ POOLED = ("conv1", "conv2", "conv5")
 
 
 def alexnet(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes, images from 63x63 px.
+    """Build a freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes, images of at least 63x63 px.
 
     Weights are He-normal, biases 0. Dropout 0.5 before fc6 and fc7 is active in training mode only.
 
@@ -26,7 +26,7 @@ def alexnet(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------

@@ -32,7 +32,7 @@ def mobilenet_v2(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------

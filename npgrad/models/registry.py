@@ -63,7 +63,7 @@ def fresh(name: str, rng: Rng = 0) -> Model:
     name : str
         The name of an architecture, such as "resnet18".
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------

@@ -28,7 +28,7 @@ def resnet18(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def resnet34(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def resnet50(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------

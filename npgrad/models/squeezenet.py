@@ -40,7 +40,7 @@ def squeezenet1_0(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
     conv10_padding : {0, 1}, default 0
         Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
 
@@ -62,7 +62,7 @@ def squeezenet1_1(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
     conv10_padding : {0, 1}, default 0
         Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
 

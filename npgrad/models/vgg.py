@@ -23,15 +23,15 @@ VERSIONS = [f"{name}{norm}" for name in CONVOLUTIONS for norm in ("", "_bn")]
 def vgg11(num_classes: int = 1000, rng: Rng = 0) -> Model:
     """Build a freshly initialized VGG-11 (configuration A): 132,863,336 parameters for 1,000 classes.
 
-    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images from
-    32x32 px.
+    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images need
+    at least 32x32 px.
 
     Parameters
     ----------
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def vgg11_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -62,15 +62,15 @@ def vgg11_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
 def vgg13(num_classes: int = 1000, rng: Rng = 0) -> Model:
     """Build a freshly initialized VGG-13 (configuration B): 133,047,848 parameters for 1,000 classes.
 
-    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images from
-    32x32 px.
+    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images need
+    at least 32x32 px.
 
     Parameters
     ----------
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def vgg13_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -101,15 +101,15 @@ def vgg13_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
 def vgg16(num_classes: int = 1000, rng: Rng = 0) -> Model:
     """Build a freshly initialized VGG-16 (configuration D): 138,357,544 parameters for 1,000 classes.
 
-    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images from
-    32x32 px.
+    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images need
+    at least 32x32 px.
 
     Parameters
     ----------
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def vgg16_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -140,8 +140,8 @@ def vgg16_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
 def vgg19(num_classes: int = 1000, rng: Rng = 0) -> Model:
     """Build a freshly initialized VGG-19 (configuration E): 143,667,240 parameters for 1,000 classes.
 
-    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images from
-    32x32 px.
+    Weights are He-normal, biases 0. Dropout 0.5 after fc6 and fc7 is active in training mode only. Images need
+    at least 32x32 px.
     The network of neural style transfer (Gatys, Ecker, Bethge 2016).
 
     Parameters
@@ -149,7 +149,7 @@ def vgg19(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def vgg19_bn(num_classes: int = 1000, rng: Rng = 0) -> Model:
     num_classes : int, default 1000
         The number of classes.
     rng : numpy.random.Generator or int, default 0
-        Draws the weights.
+        The random generator, or its seed, for the weights.
 
     Returns
     -------

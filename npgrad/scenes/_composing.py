@@ -1,4 +1,4 @@
-"""One scene from its index: its class, colors, size and position, and what occludes it partly."""
+"""One scene from its index: its class, colors, size and position, and what partly occludes it."""
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def scene(index: int, seed: int = 0, size: int = 224) -> tuple[Array, int, Array
     label : int
         The class, an index into `CLASSES`.
     mask : ndarray of bool (size, size)
-        Where the object is visible, 1 to 60 % of the image.
+        Where the object is visible, 1 to 60% of the image.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def _hider(outline, rng, most):
 
 
 def _hiding(hider, thing, colors, palette, rng):
-    """The hider as a thing, in a color that differs from the object and the ground."""
+    """The pebble as a Thing, in a color that differs from the object's and the background's."""
     outline, x, y, radius = hider
     cos, sin = np.cos(thing.angle) * thing.radius, np.sin(thing.angle) * thing.radius
     center = (thing.center[0] + float(x * cos - y * sin), thing.center[1] + float(x * sin + y * cos))

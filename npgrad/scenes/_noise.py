@@ -33,7 +33,7 @@ def fractal(rng, size, cells=(3, 6, 12, 24), gain=0.55, aspect=1):
     """Fractal noise (size, size) of mean about 0 and standard deviation about 1: a sum of octaves.
 
     cells: lattice cells per side, for each octave; gain: the amplitude of each octave relative to the previous one;
-    aspect: how many times longer than high the clouds are.
+    aspect: the ratio of the clouds' width to their height.
     """
     total = 0
     for k, n in enumerate(cells):

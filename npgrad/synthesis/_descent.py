@@ -23,7 +23,7 @@ def advance(run, optimizer, objective, x, t, steps):
     """Take step t of `steps` from the image x, or with L-BFGS the round that begins there.
 
     objective: x -> ({name: loss}, dx). Adam follows the homework's schedule: values are clipped to +-1.5 before each
-    pass; after 90 % of the steps (180 of 200) Adam restarts with a low learning rate; after 95 % the clipping stops.
+    pass; after 90% of the steps (180 of 200) Adam restarts with a low learning rate; after 95% the clipping stops.
     """
     if isinstance(optimizer, LBFGS):
         iterations, first = min(optimizer.stride, steps - t), run.t

@@ -70,8 +70,8 @@ class Run:
     callback : callable or None
         Called after each step with (step, image, losses). It must not modify the image.
     checkpoint : path or None
-        A file written every `every` steps, at Ctrl-C and at the end. If it exists, the run resumes from it and gives
-        the same bits as without the interruption, if machine, versions and settings are the same.
+        A file written every `every` steps, at Ctrl-C and at the end. If it exists, the run resumes from it, and the
+        result is bit-identical to that of an uninterrupted run with the same machine, versions and settings.
     every : int, default 50
     settings : dict or None
         Everything else that decides the result. A checkpoint made with other settings is refused.

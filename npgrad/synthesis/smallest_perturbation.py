@@ -51,8 +51,8 @@ def smallest_perturbation(
     steps : int, default 50
         Number of gradient steps; the result is the best image of all of them.
     rounded : bool, default True
-        Count only images of whole bytes, so that the saved file fools as well. False finds smaller changes, which a
-        file cannot hold.
+        Count only images of whole bytes, so that the saved file fools as well. False finds smaller changes, which
+        saving to a file would lose.
     rng : numpy.random.Generator or int, default 0
         Unused by the steps; part of the checkpoint.
     callback : callable or None

@@ -38,7 +38,7 @@ class FolderRun:
     there : int
         How many of them had been explained by an earlier run.
     skipped : int
-        How many other files are in the folder, which are not images by their suffix.
+        How many other files are in the folder: those without the suffix of an image.
     made : int
         How many photos were explained by this run.
     warned : int
@@ -93,7 +93,7 @@ def attribute_folder(
 ) -> FolderRun:
     """Explain every photo in a folder and its subfolders, as `npgrad attribute` does for one photo.
 
-    Each photo gets a line in the manifest when its result is on the disk. A photo that was explained before and has not
+    Each photo gets a line in the manifest once its result is on disk. A photo that was explained before and has not
     changed since (by size and time) is skipped; a broken one is tried again. Ctrl-C ends the run; the result is then
     marked as `interrupted`, and the same call resumes it. Photos that the executor still finishes after Ctrl-C are
     explained again.
@@ -119,7 +119,7 @@ def attribute_folder(
     ahead : int or None
         How many photos are submitted to the executor at a time. None: two for each core of this machine.
     progress : callable or None
-        Called with (done, total) in photos, first before any work.
+        Called with (done, total), counted in photos; the first call is before any work.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """The record of a folder run, kept with its results, so that it can be interrupted at any time and resumed.
 
 npgrad-run.json    the settings; a run with other settings is refused
-manifest.jsonl     a line of JSON for each photo, added when its result is on the disk
+manifest.jsonl     a line of JSON for each photo, added once its result is on disk
 
 If a photo has several lines, the last one counts. An incomplete line, left by a crash, is removed.
 """

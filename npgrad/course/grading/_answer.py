@@ -1,4 +1,4 @@
-"""Call a student's function safely: on copies, without output, and with every failure in words."""
+"""Call a student's function safely: on copies, without output, and with every failure described in words."""
 
 import contextlib
 import inspect
@@ -23,7 +23,7 @@ class NotAnswered(Wrong):
 
 
 class Answer:
-    """A function to check. notes: remarks that are no mistakes; modified: {argument that it modified: the case}."""
+    """A function to check. notes: remarks that are not mistakes; modified: {argument that it modified: the case}."""
 
     def __init__(self, name, function, given=None):
         self.name, self.function, self.given = name, function, given or {}

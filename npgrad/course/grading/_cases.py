@@ -81,7 +81,7 @@ def _one_layer():
 
 
 def _balanced(model):
-    """The model with conv10 scaled so that no class always wins, and relu10 is active at some places, not at all."""
+    """The model with conv10 scaled so that no class always wins, and relu10 is active in some places, but not all."""
     y = model.forward(images(8, 64, 64), upto="conv10")["conv10"]
     weight, bias = (model.parameters()[f"conv10.{key}"] for key in ("weight", "bias"))
     mean, spread = y.mean(axis=(0, 2, 3)), 2 * y.std(axis=(0, 2, 3))

@@ -130,7 +130,7 @@ class Trajectory:
         for x in (x for x in seen if x.shape == self.content.shape):
             if not np.array_equal(x, self.content) and not (xs and np.array_equal(x, xs[-1])):
                 xs.append(x)
-        # An input that is followed by itself, clamped, is not a step of its own.
+        # An input that is followed by its own clamped copy is not a separate step.
         xs = [x for i, x in enumerate(xs) if i + 1 == len(xs) or not np.array_equal(clamped(x), xs[i + 1])]
         if any(np.abs(x).max() > LIMIT + 1e-3 for x in xs[:FRESH_AT]):
             raise Wrong(f"not clamped: found values beyond [-{LIMIT}, {LIMIT}] before step {FREE_AT}")
@@ -257,7 +257,7 @@ def clamped(x):
 
 
 def differ(a, b):
-    """Whether more than 2 % of the values differ: where a gradient is almost 0, rounding decides Adam's direction."""
+    """Whether more than 2% of the values differ: where a gradient is almost 0, rounding decides Adam's direction."""
     return np.mean(np.abs(a - b) > 0.02) > 0.02
 
 

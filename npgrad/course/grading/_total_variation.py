@@ -13,7 +13,10 @@ from npgrad.course.grading._compare import compare, number
 from npgrad.course.grading._losses import WEIGHT, reduced, weighted
 
 SIDE = 400  # of the image on which the function is timed
-SLOW = 0.05, 10  # it is slow if it takes more than these seconds, and than so many times the reference
+SLOW = (
+    0.05,
+    10,
+)  # it is slow if it takes more than this many seconds, and this many times as long as the reference
 
 TV = {
     "edges": {
@@ -79,7 +82,7 @@ def loop_in(function):
     the time shows a loop.
     """
     if getattr(function, "__name__", "") == "<lambda>":
-        return None  # the source would be a whole line, with whatever else is in it
+        return None  # inspect returns the whole line of a lambda, with any other code in it
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
