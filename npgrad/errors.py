@@ -7,7 +7,7 @@ command prints that line and exits with status 2; every other exception is a bug
 import sys
 from collections.abc import Iterable
 
-LONGEST = 800  # characters of a message
+LONGEST = 800  # the most characters in a message
 
 
 class NpgradError(ValueError):

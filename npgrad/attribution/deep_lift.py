@@ -201,7 +201,7 @@ def deep_lift_shap(
     return_delta : bool, default False
         Whether to also return the error of each image's sum.
     batch_size : int or None
-        How many pairs of image and baseline go through the network at once. None: as many as fit into 128 MB.
+        Number of pairs of image and baseline per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 

@@ -53,7 +53,7 @@ def integrated_gradients(
     return_delta : bool, default False
         Whether to also return the error of each image's sum.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 

@@ -53,7 +53,7 @@ def layer_integrated_gradients(
     method : str, default "gausslegendre"
         Quadrature rule, as for `integrated_gradients`.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 
@@ -124,7 +124,7 @@ def layer_conductance(
     n_steps : int, default 50
         Number of integration steps along the path from baseline to x.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 
@@ -187,7 +187,7 @@ def internal_influence(
     method : str, default "gausslegendre"
         Quadrature rule, as for `integrated_gradients`.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 

@@ -1,4 +1,4 @@
-"""Attributions of a score to a layer's output y (of a convolution: before its ReLU) by one forward and one backward.
+"""Attributions of a score to a layer's output y (a convolution's: before its ReLU) with one forward and backward pass.
 
 Those that integrate along the path from a baseline to the image are in layer_paths.py.
 """
@@ -34,7 +34,7 @@ class LayerView(NamedTuple):
 
 
 def every_layer(model: Model, x: Array, target: Target = None) -> dict[str, LayerView]:
-    """Compute activation, gradient and Grad-CAM of all layers by one forward and one backward pass.
+    """Compute activation, gradient and Grad-CAM of all layers with one forward and one backward pass.
 
     Parameters
     ----------

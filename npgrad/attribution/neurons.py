@@ -148,7 +148,7 @@ def neuron_integrated_gradients(
     method : str, default "gausslegendre"
         Quadrature rule, as for `integrated_gradients`.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 
@@ -215,7 +215,7 @@ def neuron_conductance(
     method : str, default "gausslegendre"
         Quadrature rule, as for `integrated_gradients`.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 

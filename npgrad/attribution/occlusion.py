@@ -47,7 +47,7 @@ def occlusion(
     baseline : None, float or ndarray, default 0
         The values that cover the window, broadcast to x. None: 0, the mean color.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in copies.
 
@@ -104,7 +104,7 @@ def feature_ablation(
     baseline : None, float or ndarray, default 0
         The values that replace the feature, broadcast to x. None: 0, the mean color.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in copies.
 

@@ -44,7 +44,7 @@ def score_cam(
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in forward passes.
 
@@ -95,7 +95,7 @@ def ablation_cam(
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in forward passes.
 

@@ -59,7 +59,7 @@ def lime(
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the coalitions.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in copies.
     distance : {"cosine", "euclidean"}
@@ -132,7 +132,7 @@ def kernel_shap(
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the coalitions.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total), counted in copies.
 

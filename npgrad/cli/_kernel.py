@@ -1,4 +1,4 @@
-"""The fresh Python process that runs a notebook for `npgrad grade`."""
+"""Run a notebook in a fresh Python process, for `npgrad grade`."""
 
 import os
 import queue

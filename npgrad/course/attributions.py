@@ -110,7 +110,7 @@ def guided_grad_cam(X: Array, y: Target, model: Model) -> Array:
 
 
 def compute_attributions(method: str, X: Array, y: Target, model: Model, **options: Any) -> Array:
-    """Compute an attribution by the name that Captum has for it (Q1.3a).
+    """Compute an attribution given by Captum's name for it (Q1.3a).
 
     Parameters
     ----------

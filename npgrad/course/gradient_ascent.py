@@ -208,7 +208,7 @@ def jitter(X: Array, ox: int, oy: int) -> Array:
 
 
 def blur_image(X: Array, sigma: float = 1) -> Array:
-    """Blur images by a Gaussian along height and width (Q1.4).
+    """Blur images with a Gaussian along height and width (Q1.4).
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ def extract_features(x: Array, model: Model) -> list[Array]:
 
     Notes
     -----
-    SqueezeNet 1.0 has its pooling layers at other places. For it, the entries have the names of 1.1's layers, and [5]
+    SqueezeNet 1.0 has its pooling layers in other places. For it, the entries have the names of 1.1's layers, and [5]
     and [8], which are pooling layers in 1.1, are the outputs of fire3 and fire5.
     """
     names = feature_names(model)

@@ -1,4 +1,4 @@
-"""Measures of attributions: are they faithful to the network, stable, and located on the object?
+"""Measures of attributions: whether they are faithful to the network, stable, and located on the object.
 
 All take raw attributions and return one value per image, an array (N,).
 """

@@ -54,7 +54,7 @@ def infidelity(
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the perturbations.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 
@@ -72,7 +72,7 @@ def infidelity(
         raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
     predicted, change = np.empty(n_samples * n), np.empty(n_samples * n)
     for part in batches(n_samples * n, size, progress):
-        i = part % n  # sample by sample, each of all images
+        i = part % n  # the first sample of every image, then the second, ...
         moved = np.stack([_checked(perturb(x[j], rng), x[j]) for j in i])
         predicted[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
         change[part] = before[i] - scores(model((x[i] - moved).astype(x.dtype)), targets[i])

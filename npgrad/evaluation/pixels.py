@@ -46,7 +46,7 @@ def deletion_auc(
     baseline : None, float, ndarray or "blur", default 0
         The values of removed pixels, broadcast to x. None: 0, the mean color. "blur": x blurred.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
     return_curve : bool, default False
@@ -92,7 +92,7 @@ def insertion_auc(
         The image to start from, broadcast to x. None: 0, the mean color. "blur": x blurred, so that the shape of the
         inserted pixels adds no sharp edges.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
     return_curve : bool, default False

@@ -62,7 +62,7 @@ def road(
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the noise.
     batch_size : int or None
-        How many copies of an image go through the network at once. None: as many as fit into 128 MB.
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
 
@@ -115,7 +115,7 @@ def impute(image: Array, removed: Array, noise: float = 0.01, rng: Rng = 0) -> A
 
     rng = generator(rng)
     number = np.full(removed.shape, -1)
-    number[removed] = np.arange(removed.sum())  # the unknowns
+    number[removed] = np.arange(removed.sum())  # numbers the unknowns
     here = np.argwhere(removed)
     rows, columns, values = [], [], []
     known = np.zeros((len(here), len(image)))

@@ -234,7 +234,7 @@ def _smoothed(values, smooth):
 
 
 def _blurring(side, sigma):
-    """The matrix (side, side) that blurs a row of pixels by a Gaussian; at its ends the row is reflected.
+    """The matrix (side, side) that blurs a row of pixels with a Gaussian; at its ends the row is reflected.
 
     The same as scipy.ndimage.gaussian_filter1d, whose import takes longer than computing a saliency map.
     """

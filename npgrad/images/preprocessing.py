@@ -1,4 +1,4 @@
-"""From images to a network's input, and back."""
+"""Convert images to a network's input, and back."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields

@@ -1,4 +1,4 @@
-"""Backgrounds: clouds, color gradients, layers of paper, and objects out of focus."""
+"""Backgrounds: clouds, color gradients, layers of paper, and out-of-focus objects."""
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def background(canvas, palette, rng):
 
 
 def clutter(rng):
-    """Blobs and strokes out of focus, as a coarse lattice of their coverage."""
+    """Out-of-focus blobs and strokes, as a coarse lattice of their coverage."""
     total = np.zeros((COARSE + 3, COARSE + 3), np.float32)
     strokes, blur = rng.random() < 0.4, rng.uniform(0.02, 0.09)
     for _ in range(rng.integers(3, 9)):

@@ -7,7 +7,7 @@ import numpy as np
 
 from npgrad.scenes._noise import fractal, stretch
 
-COARSE = 40  # cells per side of the lattice for what is blurred anyway: shadows, things out of focus
+COARSE = 40  # cells per side of the lattice for what is blurred anyway: shadows, out-of-focus things
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Canvas:
 
 
 def blurred(thing, blur, light=None):
-    """The coverage of a thing out of focus, as a coarse lattice; with a light, that of its shadow."""
+    """The coverage of an out-of-focus thing, as a coarse lattice; with a light, that of its shadow."""
     at = ((np.arange(COARSE + 3) - 1) / COARSE).astype(np.float32)
     x, y = at[None], at[:, None]
     if light is not None:

@@ -1,4 +1,4 @@
-"""What class visualization increases: the score of a class, or the activation of a channel or a neuron."""
+"""The objective of class visualization: the score of a class, or the activation of a channel or a neuron."""
 
 import warnings
 from dataclasses import dataclass

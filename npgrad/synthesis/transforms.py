@@ -37,7 +37,7 @@ def jitter(x: Array, ox: int, oy: int) -> Array:
 
 
 def blur(x: Array, sigma: float = 1.0) -> Array:
-    """Blur images by a Gaussian, mirrored at the borders.
+    """Blur images with a Gaussian, mirrored at the borders.
 
     Parameters
     ----------

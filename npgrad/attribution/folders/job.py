@@ -161,7 +161,7 @@ class Job:
         """
         start = time.perf_counter()
         path = os.path.join(self.folder, photo)
-        stamp = _stamp(path)  # before it is read: if it changes meanwhile, it is done again
+        stamp = _stamp(path)  # before it is read, so that a photo that changes meanwhile is explained again
         try:
             with _warnings() as warned:
                 explanation = self._explain(path)

@@ -1,4 +1,4 @@
-"""The gradients behind the maps of Q1.1 and Q1.2: of the right score, or of what is taken for it by mistake."""
+"""The gradients behind the maps of Q1.1 and Q1.2: of the right score, or of what is often mistaken for it."""
 
 import numpy as np
 

@@ -22,7 +22,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Storage:
-    """`count` elements from `first` on, of the flat array with this key."""
+    """`count` elements, starting at `first`, of the flat array with this key."""
 
     element: Element
     key: str

@@ -55,7 +55,7 @@ PER_AXIS = {3: "pad", 4: "kernel_size", 6: "stride", 18: "dilation"}
 SINGLE = {5: "group", 9: "pad_h", 10: "pad_w", 11: "kernel_h", 12: "kernel_w", 13: "stride_h", 14: "stride_w"}
 DEFAULTS = {"pad": 0, "stride": 1, "group": 1, "dilation": 1}
 
-MAX_NAME = 256  # bytes
+MAX_NAME = 256  # bytes of a layer's name or type
 
 
 @dataclass

@@ -17,7 +17,7 @@ from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError
 from npgrad.io.formats import caffe, deep_compression, safetensors, signatures
 
-MAX_SIZE = 4 * 2**30  # bytes
+MAX_SIZE = 4 * 2**30  # bytes of a weights file
 
 
 @dataclass(frozen=True)
