@@ -26,7 +26,7 @@ class BatchNorm2d(Layer):
         dx = (dxhat - mean(dxhat) - xhat * mean(dxhat * xhat)) / sqrt(var + eps)
 
     The second term is the effect of x through the mean, the third its effect through the variance (Ioffe, Szegedy
-    2015, section 3). Each removes a component of dxhat: what is left has none along 1 and, but for eps, none along
+    2015, section 3). Each removes a component of dxhat: what is left has none along 1 and, apart from eps, none along
     xhat, the two directions in which moving x does not change xhat. The parameters get, over N, H and W,
 
         dweight = sum of dy * xhat
