@@ -10,7 +10,7 @@ Forward runs down the rows and records, for each, the layer, its input, its outp
 backward needs. Backward runs up the rows: each layer turns the gradient of its output into that of its input, which
 is the output of the row above. An upstream gradient may enter at any row and is added to what arrives there, a rule
 may replace a layer's own backward (guided backprop, LRP), and rows that lead to no wanted gradient are skipped.
-A tape is a plain value; model and layers keep nothing. Code for partial passes and rules is in `_passes.py`.
+A tape is a plain value; model and layers keep nothing. `_passes.py` has ``tape[name]``, parameter gradients and rules.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Tape(Records):
 
 
 class Walk:
-    """One backward walk over a tape; `results` holds ``collect(record, dy)`` of each wanted record that was reached."""
+    """One backward walk over a tape; `results` has ``collect(record, dy)`` of the wanted records, and dx as "input"."""
 
     def __init__(self, tape, dy, rules, wanted, collect):
         self.tape, self.wanted, self.collect, self.results = tape, wanted, collect, {}

@@ -105,3 +105,22 @@ def test_check_layers_finds_the_wrong_layer(rng):
 def test_arguments():
     with pytest.raises(npgrad.InputError, match="method: expected one of complex, centered; found 'fancy'"):
         npgrad.gradcheck(ReLU(), np.ones(3), method="fancy")
+
+
+class WrongInTraining(BatchNorm2d):
+    """Right in inference mode; in training mode a constant."""
+
+    def backward(self, dy, cache):
+        return super().backward(dy, cache) if cache[-1] is None else np.full_like(dy, 7)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_training_mode_reaches_the_parts_of_a_composite(nested):
+    def network(norm):
+        inner = Sequential({"norm": norm, "drop": Dropout(0.3), "conv": Conv2d.init(3, 4, 2, rng=3)})
+        return Sequential({"inner": inner}) if nested else inner
+
+    norm, x = BatchNorm2d.init(3), np.random.default_rng(1).normal(size=(2, 3, 5, 5))
+    wrong = WrongInTraining(**vars(norm))
+    assert npgrad.gradcheck(network(norm), x, training=True) and npgrad.gradcheck(network(wrong), x)
+    assert not npgrad.gradcheck(network(wrong), x, training=True)

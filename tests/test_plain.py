@@ -186,3 +186,12 @@ def test_which_kernel_a_layer_chooses():
     assert chosen(8, 8, 3, 3) == chosen(8, 4, 3, 3, groups=2) == (None, None)
     assert chosen(8, 1, 3, 3, groups=8) == ("depthwise", "depthwise_input_gradient")
     assert chosen(16, 1, 3, 3, groups=8) == (None, None)
+
+
+def test_both_count_the_same_windows():
+    """The loops' definition and the formula, with images smaller than a window, too."""
+    for size, kernel, stride in np.ndindex(8, 8, 5):
+        for padding in range((kernel + 1) // 2 + 1):
+            for ceil_mode in (False, True):
+                window = (size + 1, kernel + 1, stride + 1, padding, ceil_mode)
+                assert plain.count_windows(*window) == max(0, im2col.output_size(*window)), window

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from npgrad import InputError, layers
+from npgrad import InputError, Model, layers
 
 
 def test_a_graph_names_what_does_not_fit():
@@ -75,3 +75,12 @@ def test_on_a_bound_a_clip_passes_nothing_back():
     )
     y, cache = layers.ReLU6().forward(np.array([[0.0, 3.0, 6.0]]))
     assert layers.ReLU6().backward(np.ones((1, 3)), cache).tolist() == [[0.0, 1.0, 0.0]]
+
+
+def test_a_tuple_of_one_source_after_a_partial_pass():
+    relu = layers.ReLU()
+    graph = layers.Graph({"a": (relu, "input"), "b": (layers.Add(), ("a",)), "c": (relu, "b")})
+    x = np.array([[1.0, -2, 3]])
+    tape = Model(graph).forward(x, upto="a")
+    np.testing.assert_array_equal(tape.backward({"a": x})["input"], [[1, 0, 3]])
+    np.testing.assert_array_equal(Model(graph).forward(x).backward(x)["input"], [[1, 0, 3]])

@@ -23,7 +23,7 @@ class Conv2d(Layer):
 
         y        = columns @ W + bias
         dcolumns = dy @ W.T              and dx = col2im(dcolumns): each pixel sums over the windows that contain it
-        dW       = columns.T @ dy        each weight multiplies one pixel of every window
+        dW       = columns.T @ dy        summed over images; a weight multiplies one pixel of every window
         dbias    = sum of dy over images and pixels
 
     x (N, C, H, W) -> y (N, F, OH, OW), where OH = floor((H + 2*padding - KH) / stride) + 1.
@@ -33,7 +33,7 @@ class Conv2d(Layer):
     weight, bias : ndarray (F, C/groups, KH, KW), ndarray (F,) or None
     stride, padding : int or pair of int, default 1 and 0
     groups : int, default 1
-        Filters and channels are split into `groups` parts; each part of the filters sees its own channels only.
+        Filters and channels are split into `groups` parts that do not see each other; so are all matrices.
     """
 
     weight: Array
@@ -41,7 +41,6 @@ class Conv2d(Layer):
     stride: Pair = 1
     padding: Pair = 0
     groups: int = 1
-
     parameter_names = ("weight", "bias")
 
     def __post_init__(self):

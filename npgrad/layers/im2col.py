@@ -1,4 +1,6 @@
-"""im2col and col2im: the windows of an image as the rows of a matrix, and the adjoint operation.
+"""im2col and col2im: the windows of an image as the rows of a matrix, and the transpose of that.
+
+im2col is linear in the pixels, and col2im is its transpose: sum(im2col(x) * c) = sum(x * col2im(c)) for every c.
 
 Arrays here are (N, H, W, C), the order in which npgrad keeps images in memory: all channels of a pixel are adjacent,
 so a window is a few runs of whole pixels. The layers present them as (N, C, H, W).

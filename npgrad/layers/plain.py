@@ -1,8 +1,8 @@
 """The layers as explicit loops: the reference to read first, and to compare every faster implementation with.
 
 Each function is written from the definition, one value at a time, and shares no code with the layers. In the
-backward pass, every product ``y += x * w`` of the forward pass becomes ``dx += dy * w`` and ``dw += dy * x``; softmax and batch
-normalization use the formulas in their docstrings.
+backward pass, every product ``y += x * w`` of the forward pass becomes ``dx += dy * w`` and ``dw += dy * x``; softmax
+and batch normalization use the formulas in their docstrings.
 
 Arrays are (N, C, H, W) or (N, C). `kernel_size`, `stride`, `padding` and `dilation` are (height, width) or an int for
 both, with PyTorch's meanings. The dtype follows the inputs, so float64 and the complex step work, too.
@@ -20,7 +20,7 @@ def count_windows(size, kernel, stride, padding, ceil_mode=False):
     """The number of windows along one side of `size` pixels.
 
     Windows start at -padding and every `stride` pixels. One that ends outside the padded image counts only with
-    `ceil_mode`, and only if it starts in the image or its left padding, and the window before it left pixels over.
+    `ceil_mode`, and only if it starts in the image or its left padding, and the window before it did not reach the end.
     """
     count, end = 0, size + padding
     while True:
