@@ -7,8 +7,10 @@ There are two kinds of steps, both in float64:
     centered difference   (f(x + h) - f(x - h)) / (2*h)  with h = 1e-6; accurate to about 1e-9, for functions
                                                          that do not accept complex numbers
 
-Neither is meaningful at a kink (ReLU at 0, equal maxima in a window), so check at random inputs. Where a centered
-step crosses a kink, f(x + h) - f(x) and f(x) - f(x - h) differ, and the entry is left out.
+The complex step works since f(x + i*h) = f(x) + i*h*f'(x) - h^2*f''(x)/2 - ..., and its imaginary part is h*f'(x) up
+to h^3. Neither is meaningful at a kink (ReLU at 0, equal maxima in a window), so check at random inputs and with
+nonzero biases: where a new network's units are inactive, a bias of 0 puts the next ReLU exactly at its kink. Where a
+centered step crosses a kink, f(x + h) - f(x) and f(x) - f(x - h) differ, and the entry is left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence

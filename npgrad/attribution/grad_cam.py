@@ -1,8 +1,9 @@
 """Class activation maps made of one layer's activation and its gradient.
 
-With A (N, C, h, w) the output of the layer and dA = d score / d A, every map here is a sum over channels k of
-A_k times a weight made of dA_k: (N, h, w), not normalized. Where a paper's formula has a ReLU, the function has
-it too; the other maps are signed, and positive values support the class. The score is the raw logit of the target.
+With A (N, C, h, w) the output of the layer and dA = d score / d A (``tape.backward(dy, at=layer)[layer]``), every map
+is a sum over channels k of A_k times a weight made of dA_k: (N, h, w), not normalized; `guided_grad_cam` alone has the
+shape of x. `grad_cam_plus_plus`, `layer_cam` and `guided_grad_cam` include the ReLU of their paper, `grad_cam` omits it
+unless relu=True. In the signed maps positive values support the class. The score is the raw logit of the target.
 """
 
 from npgrad._typing import Array, Target

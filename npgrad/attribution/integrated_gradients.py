@@ -96,7 +96,7 @@ def integrated_gradients(
     integral = np.zeros(x.shape, end.dtype)
     weights = weights.astype(end.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
-        image, step = np.divmod(copies, len(nodes))
+        image, step = np.divmod(copies, len(nodes))  # copy i * len(nodes) + k is image i at node k
         points = x0[image] + per_sample(nodes[step], x) * (x[image] - x0[image])
         gradients = gradient_of_scores(model, points, targets[image])
         for i, k, gradient in zip(image, step, gradients, strict=True):

@@ -1,10 +1,13 @@
 """Layer-wise relevance propagation: the score, distributed backward from layer to layer down to the pixels.
 
 Relevance is propagated as gradients are, with a rule at every layer that divides it among the layer's inputs
-(lrp_rules.py). It starts as the target's score, and its sum is the same at every layer, except for what biases and
-epsilons absorb (Bach et al. 2015, equation 2). Where a value was used twice, the relevance of both uses is added. A
-sum in a composite must be an Add layer: if the composite's forward adds with plain NumPy, relevance follows the
-composite's own backward, as gradients do.
+(lrp_rules.py). For a layer y = W x + b, LRP-epsilon gives each input its share x_i * w_ki / y_k of the relevance R_k,
+which is R_x = x * backward(R_y / y): a rule takes R_y where backward takes dy, and `Tape.backward` does the rest.
+
+Relevance starts as the target's score, and its sum is the same at every layer, except for what biases and epsilons
+absorb (Bach et al. 2015, equation 2). Where a value was used twice, the relevance of both uses is added. A sum in a
+composite must be an Add layer: if the composite's forward adds with plain NumPy, relevance follows the composite's
+own backward, as gradients do.
 """
 
 from __future__ import annotations

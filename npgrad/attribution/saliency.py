@@ -16,6 +16,13 @@ def saliency(model: Model, x: Array, target: Target = None) -> Array:
     probability, which also depends on the other classes. The paper reduces the result over channels by the
     maximum: ``saliency(model, x).max(axis=1)``.
 
+    For one image and class c, written out:
+
+        tape = model.forward(x)
+        dy = np.zeros_like(tape.output)
+        dy[0, c] = 1
+        np.abs(tape.backward(dy)["input"])
+
     Parameters
     ----------
     model : Model
