@@ -114,9 +114,9 @@ def test_the_real_file(shared):
 
 def test_decoding_is_fast(shared):
     data = (shared / "weights" / NAME).read_bytes()
-    began = time.perf_counter()
+    began = time.process_time()
     deep_compression.read(data, "real.net")
-    assert time.perf_counter() - began < 0.5  # 0.01 s where it was measured
+    assert time.process_time() - began < 0.5  # 0.01 s where it was measured
 
 
 def changed(parts, layer, part, place, value):

@@ -100,9 +100,9 @@ def test_a_decompression_bomb_is_seen_in_the_header(tmp_path, width, height):
     path.write_bytes(png_header(width, height))
     refused(path, r"bomb\.png: .*64,000,000")  # and once more, now that Pillow is loaded
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     refused(path, "64,000,000")
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
 

@@ -113,10 +113,10 @@ ATTACKS = {
 @pytest.mark.parametrize("what", ATTACKS)
 def test_refused(what):
     data, words = ATTACKS[what]
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(WeightsError) as caught:
         safetensors.read(data, "attack.safetensors")
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     message = str(caught.value)
     assert message.startswith("attack.safetensors: ")
     assert words in message
