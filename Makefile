@@ -15,7 +15,7 @@ demo: .venv/core
 
 # Everything that the README claims, compared with torch and Captum.
 test: .venv/dev
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 # Tests that take minutes, such as training twice with the same result.
 test-slow: .venv/dev

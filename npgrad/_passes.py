@@ -232,6 +232,8 @@ def completed(tape, name, walk):
 def last_spatial_layer(tape):
     """The last layer whose output has a spatial size, before the classifier if that is a convolution itself."""
     records = [record for record in tape.parts[0] if not isinstance(record.layer, Dropout)]
+    if any(record.y is None for record in records):
+        raise InputError("layer: the default needs a pass that keeps all outputs (keep=None); name the layer")
     names = [record.name for record in records]
     spatial = [record.name for record in records if record.y.ndim == 4 and max(record.y.shape[2:]) > 1]
     if not spatial:

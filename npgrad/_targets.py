@@ -121,7 +121,7 @@ def _by_other_names(text, classes):
         listed = ", ".join(f"{classes[index]} ({index})" for index in found[:MOST_LISTED])
         more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
         which = "this word" if len(words) == 1 else "these words"
-        raise TargetError(f"no class {text!r}; classes with {which}: {listed}{more}")
+        raise TargetError(f"no class {text!r}; classes with {which} in a name: {listed}{more}")
     warnings.warn(f"target {text!r} taken as {classes[found[0]]} ({found[0]})", stacklevel=level_outside())
     return found[0]
 
@@ -145,14 +145,20 @@ def resolve_targets(model, logits, target=None):
     if target is None:
         return logits.argmax(axis=1)
     names = model.classes or [f"class {i}" for i in range(count)]
-    by_name = {}  # so that a name is looked up, and warned of, once
-    for name in target:
-        if isinstance(name, str) and name not in by_name:
-            by_name[name] = find_class(name, names, model.source.get("wordnet_ids", ()))
-    indices = np.array([by_name[t] if isinstance(t, str) else find_class(t, names) for t in target])
+    indices = np.array([find_class(t, names) for t in named_targets(model, target)])
     if indices.max() >= count:
         raise TargetError(f"target: expected 0 to {count - 1}; found {indices.max()}")
     return indices
+
+
+def named_targets(model, target):
+    """A list of targets with the model's class names replaced by indices; each name gives one warning at most."""
+    if target is None or not model.classes:
+        return target
+    by_name = {
+        name: model.class_index(name) for name in dict.fromkeys(t for t in target if isinstance(t, str))
+    }
+    return [by_name[t] if isinstance(t, str) else t for t in target]
 
 
 def target_list(target, n):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 """An array; shapes and dtypes are given in the docstrings."""
 
-Rng: TypeAlias = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"  # quoted: NumPy loads numpy.random when it is first used
 """A random generator, or the seed of one."""
 
 Target: TypeAlias = int | str | Sequence[int | str] | None

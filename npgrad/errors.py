@@ -110,5 +110,6 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
 
     known = list(known)
     nearest = difflib.get_close_matches(str(name), known, n=4, cutoff=0.5)
-    hint = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known[:12])}"
+    more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+    hint = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known[:20])}{more}"
     return UnknownName(f"no {kind} {str(name)!r}; {hint}")

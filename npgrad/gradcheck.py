@@ -22,8 +22,8 @@ import numpy as np
 from npgrad._typing import Array, Rng
 from npgrad.errors import InputError
 from npgrad.layers import Composite, Layer
+from npgrad.layers.composite import Calls
 from npgrad.model import Model
-from npgrad.tape import Tape
 
 STEPS = {"complex": 1e-20, "centered": 1e-6}
 TOLERANCES = {"complex": 1e-12, "centered": 1e-6}
@@ -198,11 +198,8 @@ def _of_network(subject, x, training, rng):
     """The arrays to move, their gradients, and the function of the arrays."""
     layer = subject.network if isinstance(subject, Model) else subject
     layer = layer.map_arrays(lambda name, array: array.astype(np.float64))
-    if isinstance(layer, Composite):  # a tape passes the training mode on to all parts
-        return _of_composite(layer, x, training, rng)
-    options = {"training": training, "rng": 0} if layer.has_training_mode else {}
     inputs = {f"x[{i}]": xi for i, xi in enumerate(x)} if isinstance(x, tuple) else {"x": x}
-    y, cache = layer.forward(x, **options)
+    y, cache = _forward(layer, x, training)
     dy = rng.standard_normal(y.shape)
     dx = layer.backward(dy, cache)
     gradients = dict(zip(inputs, dx if isinstance(x, tuple) else (dx,), strict=True))
@@ -212,22 +209,18 @@ def _of_network(subject, x, training, rng):
     def value(arrays):
         moved = layer.map_arrays(lambda name, array: arrays.get(name, array))
         moved_x = tuple(arrays[name] for name in inputs)
-        y, _ = moved.forward(moved_x if isinstance(x, tuple) else moved_x[0], **options)
+        y, _ = _forward(moved, moved_x if isinstance(x, tuple) else moved_x[0], training)
         return dy * y
 
     return arrays, gradients, value
 
 
-def _of_composite(network, x, training, rng):
-    tape = Tape(network, x, training=training, rng=0)
-    dy = rng.standard_normal(tape.output.shape)
-    gradients = {"x": tape.backward(dy)["input"], **tape.parameter_gradients(dy)}
-
-    def value(arrays):
-        moved = network.map_arrays(lambda name, array: arrays.get(name, array))
-        return dy * Tape(moved, arrays["x"], training=training, rng=0, keep=()).output
-
-    return {"x": x, **network.arrays()}, gradients, value
+def _forward(layer, x, training):
+    """(y, cache), in training mode with the same masks every time."""
+    options = {"training": training, "rng": 0}
+    if isinstance(layer, Composite):
+        return layer.forward(x, Calls(**options))
+    return layer.forward(x, **options) if layer.has_training_mode else layer.forward(x)
 
 
 def _of_loss(loss, x):

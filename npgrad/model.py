@@ -77,6 +77,10 @@ class Model(Described):
         if self.preprocessing is None:
             object.__setattr__(self, "preprocessing", Preprocessing())
         if self.default_layer is not None:
+            if self.default_layer not in (*self.layer_names(), *self.aliases):
+                raise InputError(
+                    f"default_layer: expected a layer of this network or None, found {self.default_layer!r}"
+                )
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x: Array) -> Array:

@@ -10,6 +10,7 @@ from folder_runs import little_net, photos
 import npgrad
 from npgrad import _imagenet as module
 from npgrad._imagenet import imagenet_synsets
+from npgrad._parallel import threads
 from npgrad._targets import find_class, resolve_targets
 from npgrad.attribution.folders import attribute_folder
 from npgrad.errors import TargetError, UnknownName, WeightsError
@@ -111,12 +112,14 @@ def test_words_that_several_classes_contain():
         find_class("cat", names)
     message = str(raised.value)
     cats = "tabby (281), tiger cat (282), Persian cat (283), Siamese cat (284), Egyptian cat (285)"
-    assert message.startswith(f"no class 'cat'; classes with this word: {cats}, ")
+    assert message.startswith(f"no class 'cat'; classes with this word in a name: {cats}, ")
     assert "crate" not in message and "oxcart" not in message and "catamaran" not in message
     with pytest.raises(TargetError) as raised:
         find_class("Dog", [f"dog {letter}" for letter in "abcdefghij"])
     assert str(raised.value).endswith("dog g (6), dog h (7) and 2 more")
-    with pytest.raises(TargetError, match=r"classes with these words: one two a \(0\), one two b \(1\)$"):
+    with pytest.raises(
+        TargetError, match=r"classes with these words in a name: one two a \(0\), one two b \(1\)$"
+    ):
         find_class("One_Two", ["one two a", "one two b", "two one"])
 
 
@@ -196,3 +199,12 @@ def test_a_name_for_a_folder_is_warned_of_once(tmp_path):
     with pytest.warns(UserWarning, match="target 'owl' taken as little owl") as warned:
         run = attribute_folder(model, photos(tmp_path / "photos", 3), tmp_path / "out", target="owl")
     assert (len(warned), run.made, run.warned) == (1, 3, 0)
+
+
+def test_a_name_is_warned_of_once_for_all_parts_of_a_batch(monkeypatch):
+    monkeypatch.setattr(threads, "PIXELS", 1)  # each image a part of its own
+    model = dataclasses.replace(squeezenet1_1(num_classes=3, rng=1), classes=NAMES)
+    x = np.random.default_rng(0).normal(size=(4, 3, 40, 40)).astype(np.float32)
+    with pytest.warns(UserWarning, match=r"target 'persian' taken as Persian cat \(2\)") as warned:
+        npgrad.attribution.saliency(model, x, "persian")
+    assert len(warned) == 1 and warned[0].filename == __file__

@@ -181,7 +181,7 @@ def test_an_ambiguous_word_lists_the_classes(run, weights, photo, tmp_path):  # 
     npgrad.Model(fresh.network, names, None, fresh.architecture, fresh.aliases).save(tmp_path / "net.h5")
     code, out, err = run("attribute", photo, "--target", "CAT", "--weights", "net.h5")
     assert (code, out) == (2, "")
-    assert err == "npgrad: no class 'CAT'; classes with this word: tiger cat (0), Persian cat (1)\n"
+    assert err == "npgrad: no class 'CAT'; classes with this word in a name: tiger cat (0), Persian cat (1)\n"
     code, out, err = run("fool", photo, "--target", "n02123045", "--weights", "net.h5")
     assert (code, out) == (2, "")
     assert err == "npgrad: 'n02123045' is a WordNet id; this network's classes are known by name only\n"
@@ -261,6 +261,11 @@ def test_the_types_of_options_say_what_they_expect():
     assert kind.__name__ == "whole number >= 2" and kind("2") == 2
     with pytest.raises(ValueError):
         kind("1")
+
+
+def test_all_methods_in_any_case(run, photo):  # noqa: F811
+    code, out, err = run("attribute", photo, "--method", "All", "--save-array", "x.npy")
+    assert (code, err) == (2, "npgrad: --save-array: expected one --method, found all\n")
 
 
 def test_methods_of_other_commands_in_any_spelling():

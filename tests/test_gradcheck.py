@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad.layers import Add, BatchNorm2d, Concat, Conv2d, Dropout, Linear, ReLU, Sequential
+from npgrad.layers import (
+    Add,
+    BatchNorm2d,
+    Composite,
+    Concat,
+    Conv2d,
+    Dropout,
+    Graph,
+    Linear,
+    ReLU,
+    Sequential,
+)
 from npgrad.models import squeezenet1_1
 
 
@@ -124,3 +135,33 @@ def test_training_mode_reaches_the_parts_of_a_composite(nested):
     wrong = WrongInTraining(**vars(norm))
     assert npgrad.gradcheck(network(norm), x, training=True) and npgrad.gradcheck(network(wrong), x)
     assert not npgrad.gradcheck(network(wrong), x, training=True)
+
+
+class Twice(Composite):
+    """y = 2 * conv(x), whose backward forgets the factor: the output is not the last part's."""
+
+    conv = Conv2d.init(3, 2, 2, rng=4)
+
+    def forward(self, x, tape):
+        return 2 * tape.run("conv", self.conv, x), tape
+
+    def backward(self, dy, tape):
+        return tape.back("conv", dy)
+
+    def parts(self):
+        return {"conv": self.conv}
+
+    def with_parts(self, parts):
+        made = Twice()
+        made.conv = parts["conv"]
+        return made
+
+
+def test_what_a_composite_does_to_the_output_of_its_last_part_counts():
+    check = npgrad.gradcheck(Twice(), np.random.default_rng(2).normal(size=(1, 3, 4, 4)))
+    assert not check and "WRONG" in str(check)
+
+
+def test_a_composite_with_several_inputs():
+    xs = tuple(np.random.default_rng(3).normal(size=(2, 2, 3, 3, 3)))
+    assert npgrad.gradcheck(Graph({"sum": (Add(), "input"), "relu": (ReLU(), "sum")}), xs)

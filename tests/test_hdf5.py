@@ -1,5 +1,6 @@
 """npgrad's own weights file: what goes in comes out, and nothing else gets in."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -314,3 +315,19 @@ def test_saving_keeps_what_is_there_if_it_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(InputError, match="no-such-folder"):
         own_network().save(tmp_path / "no-such-folder" / "model.h5")
+
+
+def test_the_default_layer_and_presets_are_kept(tmp_path):
+    fresh = squeezenet1_1(num_classes=2, rng=1)
+    assert (fresh.default_layer, len(fresh.presets)) == ("fire9", 4)
+    for own in (
+        dataclasses.replace(fresh, default_layer="fire5", presets=("the_scream",)),
+        dataclasses.replace(fresh, architecture=None, default_layer="fire5", presets=("the_scream",)),
+    ):
+        own.save(tmp_path / "own.h5")
+        loaded = npgrad.load(tmp_path / "own.h5")
+        assert (loaded.default_layer, loaded.presets) == ("fire5", ("the_scream",))
+    with pytest.raises(
+        InputError, match="default_layer: expected a layer of this network or None, found 'fire44'"
+    ):
+        dataclasses.replace(fresh, default_layer="fire44")

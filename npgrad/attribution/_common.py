@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad._parallel.threads import split_batch, thread_map
-from npgrad._targets import one_hot, resolve_targets, target_list, warn_if_dead
+from npgrad._targets import named_targets, one_hot, resolve_targets, target_list, warn_if_dead
 from npgrad._validate import check_input
 
 
@@ -20,7 +20,7 @@ def by_parts(model, x, target, work, keep=None):
     dropped before the next part's forward pass begins.
     """
     x = check_input(x)
-    target = target_list(target, len(x))
+    target = named_targets(model, target_list(target, len(x)))
 
     def of_part(rows):
         tape = model.forward(x[rows], keep=keep)

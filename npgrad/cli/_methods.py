@@ -1,21 +1,7 @@
 """The attribution methods as the command offers them: which options each takes."""
 
-from npgrad.attribution.methods import METHODS, defaults, function_of, importance, method_name, takes
 from npgrad.cli._common import SEED_HELP, whole_number_type
 from npgrad.errors import InputError
-
-__all__ = [
-    "METHODS",
-    "OPTIONS",
-    "add_options",
-    "defaults",
-    "function_of",
-    "importance",
-    "method_name",
-    "method_names",
-    "options_of",
-    "takes",
-]
 
 # keyword of a method -> (its option, how it is read, metavar, help)
 OPTIONS = {
@@ -39,6 +25,13 @@ OPTIONS = {
 }
 
 
+def __getattr__(name):
+    """The table of methods, `npgrad.attribution.methods`: imported when first used, since all methods come with it."""
+    from npgrad.attribution import methods
+
+    return getattr(methods, name)
+
+
 def add_options(parser):
     """The methods' own options."""
     group = parser.add_argument_group("method options (each method takes only some of them)")
@@ -48,6 +41,8 @@ def add_options(parser):
 
 def options_of(name, args):
     """The options that were given, checked against what the method takes."""
+    from npgrad.attribution.methods import takes
+
     given = {key: getattr(args, key) for key in OPTIONS if getattr(args, key) is not None}
     for key in given:
         if not takes(name, key):
@@ -58,4 +53,6 @@ def options_of(name, args):
 
 def method_names(text):
     """The names in a list with commas; UnknownName for one that is not a method."""
+    from npgrad.attribution.methods import method_name
+
     return [method_name(name.strip()) for name in text.split(",") if name.strip()]

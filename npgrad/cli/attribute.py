@@ -87,7 +87,9 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
-    if args.method != "all":
+    if args.method.casefold() == "all":
+        args.method = "all"
+    else:
         args.method = methods.method_name(args.method)
     several = args.method == "all"
     options = {} if several else methods.options_of(args.method, args)  # errors come before any work

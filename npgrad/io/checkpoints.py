@@ -18,7 +18,7 @@ from npgrad._typing import Array, Path
 from npgrad.errors import InputError, WeightsError
 from npgrad.model import Model
 
-FORMAT = "npgrad checkpoint 1"
+FORMAT = "npgrad checkpoint 2"
 
 
 def fingerprint(settings: Mapping[str, Any]) -> str:

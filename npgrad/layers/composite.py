@@ -71,11 +71,14 @@ class Composite(Layer):
 
 
 class Calls(dict):
-    """The smallest tape, for a composite that runs by itself: {part: (layer, cache)}, or nothing with keep=False."""
+    """The smallest tape, for a composite that runs by itself: {part: (layer, cache)}, or nothing with keep=False.
 
-    def __init__(self, keep=True):
+    `options` are `training` and `rng`, for the parts that have a training mode.
+    """
+
+    def __init__(self, keep=True, **options):
         super().__init__()
-        self.keep = keep
+        self.keep, self.options = keep, options
 
     def run(self, name, layer, x):
         """Run one part and keep what its backward needs.
@@ -94,14 +97,17 @@ class Calls(dict):
         ndarray
             Its output.
         """
-        if self.keep:
-            y, cache = layer.forward(x)
-            self[name] = (layer, cache)
-            return y
-        if isinstance(layer, Composite):
+        if not self.keep and isinstance(layer, Composite):
             return layer.forward(x, Scope(self, name))[0]
-        with naming(name):
-            return layer(x)
+        if not self.keep:
+            with naming(name):
+                return layer(x)
+        if isinstance(layer, Composite):
+            y, cache = layer.forward(x, Calls(**self.options))
+        else:
+            y, cache = layer.forward(x, **(self.options if layer.has_training_mode else {}))
+        self[name] = (layer, cache)
+        return y
 
     def back(self, name, dy, inputs=1):
         """Backpropagate through one part.
@@ -157,7 +163,7 @@ class _Collect:
         if dy is None:
             self.gradients.update({f"{name}.{key}": np.zeros_like(a) for key, a in layer.arrays().items()})
             return None if inputs == 1 else (None,) * inputs
-        if isinstance(layer, Composite):
+        if getattr(type(layer), "parameter_gradients", None) is Composite.parameter_gradients:
             inner = _Collect(cache)
             dx, gradients = layer.backward(dy, inner), inner.gradients
         else:

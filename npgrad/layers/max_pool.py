@@ -52,7 +52,8 @@ class MaxPool2d(Layer):
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
         # The same result; the kernel is faster for large inputs.
-        maximum = max_and_argmax if padded.size < kernels.FEW_VALUES else kernels.separable_max
+        few = len(x) * x.shape[1] * np.prod(out) * np.prod(self.kernel_size) < kernels.FEW_VALUES
+        maximum = max_and_argmax if few else kernels.separable_max
         y, argmax = maximum(padded, self.kernel_size, self.stride, out)
         return channels_first(y), (x.shape, padded.shape, argmax)
 
@@ -62,10 +63,14 @@ class MaxPool2d(Layer):
         # All pixels of the batch numbered in one row: `corner` is where a window starts, `offset` leads to its pixels.
         corner = np.ravel_multi_index(np.ogrid[:n, 0 : oh * sh : sh, 0 : ow * sw : sw], (n, h, w))
         offset = (np.arange(kh)[:, None] * w + np.arange(kw)).ravel()
-        pixel = offset[argmax] + corner[..., None]  # (N, OH, OW, C): the largest of each window
+        position = np.take(
+            offset * c, argmax
+        )  # (N, OH, OW, C): in memory, of the largest pixel of each window
+        position += (corner * c)[..., None]
+        position += np.arange(c)
         dpadded = np.zeros((n, h, w, c), dy.dtype)
         # Not +=: a pixel that is the maximum of several windows receives every dy.
-        np.add.at(dpadded.reshape(-1), (pixel * c + np.arange(c)).reshape(-1), channels_last(dy).reshape(-1))
+        np.add.at(dpadded.reshape(-1), position.reshape(-1), channels_last(dy).reshape(-1))
         return cut_padding(self, dpadded, shape)
 
 

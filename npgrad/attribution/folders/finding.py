@@ -33,7 +33,8 @@ def find_photos(folder: PathLike) -> tuple[list[str], list[tuple[str, str]], int
         There is no such folder, it has no images, or it is itself a folder of results.
     """
     if not os.path.isdir(folder):
-        raise InputError(f"{shown(folder)}: expected a folder of photos; it does not exist")
+        found = "a file" if os.path.exists(folder) else "nothing of this name"
+        raise InputError(f"{shown(folder)}: expected a folder of photos, found {found}")
     if holds_results(folder):
         raise InputError(f"{shown(folder)}: expected a folder of photos, found one of results")
     suffixes, photos, unreadable, skipped = _suffixes(), [], [], 0

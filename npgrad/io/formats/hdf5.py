@@ -79,8 +79,7 @@ def to_bytes(model: "Model") -> bytes:
     }
     if model.architecture is None:
         metadata["network"] = structure.describe(model.network)
-        if model.default_layer is not None:
-            metadata["default_layer"] = model.default_layer
+    metadata |= {key: value for key in ("default_layer", "presets") if (value := getattr(model, key))}
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
     buffer = io.BytesIO()
     with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
@@ -228,12 +227,17 @@ def _skeleton(metadata, file_size, name):
     try:
         architecture = metadata.get("architecture")
         if architecture is None:
-            layer = metadata.get("default_layer")
-            if not isinstance(layer, str | None):
-                raise WeightsError(f"default_layer: expected a layer's name, found {str(layer)[:40]!r}")
-            model = Model(structure.build(metadata.get("network"), room=file_size), default_layer=layer)
+            model = Model(structure.build(metadata.get("network"), room=file_size))
         else:
             model = registry.skeleton(architecture, room=file_size)
+        layer, presets = (
+            metadata.get("default_layer", model.default_layer),
+            metadata.get("presets", model.presets),
+        )
+        if not isinstance(layer, str | None):
+            raise WeightsError(f"default_layer: expected a layer's name, found {str(layer)[:40]!r}")
+        if not isinstance(presets, (list, tuple)) or not all(isinstance(one, str) for one in presets):
+            raise WeightsError(f"presets: expected a list of names, found {str(presets)[:40]!r}")
         classes, source = metadata.get("classes"), metadata.get("source") or {}
         if classes is not None and not (
             isinstance(classes, list) and all(isinstance(c, str) for c in classes) and classes
@@ -244,6 +248,13 @@ def _skeleton(metadata, file_size, name):
         if not isinstance(source, dict):
             raise WeightsError(f"source: expected names and values, found {str(source)[:40]!r}")
         preprocessing = Preprocessing.from_json(metadata.get("preprocessing"))
-        return dataclasses.replace(model, classes=classes, preprocessing=preprocessing, source=source)
+        return dataclasses.replace(
+            model,
+            classes=classes,
+            preprocessing=preprocessing,
+            source=source,
+            default_layer=layer,
+            presets=tuple(presets),
+        )
     except NpgradError as error:
         raise WeightsError(f"{name}: metadata: {error}") from None
