@@ -54,7 +54,7 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
             "npgrad/_parallel/batch_tape.py",
             "npgrad/losses.py",
         ],
-        "layers layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
+        "layers plain layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
         "patches model survivors_layers survivors_tape",
     ),
     "the readers": (
