@@ -54,8 +54,8 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
             "npgrad/_parallel/batch_tape.py",
             "npgrad/losses.py",
         ],
-        "layers plain layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses rules "
-        "patches model survivors_layers survivors_tape",
+        "layers plain layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses "
+        "rules patches model survivors_layers survivors_tape",
     ),
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
