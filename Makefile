@@ -24,7 +24,7 @@ test-slow: .venv/dev
 # Tests that depend on rounding, with BLAS kernels of other processors (where this one allows) and 1 and 2 threads.
 KERNELS ?= Haswell Zen SkylakeX Prescott
 test-kernels: .venv/dev
-	NPGRAD_TEST_CORETYPES="$(KERNELS)" $(BIN)/python -m pytest -m slow tests/test_kernels.py
+	NPGRAD_TEST_CORETYPES="$(KERNELS)" $(BIN)/python -m pytest -m slow tests/package/test_kernels.py
 
 # Coverage-guided fuzzing of every reader of untrusted files, SECONDS each; make fuzz SECONDS=600 READERS="caffe npz"
 SECONDS ?= 60

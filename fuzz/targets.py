@@ -2,7 +2,8 @@
 
 A bad file must raise one of npgrad's own errors, with a line that names the file. Every other exception is a finding,
 and so is a line without the file name, more than a second of work, or too much memory. The seeds are generated: the
-files of tests/attacks, good and bad, small ONNX graphs, and files whose tensors have the names of known networks.
+files of tests/robustness/attacks, good and bad, small ONNX graphs, and files whose tensors have the names of known
+networks.
 """
 
 import hashlib
@@ -132,11 +133,12 @@ def one(name, data):
 
 def seeds(name):
     """The files to start with, as bytes, always in the same order; none larger than the target's `largest`."""
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    tests = Path(__file__).resolve().parents[1] / "tests"
+    sys.path[:0] = folders = [str(tests / "robustness"), str(tests / "support")]
     try:
         found = [data for kind in TARGETS[name].kinds for data in _of_kind(kind)]
     finally:
-        sys.path.pop(0)
+        del sys.path[: len(folders)]
     if name == "pickle":
         found = [_pickle_in(data) for data in found]
     return [data for data in dict.fromkeys(found) if 0 < len(data) <= TARGETS[name].largest]

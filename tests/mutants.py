@@ -1,11 +1,12 @@
 """Mutation testing: do the tests notice a changed operator, number, name or argument in the code?
 
     python -m tests.mutants [FILE ...] [--sample N] [--seconds S] [--after JSON] [-o FOLDER]
+    python -m tests.mutants --list [FILE ...] [-o FOLDER]       the survivors of a run, or of one that is still going on
 
 mutmut makes the mutants, in a copy of the project; this program runs them. The tests are collected once. Each mutant
 is a fork in which the tests that reach the mutated function run, the quickest first, until one fails. (mutmut's own
 runner collects again for every mutant and forks with torch's threads running: tests hang, and all mutants look caught.)
-FOLDER/survivors.txt lists what no test has noticed; tests/mutation_survivors.md judges it.
+FOLDER/verdicts.json has what became of each, FOLDER/changes.json what each changes.
 """
 
 import argparse
@@ -120,6 +121,7 @@ def prepare(folder, files):
         if not files or str(path) in files:
             code, mutants[str(path)] = mutants_of(path)
             path.write_text(code)
+    Path("changes.json").write_text(json.dumps(mutants, indent=1))
     return mutants
 
 
@@ -231,6 +233,11 @@ def run(mutant, items):
     return next((item.nodeid for item, after in pairwise([*items, None]) if not passes(item, after)), None)
 
 
+def test_file(name):
+    (path,) = Path("tests").glob(f"*/test_{name}.py")
+    return str(path)
+
+
 def group_of(file):
     return next(name for name, (patterns, _) in GROUPS.items() if any(fnmatch(file, one) for one in patterns))
 
@@ -252,6 +259,14 @@ def table(mutants, verdicts):
     return "\n".join(lines)
 
 
+def survivors(mutants, verdicts):
+    """A line for each mutant that no test has noticed: its name, what it changes, and whether a test reached it."""
+    missed = {name: verdict for name, verdict in verdicts.items() if verdict not in CAUGHT}
+    for file, names in mutants.items():
+        if found := [f"    {name}: {change}  ({missed[name]})" for name, change in names.items() if name in missed]:
+            yield from (f"{file}: {len(found)}", *found)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("files", nargs="*", metavar="FILE", help="only these files' mutants")
@@ -270,7 +285,10 @@ def main():
         metavar="JSON",
         help="verdicts.json of an earlier run: mutants caught there are not run again",
     )
+    parser.add_argument("--list", action="store_true", help="print the survivors of the run in FOLDER")
     arguments = parser.parse_args()
+    if arguments.list:
+        return list_survivors(arguments.output, arguments.files)
     before = json.loads(arguments.after.read_text()) if arguments.after else {}
     before = {name: verdict for name, verdict in before.items() if verdict in CAUGHT}
     mutants = prepare(arguments.output.absolute(), arguments.files)
@@ -280,21 +298,29 @@ def main():
         lot = set(random.Random(file).sample(list(names), few))
         chosen += [name for name in names if name in lot and name not in before]
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "tests")]
+    sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "tests", "support")]
     plugin = Mutation(chosen, arguments.seconds, before)
     options = ["-s", "-q", "-p", "no:cacheprovider", "--basetemp", os.path.abspath("tmp"), "-k", SLOW]
     names = [
         test for group in {group_of(file): None for file in mutants} for test in GROUPS[group][1].split()
     ]
-    code = pytest.main([*options, *(f"tests/test_{name}.py" for name in names)], plugins=[plugin])
+    code = pytest.main([*options, *map(test_file, names)], plugins=[plugin])
     if code:
         return code
-    with open("survivors.txt", "w") as out:
-        for names in mutants.values():
-            for name in names:
-                if plugin.verdicts.get(name, "caught") not in CAUGHT:
-                    print(name, plugin.verdicts[name], names[name], "", sep="\n", file=out)
     print(table(mutants, plugin.verdicts))
+    return 0
+
+
+def list_survivors(folder, files):
+    try:
+        mutants, verdicts = (
+            json.loads((folder / f"{name}.json").read_text()) for name in ("changes", "verdicts")
+        )
+    except FileNotFoundError as error:
+        print(f"{error.filename}: no such file; a run without --list writes it", file=sys.stderr)
+        return 2
+    chosen = {file: names for file, names in mutants.items() if not files or file in files}
+    print(*survivors(chosen, verdicts), sep="\n")
     return 0
 
 

@@ -3,9 +3,9 @@
 import caffe_writer as w
 import numpy as np
 import pytest
+from deep_compression_files import net
 from onnx_files import constant, graph
-from test_refusals import line
-from test_survivors_readers import net
+from refusals import line
 
 from npgrad.io import converting
 from npgrad.io.architectures import VGG, architecture_of
@@ -191,7 +191,7 @@ def test_a_file_may_be_as_large_as_the_bound(tmp_path, monkeypatch):
 
 def test_names_that_are_no_text(tmp_path):
     import h5py
-    from test_hdf5 import forge
+    from hdf5_files import forge
 
     from npgrad.io.formats import hdf5
 
@@ -216,7 +216,8 @@ def test_numpys_pickled_parts():
 
 
 def test_object_arrays_may_say_so_without_a_byte_order(tmp_path):
-    from test_imagenet_val import NAMES, PYTHON_2, course_file, header, npy
+    from imagenet_val_files import NAMES, PYTHON_2, course_file
+    from npy_writer import header, npy
 
     labels = npy(header=header("O", shape="()"), content=PYTHON_2)
     assert npz.read_imagenet_val(course_file(tmp_path, labels=labels))[2] == NAMES
@@ -253,7 +254,7 @@ def test_bfloat16_in_any_order_becomes_rows():
 
 
 def test_every_format_names_the_file(tmp_path):
-    from test_formats import TENSORS, WRITERS
+    from format_files import TENSORS, WRITERS
 
     for kind, writer in WRITERS.items():
         path = tmp_path / "net.bin"

@@ -4,8 +4,7 @@ import checks
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
-from onnx_files import constant, graph, value
-from test_onnx_files import read, runtime
+from onnx_files import constant, graph, read, runtime, value
 
 from npgrad import WeightsError, layers
 from npgrad.io.labels import imagenet_classes

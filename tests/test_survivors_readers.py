@@ -5,7 +5,8 @@ import json
 import h5py
 import numpy as np
 import pytest
-from test_refusals import line
+from deep_compression_files import net
+from refusals import line
 
 from npgrad import WeightsError
 from npgrad.io.formats import _pickles as pickles
@@ -32,16 +33,6 @@ def test_deep_compressions_convolutions_are_squeezenets():
     assert [shape for _, shape in made] == expected
     squeezes = [f"fire{i}/{part}" for i in range(2, 10) for part in ("squeeze1x1", "expand1x1", "expand3x3")]
     assert [name for name, _ in made] == ["conv1", *squeezes, "conv10"]
-
-
-def net(spoil=0):
-    """The smallest Deep Compression file: one stored weight in each convolution; `spoil` is every code's value 0."""
-    parts = [np.ones(26, "<u4").tobytes()]
-    for _, shape in deep_compression.CONVOLUTIONS:
-        codebook = np.full(256, spoil, "<f4")
-        codebook[1] = 2.5
-        parts += [codebook.tobytes(), np.full(shape[0], 0.5, "<f4").tobytes(), b"\x01", b"\x03"]
-    return b"".join(parts)
 
 
 def test_a_deep_compression_file_among_the_others(tmp_path):
@@ -77,7 +68,7 @@ def test_caffes_convolutions_in_one_word_where_one_is_enough():
 
 
 def test_the_metadata_of_a_file_word_for_word(tmp_path):
-    from test_hdf5 import own_network
+    from hdf5_files import own_network
 
     path = tmp_path / "f.h5"
     own_network().save(path)
@@ -98,7 +89,7 @@ def test_the_metadata_of_a_file_word_for_word(tmp_path):
 
 
 def test_a_size_that_overflows_64_bits_is_not_0():
-    from test_hdf5 import forge
+    from hdf5_files import forge
 
     def change(file):
         del file["arrays/last.weight"]
@@ -121,8 +112,8 @@ def test_eight_differences_are_named_and_the_others_counted():
 
 
 def test_bounds_of_the_zip_reader():
-    from test_npz import archive, npy
-    from zip_writer import DEFLATED, Entry, write
+    from npy_writer import npy
+    from zip_writer import DEFLATED, Entry, archive, write
 
     good = npy(np.ones(2))
     name = "n" * (zips.MAX_NAME - 4) + ".npy"
@@ -170,7 +161,7 @@ def test_the_most_fields_of_a_protocol_buffer():
 
 
 def test_bounds_of_safetensors():
-    from test_safetensors import build, entry
+    from safetensors_files import build, entry
 
     limit = safetensors.MAX_HEADER
     header = json.dumps({"w": entry()})
@@ -325,7 +316,7 @@ def test_where_sniffing_ends():
 
 
 def test_names_and_half_floats_in_an_h5(tmp_path):
-    from test_hdf5 import forge, own_network
+    from hdf5_files import forge, own_network
 
     assert hdf5._key("a/b%2F/") == "a%2Fb%252F%2F"  # as files have it that are read for years to come
     own = own_network()
@@ -347,7 +338,7 @@ def test_names_and_half_floats_in_an_h5(tmp_path):
 def test_a_saved_file_has_no_times_in_it():
     import time
 
-    from test_hdf5 import own_network
+    from hdf5_files import own_network
 
     before = hdf5.to_bytes(own_network())
     time.sleep(1.1)  # HDF5 would note whole seconds

@@ -9,10 +9,8 @@ import checks
 import numpy as np
 import pytest
 import torch
-from captum_nets import Pair
-from test_backbones_everything import graph
-from test_input_attributions import inject, noise_drawn
-from test_integration import captums_gradient_shap
+from captum_nets import Pair, captums_gradient_shap, inject, noise_drawn
+from small_backbones import graph
 from torch import nn
 
 import npgrad

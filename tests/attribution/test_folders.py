@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import folder_runs
 import numpy as np
 import pytest
 from folder_runs import files, lines, little_net, photo, photos
@@ -469,7 +470,7 @@ def test_two_runs_in_one_folder_do_not_meet(net, folder, out):
 def in_a_process(code, *arguments):
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
-        cwd=Path(__file__).parent,
+        cwd=Path(folder_runs.__file__).parent,
         capture_output=True,
         text=True,
         check=True,

@@ -7,7 +7,7 @@ import checks
 import numpy as np
 import pytest
 import torch
-from captum_nets import TARGETS, pairs, squeezenets
+from captum_nets import TARGETS, inject, noise_drawn, pairs, squeezenets
 
 from npgrad import InputError, Model, TargetError, UnknownName
 from npgrad.attribution.gradient_shap import gradient_shap
@@ -42,20 +42,6 @@ MANY_COPIES = [name for name in METHODS if METHODS[name] not in ONE_PASS]
 
 def bands(x):
     return np.repeat(np.arange(x.shape[2]) // 3, x.shape[3]).reshape(x.shape[2:])
-
-
-def noise_drawn(seed, x, n_samples):
-    """What smoothgrad(rng=seed) adds to x before scaling: (n_samples, N, C, H, W)."""
-    rng = np.random.default_rng(seed)
-    return np.stack([rng.standard_normal(x.shape) for _ in range(n_samples)])
-
-
-def inject(monkeypatch, noisy):
-    """Make Captum's NoiseTunnel use these samples (n_samples, N, ...) instead of drawing."""
-    in_captums_order = torch.tensor(noisy.swapaxes(0, 1).reshape(-1, *noisy.shape[2:]))
-    monkeypatch.setattr(
-        C.NoiseTunnel, "_add_noise_to_input", staticmethod(lambda x, std, n: in_captums_order.clone())
-    )
 
 
 def dead_model():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr._utils.approximation_methods import approximation_parameters
-from captum_nets import TARGETS, pairs, squeezenets
+from captum_nets import TARGETS, captums_gradient_shap, pairs, squeezenets
 
 from npgrad import InputError, UnknownName
 from npgrad._targets import one_hot
@@ -144,22 +144,6 @@ def test_baselines_come_as_number_image_or_batch():
     assert np.array_equal(run(image), run(np.stack([image] * 3)))
     assert not np.array_equal(run(0), run(0.5))
     assert run(np.zeros((3, 1, 1), np.float32)).dtype == np.float64
-
-
-def captums_gradient_shap(pair, samples, monkeypatch):
-    """Captum's method, given the samples [(noisy x, baseline, coefficient), ...] instead of its own."""
-    noisy, start, a = map(np.stack, zip(*samples, strict=True))
-    n = len(samples)
-    monkeypatch.setattr(
-        C.NoiseTunnel, "_add_noise_to_input", staticmethod(lambda x, std, n: torch.tensor(noisy))
-    )
-    monkeypatch.setattr(np.random, "uniform", lambda low, high, size: a.reshape(size))
-    monkeypatch.setattr(np.random, "choice", lambda count, size: np.arange(n).reshape(size))
-    found = C.GradientShap(pair.net).attribute(
-        pair.tensor(), torch.tensor(start), n_samples=n // 3, target=TARGETS
-    )
-    monkeypatch.undo()
-    return found.detach().numpy()
 
 
 @pytest.mark.parametrize(

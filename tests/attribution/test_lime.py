@@ -2,29 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
 from captum.attr import Lime
-from captum_nets import TARGETS, pairs
+from captum_nets import TARGETS, captum_mask, given, pairs
 from sklearn.linear_model import Lasso, Ridge
 
 from npgrad.attribution import grid, lime, surrogates
 from npgrad.errors import InputError
 
 NET = {pair.name: pair for pair in pairs()}["overlapping pools"]
-
-
-def captum_mask(mask):
-    return torch.tensor(mask)[None, None]
-
-
-def given(coalitions):
-    """A Captum perturb_func that hands out these coalitions one by one."""
-
-    def generator(original, **kwargs):
-        for one in coalitions:
-            yield torch.tensor(one[None].astype(np.int64))
-
-    return generator
 
 
 def samples_of(pair, i, mask, seed, n_samples, target, width, distance):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import assert_close
-from test_composites import network as residual_network
+from residual_nets import network as residual_network
 
 from npgrad import Model
 from npgrad.attribution.lrp import RULES, layer_lrp, lrp

@@ -6,10 +6,9 @@ from math import comb
 import numpy as np
 import pytest
 from captum.attr import KernelShap
-from captum_nets import TARGETS, pairs
+from captum_nets import TARGETS, captum_mask, given, pairs
 from checks import additions_in, assert_rounding
 from sklearn.linear_model import LinearRegression
-from test_lime import captum_mask, given
 
 from npgrad.attribution import surrogates
 from npgrad.attribution.segments import feature_maps, grid

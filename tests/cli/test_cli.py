@@ -11,40 +11,6 @@ from PIL import Image
 
 import npgrad
 from npgrad.cli import COMMANDS, main
-from npgrad.models import squeezenet1_1
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("cli") / "net.h5"
-    model = squeezenet1_1(num_classes=5, rng=1)
-    names = ("cat", "dog", "two words", "crane", "crane")
-    npgrad.Model(model.network, names, model.preprocessing, model.architecture, model.aliases).save(path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def photo(tmp_path_factory):
-    path = tmp_path_factory.mktemp("photos") / "photo.png"
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((300, 200)).save(path)
-    return str(path)
-
-
-@pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
-    """run("classify", ...) -> (exit code, stdout, stderr), in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as exit:  # argparse's own
-            code = exit.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return run
 
 
 def test_classify(run, weights, photo):

@@ -14,7 +14,6 @@ import pytest
 import threadpoolctl
 from folder_runs import files, lines, little_net, photo, photos
 from PIL import Image
-from test_cli import run  # noqa: F401 - a fixture
 
 import npgrad
 from npgrad.attribution.folders import attribute_folder, processes
@@ -38,7 +37,7 @@ def said(err):
     return [line for line in re.split(r"[\r\n]", err) if line.startswith("npgrad: ")]
 
 
-def test_a_folder(run, weights, folder):  # noqa: F811
+def test_a_folder(run, weights, folder):
     photo(folder / "deep" / "a.png")
     (folder / "notes.txt").write_text("")
     code, out, err = run("attribute", "photos", "--weights", weights)
@@ -51,7 +50,7 @@ def test_a_folder(run, weights, folder):  # noqa: F811
     assert code == 0 and "saliency of 0 photos in " in out and "5 already done" in out
 
 
-def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
+def test_broken_photos_make_it_2(run, weights, folder):
     (folder / "000.jpg").write_bytes(b"\xff\xd8\xff")
     (folder / "two\nlines.jpg").write_text("no image")
     code, out, err = run("attribute", folder, "--weights", weights, "-o", "out")
@@ -72,7 +71,7 @@ def test_broken_photos_make_it_2(run, weights, folder):  # noqa: F811
     }  # fmt: skip
 
 
-def test_many_broken_photos_are_not_all_listed(run, weights, folder):  # noqa: F811
+def test_many_broken_photos_are_not_all_listed(run, weights, folder):
     for i in range(120):
         (folder / f"b{i:03}.png").write_bytes(b"")
     code, _, err = run("attribute", folder, "--weights", weights, "-o", "out")
@@ -80,7 +79,7 @@ def test_many_broken_photos_are_not_all_listed(run, weights, folder):  # noqa: F
     assert said(err)[-1] == "npgrad: and 20 more, see out/manifest.jsonl"
 
 
-def test_options_reach_every_photo(run, weights, folder):  # noqa: F811
+def test_options_reach_every_photo(run, weights, folder):
     flags = [
         "--method",
         "occlusion",
@@ -103,7 +102,7 @@ def test_options_reach_every_photo(run, weights, folder):  # noqa: F811
         assert line["target"]["name"] == "owl"
 
 
-def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
+def test_a_sheet_of_each(run, weights, folder, monkeypatch):
     few = {name: methods.METHODS[name] for name in ("saliency", "deconvolution", "lrp")}
     monkeypatch.setattr(methods, "METHODS", few)
     code, out, _ = run("attribute", folder, "--weights", weights, "--method", "all", "-o", "out")
@@ -130,7 +129,7 @@ def test_a_sheet_of_each(run, weights, folder, monkeypatch):  # noqa: F811
         (["photos/000.jpg", "--save-arrays"], "--save-arrays: expected a folder of images"),
     ],
 )  # fmt: skip
-def test_mistakes(run, weights, folder, tmp_path, arguments, message):  # noqa: F811
+def test_mistakes(run, weights, folder, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
     code, out, err = run("attribute", *arguments, "--weights", weights)
     assert (code, out) == (2, "")

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import photo, run, weights  # noqa: F401 - fixtures
 
 import npgrad
 from npgrad.attribution import lrp_rules
@@ -27,7 +26,7 @@ def test_every_method_is_offered():
     assert inspect.isclass(lrp_rules.Epsilon)
 
 
-def test_list_methods(run):  # noqa: F811
+def test_list_methods(run):
     code, out, err = run("attribute", "--list-methods")
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()] == list(methods.METHODS)
@@ -44,7 +43,7 @@ def test_list_methods(run):  # noqa: F811
         ("smoothgrad", {"n_samples": 2, "rng": 5}),
     ],
 )
-def test_options_reach_the_method(run, weights, photo, name, options):  # noqa: F811
+def test_options_reach_the_method(run, weights, photo, name, options):
     flags = [word for key, value in options.items() for word in (methods.OPTIONS[key][0], value)]
     code, out, err = run("attribute", photo, "--weights", weights, "--method", name, *flags, "--target", 1,
                          "--save-array", "a.npy", "-o", "a.png")  # fmt: skip
@@ -76,7 +75,7 @@ def test_options_reach_the_method(run, weights, photo, name, options):  # noqa: 
         (["--outliers", "100"], "outliers"),
     ],
 )
-def test_mistakes(run, weights, photo, arguments, message):  # noqa: F811
+def test_mistakes(run, weights, photo, arguments, message):
     code, out, err = run("attribute", photo, "--weights", weights, *arguments)
     assert (code, out) == (2, "")
     lines = [line for line in err.splitlines() if line.startswith("npgrad: ")]
@@ -84,7 +83,7 @@ def test_mistakes(run, weights, photo, arguments, message):  # noqa: F811
     assert message in lines[0]
 
 
-def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):  # noqa: F811
+def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):
     model = npgrad.load(weights)
     x = model.preprocess(photo)
     for flags, layer in (([], "fire5"), (["--layer", "fire3"], "fire3")):
@@ -95,13 +94,13 @@ def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):  # 
         np.testing.assert_array_equal(np.load("a.npy"), expected)
 
 
-def test_no_image(run):  # noqa: F811
+def test_no_image(run):
     code, out, err = run("attribute")
     assert (code, out) == (2, "")
     assert "expected an image, found none" in err
 
 
-def test_ways_of_showing(run, weights, photo):  # noqa: F811
+def test_ways_of_showing(run, weights, photo):
     images = []
     for i, flags in enumerate([[], ["--alone"], ["--sign", "signed"], ["--outliers", "30"]]):
         code, _, _ = run("attribute", photo, "--weights", weights, *flags, "-o", f"{i}.png")
@@ -111,7 +110,7 @@ def test_ways_of_showing(run, weights, photo):  # noqa: F811
     assert len(set(images)) == 4
 
 
-def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):  # noqa: F811
+def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):
     few = ("saliency", "grad_cam", "layer_lrp", "deep_lift_shap")
     monkeypatch.setattr(methods, "METHODS", {name: methods.METHODS[name] for name in few})
     code, out, err = run("attribute", photo, "--weights", weights, "--method", "all", "-o", "sheet.png")
@@ -122,7 +121,7 @@ def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):  # noqa: F8
         assert np.asarray(sheet).std() > 20
 
 
-def test_evaluate(run, weights, photo):  # noqa: F811
+def test_evaluate(run, weights, photo):
     mask = np.zeros((200, 300), np.uint8)
     mask[50:150, 100:200] = 255
     Image.fromarray(mask).save("mask.png")

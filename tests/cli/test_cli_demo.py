@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_cli import run as run  # the fixture
 
 import npgrad
 from npgrad.cli import _demo_images as demo_images

@@ -4,16 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from image_files import pixels
 from PIL import Image
-from test_cli import run  # noqa: F401 - a fixture
-from test_cli_synthesis import folder, make, pixels  # noqa: F401 - fixtures
 
 import npgrad
 from npgrad import synthesis
 from npgrad.synthesis import make_fooling_image
 
 
-def test_what_is_reported_of_a_fooling_image_is_what_its_file_gets(make, folder):  # noqa: F811
+def test_what_is_reported_of_a_fooling_image_is_what_its_file_gets(make, folder):
     code, out, err = make("fool PHOTO --target two_words --learning-rate 0.1 --json")
     assert (code, err) == (0, [])
     result = json.loads(out)
@@ -38,7 +37,7 @@ def test_what_is_reported_of_a_fooling_image_is_what_its_file_gets(make, folder)
     np.testing.assert_array_equal(changed, unchanged)
 
 
-def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):  # noqa: F811
+def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):
     model = npgrad.load(folder / "net.h5")
     made = make_fooling_image(model, model.preprocess(folder / "photo.png"), 2, learning_rate=0.1, clip=True)
     code, out, err = make("fool PHOTO --target 2 --learning-rate 0.1 --compare sheet.png -o out.png")
@@ -55,7 +54,7 @@ def test_the_text_of_a_fooling_image_and_its_sheet(make, folder):  # noqa: F811
     assert 100 < gray < 64 * 64  # the change is around gray
 
 
-def test_a_class_that_is_not_reached(make):  # noqa: F811
+def test_a_class_that_is_not_reached(make):
     code, out, err = make("fool PHOTO --target 0 --steps 4 -o out.png")
     assert code == 1
     assert err == ["npgrad: cat was not reached: 4 steps were not enough; out.png holds the image"]
@@ -76,7 +75,7 @@ def test_a_class_that_is_not_reached(make):  # noqa: F811
         ("smallest --steps 9", synthesis.smallest_perturbation, {"steps": 9}),
     ],
 )
-def test_the_other_methods(make, folder, options, function, keywords, target):  # noqa: F811
+def test_the_other_methods(make, folder, options, function, keywords, target):
     flag = f"--target {target}" if target else ""
     code, out, err = make(f"fool PHOTO {flag} --method {options} --json")
     result = json.loads(out)

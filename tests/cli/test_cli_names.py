@@ -9,17 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import photo, run, weights  # noqa: F401 - fixtures
 
 import npgrad
 from npgrad.cli import COMMANDS
 from npgrad.cli import _common as common
 from npgrad.models import squeezenet1_1
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def help_of(run, name):  # noqa: F811
+def help_of(run, name):
     code, out, err = run(name, "--help")
     assert (code, err) == (0, "")
     return out
@@ -38,19 +37,19 @@ def help_of(run, name):  # noqa: F811
         (["--verson"], "npgrad: no option '--verson'; nearest: --version"),
     ],
 )  # fmt: skip
-def test_misspelled_commands_and_options(run, words, message):  # noqa: F811
+def test_misspelled_commands_and_options(run, words, message):
     code, out, err = run(*words)
     assert (code, out) == (2, "")
     assert err.startswith(message) and err.count("\n") == 1
 
 
-def test_words_that_are_too_many_show_the_usage_of_their_command(run):  # noqa: F811
+def test_words_that_are_too_many_show_the_usage_of_their_command(run):
     code, out, err = run("layers", "more", "--json")
     assert (code, out) == (2, "")
     assert err.startswith("usage: npgrad layers") and "unrecognized arguments: more" in err
 
 
-def test_help_says_what_one_gets(run):  # noqa: F811
+def test_help_says_what_one_gets(run):
     code, out, err = run("--help")
     assert (code, err) == (0, "")
     listed = dict(
@@ -89,7 +88,7 @@ def test_every_option_is_described_in_the_same_manner(name):
     assert description.split("\n\n")[0].endswith(".") and description[0].isupper()
 
 
-def test_seed_is_the_option_of_whatever_is_random(run):  # noqa: F811
+def test_seed_is_the_option_of_whatever_is_random(run):
     random = (
         "demo",
         "attribute",
@@ -114,13 +113,13 @@ def test_seed_is_the_option_of_whatever_is_random(run):  # noqa: F811
     "words", [["gradcheck"], ["attribute", "x.png"], ["evaluate", "x.png"], ["score"], ["demo"]]
 )
 @pytest.mark.parametrize("seed", ["-1", "1.5", "x"])
-def test_a_seed_is_a_whole_number(run, words, seed):  # noqa: F811
+def test_a_seed_is_a_whole_number(run, words, seed):
     code, out, err = run(*words, "--seed", seed)
     assert (code, out) == (2, "")
     assert f"argument --seed: invalid whole number >= 0 value: '{seed}'" in err
 
 
-def test_the_seed_of_a_gradient_check_and_an_evaluation(run, weights, photo):  # noqa: F811
+def test_the_seed_of_a_gradient_check_and_an_evaluation(run, weights, photo):
     check = ("gradcheck", "--weights", weights, "--size", 33, "--entries", 1, "--json", "--seed")
     first, again, other = (json.loads(run(*check, seed)[1])["rows"] for seed in (1, 1, 2))
     assert first == again and first != other
@@ -143,13 +142,13 @@ def test_the_seed_of_a_gradient_check_and_an_evaluation(run, weights, photo):  #
 
 
 @pytest.mark.parametrize("name", ["grad-cam", "Grad_CAM", "GRAD CAM"])
-def test_how_a_method_is_written_is_forgiven(run, weights, photo, name):  # noqa: F811
+def test_how_a_method_is_written_is_forgiven(run, weights, photo, name):
     code, out, _ = run("attribute", photo, "--weights", weights, "--method", name)
     assert code == 0 and out.endswith("-> photo-grad_cam.png\n") and Path("photo-grad_cam.png").is_file()
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_target_by_one_of_its_words_is_said_once(run, weights, photo):  # noqa: F811
+def test_a_target_by_one_of_its_words_is_said_once(run, weights, photo):
     line = "npgrad: warning: target 'words' taken as two words (2)\n"
     for words in (
         ("attribute", photo, "--target", "words"),
@@ -161,7 +160,7 @@ def test_a_target_by_one_of_its_words_is_said_once(run, weights, photo):  # noqa
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_target_by_one_of_its_words_is_said_once_for_a_folder(run, weights, photo, tmp_path):  # noqa: F811
+def test_a_target_by_one_of_its_words_is_said_once_for_a_folder(run, weights, photo, tmp_path):
     (tmp_path / "photos").mkdir()
     for name in "ab":
         (tmp_path / "photos" / f"{name}.png").write_bytes(Path(photo).read_bytes())
@@ -175,7 +174,7 @@ def test_a_target_by_one_of_its_words_is_said_once_for_a_folder(run, weights, ph
     assert [line["target"]["index"] for line in lines if "target" in line and "image" in line] == [2, 2]
 
 
-def test_an_ambiguous_word_lists_the_classes(run, weights, photo, tmp_path):  # noqa: F811
+def test_an_ambiguous_word_lists_the_classes(run, weights, photo, tmp_path):
     fresh = squeezenet1_1(num_classes=3, rng=1)
     names = ("tiger cat", "Persian cat", "oxcart")
     npgrad.Model(fresh.network, names, None, fresh.architecture, fresh.aliases).save(tmp_path / "net.h5")
@@ -187,7 +186,7 @@ def test_an_ambiguous_word_lists_the_classes(run, weights, photo, tmp_path):  # 
     assert err == "npgrad: 'n02123045' is a WordNet id; this network's classes are known by name only\n"
 
 
-def test_convert(run, tmp_path):  # noqa: F811
+def test_convert(run, tmp_path):
     """And what it keeps of a labels file is what a target may be."""
     model = squeezenet1_1(num_classes=3, rng=1)
     np.savez("net.npz", **model.parameters())
@@ -216,7 +215,7 @@ def test_convert(run, tmp_path):  # noqa: F811
     assert not Path("x.h5").exists()
 
 
-def test_many_wordnet_ids_are_not_all_printed(run, tmp_path):  # noqa: F811
+def test_many_wordnet_ids_are_not_all_printed(run, tmp_path):
     fresh = squeezenet1_1(num_classes=20, rng=1)
     source = {"wordnet_ids": [f"n{i:08}" for i in range(20)]}
     npgrad.Model(fresh.network, None, None, fresh.architecture, fresh.aliases, source).save(
@@ -226,7 +225,7 @@ def test_many_wordnet_ids_are_not_all_printed(run, tmp_path):  # noqa: F811
     assert "n00000007, ... (20 in all)" in out and "n00000008" not in out
 
 
-def test_notebooks(run, tmp_path):  # noqa: F811
+def test_notebooks(run, tmp_path):
     pytest.importorskip("npgrad.course.notebooks")
     code, out, err = run("notebooks", "homework")
     assert (code, err) == (0, "")
@@ -263,7 +262,7 @@ def test_the_types_of_options_say_what_they_expect():
         kind("1")
 
 
-def test_all_methods_in_any_case(run, photo):  # noqa: F811
+def test_all_methods_in_any_case(run, photo):
     code, out, err = run("attribute", photo, "--method", "All", "--save-array", "x.npy")
     assert (code, err) == (2, "npgrad: --save-array: expected one --method, found all\n")
 
@@ -276,6 +275,6 @@ def test_methods_of_other_commands_in_any_spelling():
         spelled("pgt", ("ascent", "pgd"))
 
 
-def test_fool_takes_a_method_in_any_spelling(run, photo):  # noqa: F811
+def test_fool_takes_a_method_in_any_spelling(run, photo):
     code, out, err = run("fool", photo, "--method", "FGSM", "--target", "no such class", "-o", "x.png")
     assert code == 2 and "no class" in err

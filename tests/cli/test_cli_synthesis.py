@@ -7,41 +7,10 @@ import os
 import numpy as np
 import pytest
 import tqdm
+from image_files import pixels
 from PIL import Image, ImageSequence
-from test_cli import run  # noqa: F401 - a fixture
 
-import npgrad
 from npgrad.cli._synthesis import RunOutput
-from npgrad.models import squeezenet1_1
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A small network that looks at 32 px, and two photos."""
-    folder = tmp_path_factory.mktemp("inputs")
-    model = squeezenet1_1(num_classes=5, rng=1)
-    names = ("cat", "dog", "two words", "crane", "crane")
-    small = npgrad.Preprocessing(resize=40, crop=32)
-    npgrad.Model(model.network, names, small, model.architecture, model.aliases).save(folder / "net.h5")
-    for seed, name in enumerate(("photo.png", "painting.png")):
-        pixels = np.random.default_rng(seed).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((90, 60)).save(folder / name)
-    return folder
-
-
-@pytest.fixture
-def make(run, folder):  # noqa: F811
-    """make("fool PHOTO --target 2") -> (exit code, stdout, the lines of stderr that are not the progress bar)."""
-
-    def make(line):
-        words = (
-            line.replace("PHOTO", f"{folder}/photo.png").replace("PAINTING", f"{folder}/painting.png").split()
-        )
-        code, out, err = run(*words, "--weights", folder / "net.h5")
-        lines = [part.strip() for part in err.replace("\r", "\n").splitlines()]
-        return code, out, [part for part in lines if part and "step/s" not in part and "s/step" not in part]
-
-    return make
 
 
 @pytest.fixture
@@ -60,11 +29,6 @@ def interrupt(monkeypatch):
         monkeypatch.setattr(RunOutput, "__call__", call)
 
     return interrupt
-
-
-def pixels(path):
-    with Image.open(path) as image:
-        return np.array(image.convert("RGB"))
 
 
 def frames(path):
@@ -163,7 +127,7 @@ def test_a_run_that_had_ended(make):
     np.testing.assert_array_equal(pixels("a.png"), pixels("b.png"))
 
 
-def test_a_bar_shows_the_losses(run, folder, monkeypatch):  # noqa: F811
+def test_a_bar_shows_the_losses(run, folder, monkeypatch):
     monkeypatch.setattr(
         "tqdm.tqdm", functools.partial(tqdm.tqdm, mininterval=0)
     )  # else quick steps are not drawn

@@ -9,7 +9,7 @@ from npgrad import InputError
 from npgrad.course import notebooks
 from npgrad.course.notebooks import NAMES, write_notebooks
 
-ROOT = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[2] / "notebooks"
 
 
 @pytest.mark.parametrize("student", [False, True])

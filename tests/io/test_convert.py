@@ -16,7 +16,7 @@ from npgrad.io.converting import CAFFE_MEAN, CAFFE_SCALE, convert
 from npgrad.io.labels import imagenet_classes, read_labels
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "convert_weights.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "convert_weights.py"
 
 
 def save_zip(state, path):

@@ -3,24 +3,10 @@
 import checks
 import numpy as np
 import pytest
-from onnx_files import LIES, LITTLE, RELU, graph
+from onnx_files import LIES, LITTLE, RELU, graph, read, runtime
 
 import npgrad
 from npgrad import WeightsError
-
-
-def read(data, tmp_path):
-    path = tmp_path / "net.onnx"
-    path.write_bytes(data)
-    return npgrad.load(path)
-
-
-def runtime(path, x):
-    """ONNX Runtime's output."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 
 @pytest.mark.parametrize("name", LITTLE)

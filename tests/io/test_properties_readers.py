@@ -6,10 +6,10 @@ import io
 import numpy as np
 import pytest
 from caffe_writer import random_squeezenet, squeezenet
+from deep_compression_files import encode, sparse_squeezenet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import LAYERS, array, seeds
-from test_deep_compression import encode, sparse_squeezenet
 
 from npgrad import Model, Preprocessing, WeightsError, layers
 from npgrad.io.formats import caffe, deep_compression, hdf5, npz, onnx, safetensors, torch_pth

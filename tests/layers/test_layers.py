@@ -6,13 +6,9 @@ import checks
 import numpy as np
 import pytest
 import torch
-from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS
+from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS, over, tied_inputs
 
 from npgrad import layers
-
-
-def over(cases):
-    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
 
 
 @over(CASES)
@@ -98,12 +94,6 @@ def test_a_batch_gives_what_its_images_give_one_by_one(case):
         for name in together
     }
     checks.assert_all_close(together, expected, 1e-12)
-
-
-def tied_inputs(case):
-    """Whole numbers from -2 to 2: most windows tie, and one number in five is exactly 0."""
-    rng = np.random.default_rng(5)
-    return tuple(rng.integers(-2, 3, x.shape).astype(float) for x in case.inputs())
 
 
 def flat_inputs(case):

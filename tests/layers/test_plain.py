@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from layer_cases import CASES
-from test_layers import over, tied_inputs
+from layer_cases import CASES, over, tied_inputs
 
 from npgrad import layers
 from npgrad.layers import _kernels as kernels

@@ -6,6 +6,7 @@ import backbones
 import checks
 import numpy as np
 import pytest
+from small_backbones import MAKERS, graph, images
 
 import npgrad
 from npgrad import attribution, evaluation, synthesis
@@ -15,51 +16,15 @@ from npgrad.attribution._patches import Rescoring
 from npgrad.cli import main
 from npgrad.cli._methods import METHODS
 from npgrad.layers import (
-    Add,
-    BatchNorm2d,
-    Clip,
-    Concat,
     Conv2d,
     GlobalAvgPool2d,
     Graph,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    ReLU6,
     Residual,
 )
-from npgrad.models import alexnet, mobilenet_v2, resnet18
 
-SIDE = {"alexnet": 63}
 TARGETS = [1, 3]
 
 
-def graph(classes=5):
-    """A network as ONNX files have them: forks, a sum and a concatenation, names with slashes."""
-    rng = np.random.default_rng(0)
-    norm = BatchNorm2d(*(rng.uniform(0.5, 1.5, 8).astype(np.float32) for _ in range(4)))
-    return npgrad.Model(
-        Graph(
-            {
-                "/conv1": (Conv2d.init(3, 8, 3, stride=2, padding=1, rng=1), "input"),
-                "/bn1": (norm, "/conv1"),
-                "/relu1": (ReLU(), "/bn1"),
-                "/left": (Conv2d.init(8, 8, 1, rng=2), "/relu1"),
-                "/right": (Conv2d.init(8, 8, 3, padding=1, groups=2, rng=3), "/relu1"),
-                "/sum": (Add(), ("/left", "/right")),
-                "/relu6": (ReLU6(), "/sum"),
-                "/both": (Concat(), ("/relu6", "/relu1")),
-                "/pool": (MaxPool2d(3, stride=2, padding=1), "/both"),
-                "/conv2": (Conv2d.init(16, 12, 3, padding=1, rng=4), "/pool"),
-                "/clip": (Clip(-1.0, 4.0), "/conv2"),
-                "/mean": (GlobalAvgPool2d(), "/clip"),
-                "/fc": (Linear.init(12, classes, rng=5), "/mean"),
-            }
-        )
-    )
-
-
-MAKERS = {"alexnet": alexnet, "resnet18": resnet18, "mobilenet_v2": mobilenet_v2, "graph": graph}
 # the default layer of maps: the last with a spatial size; and one with few channels, for methods that try each of them
 LAST = {"alexnet": "avgpool", "resnet18": "conv5_2", "mobilenet_v2": "relu2", "graph": "/clip"}
 NARROW = {"alexnet": "conv1", "resnet18": "conv2_2", "mobilenet_v2": "bottleneck2", "graph": "/relu6"}
@@ -85,11 +50,6 @@ def _alive(model):
         elif name.endswith("running_var"):
             changed[name] = rng.uniform(0.5, 1.5, array.shape).astype(array.dtype)
     return model.with_parameters(changed)
-
-
-def images(name, count=2, dtype=np.float32):
-    side = SIDE.get(name, 40)
-    return np.random.default_rng(0).normal(size=(count, 3, side, side)).astype(dtype)
 
 
 def options_of(method, name, model):

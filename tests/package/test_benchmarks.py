@@ -19,7 +19,7 @@ from benchmarks.plan import plan
 from benchmarks.programs import IMPORT, PROGRAM, commands, run
 from benchmarks.worker import answers
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NETWORK, SIDE = "squeezenet1_1", 64
 
 

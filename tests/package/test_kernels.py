@@ -1,6 +1,6 @@
 """The tests that lean on rounding, again under BLAS kernels of other processors, with one and with two threads.
 
-    NPGRAD_TEST_CORETYPES="Haswell Zen SkylakeX Prescott" python -m pytest -m slow tests/test_kernels.py
+    NPGRAD_TEST_CORETYPES="Haswell Zen SkylakeX Prescott" python -m pytest -m slow tests/package/test_kernels.py
 
 (`make test-kernels`.) OpenBLAS takes its kernels by the processor, or by OPENBLAS_CORETYPE; a matrix product's last
 bits depend on the kernel, on the number of threads and on where in the matrix a row is.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 WANTED = os.environ.get("NPGRAD_TEST_CORETYPES", "").replace(",", " ").split()
 # OpenBLAS may have one set of kernels for several processors, and names it as it likes
 ALSO_CALLED = {"Zen": {"Haswell"}, "Prescott": {"Katmai"}, "Cooperlake": {"SkylakeX"}}
@@ -58,9 +58,12 @@ def missing(coretype):
     return [flag for flag in NEEDS.get(coretype, ()) if flag not in flags]
 
 
+def sensitive_files():
+    return [path for name in SENSITIVE for path in (ROOT / "tests").glob(f"*/test_{name}.py")]
+
+
 def test_the_sensitive_tests_exist():
-    for name in SENSITIVE:
-        assert (ROOT / "tests" / f"test_{name}.py").is_file(), name
+    assert [path.stem.removeprefix("test_") for path in sensitive_files()] == SENSITIVE
 
 
 @pytest.mark.slow
@@ -78,7 +81,14 @@ def test_other_kernels(coretype, threads):
         assert found in expected, f"{coretype}: OpenBLAS took {found}"
         assert number <= threads
     assert taken, "no OpenBLAS in this process"
-    files = [f"tests/test_{name}.py" for name in SENSITIVE]
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--tb=short", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "--tb=short",
+        *map(str, sensitive_files()),
+    ]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-20_000:]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "make_notebooks.py"
 HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20}
 NAMES = [*HOMEWORK, "BackpropByHand"]

@@ -9,28 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from public_names import MODULES, public_names
 
 import npgrad
 
-ROOT = Path(__file__).resolve().parents[1]
-MODULES = [
-    "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
-    "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
-    "npgrad.course", "npgrad.rules", "npgrad.attribution.folders", "npgrad.images",
-]  # fmt: skip
-
-
-def public_names(name):
-    module = importlib.import_module(name)
-    if hasattr(module, "__all__"):
-        return module.__all__
-    return [
-        key
-        for key, value in vars(module).items()
-        if (inspect.isfunction(value) or inspect.isclass(value))
-        and value.__module__ == name
-        and not key.startswith("_")
-    ]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", MODULES)

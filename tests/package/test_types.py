@@ -16,14 +16,13 @@ import types
 from pathlib import Path
 
 import pytest
-from test_public import MODULES, public_names
+from public_names import MODULES, public_names
 
 import npgrad
 from npgrad.layers.composite import Calls
 
-TESTS = Path(__file__).resolve().parent
-ROOT = TESTS.parent
-CONSUMER = TESTS / "consumer.py"
+ROOT = Path(__file__).resolve().parents[2]
+CONSUMER = ROOT / "tests" / "support" / "consumer.py"
 HEADINGS = ("Parameters", "Returns", "Yields", "Raises", "Attributes", "Examples", "Notes", "References", "See Also",
             "Warns", "Methods", "Other Parameters")  # fmt: skip
 

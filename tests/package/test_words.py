@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md", "docs/*.md"]
 CODE = ["npgrad/**/*.py", "scripts/*.py"]
 NOTEBOOKS = ["notebooks/*.ipynb", "notebooks/student/*.ipynb"]

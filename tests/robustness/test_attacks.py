@@ -1,6 +1,6 @@
 """Every attack file there is: refused in one line, at once, in little memory, and with nothing run or read beside it.
 
-`python -m tests.attacks` prints the same as a table of counts.
+`python -m tests.robustness.attacks` prints the same as a table of counts.
 """
 
 import os
@@ -13,14 +13,14 @@ import attacks
 import numpy as np
 import pytest
 from attacks import judging
-from test_hdf5 import edit_metadata, forge
+from hdf5_files import edit_metadata, forge
 
 import npgrad
 from npgrad.cli import main
 from npgrad.io.formats import hdf5
 from npgrad.models import squeezenet1_1
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CASES = [(kind, name) for kind in attacks.KINDS for name in attacks.attacks(kind)]
 POSIX = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and measured by Linux's means")
 

@@ -1,6 +1,6 @@
 """Work that is killed or ended by Ctrl-C: nothing half-written is taken for whole, nothing that stood there is lost.
 
-`python -m tests.interrupts` does the same at many more moments, and prints a table.
+`python -m tests.robustness.interrupts` does the same at many more moments, and prints a table.
 """
 
 import os

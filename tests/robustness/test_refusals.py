@@ -1,15 +1,16 @@
 """The whole line with which every hostile file of the other tests is refused, as refusals.json has it.
 
-After a message has been changed on purpose, or files have been added: python tests/test_refusals.py
+After a message has been changed on purpose, or files have been added, write it again:
+
+    PYTHONPATH=.:tests/support python tests/robustness/test_refusals.py
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from refusals import line
 
-from npgrad import WeightsError
 from npgrad.io.formats import caffe, hdf5, npz, safetensors, signatures, torch_pth
 
 GOLDEN = Path(__file__).parent / "refusals.json"
@@ -18,22 +19,15 @@ FOREIGN = ("damaged HDF5", "expected JSON", "damaged .safetensors", "expected de
 LONG = ("very many layers", "very many fields in a layer", "very many dimensions", "tags that alternate")
 
 
-def line(call, *arguments):
-    """The whole line with which a call refuses; or what comes of it instead."""
-    try:
-        return f"not refused: {call(*arguments)!r:.40}"
-    except WeightsError as error:
-        return str(error)
-
-
 def of_caffe(_):
-    from test_caffe import REFUSED
+    from caffe_files import REFUSED
 
     return {what: line(caffe.read, data, "f") for what, (data, _) in REFUSED.items() if what not in LONG}
 
 
 def of_npz(_):
-    from test_npz import HOSTILE, REFUSED, archive
+    from npz_files import HOSTILE, REFUSED
+    from zip_writer import archive
 
     files = {what: archive({"bad.npy": content}) for what, (content, _) in REFUSED.items()}
     files.update({f"zip: {what}": data for what, (data, _) in HOSTILE.items()})
@@ -41,7 +35,9 @@ def of_npz(_):
 
 
 def of_torch(_):
-    from test_torch_pth_refused import BAD_FILES, BAD_OBJECTS, HOSTILE, encode, legacy_file, zip_file
+    from pickle_writer import encode
+    from torch_files import BAD_FILES, BAD_OBJECTS, HOSTILE
+    from torch_writer import legacy_file, zip_file
 
     files = {what: data for table in (BAD_FILES, HOSTILE) for what, (data, _) in table.items()}
     for what, (value, _) in BAD_OBJECTS.items():
@@ -51,19 +47,19 @@ def of_torch(_):
 
 
 def of_pickles(_):
-    from test_pickles_refused import REFUSED, read
+    from pickle_table import REFUSED, read
 
     return {what: line(read, data) for what, (data, _) in REFUSED.items()}
 
 
 def of_safetensors(_):
-    from test_safetensors import ATTACKS
+    from safetensors_files import ATTACKS
 
     return {what: line(safetensors.read, data, "f") for what, (data, _) in ATTACKS.items()}
 
 
 def of_hdf5(_):
-    from test_hdf5 import ATTACKS, forge
+    from hdf5_files import ATTACKS, forge
 
     changes = {what: change for what, (change, _) in ATTACKS.items() if what != "a group for an array"}
     return {what: line(hdf5.from_bytes, forge(change), "f") for what, change in changes.items()}
@@ -83,7 +79,7 @@ def of_onnx(folder):
 
 
 def of_strangers(_):
-    from test_formats import STRANGERS
+    from format_files import STRANGERS
 
     return {what: signatures.describe(data) for what, (data, _) in STRANGERS.items()}
 
@@ -105,7 +101,6 @@ def test_the_whole_line_of_every_refusal(kind, tmp_path):
 if __name__ == "__main__":
     import tempfile
 
-    sys.path[:0] = [str(Path(__file__).parents[1])]
     with tempfile.TemporaryDirectory() as folder:
         lines = {kind: own(function(Path(folder))) for kind, function in KINDS.items()}
     GOLDEN.write_text(json.dumps(lines, indent=1, ensure_ascii=False) + "\n")

@@ -12,6 +12,7 @@ Captum asks for some care, and gets it: every ReLU is a module of its own, and f
 
 from typing import NamedTuple
 
+import captum.attr as C
 import numpy as np
 import torch
 from torch import nn
@@ -202,3 +203,47 @@ def to_npgrad(module):
 
 def _arrays(module):
     return module.weight.detach().numpy(), module.bias.detach().numpy()
+
+
+def noise_drawn(seed, x, n_samples):
+    """What smoothgrad(rng=seed) adds to x before scaling: (n_samples, N, C, H, W)."""
+    rng = np.random.default_rng(seed)
+    return np.stack([rng.standard_normal(x.shape) for _ in range(n_samples)])
+
+
+def inject(monkeypatch, noisy):
+    """Make Captum's NoiseTunnel use these samples (n_samples, N, ...) instead of drawing."""
+    in_captums_order = torch.tensor(noisy.swapaxes(0, 1).reshape(-1, *noisy.shape[2:]))
+    monkeypatch.setattr(
+        C.NoiseTunnel, "_add_noise_to_input", staticmethod(lambda x, std, n: in_captums_order.clone())
+    )
+
+
+def captums_gradient_shap(pair, samples, monkeypatch):
+    """Captum's method, given the samples [(noisy x, baseline, coefficient), ...] instead of its own."""
+    noisy, start, a = map(np.stack, zip(*samples, strict=True))
+    n = len(samples)
+    monkeypatch.setattr(
+        C.NoiseTunnel, "_add_noise_to_input", staticmethod(lambda x, std, n: torch.tensor(noisy))
+    )
+    monkeypatch.setattr(np.random, "uniform", lambda low, high, size: a.reshape(size))
+    monkeypatch.setattr(np.random, "choice", lambda count, size: np.arange(n).reshape(size))
+    found = C.GradientShap(pair.net).attribute(
+        pair.tensor(), torch.tensor(start), n_samples=n // 3, target=TARGETS
+    )
+    monkeypatch.undo()
+    return found.detach().numpy()
+
+
+def captum_mask(mask):
+    return torch.tensor(mask)[None, None]
+
+
+def given(coalitions):
+    """A Captum perturb_func that hands out these coalitions one by one."""
+
+    def generator(original, **kwargs):
+        for one in coalitions:
+            yield torch.tensor(one[None].astype(np.int64))
+
+    return generator

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -353,3 +354,13 @@ CASES = [
     Case("graph", graph_layer, torch_graph, (3, 3, 6, 4)),
     Case("nested sequential", nested_layer, torch_nested, (3, 2, 11, 13)),
 ]
+
+
+def over(cases):
+    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
+
+
+def tied_inputs(case):
+    """Whole numbers from -2 to 2: most windows tie, and one number in five is exactly 0."""
+    rng = np.random.default_rng(5)
+    return tuple(rng.integers(-2, 3, x.shape).astype(float) for x in case.inputs())

@@ -4,6 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+import npgrad
+
 
 def value(name, *shape):
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape))
@@ -181,3 +183,17 @@ LIES = {
     "an HTML page": (b"<!doctype html><html>404</html>", "HTML page|damaged"),
     "nothing": (b"", "an empty file"),
 }  # fmt: skip
+
+
+def read(data, tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(data)
+    return npgrad.load(path)
+
+
+def runtime(path, x):
+    """ONNX Runtime's output."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from test_backbones_everything import MAKERS, images
+from small_backbones import MAKERS, images
 from torch_nets import small_net
 
 from npgrad import InputError, UnknownName, attribution

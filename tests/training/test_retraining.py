@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_scenes.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_scenes.py"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from npgrad import training
 from npgrad.optim import Adam
 from npgrad.scenes import CLASSES, scene
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "train_scenes.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_scenes.py"
 
 
 @pytest.fixture(scope="module")

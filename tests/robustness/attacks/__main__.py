@@ -1,10 +1,11 @@
-"""Try every attack and print how many were refused: python -m tests.attacks."""
+"""Try every attack and print how many were refused: python -m tests.robustness.attacks."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from attacks import KINDS, attacks, tried
 from attacks.judging import fault

@@ -4,7 +4,7 @@ import re
 
 import caffe_writer as w
 import numpy as np
-from test_caffe import BIAS, REFUSED, WEIGHT, nested, one_layer
+from caffe_files import BIAS, REFUSED, WEIGHT, nested, one_layer
 
 from attacks import Attack
 from attacks.torch_pth import NO_WEIGHTS, cut

@@ -3,7 +3,7 @@
 import re
 
 import numpy as np
-from test_deep_compression import (
+from deep_compression_files import (
     ATTACKS,
     assemble,
     changed,

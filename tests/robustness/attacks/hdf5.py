@@ -5,7 +5,7 @@ import io
 
 import h5py
 import numpy as np
-from test_hdf5 import ATTACKS, edit_metadata, forge, own_network, put
+from hdf5_files import ATTACKS, edit_metadata, forge, own_network, put
 
 from attacks import Attack, strangers
 from attacks.hdf5_inside import HARMLESS, damage, metadata, sealed

@@ -5,7 +5,7 @@ import json
 import struct
 
 import numpy as np
-from test_hdf5 import edit_metadata, own_network, put
+from hdf5_files import edit_metadata, own_network, put
 
 from attacks.torch_pth import cut
 from npgrad.io.formats import hdf5

@@ -5,8 +5,8 @@ import struct
 import zlib
 
 import numpy as np
+from image_files import IMAGE, RGB, SAMPLES, encoded, oriented, png_header
 from PIL import Image
-from test_images_from_strangers import IMAGE, RGB, SAMPLES, encoded, oriented, png_header
 
 from attacks import Attack, strangers
 from attacks.torch_pth import cut

@@ -4,10 +4,10 @@ import re
 from zipfile import ZIP_BZIP2, ZIP_LZMA, ZipFile
 
 import numpy as np
+from imagenet_val_files import NAMES, X, Y, array_of, label_file, label_map, scalar
 from npy_writer import header, npy
+from npz_files import HOSTILE, REFUSED
 from pickle_writer import Code, build, call, encode, named, program
-from test_imagenet_val import NAMES, X, Y, array_of, label_file, label_map, scalar
-from test_npz import HOSTILE, REFUSED
 from zip_writer import DEFLATED, archive
 
 from attacks import Attack, strangers

@@ -10,8 +10,8 @@ import struct
 
 import numpy as np
 from npy_writer import header, npy
+from pickle_table import REFUSED
 from pickle_writer import Code, build, call, encode, named, program
-from test_pickles_refused import REFUSED
 from torch_writer import LEGACY_HEAD, SYSTEM, one, zip_file
 from zip_writer import archive
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from test_safetensors import ATTACKS, GOOD, build, entry
+from safetensors_files import ATTACKS, GOOD, build, entry
 
 from attacks import Attack
 from attacks.torch_pth import NO_WEIGHTS, cut, parameters

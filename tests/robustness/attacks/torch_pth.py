@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 from pickle_writer import encode, program
-from test_torch_pth_refused import BAD_FILES, BAD_OBJECTS, HOSTILE
+from torch_files import BAD_FILES, BAD_OBJECTS, HOSTILE
 from torch_writer import FLOATS, legacy_file, legacy_one, one, storage, tensor, zip_file
 from zip_writer import DEFLATED, Entry, archive, write
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 # instead of this folder, in which `safetensors` is a module of ours
-sys.path[:1] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path[:1] = [str(Path(__file__).resolve().parents[up]) for up in (1, 3)]
 
 import numpy as np  # noqa: E402
 

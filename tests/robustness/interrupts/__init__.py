@@ -7,5 +7,5 @@ driver.py      starts it, ends it at a random moment, asks whether it holds; doe
 each_line.py   ends it at every single line of the code that writes, one after the other
 disks.py       disks that are full or read-only, and names that cannot be written
 
-`python -m tests.interrupts` does all of it and prints how much was survived.
+`python -m tests.robustness.interrupts` does all of it and prints how much was survived.
 """

@@ -1,4 +1,6 @@
-"""End every kind of work at random moments, and count what was survived: python -m tests.interrupts --times 200.
+"""End every kind of work at random moments, and count what was survived.
+
+    python -m tests.robustness.interrupts --times 200
 
 --each-line ends it at every line of the code that writes instead; --disks tries disks without room."""
 
@@ -6,7 +8,8 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from interrupts import driver
 from interrupts.each_line import JOBS

@@ -1,9 +1,9 @@
 """Disks without room: every writer over an old file, with ever more bytes of room, from none to one too few.
 
-    python tests/interrupts/disks.py limit              files may not be larger than so many bytes (RLIMIT_FSIZE)
-    python tests/interrupts/disks.py writes             the n-th write fails, for every n
-    python tests/interrupts/disks.py full FOLDER        FOLDER, a small file system, is filled up but for so many pages
-    python tests/interrupts/disks.py user FOLDER        FOLDER may be read but not written
+    python disks.py limit              files may not be larger than so many bytes (RLIMIT_FSIZE)
+    python disks.py writes             the n-th write fails, for every n
+    python disks.py full FOLDER        FOLDER, a small file system, is filled up but for so many pages
+    python disks.py user FOLDER        FOLDER may be read but not written
 
 Each prints {"tried": ..., "faults": [...]}; FEW, from the environment, says how many sizes are tried.
 """
@@ -18,7 +18,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from interrupts import kinds, work

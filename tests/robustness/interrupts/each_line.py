@@ -1,7 +1,7 @@
 """End a piece of work at every line of the code that writes: first at the first line that is run, then at the second,
 and so on to the last. Each time a copy of this process does the work, and another one then does it to its end.
 
-    python tests/interrupts/each_line.py JOB SIGNAL URL EACH     prints {"tried": ..., "faults": [...]}
+    python each_line.py JOB SIGNAL URL EACH     prints {"tried": ..., "faults": [...]}
 
 With EACH = 3, it is every third line.
 """
@@ -14,13 +14,14 @@ import tempfile
 import traceback
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "support"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from interrupts import kinds, work
 from npgrad import _files as files
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NEVER_CAME, SWALLOWED, FAILED = 0, 3, 4  # exit codes; 130 for an interruption that came through
 
 
@@ -55,7 +56,7 @@ class Write:
 class Careless(Write):
     """Not how it is done: for the test of the tests."""
 
-    code = ("../tests/interrupts/each_line.py",)
+    code = ("../tests/robustness/interrupts/each_line.py",)
 
     def __init__(self):
         super().__init__("array")
