@@ -56,13 +56,13 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
             "npgrad/losses.py",
         ],
         "layers plain layer_objects residual_and_graph passes composites tape tape_keep tape_walk batch_tape losses "
-        "rules patches model survivors_layers survivors_tape",
+        "rules patches model layer_refusals receptive_fields im2col precision tape_contract stopped_passes",
     ),
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
         "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
-        "convert formats onnx_files refusals survivors_readers survivors_onnx "
-        "survivors_convert",
+        "convert formats onnx_files onnx_operators refusals architectures caffe_options structure protocol_buffers "
+        "pickle_limits",
     ),
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant
@@ -263,7 +263,9 @@ def survivors(mutants, verdicts):
     """A line for each mutant that no test has noticed: its name, what it changes, and whether a test reached it."""
     missed = {name: verdict for name, verdict in verdicts.items() if verdict not in CAUGHT}
     for file, names in mutants.items():
-        if found := [f"    {name}: {change}  ({missed[name]})" for name, change in names.items() if name in missed]:
+        if found := [
+            f"    {name}: {change}  ({missed[name]})" for name, change in names.items() if name in missed
+        ]:
             yield from (f"{file}: {len(found)}", *found)
 
 

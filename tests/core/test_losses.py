@@ -208,6 +208,47 @@ def test_what_cannot_be_used_is_refused_in_one_line(call, error, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+BYTES = np.zeros((1, 3, 4, 4), np.uint8)
+FLOATS = "expected floats, found uint8 of shape (1, 3, 4, 4)"
+NUMBER = "expected a finite number, found '1'"
+INDEX = "target: expected a class index, or 2, found float64 of shape ()"
+LINES = [  # each begins with the name of what refuses
+    (lambda: losses.content_loss(1, BYTES, X), f"content_loss: {FLOATS}"),
+    (lambda: losses.content_loss(1, X, BYTES), f"content_loss: {FLOATS}"),
+    (lambda: losses.content_loss(1, X, X[0]),
+     "content_loss: original: expected shape (1, 3, 4, 4), found (3, 4, 4)"),
+    (lambda: losses.content_loss("1", X, X), f"content_loss: weight: {NUMBER}"),
+    (lambda: losses.gram_matrix(BYTES), f"gram_matrix: {FLOATS}"),
+    (lambda: losses.style_loss({"a": X}, {"a": X}, {"a": "1"}), f"style_loss: weight at a: {NUMBER}"),
+    (lambda: losses.style_loss({"a": X}, {"a": X}, {"a": 1}),
+     "style_loss: target at a: expected shape (1, 3, 3), found (1, 3, 4, 4)"),
+    (lambda: losses.tv_loss(BYTES, 1), f"tv_loss: {FLOATS}"),
+    (lambda: losses.tv_loss(X, "1"), f"tv_loss: weight: {NUMBER}"),
+    (lambda: losses.tv_loss(X, True), "tv_loss: weight: expected a finite number, found True"),
+    (lambda: losses.l2_loss(BYTES, 1), f"l2_loss: {FLOATS}"),
+    (lambda: losses.l2_loss(X, "1"), f"l2_loss: weight: {NUMBER}"),
+    (lambda: losses.cross_entropy(LOGITS[0], 0), "cross_entropy: expected logits (N, classes), found shape (5,)"),
+    (lambda: losses.cross_entropy(LOGITS, 1.5), f"cross_entropy: {INDEX}"),
+    (lambda: losses.score(LOGITS[0], 0), "score: expected logits (N, classes), found shape (5,)"),
+    (lambda: losses.score(LOGITS, 1.5), f"score: {INDEX}"),
+    (lambda: losses.score(LOGITS, True), "score: target: expected a class index, or 2, found bool of shape ()"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "line"), LINES, ids=range(len(LINES)))
+def test_the_whole_line_of_a_refusal(call, line):
+    with pytest.raises(InputError) as refusal:
+        call()
+    assert str(refusal.value) == line
+
+
+def test_targets_out_of_range_say_whose_they_are():
+    for loss in losses.cross_entropy, losses.score:
+        with pytest.raises(TargetError) as refusal:
+            loss(LOGITS, [0, 5])
+        assert str(refusal.value) == f"{loss.__name__}: target: expected 0 to 4, found 0 to 5"
+
+
 @pytest.fixture(scope="module")
 def photos(shared, real_model):
     """Two photos, the second one the first's style, and their features: float64 values that float32 can hold."""
@@ -242,3 +283,9 @@ def test_on_real_photos_and_their_features(photos, dtype, rtol):
         assert_close(losses.gram_matrix(content[name]), gram, rtol, f"Gram matrix of {name}")
         assert_close(gradients[name], leaf.grad.numpy(), rtol, f"gradient at {name}")
         assert gradients[name].dtype == dtype
+
+
+def test_a_small_mask_is_divided_by_what_it_is():
+    features = np.ones((1, 1, 2, 2))
+    mask = np.full((2, 2), 0.1)
+    assert losses.gram_matrix(features, mask=mask).item() == pytest.approx(1)

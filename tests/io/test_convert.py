@@ -8,11 +8,14 @@ import caffe_writer
 import numpy as np
 import pytest
 import torch
+from onnx_files import constant, graph
+from refusals import line
 from safetensors.numpy import save_file
 from torch_nets import torch_state, torch_twin
 
 import npgrad
 from npgrad.io.converting import CAFFE_MEAN, CAFFE_SCALE, convert
+from npgrad.io.formats import reading
 from npgrad.io.labels import imagenet_classes, read_labels
 from npgrad.models import squeezenet1_0, squeezenet1_1
 
@@ -183,7 +186,6 @@ def test_real_weights_name_the_photos(real_model, shared):
 
 
 def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared):
-    from npgrad.io.formats import reading
     from npgrad.io.formats.npz import read_imagenet_val
 
     photos, y, _ = read_imagenet_val(shared / "data" / "imagenet_val_25.npz")
@@ -319,3 +321,26 @@ def test_the_script(model, tmp_path):
     assert failed.stderr.count("\n") == 1
     assert not (tmp_path / "x.h5").exists()
     assert "examples:" in run("--help").stdout
+
+
+CONV = np.zeros((6, 3, 3, 3))
+
+
+def test_an_onnx_file_becomes_a_model(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(graph([("GlobalAveragePool", ["x"], "p"), ("Flatten", ["p"], "f"), ("Gemm", ["f", "m"], "y")],
+                           [constant("m", np.ones((2, 3)))]))  # fmt: skip
+    model = convert(path, source={"url": "there"})
+    assert model.classes is None and list(model.source) == ["file", "format", "sha256", "url"]
+    (tmp_path / "names.txt").write_text("n01234567 a b, c\n\n d \ne\n", encoding="utf-8-sig")
+    assert convert(path, labels=tmp_path / "names.txt").classes == ("a b", "d", "e")
+    found = line(lambda: convert(path, architecture="resnet18"))
+    assert found == f"{path}: expected resnet18, found an ONNX file, which names no architecture"
+    assert convert(path).source["file"] == "net.onnx"
+
+
+def test_the_same_tensor_by_two_names(tmp_path):
+    path = tmp_path / "f"
+    np.savez(path, **{"conv1.weight": CONV, "module.conv1.weight": CONV})
+    path = tmp_path / "f.npz"
+    assert line(convert, path) == f"{path}: some tensors occur twice under different names"

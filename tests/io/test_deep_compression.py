@@ -5,12 +5,19 @@ import time
 
 import numpy as np
 import pytest
-from deep_compression_files import ATTACKS, assemble, encode, sparse_squeezenet
+from deep_compression_files import ATTACKS, assemble, encode, net, sparse_squeezenet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import line
 
 from npgrad.errors import WeightsError
-from npgrad.io.formats import deep_compression
+from npgrad.io.converting import convert
+from npgrad.io.formats import (
+    deep_compression,
+    reading,
+)
+from npgrad.io.labels import imagenet_classes
+from npgrad.models import squeezenet1_0
 
 NAME = "squeezenet1_0_deep_compression.net"
 SHA256 = "e4ab6960ae8cd81505e1c2136921201507e930966c53deaf15862a395b3a3261"
@@ -115,3 +122,53 @@ def test_changed_and_cut_bytes(parts, data):
     for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=4)):
         valid[place] = byte
     read_or_refuse(bytes(valid[: data.draw(st.one_of(st.just(len(valid)), places))]))
+
+
+def test_deep_compressions_convolutions_are_squeezenets():
+    made = deep_compression._convolutions()
+    expected = [
+        array.shape for name, array in squeezenet1_0(1000).parameters().items() if name.endswith("weight")
+    ]
+    assert [shape for _, shape in made] == expected
+    squeezes = [f"fire{i}/{part}" for i in range(2, 10) for part in ("squeeze1x1", "expand1x1", "expand3x3")]
+    assert [name for name, _ in made] == ["conv1", *squeezes, "conv10"]
+
+
+def test_a_deep_compression_file_among_the_others(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(net())
+    contents = reading.read(path)
+    assert (contents.format, contents.details, len(contents.tensors)) == ("Deep Compression .net", {}, 52)
+    weight, bias = contents.tensors["conv1.weight"], contents.tensors["conv1.bias"]
+    assert np.flatnonzero(weight).tolist() == [3] and weight.flat[3] == 2.5 and (bias == 0.5).all()
+    path.write_bytes(net(spoil=1))
+    assert line(reading.read, path) == f"{path}: conv1: code 0: expected the value 0, found 1"
+    path.write_bytes(net()[:-1])
+    assert line(reading.read, path).startswith(
+        f"{path}: expected {len(net())} bytes according to its first 26 counts, found {len(net()) - 1}"
+    )
+    assert line(deep_compression.read, b"", "f").startswith("f: expected 26 counts at its beginning")
+
+
+def test_a_deep_compression_file_becomes_a_model(tmp_path):
+    path = tmp_path / "f.net"
+    path.write_bytes(net())
+    model = convert(path, source={"license": "none"})
+    assert model.architecture == {
+        "name": "squeezenet1_0",
+        "options": {"num_classes": 1000, "conv10_padding": 1},
+    }
+    assert model.classes == imagenet_classes() and model.preprocessing.crop == 227
+    assert set(model.source) == {"file", "format", "sha256", "license"}
+    assert (model.source["file"], model.source["format"]) == ("f.net", "Deep Compression .net")
+    weight, bias = model.parameters()["conv1.weight"], model.parameters()["conv1.bias"]
+    factor = 255 * np.array(model.preprocessing.std)
+    offset = 255 * np.array(model.preprocessing.mean) - np.array([123.0, 117.0, 104.0])
+    assert np.flatnonzero(weight).tolist() == [
+        2 * 49 + 3
+    ]  # the file's first channel is blue, npgrad's the last
+    np.testing.assert_allclose(weight.max(), 2.5 * factor[2] / 64, rtol=1e-6)
+    np.testing.assert_allclose(bias, [(0.5 + 2.5 * offset[2]) / 64, *[0.5 / 64] * 95], rtol=1e-5)
+    assert (model.parameters()["fire5.squeeze.bias"] == np.float32(0.5 / 64)).all()
+    assert (model.parameters()["conv10.bias"] == 0.5).all()
+    assert model.parameters()["conv10.weight"].max() == 2.5 * 64

@@ -9,12 +9,17 @@ from dataclasses import FrozenInstanceError
 import h5py
 import numpy as np
 import pytest
+from deep_compression_files import net
 from format_files import STRANGERS, TENSORS, WRITERS, caffemodel, safetensors, torch_pth
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import line
 
-from npgrad.errors import WeightsError
-from npgrad.io.formats import reading, signatures
+from npgrad import WeightsError
+from npgrad.io.formats import (
+    reading,
+    signatures,
+)
 
 
 @pytest.mark.parametrize("format_", WRITERS)
@@ -184,3 +189,36 @@ def test_changed_and_cut_bytes(tmp_path, format_, random):
     path = tmp_path / "weights"
     path.write_bytes(data[: random.draw(st.integers(0, len(data)))] if random.draw(st.booleans()) else data)
     read_or_refuse(path)
+
+
+def test_a_file_may_be_as_large_as_the_bound(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    path.write_bytes(net())
+    monkeypatch.setattr(reading, "MAX_SIZE", len(net()))
+    contents = reading.read(path)
+    assert (contents.size, contents.path) == (len(net()), path)
+    monkeypatch.setattr(reading, "MAX_SIZE", len(net()) - 1)
+    assert line(reading.read, path) == f"{path}: expected at most 0 GiB, found {len(net())} bytes"
+
+
+def test_every_format_names_the_file(tmp_path):
+    for kind, writer in WRITERS.items():
+        path = tmp_path / "net.bin"
+        path.write_bytes(writer(TENSORS)[:-1])
+        assert line(reading.read, path).startswith(f"{path}: "), kind
+
+
+def test_where_sniffing_ends():
+    assert signatures.describe(b"\x80\x05") == "a bare Python pickle"
+    assert signatures.describe(b"\x80\x06").startswith("binary data") and signatures.describe(
+        b"\x80\x01"
+    ).startswith("binary")
+    same = signatures.describe(b"layers {\n}") == signatures.describe(b"layer {\n}")
+    assert same and signatures.describe(b"layer {\n}") != signatures.describe(b"lawyer {\n}")
+    assert (
+        signatures.describe(b"ab").startswith("text beginning 'ab'")
+        and signatures.describe(b"a") == "a single byte (0x61)"
+    )
+    assert signatures.describe(b" " * 1000 + b"a") == "blank text"  # as far as it looks
+    long = b"PK\x03\x04" + bytes(22) + b"\x46\x00\x00\x00" + b"m" * 70
+    assert signatures.describe(long) == f"a zip archive (first member {'m' * 60!r})"

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from hdf5_files import ATTACKS, forge, own_network, replace
+from refusals import line
 
 import npgrad
 from npgrad.errors import InputError, WeightsError
@@ -144,3 +145,66 @@ def test_the_default_layer_and_presets_are_kept(tmp_path):
         InputError, match="default_layer: expected a layer of this network or None, found 'fire44'"
     ):
         dataclasses.replace(fresh, default_layer="fire44")
+
+
+def test_names_that_are_no_text(tmp_path):
+    import h5py
+
+    from npgrad.io.formats import hdf5
+
+    found = line(hdf5.from_bytes, forge(lambda file: h5py.h5g.create(file.id, b"\xff")), "f")
+    assert found == "f: expected 'metadata' and 'arrays', found ['arrays', 'metadata', '\ufffd']"
+
+
+def test_the_metadata_of_a_file_word_for_word(tmp_path):
+    path = tmp_path / "f.h5"
+    own_network().save(path)
+    with h5py.File(path) as file:
+        text = bytes(file["metadata"][:])
+    metadata = json.loads(text)
+    assert list(metadata) == [
+        "format", "version", "architecture", "classes", "preprocessing", "source", "network",
+    ]  # fmt: skip
+    assert (metadata["format"], metadata["version"], metadata["architecture"]) == ("npgrad weights", 1, None)
+    assert "Ärger".encode() in text
+    assert (
+        path.read_bytes()[:130]
+        .decode()
+        .splitlines()[1]
+        .startswith("sha256 of what follows these 512 bytes: ")
+    )
+
+
+def test_a_size_that_overflows_64_bits_is_not_0():
+    def change(file):
+        del file["arrays/last.weight"]
+        file.create_dataset("arrays/last.weight", (1 << 32, 1 << 32), "<f4")
+
+    found = line(hdf5.from_bytes, forge(change), "f")
+    assert found == f"f: last.weight: expected {4 << 64} bytes, found 0"
+
+
+def test_names_and_half_floats_in_an_h5(tmp_path):
+    assert hdf5._key("a/b%2F/") == "a%2Fb%252F%2F"  # as files have it that are read for years to come
+    own = own_network()
+
+    def halves(file):
+        for key in list(file["arrays"]):
+            values = file["arrays"][key][()].astype("<f2")
+            del file["arrays"][key]
+            file["arrays"][key] = values
+
+    path = tmp_path / "half.h5"
+    path.write_bytes(forge(halves))
+    found = hdf5.load(path).network.arrays(buffers=True)
+    for key, array in own.network.arrays(buffers=True).items():
+        assert found[key].dtype == np.float32
+        assert np.array_equal(found[key], array.astype(np.float16).astype(np.float32))
+
+
+def test_a_saved_file_has_no_times_in_it():
+    import time
+
+    before = hdf5.to_bytes(own_network())
+    time.sleep(1.1)  # HDF5 would note whole seconds
+    assert hdf5.to_bytes(own_network()) == before

@@ -20,7 +20,8 @@ from npy_writer import header, npy
 from pickle_writer import call, named, program
 
 from npgrad import WeightsError
-from npgrad.io.formats import npz
+from npgrad.io.formats import _numpy_globals, npz
+from npgrad.io.formats import _pickles as pickles
 
 
 def test_the_course_photos(shared):
@@ -110,3 +111,25 @@ def test_no_file(tmp_path):
     (tmp_path / "text.npz").write_text("<html>")
     with pytest.raises(WeightsError, match="text.npz: expected a zip archive"):
         npz.read_imagenet_val(tmp_path / "text.npz")
+
+
+def test_numpys_pickled_parts():
+    assert _numpy_globals.encode("a\u20ac", "latin1") == b"a?"
+    for act, words in (
+        (lambda: _numpy_globals.encode(1, "latin1"), "expected bytes of (str, str), found (int, str)"),
+        (lambda: _numpy_globals.encode("a", "utf-8"), "expected latin1, found 'utf-8'"),
+        (lambda: _numpy_globals.make_scalar(1, b""),
+         "expected a NumPy number of (DataType, object), found (int, bytes)"),
+        (lambda: _numpy_globals.DataType("i8"), "expected a dtype of (str, object, object), found (str)"),
+        (lambda: _numpy_globals.ObjectArray().set_state(1), "expected an array of, found int"),
+        (lambda: _numpy_globals.DataType("i8", False, True).set_state((3,)),
+         "expected a dtype's state with its byte order, found another"),
+    ):  # fmt: skip
+        with pytest.raises(pickles.Refused) as refusal:
+            act()
+        assert str(refusal.value) == words
+
+
+def test_object_arrays_may_say_so_without_a_byte_order(tmp_path):
+    labels = npy(header=header("O", shape="()"), content=PYTHON_2)
+    assert npz.read_imagenet_val(course_file(tmp_path, labels=labels))[2] == NAMES

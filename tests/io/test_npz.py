@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from npy_writer import header, npy
 from npz_files import HOSTILE, REFUSED
-from zip_writer import DEFLATED, archive
+from refusals import line
+from zip_writer import DEFLATED, Entry, archive, deflate, write
 
 from npgrad import WeightsError
+from npgrad.io.formats import _zips as zips
 from npgrad.io.formats import npz
 
 ARRAYS = {
@@ -146,3 +148,44 @@ def test_noise(noise):
     for data in (noise, b"PK\x03\x04" + noise, *packed):
         with pytest.raises(WeightsError, match="^w.npz: "):
             npz.read(data, "w.npz")
+
+
+def test_a_deflated_member_is_not_taken_further_than_it_says():
+    import tracemalloc
+
+    data = write([Entry(b"a.npy", bytes(100), DEFLATED, body=deflate(bytes(50 << 20)))])
+    tracemalloc.start()
+    try:
+        found = line(npz.read, data, "f")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found == "f: 'a.npy': expected 100 deflated bytes, found another number"
+    assert peak < 1 << 20
+    for drive in (b"c:a.npy", b"Z:a.npy"):
+        assert "expected a member name inside the archive" in line(npz.read, write([Entry(drive, b"")]), "f")
+
+
+def test_the_end_of_an_archive_is_the_last_that_looks_like_one():
+    inside = np.frombuffer(b"PK\x05\x06" * 30, np.float32).copy()
+    inside = np.nan_to_num(inside)
+    archive = write([Entry(b"a.npy", npy(inside))])
+    assert archive.count(b"PK\x05\x06") > 1
+    assert np.array_equal(npz.read(archive, "f")["a"], inside)
+
+
+def test_bounds_of_the_zip_reader():
+    good = npy(np.ones(2))
+    name = "n" * (zips.MAX_NAME - 4) + ".npy"
+    assert list(npz.read(archive({name: good}), "f")) == [name[:-4]]
+    assert line(npz.read, archive({"n" + name: good}), "f").startswith(
+        "f: expected names of at most 200 characters"
+    )
+    comment = write([Entry(b"a.npy", good)], comment=b"c" * 0xFFFF)
+    assert list(npz.read(comment, "f")) == ["a"]
+    many = archive({f"{i}.npy": good for i in range(300)}, DEFLATED)
+    assert len(npz.read(many, "f")) == 300
+    with pytest.raises(
+        WeightsError, match="^f: expected a zip archive, found no end record: cut short, or not a zip$"
+    ):
+        zips.Zip(b"", "f")

@@ -1,5 +1,6 @@
 """Safetensors files: read through the package, with the header checked before it."""
 
+import json
 import sys
 import time
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import line
 from safetensors_files import ATTACKS, GOOD, build, entries, entry, json_values
 
 from npgrad.errors import WeightsError
-from npgrad.io.formats import safetensors
+from npgrad.io.formats import (
+    safetensors,
+)
 
 package = pytest.importorskip("safetensors.numpy", reason="the extra npgrad[safetensors] is not installed")
 
@@ -112,3 +116,20 @@ def test_cut_anywhere(end):
 @settings(deadline=None, max_examples=300)
 def test_random_headers(header, data):
     read_or_refuse(build(header, data))
+
+
+def test_bounds_of_safetensors():
+    limit = safetensors.MAX_HEADER
+    header = json.dumps({"w": entry()})
+    assert list(safetensors.read(build(header.ljust(limit), bytes(8)), "f")) == ["w"]
+    found = line(safetensors.read, build(header.ljust(limit + 1), bytes(8)), "f")
+    assert found == f"f: the header: expected at most {limit} bytes, found {limit + 1}"
+    assert line(safetensors.read, bytes(7), "f").endswith(
+        "expected 8 bytes of header length and more, found 7 bytes"
+    )
+    assert line(safetensors.read, build({"w": entry([1] * 33, 0, 4)}, bytes(4)), "f").endswith(
+        "places as data_offsets"
+    )
+    assert safetensors.read(build({"w": entry([1] * 32, 0, 4)}, bytes(4)), "f")["w"].ndim == 32
+    empty = safetensors.read(build({"w": entry([0], 0, 0)}, b""), "f")["w"]
+    assert empty.shape == (0,) and empty.dtype == np.float32

@@ -241,3 +241,13 @@ def check_read_or_refused(data):
         assert str(error).startswith("w.pth: ") and "\n" not in str(error)
     else:
         assert all(type(array) is np.ndarray for array in found.values())
+
+
+def test_bfloat16_in_any_order_becomes_rows():
+    from npgrad.io.formats import torch_pth
+
+    halves = np.arange(1, 7, dtype=np.float32).view(np.uint16)[1::2]  # the upper half of each
+    value = one(stored=storage("0", 6, "BFloat16Storage"), shape=(3, 2), strides=(1, 3))
+    found = torch_pth.read(zip_file(value, {"0": halves.tobytes()}), "f")["w"]
+    assert found.dtype == np.float32 and found.flags.c_contiguous
+    assert found.tolist() == [[1, 4], [2, 5], [3, 6]]

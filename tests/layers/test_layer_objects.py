@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from layer_cases import CASES
+from tape_nets import conv
 
 from npgrad import InputError
 from npgrad.layers import (
@@ -18,11 +19,14 @@ from npgrad.layers import (
     Dropout,
     Fire,
     GlobalAvgPool2d,
+    Graph,
     Linear,
     MaxPool2d,
     ReLU,
+    Residual,
     Sequential,
 )
+from npgrad.layers.base import he_normal
 
 BY_ID = {case.id: case for case in CASES}
 
@@ -256,3 +260,31 @@ def test_batch_norm_moves_its_statistics_as_torch_does(momentum):
     y, cache = layer.forward(x)
     assert layer.new_statistics(cache) == {}
     checks.assert_close(y, module.eval()(torch.tensor(x)).detach().numpy(), 1e-12)
+
+
+def test_composites_and_weights_are_the_layers_own():
+    parts, nodes = {"a": ReLU()}, {"a": (ReLU(), "input")}
+    short = {"s": conv(3, 3)}
+    made = [Sequential(parts), Residual(parts, short), Graph(nodes)]
+    for given in (parts, short, nodes):
+        given.clear()
+    assert [list(layer.parts()) for layer in made] == [["a"], ["a", "s", "add", "relu"], ["a"]]
+    assert Linear(np.asfortranarray(np.ones((3, 4)))).weight.flags.c_contiguous
+    fire = Fire(conv(4, 2, 3, 1), conv(2, 3, seed=2), conv(2, 2, 3, 1, seed=3))
+    assert fire.receptive_field() == ((5, 5), (1, 1), (2, 2))
+
+
+def test_what_init_draws_when_nobody_says():
+    for made in (
+        lambda **rng: Conv2d.init(3, 4, 3, **rng),
+        lambda **rng: Linear.init(3, 4, **rng),
+        lambda **rng: Fire.init(3, 2, 4, 5, **rng),
+    ):
+        plain, zero = made().arrays(), made(rng=0).arrays()
+        assert all(np.array_equal(plain[name], zero[name]) for name in zero)
+    assert np.array_equal(he_normal((2, 3)), he_normal((2, 3), 0)) and he_normal((2, 3)).dtype == np.float32
+    conv = Conv2d.init(3, 4, 3)
+    assert (conv.stride, conv.padding, conv.groups) == ((1, 1), (0, 0), 1)
+    assert {array.dtype for array in BatchNorm2d.init(3).arrays(buffers=True).values()} == {
+        np.dtype(np.float32)
+    }

@@ -8,7 +8,13 @@ import pytest
 import torch
 from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS, over, tied_inputs
 
-from npgrad import layers
+from npgrad import InputError, layers
+from npgrad.layers import (
+    BatchNorm2d,
+    Clip,
+    ReLU,
+    ReLU6,
+)
 
 
 @over(CASES)
@@ -153,3 +159,27 @@ def test_softmax_of_huge_scores_does_not_overflow():
     y, cache = layer.forward(x)
     checks.assert_close(y, torch.softmax(torch.tensor(x), 1).numpy(), 1e-15)
     assert np.isfinite(layer.backward(np.ones(y.shape), cache)).all()
+
+
+def test_on_a_bound_the_derivative_is_0():
+    x = np.array([[-1.0, 0, 1, 5, 6, 7]])
+    one = np.ones_like(x)
+    np.testing.assert_array_equal(ReLU6().backward(one, x), [[0, 0, 1, 1, 0, 0]])
+    np.testing.assert_array_equal(ReLU().backward(one, x), [[0, 0, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(Clip(0, 6).backward(one, x), [[0, 0, 1, 1, 0, 0]])
+    np.testing.assert_array_equal(Clip(1, 1)(x), one)  # low may be high
+
+
+def test_batch_norm_at_its_bounds():
+    x = np.array([1.0, 3.0, -2.0, 4.0]).reshape(2, 2, 1, 1)
+    ones, zeros = np.ones(2), np.zeros(2)
+    flat = BatchNorm2d(ones, zeros, zeros, zeros, eps=0.25, momentum=0)  # a channel that never varied
+    assert np.array_equal(flat(x), 2 * x)
+    assert np.array_equal(BatchNorm2d(ones, zeros, zeros, 4 * ones, eps=0)(x), x / 2)
+    for name in ("eps", "momentum"):
+        with pytest.raises(InputError, match=f"BatchNorm2d {name}: expected a finite number >= 0, found inf"):
+            BatchNorm2d(ones, zeros, zeros, ones, **{name: np.inf})
+    two = BatchNorm2d(ones, zeros, zeros, ones, eps=0)  # two values a channel are enough to train on
+    y, cache = two.forward(x, training=True)
+    assert y.ravel().tolist() == [1, -1, -1, 1]
+    assert two.new_statistics(cache)["running_var"].tolist() == [0.9 + 0.1 * 4.5, 0.9 + 0.1 * 0.5]

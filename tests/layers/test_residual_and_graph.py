@@ -4,6 +4,11 @@ import numpy as np
 import pytest
 
 from npgrad import InputError, Model, layers
+from npgrad.layers import (
+    Linear,
+    Residual,
+)
+from npgrad.layers.composite import Calls
 
 
 def test_a_graph_names_what_does_not_fit():
@@ -84,3 +89,16 @@ def test_a_tuple_of_one_source_after_a_partial_pass():
     tape = Model(graph).forward(x, upto="a")
     np.testing.assert_array_equal(tape.backward({"a": x})["input"], [[1, 0, 3]])
     np.testing.assert_array_equal(Model(graph).forward(x).backward(x)["input"], [[1, 0, 3]])
+
+
+def test_a_composite_alone_stops_where_nothing_comes_down():
+    calls = Calls()
+    assert calls.back("a", None) is None and calls.back("a", None, inputs=3) == (None, None, None)
+    residual = Residual({"fc": Linear(np.ones((3, 3)), np.ones(3))})
+    _, tape = residual.forward(np.ones((1, 3)))
+    assert residual.backward(None, tape) is None
+    gradients = residual.parameter_gradients(None, tape)
+    assert {name: array.tolist() for name, array in gradients.items()} == {
+        "fc.weight": [[0.0] * 3] * 3,
+        "fc.bias": [0.0] * 3,
+    }

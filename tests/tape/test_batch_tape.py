@@ -1,14 +1,20 @@
 """A batch's tape in parts behaves like one tape."""
 
+import re
+
 import numpy as np
 import pytest
 from checks import assert_close
+from tape_nets import DY, X, little, own
 from threadpoolctl import threadpool_limits
 
-from npgrad import InputError, UnknownName
+from npgrad import InputError, Tape, UnknownName
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
-from npgrad.layers import Conv2d, ReLU
+from npgrad.layers import (
+    Conv2d,
+    ReLU,
+)
 from npgrad.models import squeezenet1_1
 from npgrad.rules import guided
 
@@ -136,3 +142,41 @@ def test_a_rule_for_the_whole_batch_leads_to_any_layer(model, x, dlogits):
     assert list(found) == ["fire3", "conv1"]
     for name in found:
         assert_close(found[name], expected[name], 1e-12)
+
+
+def run(x):
+    return Tape(little(), x)
+
+
+def test_a_batch_tape_may_have_one_part():
+    one, whole = BatchTape(run, X, [slice(0, 2)]), run(X)
+    assert len(one.parts) == 1 and one.resolve("fire") == "fire" and "feuer" not in one
+    np.testing.assert_array_equal(one.backward(DY)["input"], whole.backward(DY)["input"])
+    found, expected = one.parameter_gradients(DY), whole.parameter_gradients(DY)
+    assert list(found) == list(expected)
+    assert all(np.array_equal(found[name], expected[name]) for name in found)
+
+
+def test_a_rule_that_needs_the_whole_batch_answers_for_every_layer_asked():
+    parts, whole = BatchTape(run, X, [slice(0, 1), slice(1, 2)]), run(X)
+    for rules in ({ReLU: own}, {"relu": own}):
+        at = ("conv", "fire.squeeze")
+        found, expected = parts.backward(DY, rules, at), whole.backward(DY, rules, at)
+        assert list(found) == list(at)
+        assert all(np.array_equal(found[name], expected[name]) for name in at)
+    seen = []
+
+    def per_sample(record, dy):
+        return own(record, dy)
+
+    def by_batch(record, dy):
+        seen.append(len(dy))
+        return own(record, dy)
+
+    per_sample.per_sample = True
+    parts.backward(DY, {"relu": per_sample, "fire.squeeze_relu": by_batch})
+    assert seen == [2], "one rule that does not say per_sample is enough"
+    with pytest.raises(
+        InputError, match=re.escape("upstream gradient at mean: expected shape (2, 5), found (3, 5)")
+    ):
+        parts.backward(np.ones((3, 5)))

@@ -1,4 +1,4 @@
-"""What mutation testing found unseen in the ONNX reader: attributes of operators, and defaults, in small graphs."""
+"""ONNX operators with every attribute and default, in small graphs: the layers they become, or a line of refusal."""
 
 import checks
 import numpy as np

@@ -1,0 +1,142 @@
+"""What a layer refuses, word for word, and what a layer of one's own must have."""
+
+import numpy as np
+import pytest
+
+from npgrad import InputError, Model
+from npgrad.layers import (
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Clip,
+    Composite,
+    Concat,
+    Conv2d,
+    Dropout,
+    Fire,
+    GlobalAvgPool2d,
+    Graph,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+    Softmax,
+)
+from npgrad.layers.base import he_normal
+
+RELU = ReLU()
+X, BYTES, LOGITS = np.zeros((1, 3, 4, 4)), np.zeros((1, 3, 4, 4), np.uint8), np.zeros((2, 5))
+WEIGHT, VECTOR = np.zeros((6, 4, 3, 3)), np.zeros(3)
+LINES = [  # each begins with the name of what refuses
+    (lambda: Conv2d(WEIGHT, stride=0), "Conv2d stride: expected one or two whole numbers >= 1, found 0"),
+    (lambda: Conv2d(WEIGHT, padding=-1), "Conv2d padding: expected one or two whole numbers >= 0, found -1"),
+    (lambda: Conv2d(WEIGHT[0]), "Conv2d weight (F, C, KH, KW): expected 4 dimensions of floats, found 3 of float64"),
+    (lambda: Conv2d(WEIGHT, WEIGHT), "Conv2d bias (F,): expected 1 dimensions of floats, found 4 of float64"),
+    (lambda: Conv2d.init(3, 4, 0), "kernel_size: expected one or two whole numbers >= 1, found 0"),
+    (lambda: Conv2d.init(3, 4, 3, groups=2), "Conv2d: groups=2 does not divide 3 filters or channels"),
+    (lambda: Conv2d(WEIGHT)(X), "Conv2d expects 4 channels, found an array of shape (1, 3, 4, 4)"
+     "; is it (N, H, W, C)? transpose(0, 3, 1, 2) it"),
+    (lambda: Conv2d(WEIGHT)(X[..., :3]), "Conv2d expects 4 channels, found an array of shape (1, 3, 4, 3)"),
+    (lambda: Linear(VECTOR), "Linear weight (F, C): expected 2 dimensions of floats, found 1 of float64"),
+    (lambda: Linear(LOGITS, LOGITS), "Linear bias (F,): expected 1 dimensions of floats, found 2 of float64"),
+    (lambda: BatchNorm2d(VECTOR, LOGITS, VECTOR, VECTOR),
+     "BatchNorm2d bias (C,): expected 1 dimensions of floats, found 2 of float64"),
+    (lambda: BatchNorm2d(VECTOR, VECTOR, VECTOR, np.append(VECTOR[1:], -2.0)),
+     "BatchNorm2d running_var: expected variances >= 0, found -2"),
+    (lambda: BatchNorm2d(*[VECTOR] * 4, eps="x"), "BatchNorm2d eps: expected a finite number >= 0, found 'x'"),
+    (lambda: MaxPool2d(0), "MaxPool2d kernel_size: expected one or two whole numbers >= 1, found 0"),
+    (lambda: MaxPool2d(2, 0), "MaxPool2d stride: expected one or two whole numbers >= 1, found 0"),
+    (lambda: AvgPool2d(2, 2, -1), "AvgPool2d padding: expected one or two whole numbers >= 0, found -1"),
+    (lambda: AvgPool2d(9)(X), "AvgPool2d: the input is 4x4 px, smaller than the 9x9 window (padding 0, 0)"),
+    (lambda: AdaptiveAvgPool2d(0), "AdaptiveAvgPool2d output_size: expected one or two whole numbers >= 1, found 0"),
+    (lambda: Softmax()(VECTOR), "Softmax expects 2 or 3 or 4 dimensions, found an array of shape (3,)"),
+    (lambda: Softmax()(np.zeros((1,) * 5)),
+     "Softmax expects 2 or 3 or 4 dimensions, found an array of shape (1, 1, 1, 1, 1)"),
+    (lambda: Linear(LOGITS)(X), "Linear expects 2 dimensions, found an array of shape (1, 3, 4, 4)"),
+    (lambda: GlobalAvgPool2d()(BYTES), "GlobalAvgPool2d expects floats, found uint8"),
+    (lambda: Add()((X, X[0])), "Add expects arrays of one shape, found [(1, 3, 4, 4), (3, 4, 4)]"),
+    (lambda: Concat()((X, X[:, :, 1:])),
+     "Concat expects arrays that differ only in channels, found [(1, 3, 4, 4), (1, 3, 3, 4)]"),
+    (lambda: Concat()((X, X[:0])),
+     "Concat expects arrays that differ only in channels, found [(1, 3, 4, 4), (0, 3, 4, 4)]"),
+    (lambda: Fire.init(4, 2, 2, 2)(X), "squeeze: Conv2d expects 4 channels, found an array of shape (1, 3, 4, 4)"
+     "; is it (N, H, W, C)? transpose(0, 3, 1, 2) it"),
+    (lambda: Sequential({"a": Sequential({"b": Sequential({"c": Linear(LOGITS)})})})(X),
+     "a.b.c: Linear expects 2 dimensions, found an array of shape (1, 3, 4, 4)"),
+    (lambda: Graph({"": (ReLU(), "input")}), "Graph: '' is not a node name (a word, not 'input')"),
+    (lambda: Graph({1: (ReLU(), "input")}), "Graph: 1 is not a node name (a word, not 'input')"),
+    (lambda: Graph({"a": (ReLU(), "input", "b")}),
+     "Graph: a: expected (layer, source), found (ReLU(), 'input', 'b')"),
+    (lambda: Sequential({"": ReLU()}), "Sequential: '' is not a layer name (a word without a dot, not 'input')"),
+    (lambda: Sequential({1: ReLU()}), "Sequential: 1 is not a layer name (a word without a dot, not 'input')"),
+    (lambda: Sequential([ReLU()]), "Sequential: expected a dict of at least one layer by name, found [ReLU()]"),
+    *((lambda name=name: Residual({name: ReLU()}),
+       f"Residual: {name!r} is taken, or not a layer name (a word without a dot)")
+      for name in ("input", "add", "relu", "", "a.b")),
+    (lambda: Residual({"a": ReLU()}, {"b": "c"}), "Residual: b is a str, not a layer"),
+    (lambda: Clip(2, 1), "Clip: expected low <= high, found 2 and 1"),
+    (lambda: Dropout("1"), "Dropout p: expected 0 <= p < 1, found '1'"),
+    (lambda: he_normal((3, 0)), "weights of shape (3, 0): expected whole numbers >= 1"),
+    (lambda: he_normal((3, 1.0)), "weights of shape (3, 1.0): expected whole numbers >= 1"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "line"), LINES, ids=range(len(LINES)))
+def test_the_whole_line_of_a_refusal(call, line):
+    with pytest.raises(InputError) as refusal:
+        call()
+    assert str(refusal.value) == line
+
+
+def test_a_layer_of_ones_own_says_what_it_lacks():
+    class Mine(Layer):
+        pass
+
+    class Block(Composite):
+        pass
+
+    for call, line in (
+        (lambda: Mine().forward(X), "Mine has no forward"),
+        (lambda: Mine().backward(X, None), "Mine has no backward"),
+        (lambda: Block().parts(), "Block names no parts"),
+        (lambda: Block().with_parts({}), "Block cannot be put together from parts"),
+    ):
+        with pytest.raises(TypeError, match=f"^{line}$"):
+            call()
+    assert Mine().parameter_gradients(X, None) == {} and Mine().receptive_field() is None
+
+
+def test_pooling_takes_half_the_kernel_as_padding_and_no_more():
+    assert MaxPool2d(3, padding=1).padding == AvgPool2d(2, padding=1).padding == (1, 1)
+    for kernel, padding in ((3, 2), ((2, 4), 2), ((4, 2), 2), (1, 1)):
+        with pytest.raises(InputError, match=r"expected at most half the kernel \(.*\), found \(.*\)$"):
+            MaxPool2d(kernel, padding=padding)
+
+
+def test_a_sum_of_one_array_is_a_copy_and_nothing_can_be_dropped():
+    y, count = Add().forward((X,))
+    assert np.array_equal(y, X) and not np.may_share_memory(y, X) and count == 1
+    assert len(Add().backward(y, count)) == 1
+    assert np.array_equal(Dropout(0).forward(y, training=True, rng=0)[0], y)
+
+
+def test_two_layers_of_one_name_are_refused():
+    class Twice(Composite):
+        def forward(self, x, tape=None):
+            return tape.run("a", ReLU(), tape.run("a", ReLU(), x)), tape
+
+        def parts(self):
+            return {"a": ReLU()}
+
+    with pytest.raises(InputError, match="^a: two layers of one network have this name$"):
+        Model(Twice()).forward(X)
+
+
+def test_a_fires_wide_branch_keeps_the_size():
+    squeeze, narrow = Conv2d.init(3, 2, 1), Conv2d.init(2, 4, 1)
+    for options in ({"padding": 0}, {"padding": 1, "stride": 2}, {"padding": (1, 0)}):
+        with pytest.raises(InputError, match="Fire: expand3x3 must keep the image's size; found kernel"):
+            Fire(squeeze, narrow, Conv2d.init(2, 4, 3, **options))
