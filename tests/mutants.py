@@ -314,6 +314,7 @@ def main():
 
 
 def list_survivors(folder, files):
+    """Print the survivors of the run in `folder`, of these files or of all; the exit code."""
     try:
         mutants, verdicts = (
             json.loads((folder / f"{name}.json").read_text()) for name in ("changes", "verdicts")
