@@ -3,8 +3,10 @@
 Each test runs the command in a process of its own, most of them on a drawn scene with the bundled network.
 """
 
+import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -277,3 +279,30 @@ def test_start_methods_of_processes(folder, method, optimize):
     )
     python(folder, "program 1.py", PYTHONOPTIMIZE=optimize)
     assert len(list((folder / "maps 1").glob("*.png"))) == 2
+
+
+# What the project says of versions.
+
+
+def test_the_oldest_versions_are_those_of_the_package():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    bounds = [
+        line.split(" >= ") for line in config["options"]["install_requires"].split("\n") if ">=" in line
+    ]
+    text = (ROOT / "constraints-oldest.txt").read_text(encoding="utf-8")
+    pinned = dict(line.split("==") for line in text.splitlines() if "==" in line)
+    assert pinned == {name: f"{bound}.0" for name, bound in bounds}
+
+
+def test_one_version_of_ruff():
+    [pinned] = re.findall(
+        r"^ruff==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"ruff==([\d.]+)", hooks) == [pinned] * 2
+
+
+def test_one_version_of_npgrad():
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {npgrad.__version__}\n" in cited
