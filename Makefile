@@ -1,9 +1,11 @@
 # Each target sets up what it needs: a virtual environment in .venv, from the package registry alone.
 PYTHON ?= python3
-BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := .venv/$(SCRIPTS)
+PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL := $(BIN)/$(PIP_INSTALL)
 
-.PHONY: demo test test-slow test-kernels fuzz mutation bench gallery notebooks lint wheel clean
+.PHONY: demo test test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that `npgrad convert` reads
@@ -16,6 +18,13 @@ demo: .venv/core
 # Everything that the README claims, compared with torch and Captum.
 test: .venv/dev
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# The same tests in a second environment, .venv-oldest, with the oldest Python and libraries that setup.cfg allows;
+# make test-oldest OLDEST=/path/to/python TESTS="tests/test_layers.py tests/test_tape.py"
+OLDEST ?= python3.10
+TESTS ?=
+test-oldest: .venv-oldest/test
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv-oldest/$(SCRIPTS)/python -m pytest -n auto $(TESTS)
 
 # Tests that take minutes, such as training twice with the same result.
 test-slow: .venv/dev
@@ -56,7 +65,7 @@ wheel: .venv/dev
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-oldest build dist *.egg-info
 
 .venv/core: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -65,6 +74,11 @@ clean:
 
 .venv/dev: .venv/core
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv-oldest/test: setup.cfg pyproject.toml constraints.txt constraints-oldest.txt
+	test -x .venv-oldest/$(SCRIPTS)/python || $(OLDEST) -m venv .venv-oldest
+	.venv-oldest/$(SCRIPTS)/$(PIP_INSTALL) --constraint constraints-oldest.txt --editable ".[test]"
 	touch $@
 
 .venv/fuzz: .venv/dev

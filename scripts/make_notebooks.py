@@ -79,7 +79,7 @@ def main():
                 stale = 1
         else:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", newline="\n")  # on Windows as well
             print(path.relative_to(FOLDER.parent))
     return stale
 

@@ -80,6 +80,7 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
     int
         The exit code: 0, 1, 2 or 130.
     """
+    _escape_what_stdout_cannot_encode()
     with warnings.catch_warnings():
         warnings.showwarning = _print_warning
         try:
@@ -137,6 +138,12 @@ def _print_help():
     return 0
 
 
+def _escape_what_stdout_cannot_encode():
+    """Print characters that stdout's encoding lacks, as cp1252 lacks Japanese, as \\uXXXX; stderr does so already."""
+    if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def _stdout_is_full():
     """Whether an OSError came from stdout, in which case it occurs again."""
     try:
@@ -175,7 +182,7 @@ def _parser_of(name):
 
 def _texts(command):
     return {
-        "description": command.__doc__.strip(),
+        "description": (command.__doc__ or command.HELP).strip(),  # no docstrings under python -OO
         "epilog": command.EXAMPLES,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }

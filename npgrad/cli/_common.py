@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 from npgrad.errors import InputError, unknown
 from npgrad.io.loading import load
@@ -92,8 +93,9 @@ def target_index(model, x, target):
 
 
 def print_json(value):
-    """One JSON document on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on stdout; in ASCII where stdout's encoding does not have every character."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(json.dumps(value, indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
 
 
 def table(rows, right=()):

@@ -46,7 +46,8 @@ def run(args):
     try:
         for number, make in enumerate(images.MAKERS):
             began = time.perf_counter()
-            print(f"{number + 1}/{len(images.MAKERS)} {make.__doc__}", file=sys.stderr, flush=True)
+            title = make.__doc__ or make.__name__.replace("_", " ")  # no docstrings under python -OO
+            print(f"{number + 1}/{len(images.MAKERS)} {title}", file=sys.stderr, flush=True)
             section = make(model, subject, folder)
             sections.append(replace(section, seconds=time.perf_counter() - began))
             _write_page(folder, subject, sections)

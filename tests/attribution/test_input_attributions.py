@@ -77,7 +77,7 @@ def test_smoothgrad_equals_captum_on_the_same_samples(kind, name, monkeypatch):
 def test_smoothgrad_wraps_a_method_with_its_options(monkeypatch):
     pair = PAIRS["fires"]
     inject(monkeypatch, pair.x + 0.1 * noise_drawn(0, pair.x, 3))
-    baseline = np.random.default_rng(1).normal(size=pair.x.shape)  # one an image
+    baseline = np.random.default_rng(1).normal(size=pair.x.shape)  # one per image
     expected = C.NoiseTunnel(C.IntegratedGradients(pair.net)).attribute(
         pair.tensor(), nt_samples=3, target=TARGETS, n_steps=5, baselines=torch.tensor(baseline)
     )

@@ -56,7 +56,7 @@ def slow_gamma(rule, x, w, b, relevance, seen):
 def slow_alpha_beta(rule, x, w, b, relevance, seen):
     z, b = w * x, b * rule.bias
     up = slow_share_out(np.where(z > 0, z, 0), np.where(b > 0, b, 0), relevance, rule.epsilon)
-    # minus signs: the sum of the negative ones is stabilised away from 0 downwards, also where it is 0
+    # minus signs: the sum of the negative ones is stabilized away from 0 downward, also where it is 0
     down = slow_share_out(np.where(z < 0, -z, 0), np.where(b < 0, -b, 0), relevance, rule.epsilon)
     return rule.alpha * up - rule.beta * down
 

@@ -31,7 +31,7 @@ TOOLS = {"composite_by_position", "grid", "resize_map", "superpixels"}
 
 # methods that cannot point at a class: their maps are the same for both classes, whose patches lie apart
 BLIND = {
-    "eigen_cam": "the main direction of the activations, without asking which class they speak for",
+    "eigen_cam": "the main direction of the activations, without asking which class they support",
     "layer_activation": "the activations themselves",
 }
 

@@ -103,7 +103,7 @@ def test_attributions_are_those_of_the_network_built_directly(resnet):
     for method in (attribution.saliency, attribution.guided_backprop, attribution.deep_lift):
         checks.assert_close(method(model, x), method(direct, x), 1e-9, method.__name__)
     maps = attribution.grad_cam(model, x)
-    assert maps.shape == (2, 2, 2)  # the last layer with an extent
+    assert maps.shape == (2, 2, 2)  # the last layer with a spatial size
     checks.assert_close(maps, attribution.grad_cam(direct, x), 1e-9)
 
 

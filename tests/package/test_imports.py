@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Each group may import from itself (without a circle) and from those above it.
+# Each group may import from itself (without a cycle) and from those above it.
 ORDER = [
     ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_targets"),
     ("layers",),

@@ -1,6 +1,6 @@
 """Public text is written in the field's own words and in American English; docs/glossary.md has the words.
 
-Read are the docstrings, comments, messages and names in the package's code, the documents, and the notebooks.
+Read are the docstrings, comments, messages and names in the code and its tests, the documents, and the notebooks.
 """
 
 import io
@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md", "docs/*.md"]
-CODE = ["npgrad/**/*.py", "scripts/*.py"]
+CODE = ["npgrad/**/*.py", "scripts/*.py", "tests/**/*.py", "fuzz/**/*.py", "benchmarks/**/*.py"]
 NOTEBOOKS = ["notebooks/*.ipynb", "notebooks/student/*.ipynb"]
 
 # (pattern, what to write instead, a sentence in which it must be found); a space in a pattern is any white space.
@@ -132,6 +132,7 @@ ALLOWED = re.compile(
     r"grey (?:fox|wolf|whale)|african grey|timber wolf, grey"
     r"|\b(?:Grey|GREY)\b(?= ?(?:fox|wolf|whale))"
     r"|scipy-openblas"
+    r"|no option '--rng'|^--rng(?:=3)?$"  # tests that there is none
 )
 
 
@@ -209,6 +210,7 @@ def found_in(path):
 
 
 FILES = [path for pattern in [*DOCUMENTS, *CODE, *NOTEBOOKS] for path in sorted(ROOT.glob(pattern))]
+FILES.remove(Path(__file__).resolve())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

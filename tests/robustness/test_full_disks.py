@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, and names that cannot be written: one line, exit code 2, what stood there stays."""
+"""Disks that are full or read-only, and names that cannot be written: one line, exit code 2, the old file stays."""
 
 import os
 import re

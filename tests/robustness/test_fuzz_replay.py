@@ -71,7 +71,7 @@ def test_damaged_files_are_refused_or_read(name):
 
 
 @pytest.mark.parametrize("name", [name for name in targets.TARGETS if name != "convert"])
-def test_some_of_the_seeds_are_good_files(name):
+def test_some_seed_files_are_good(name):
     """So that the damage begins inside, not at the door. Of the networks that `convert` knows, each is megabytes."""
     from npgrad.errors import NpgradError
 

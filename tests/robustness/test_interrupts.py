@@ -1,4 +1,4 @@
-"""Work that is killed or ended by Ctrl-C: nothing half-written is taken for whole, nothing that stood there is lost.
+"""Work that is killed or ended by Ctrl-C: nothing half-written is taken for whole, no old file is lost.
 
 `python -m tests.robustness.interrupts` does the same at many more moments, and prints a table.
 """

@@ -13,7 +13,7 @@ from npgrad.io.converting import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
-SIDE = {"alexnet": 63}  # px, the smallest image that the tests use; 64 where nothing stands here
+SIDE = {"alexnet": 63}  # px, the smallest image that the tests use; 64 for all others
 
 
 def torch_net(name, num_classes=10, seed=0):

@@ -1,4 +1,4 @@
-"""The tape: what a forward pass leaves, and gradients anywhere from seeds anywhere."""
+"""The tape: what a forward pass leaves, and gradients at any layer from upstream gradients at any layer."""
 
 import checks
 import numpy as np
@@ -65,7 +65,7 @@ def test_the_gradient_at_every_layer_is_that_of_torch(model, tape):
 
 
 @pytest.mark.parametrize("name", ["fire6", "fire4.expand3x3", "fire2.squeeze_relu", "pool1", "conv1"])
-def test_a_seed_anywhere_gives_the_gradient_of_torch(model, tape, name):
+def test_an_upstream_gradient_at_any_layer_gives_the_gradient_of_torch(model, tape, name):
     names, xt = torch_names(model), torch.tensor(tape.x, requires_grad=True)
     outputs, dy = activations(torch_twin(model), xt), dy_at(tape, name)
     expected = torch.autograd.grad(outputs[names[name]], xt, torch.tensor(dy))[0].numpy()
@@ -81,7 +81,7 @@ def test_gradients_go_by_the_names_they_are_asked_by(tape):
     assert tuple(tape.backward(dy)) == ("input",)
 
 
-def test_an_array_is_a_seed_at_the_last_layer(tape):
+def test_an_array_is_an_upstream_gradient_at_the_last_layer(tape):
     dy = dy_at(tape, "pool10")
     expected = tape.backward(dy)
     assert checks.same_bits(tape.backward({"pool10": dy}), expected)
@@ -91,33 +91,33 @@ def test_an_array_is_a_seed_at_the_last_layer(tape):
     assert checks.same_bits(tape.parameter_gradients({"pool10": dy}), expected)
 
 
-def test_several_seeds_give_the_sum_of_their_gradients(tape):
-    seeds = {
+def test_several_upstream_gradients_give_the_sum_of_their_gradients(tape):
+    upstream = {
         name: dy_at(tape, name) for name in ("input", "fire2.expand1x1", "fire3", "fire7.squeeze", "pool10")
     }
     at = ("input", "conv1", "fire2.expand1x1", "fire2.expand3x3", "fire3", "fire6", "conv10")
-    together = tape.backward(seeds, at=at)
-    separate = [tape.backward({name: dy}, at=at) for name, dy in seeds.items()]
+    together = tape.backward(upstream, at=at)
+    separate = [tape.backward({name: dy}, at=at) for name, dy in upstream.items()]
     checks.assert_all_close(together, {name: sum(s[name] for s in separate) for name in at}, 1e-13)
-    together = tape.parameter_gradients(seeds)
-    separate = [tape.parameter_gradients({name: dy}) for name, dy in seeds.items()]
+    together = tape.parameter_gradients(upstream)
+    separate = [tape.parameter_gradients({name: dy}) for name, dy in upstream.items()]
     checks.assert_all_close(together, {name: sum(s[name] for s in separate) for name in together}, 1e-13)
 
 
-def test_a_seed_at_the_input_is_added_to_what_arrives_there(tape):
+def test_an_upstream_gradient_at_the_input_is_added_to_what_arrives_there(tape):
     dx, dy = dy_at(tape, "input", 1), dy_at(tape, "pool10")
     assert np.array_equal(tape.backward({"input": dx})["input"], dx)
     found = tape.backward({"input": dx, "pool10": dy})["input"]
     assert np.array_equal(found, tape.backward(dy)["input"] + dx)
 
 
-def test_seeds_by_two_names_of_one_layer_add(tape):
+def test_upstream_gradients_by_two_names_of_one_layer_add(tape):
     a, b = dy_at(tape, "fire4", 0), dy_at(tape, "fire4", 1)
     expected = tape.backward({"fire4": a + b})
     assert checks.same_bits(tape.backward({"fire4": a, "features.6": b}), expected)
 
 
-def test_a_layer_that_no_seed_reaches_has_gradient_zero(tape):
+def test_a_layer_that_no_upstream_gradient_reaches_has_gradient_zero(tape):
     found = tape.backward(
         {"fire3.expand1x1": dy_at(tape, "fire3.expand1x1")}, at=("fire5", "fire3.expand3x3", "conv1")
     )
@@ -152,27 +152,27 @@ def test_one_layer_may_stand_in_a_network_twice():
 
 
 WRONG = {
-    "seed's shape": (
+    "dy's shape": (
         lambda t: t.backward(np.ones((2, 9))),
         InputError,
         r"upstream gradient at pool10.*\(2, 10\).*\(2, 9\)",
     ),
-    "named seed's shape": (
+    "named dy's shape": (
         lambda t: t.backward({"fire4": 1.0}),
         InputError,
         r"upstream gradient at fire4.*\(2, 256, 8, 8\).*\(\)",
     ),
-    "seed's type": (
+    "dy's type": (
         lambda t: t.backward(np.full((2, 10), "a")),
         InputError,
         "upstream gradient at pool10.*numbers.*U1",
     ),
-    "parameters' seed": (
+    "parameters' dy": (
         lambda t: t.parameter_gradients(np.ones(3)),
         InputError,
         "upstream gradient at pool10",
     ),
-    "seed's layer": (lambda t: t.backward({"fire44": 1}), UnknownName, "'fire44'.*nearest.*fire4"),
+    "dy's layer": (lambda t: t.backward({"fire44": 1}), UnknownName, "'fire44'.*nearest.*fire4"),
     "at": (
         lambda t: t.backward(np.ones((2, 10)), at=("input", "conv11")),
         UnknownName,

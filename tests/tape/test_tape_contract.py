@@ -73,21 +73,21 @@ def test_a_tape_in_words(tape):
     assert tape.records["conv"].layer is not None and tape.records["fire"].cache is None
 
 
-def test_seeds_take_the_outputs_precision(tape):
+def test_upstream_gradients_take_the_outputs_precision(tape):
     single = Model(little()).astype(np.float32).forward(X.astype(np.float32))
-    for seed in (DY, DY.astype(int), DY > 0, DY.tolist()):
-        assert single.backward(seed)["input"].dtype == np.float32
+    for dy in (DY, DY.astype(int), DY > 0, DY.tolist()):
+        assert single.backward(dy)["input"].dtype == np.float32
     assert single.backward(DY * 1j)["input"].dtype == np.complex64
     assert tape.backward(DY.astype(np.float32))["input"].dtype == np.float64
     np.testing.assert_array_equal(tape.backward(2j * DY)["input"], 2j * tape.backward(DY)["input"])
 
 
 def test_a_gradient_is_never_the_callers_array(tape):
-    seed = tape["conv"].copy()
-    found = tape.backward({"conv": seed, "input": X}, at=("conv", "first", "input"))
+    dy = tape["conv"].copy()
+    found = tape.backward({"conv": dy, "input": X}, at=("conv", "first", "input"))
     assert list(found) == ["conv", "first", "input"]
-    np.testing.assert_array_equal(found["conv"], seed)
-    assert not any(np.may_share_memory(array, seed) for array in found.values())
+    np.testing.assert_array_equal(found["conv"], dy)
+    assert not any(np.may_share_memory(array, dy) for array in found.values())
     alone = tape.backward({"input": X})["input"]
     assert not np.may_share_memory(alone, X) and np.array_equal(alone, X)
     assert not np.may_share_memory(tape.backward(DY, at=["mean"])["mean"], DY)

@@ -27,27 +27,27 @@ def test_gradients_are_the_same_to_the_bit(name, nets):
     model, x = nets[name]
     full, lean = model.forward(x), model.forward(x, keep=())
     assert np.array_equal(lean.output, full.output)
-    seed = np.random.default_rng(1).normal(size=full.output.shape).astype(x.dtype)
+    dy = np.random.default_rng(1).normal(size=full.output.shape).astype(x.dtype)
     middle = model.layer_names()[len(model.layer_names()) // 2]
     for rules in (None, {ReLU: guided}):
         for at in (("input",), ("input", model.layer_names()[0]), (middle,)):
             lean = model.forward(x, keep=at)
-            found, expected = lean.backward(seed, rules, at), full.backward(seed, rules, at)
+            found, expected = lean.backward(dy, rules, at), full.backward(dy, rules, at)
             assert all(np.array_equal(found[key], expected[key]) for key in at)
-    found, expected = (tape.parameter_gradients(seed) for tape in (lean, full))
+    found, expected = (tape.parameter_gradients(dy) for tape in (lean, full))
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[key], expected[key]) for key in found)
 
 
-def test_seeds_at_what_is_kept(nets):
+def test_upstream_gradients_at_what_is_kept(nets):
     model, x = nets["squeezenet"]
     full, lean = model.forward(x, upto="fire4"), model.forward(x, upto="fire4", keep=["features.6", "fire2"])
     assert list(lean.records) == list(full.records)
-    seeds = {name: np.random.default_rng(1).normal(size=full[name].shape) for name in ("fire2", "fire4")}
+    upstream = {name: np.random.default_rng(1).normal(size=full[name].shape) for name in ("fire2", "fire4")}
     assert np.array_equal(lean["fire2"], full["fire2"])
     assert np.array_equal(lean["fire4"], full["fire4"])  # the last is always there
-    assert np.array_equal(lean.backward(seeds)["input"], full.backward(seeds)["input"])
-    unreached = lean.backward({"fire2": seeds["fire2"]}, at="fire4")["fire4"]
+    assert np.array_equal(lean.backward(upstream)["input"], full.backward(upstream)["input"])
+    unreached = lean.backward({"fire2": upstream["fire2"]}, at="fire4")["fire4"]
     assert unreached.shape == full["fire4"].shape and not unreached.any()
 
 

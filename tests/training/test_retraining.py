@@ -1,4 +1,4 @@
-"""Training anew, for a few minutes: what accuracy that reaches, and that it is the same to the bit. `make test-slow`"""
+"""Training again, for a few minutes: its accuracy, and that the results are bit-identical. `make test-slow`"""
 
 import re
 import subprocess

@@ -84,7 +84,7 @@ def to_bytes(model: "Model") -> bytes:
     buffer = io.BytesIO()
     with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
         file.create_dataset("metadata", data=np.frombuffer(text, np.uint8), track_times=False)
-        group = file.create_group("arrays", track_times=False)
+        group = file.create_group("arrays")
         for name, array in model.network.arrays(buffers=True).items():
             group.create_dataset(
                 _key(name), data=array.astype(array.dtype.newbyteorder("<")), track_times=False

@@ -17,7 +17,7 @@ from pathlib import Path
 KINDS = (
     "pickles", "torch_pth", "hdf5", "caffe", "deep_compression", "npz", "safetensors", "onnx", "images",
 )  # fmt: skip
-SECRET = "PLANTED-7f3a91c5"  # stands in files beside the attacks, and must never come out
+SECRET = "PLANTED-7f3a91c5"  # is in files beside the attacks, and must never come out
 
 
 @dataclass(frozen=True)

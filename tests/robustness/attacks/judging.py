@@ -18,7 +18,7 @@ def fault(attack, result):
     if result["events"]:
         return f"did more than read its file: {result['events'][:4]}"
     if result["secret"]:
-        return "gave away what stands in another file"
+        return "gave away the content of another file"
     if result["seconds"] > LONGEST:
         return f"took {result['seconds']:.1f} s"
     if result["memory"] > MEMORY:

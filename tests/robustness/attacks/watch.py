@@ -1,4 +1,4 @@
-"""The child process: reads files that are told on stdin, and tells on stdout what came of each, a line of JSON a file.
+"""The child process: reads files named on stdin, and reports on stdout the outcome of each, one line of JSON per file.
 
 Everything that readers import is imported, and a good file of each kind is read, before the watching begins. While a
 file is read, an audit hook notes whatever Python is asked to do: import, compile, exec, start a process, open anything.
@@ -31,7 +31,7 @@ HARMLESS = {
     "array.__new__",
     "mmap.__new__",
 }
-SMALL = 4000  # numbers of a result that are told
+SMALL = 4000  # numbers of a result that are reported
 
 
 def _predict(path):
@@ -163,7 +163,7 @@ def try_one(reader, path):
     watched_path = path
     try:
         result, outcome, message = READERS[reader](path), "read", ""
-    except Exception as error:  # whatever comes is told; the parent judges it
+    except Exception as error:  # any exception is reported; the parent judges it
         result, outcome, message = None, type(error).__name__, str(error)
     watched_path = None
     told = {"outcome": outcome, "message": message, "seconds": time.process_time() - began}

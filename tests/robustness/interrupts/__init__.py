@@ -1,4 +1,4 @@
-"""Work that is ended at a random moment, or for which the disk has no room: what then stands on the disk.
+"""Work that is ended at a random moment, or for which the disk has too little space: what is then on the disk.
 
 work.py        what is done: every way in which npgrad writes a file
 child.py       one such piece of work as a process of its own

@@ -1,6 +1,6 @@
 """End every kind of work at random moments, and count what was survived: python -m tests.robustness.interrupts.
 
---each-line ends it at every line of the code that writes instead; --disks tries disks without room."""
+--each-line ends it at every line of the code that writes instead; --disks tries full disks."""
 
 import argparse
 import sys

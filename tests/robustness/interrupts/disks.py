@@ -1,4 +1,4 @@
-"""Disks without room: every writer over an old file, with ever more bytes of room, from none to one too few.
+"""Full disks: every writer over an old file, with ever more free bytes, from none to one too few.
 
     python disks.py limit              files may not be larger than so many bytes (RLIMIT_FSIZE)
     python disks.py writes             the n-th write fails, for every n

@@ -2,7 +2,7 @@
 
 A kind has `arguments`, of child.py, `begin`, which prepares a folder, `check`, which must hold in it at any
 moment when nobody is at work, and `compare`, which must hold in it when the work has come to its end. The work is
-ended again and again in the same folder, and so must go on, until it is done; then it begins anew.
+ended again and again in the same folder, and so must go on, until it is done; then it begins again.
 """
 
 import io

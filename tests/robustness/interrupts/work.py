@@ -88,7 +88,7 @@ def content(path, name):
 
 
 BODY = np.random.default_rng(0).bytes(300_000)
-OLD = b"what stood there before"
+OLD = b"what was there before"
 
 
 def get_file(url, path, resumable=True):
