@@ -20,7 +20,7 @@ test: .venv/dev
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 # The same tests in a second environment, .venv-oldest, with the oldest Python and libraries that setup.cfg allows;
-# make test-oldest OLDEST=/path/to/python TESTS="tests/test_layers.py tests/test_tape.py"
+# make test-oldest OLDEST=/path/to/python TESTS="tests/layers tests/tape"
 OLDEST ?= python3.10
 TESTS ?=
 test-oldest: .venv-oldest/test
