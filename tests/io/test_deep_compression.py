@@ -64,7 +64,7 @@ def test_the_real_file(shared):
     assert counts.sum() == 422_083
     tensors = deep_compression.read(data, "real.net")
     assert sum(array.size for array in tensors.values()) == 1_248_424
-    # Encoding the weights anew, zeros between distant ones and all, takes as many entries in every layer.
+    # Encoding the weights again, zeros between distant ones and all, takes as many entries in every layer.
     assert encode(tensors)[1] == counts.tolist()
     with pytest.raises(WeightsError, match="expected 675763 bytes"):
         deep_compression.read(data + b"\x00", "real.net")
