@@ -17,11 +17,14 @@ from npgrad.layers import (
     Composite,
     Concat,
     Conv2d,
+    Dropout,
     Flatten,
     GlobalAvgPool2d,
     MaxPool2d,
     ReLU,
+    Sequential,
 )
+from npgrad.layers.composite import Calls
 from npgrad.rules import guided
 
 
@@ -239,3 +242,13 @@ def test_results_are_not_the_callers_arrays():
     assert not np.may_share_memory(
         tape.backward({"fire9": dy}, at="fire9.expand1x1_relu")["fire9.expand1x1_relu"], dy
     )
+
+
+def test_training_mode_of_a_composite_that_runs_by_itself():
+    network = Sequential({"inner": Sequential({"drop": Dropout(0.5)})})
+    x = np.ones((2, 50))
+    y, calls = network.forward(x, Calls(training=True, rng=3))
+    mask = Dropout(0.5).forward(x, training=True, rng=3)[0]
+    np.testing.assert_array_equal(y, mask)
+    np.testing.assert_array_equal(network.backward(np.ones_like(x), calls), mask)
+    np.testing.assert_array_equal(network.forward(x, Calls())[0], x)

@@ -194,3 +194,29 @@ def test_both_count_the_same_windows():
             for ceil_mode in (False, True):
                 window = (size + 1, kernel + 1, stride + 1, padding, ceil_mode)
                 assert plain.count_windows(*window) == max(0, im2col.output_size(*window)), window
+
+
+@pytest.mark.parametrize("wide", range(3))
+def test_the_widest_dtype_of_all_inputs_is_that_of_the_result(wide):
+    """And batch normalization is in inference mode unless it is told otherwise."""
+    rng = np.random.default_rng(7)
+
+    def arrays(*shapes):
+        return [
+            rng.normal(size=shape).astype(np.float64 if i == wide else np.float32)
+            for i, shape in enumerate(shapes)
+        ]
+
+    dy, x, weight = arrays((2, 3, 2, 2), (2, 2, 3, 3), (3, 2, 2, 2))
+    assert {one.dtype for one in plain.conv2d_backward(dy, x, weight)} == {np.dtype(np.float64)}
+    dy, x, weight = arrays((2, 3), (2, 4), (3, 4))
+    assert {one.dtype for one in plain.linear_backward(dy, x, weight)} == {np.dtype(np.float64)}
+    dy, x, weight = arrays((2, 3, 2, 2), (2, 3, 2, 2), (3,))
+    mean, var = rng.normal(size=3), rng.uniform(1, 2, 3)
+    assert {one.dtype for one in plain.batch_norm2d_backward(dy, x, weight, mean, var)} == {
+        np.dtype(np.float64)
+    }
+    expected = weight[:, None, None] * (x - mean[:, None, None]) / np.sqrt(var + 1e-5)[:, None, None]
+    np.testing.assert_allclose(
+        plain.batch_norm2d(x, weight, 0 * mean, mean, var), expected, rtol=1e-5, atol=1e-6
+    )

@@ -90,3 +90,10 @@ def test_saliency_keeps_nothing_else(nets, monkeypatch):
     attribution.integrated_gradients(model, x[:1], n_steps=3, batch_size=3)
     assert len(tapes) == 2
     assert all(repr(record).endswith("not kept") for tape in tapes for record in tape)
+
+
+def test_a_pass_that_keeps_little_does_not_guess_where_arrays_came_from(nets):
+    """An array that is gone may have had the id of a later one."""
+    net, x = nets["squeezenet"]
+    assert all(record.sources is None for record in net.forward(x, keep=()))
+    assert any(record.sources for record in net.forward(x))
