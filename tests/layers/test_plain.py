@@ -198,14 +198,12 @@ def test_both_count_the_same_windows():
 
 @pytest.mark.parametrize("wide", range(3))
 def test_the_widest_dtype_of_all_inputs_is_that_of_the_result(wide):
-    """And batch normalization is in inference mode unless it is told otherwise."""
+    """Batch normalization is in inference mode by default."""
     rng = np.random.default_rng(7)
 
     def arrays(*shapes):
-        return [
-            rng.normal(size=shape).astype(np.float64 if i == wide else np.float32)
-            for i, shape in enumerate(shapes)
-        ]
+        dtypes = [np.float64 if i == wide else np.float32 for i in range(len(shapes))]
+        return [rng.normal(size=shape).astype(dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
 
     dy, x, weight = arrays((2, 3, 2, 2), (2, 2, 3, 3), (3, 2, 2, 2))
     assert {one.dtype for one in plain.conv2d_backward(dy, x, weight)} == {np.dtype(np.float64)}
