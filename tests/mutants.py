@@ -56,7 +56,8 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
             "npgrad/losses.py",
         ],
         "layers plain layer_objects residual_and_graph passes composites gradcheck map_layer tape tape_keep tape_walk "
-        "batch_tape losses rules patches model layer_refusals receptive_fields im2col precision tape_contract stopped_passes",
+        "batch_tape losses rules patches model layer_refusals receptive_fields im2col precision tape_contract "
+        "stopped_passes",
     ),
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
