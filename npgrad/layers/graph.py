@@ -63,8 +63,7 @@ class Graph(Composite):
                 dx = tape.back(name, dys[name], inputs=len(source))
             else:
                 source, dx = (source,), (tape.back(name, dys[name]),)
-            dx = (None,) * len(source) if dx is None else dx  # a partial pass stopped before this node
-            for one, gradient in zip(source, dx, strict=True):
+            for one, gradient in zip(source, dx or (None,) * len(source), strict=True):
                 dys[one] = add(dys[one], gradient)  # summed over all uses, if it is a fork
         return dys["input"]
 
