@@ -63,7 +63,7 @@ class Graph(Composite):
                 dx = tape.back(name, dys[name], inputs=len(source))
             else:
                 source, dx = (source,), (tape.back(name, dys[name]),)
-            for one, gradient in zip(source, dx or (None,) * len(source), strict=True):
+            for one, gradient in zip(source, (None,) * len(source) if dx is None else dx, strict=True):
                 dys[one] = add(dys[one], gradient)  # summed over all uses, if it is a fork
         return dys["input"]
 
