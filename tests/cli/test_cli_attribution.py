@@ -34,6 +34,7 @@ def test_list_methods(run):
     assert list(json.loads(out)) == list(methods.METHODS)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -121,6 +122,7 @@ def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):
         assert np.asarray(sheet).std() > 20
 
 
+@pytest.mark.exhaustive
 def test_evaluate(run, weights, photo):
     mask = np.zeros((200, 300), np.uint8)
     mask[50:150, 100:200] = 255

@@ -40,6 +40,7 @@ def test_npgrads_own_functions_are_right(question):
     assert check(question, *[getattr(course, name) for name in QUESTIONS[question].functions])
 
 
+@pytest.mark.exhaustive
 def test_right_answers_get_full_points(capsys):
     results, got, total = grade(vars(own))
     assert [result.id for result in results] == list(POINTS)
@@ -81,6 +82,7 @@ def test_a_wrong_answer_is_caught_and_its_mistake_named(where, function, message
     assert re.search(message, "\n".join(lines)), lines
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("where", "function", "note"), cases_of(wrong_answers.ACCEPTED))
 def test_what_is_as_good_is_accepted(where, function, note):
     result, lines, points = checked(where, function)

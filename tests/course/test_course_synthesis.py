@@ -56,6 +56,7 @@ def test_defaults_are_the_courses():
     assert defaults(course.gram_matrix) == [("normalize", True)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["make_fooling_image", "make_fool_image"])
 def test_fooling_image(model, X, name):
     """The course's loop: step up the target's score until it is the top class."""
@@ -204,6 +205,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.exhaustive
 def test_style_transfer_takes_the_courses_parameters(model, painted):
     found = course.style_transfer(*painted, **PARAMETERS, model=model)
     named = {"content_layer": "fire2", "style_layers": ("relu1", "fire3", "fire4", "fire5")}

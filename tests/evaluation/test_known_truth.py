@@ -163,6 +163,7 @@ def _method(name):
     return method
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam", "integrated_gradients"])
 def test_of_two_objects_the_target_is_pointed_at(bundled, name):
     method, right = _method(name), []

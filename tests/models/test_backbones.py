@@ -33,6 +33,7 @@ def test_every_network_is_compared():
     assert {name for name in models.__all__ if not name.startswith("squeezenet")} == set(COUNTS)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", torch_networks.NAMES)
 def test_numbers_are_those_of_torch(name, tmp_path):
     model, net = backbones.pair(
@@ -55,6 +56,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
         checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["resnet18", "vgg11_bn", "mobilenet_v2"])
 def test_training_moves_what_torch_moves(name, tmp_path):
     """Batch normalization with the batch's own statistics: gradients, and the running statistics after the step."""
@@ -94,6 +96,7 @@ def test_parameters_are_as_many_as_published(name):
     assert sum(array.size for array in backbones.skeleton(name).parameters().values()) == COUNTS[name]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet50", "mobilenet_v2"])
 def test_a_fresh_network_keeps_the_size_of_what_it_sees(name):
     """He-normal weights: the logits of noise are neither tiny nor huge, and two seeds give two networks."""
@@ -142,6 +145,7 @@ def test_the_names_of_torchvision_are_aliases(name, alias, own):
     assert getattr(models, name)(num_classes=2).resolve(alias) == own
 
 
+@pytest.mark.exhaustive
 def test_vgg_names_are_those_of_its_authors():
     names = list(dict.fromkeys(key.rpartition(".")[0] for key in backbones.skeleton("vgg19").parameters()))
     assert names[:3] == ["conv1_1", "conv1_2", "conv2_1"]

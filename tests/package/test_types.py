@@ -56,6 +56,7 @@ def mypy(folder, code, installed, cache):
     return done.stdout + done.stderr if done.returncode else ""
 
 
+@pytest.mark.exhaustive
 def test_a_typed_program_is_checked(tmp_path, installed, cache):
     assert mypy(tmp_path, CONSUMER.read_text(encoding="utf-8"), installed, cache) == ""
 

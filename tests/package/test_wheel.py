@@ -52,6 +52,7 @@ def run(installed, folder, *arguments):
     )
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
     done = run(
         installed,
@@ -78,6 +79,7 @@ def test_the_wheel_writes_the_notebooks(installed, tmp_path):
         assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected]
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_explains_a_real_photo(installed, tmp_path, deep_compression, shared):
     (tmp_path / "home" / "downloads").mkdir(parents=True)
     shutil.copy(deep_compression, tmp_path / "home" / "downloads" / "compressed_SqueezeNet.net")

@@ -74,6 +74,7 @@ def test_masks_cover_a_sensible_part(many):
     assert np.mean((parts > 0.03) & (parts < 0.40)) > 0.97
 
 
+@pytest.mark.exhaustive
 def test_labels_are_balanced():
     labels = [scene(i, 8, 32)[1] for i in range(780)]
     counts = np.bincount(labels, minlength=26)
@@ -129,6 +130,7 @@ def test_a_scene_at_two_sizes_is_one_scene():
         assert np.mean(np.abs(halved(mask)[..., 0] - mask2) > 0.6) < 0.002
 
 
+@pytest.mark.exhaustive
 def test_color_alone_does_not_tell():
     """The nearest class mean of 8 x 8 thumbnails stays near chance (4 %)."""
 

@@ -86,6 +86,7 @@ def test_fgsm_is_torchs(which, targeted):
         np.testing.assert_array_equal(fgsm(net, x).image, result.image)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("linf", 8 / 255, 2 / 255), ("l2", 0.6, 0.15)])
 @pytest.mark.parametrize("which", NETS)

@@ -250,6 +250,7 @@ def test_no_steps_give_the_noise_back(net):
     assert result.steps == 0 and result.losses == {}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("target", [76, 130, 366, 604])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_saved_image_is_seen_as_its_class(real_model, tmp_path, method, target):

@@ -42,6 +42,7 @@ def small_parts(monkeypatch):
         yield
 
 
+@pytest.mark.exhaustive
 def test_a_large_batch_goes_in_parts_and_a_small_one_does_not(model, x):
     assert [len(part.x) for part in model.forward(x).parts] == [2, 2, 1]
     one = model.forward(x[:2])

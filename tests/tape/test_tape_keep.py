@@ -22,6 +22,7 @@ def nets():
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [*MAKERS, "squeezenet", "a batch in parts"])
 def test_gradients_are_the_same_to_the_bit(name, nets):
     model, x = nets[name]
