@@ -57,7 +57,7 @@ IMAGES_TOO = {  # predict takes what preprocess takes: a path, bytes
 }  # fmt: skip
 
 
-@pytest.mark.sampled(33)
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("name", TAKING_X)
 @pytest.mark.parametrize("what", UNUSABLE)
 def test_an_array_that_cannot_be_used(name, what):
@@ -136,7 +136,7 @@ TARGETS = {
 }
 
 
-@pytest.mark.sampled(76)
+@pytest.mark.sampled(80)
 @pytest.mark.parametrize("name", WITH_TARGET)
 @pytest.mark.parametrize("what", TARGETS)
 def test_a_target_that_is_no_class(name, what):

@@ -97,5 +97,7 @@ def whole_run(config):
     if hasattr(config, "workerinput"):
         return config.workerinput.get("whole", False)
     option = config.option
-    partial = option.keyword or option.deselect or option.collectonly or config.args != config.getini("testpaths")
+    partial = (
+        option.keyword or option.deselect or option.collectonly or config.args != config.getini("testpaths")
+    )
     return not partial and option.markexpr == QUICK
