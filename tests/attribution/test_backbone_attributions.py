@@ -94,7 +94,7 @@ def captum(pair, captums, *layer, **options):
     return found.detach().numpy()
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", OF_THE_INPUT)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_the_input_are_captums(name, method, pairs):
@@ -103,6 +103,7 @@ def test_attributions_of_the_input_are_captums(name, method, pairs):
     checks.assert_close(found, captum(pair, theirs, **options), rtol)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -114,6 +115,7 @@ def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected.numpy(), 1e-8)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -123,7 +125,7 @@ def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected, 1e-10)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", OF_A_LAYER)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_layers_are_captums(name, method, pairs):
@@ -167,7 +169,7 @@ def with_average_pools(pair):
     return Backbone(pair.name, model, net, pair.x)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_deep_lift_is_captums(name, pairs):
     pair = with_average_pools(pairs[name])
@@ -202,7 +204,7 @@ def asked(name, pairs, others):
     return model, pairs["resnet18"].x[:2], TARGETS[:2]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["zero", "corner"])
 @pytest.mark.parametrize("name", ALL)
 def test_deep_lift_is_complete(name, kind, pairs, others):

@@ -66,7 +66,7 @@ def test_gives_a_finite_array_of_the_inputs_precision(name, model, x):
     assert a.any()
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", EVERY)
 def test_leaves_model_and_input_untouched(name, model, x):
     before_x, before = x.copy(), saliency(model, x, [1, 3])
@@ -76,6 +76,7 @@ def test_leaves_model_and_input_untouched(name, model, x):
     np.testing.assert_array_equal(x, before_x)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in DRAWN_TOGETHER])
 def test_every_image_is_explained_by_itself(name, model, x):
     both = call(name, model, x, [1, 3])
@@ -98,7 +99,7 @@ def test_the_size_of_batches_changes_rounding_alone(name, model, x):
             call(name, model, x, [1, 3], batch_size=bad)
 
 
-@pytest.mark.sampled(7)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if "progress" in inspect.signature(getattr(attribution, n)).parameters]
 )

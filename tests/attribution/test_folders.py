@@ -414,6 +414,7 @@ def same_results(one, other):
     return files(one) == files(other) and without_time(one) == without_time(other)
 
 
+@pytest.mark.exhaustive
 def test_processes_make_the_same(net, folder, out, tmp_path):
     break_some(folder)
     photo(folder / "deep" / "000.jpg")

@@ -281,6 +281,7 @@ def test_processes_end_with_the_command(weights, tmp_path):
     assert not alive
 
 
+@pytest.mark.exhaustive
 def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     psutil = pytest.importorskip("psutil")
     folder = photos(tmp_path / "photos", 150)
@@ -296,7 +297,7 @@ def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     assert "a worker process was killed" in line and "the same command continues the run" in line
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", ["images", "manifest"])
 def test_a_full_disk(weights, tmp_path, part):
     pytest.importorskip("resource")

@@ -111,6 +111,7 @@ def test_the_demo_of_a_photo(run, quick, tmp_path):
     assert "'my photo.png'" in text.replace("&#x27;", "'") and "--weights net.h5" in text
 
 
+@pytest.mark.exhaustive
 def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_path):
     def interrupt(*args):
         """?"""
@@ -124,6 +125,7 @@ def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_p
     assert checked_page(tmp_path / "npgrad-demo")[1] == {"scenes.png", "methods.png"}
 
 
+@pytest.mark.exhaustive
 def test_the_demo_says_what_is_wrong_in_one_line(run, tmp_path):
     squeezenet1_1(num_classes=3).save(tmp_path / "net.h5")
     (tmp_path / "taken").write_text("a file")

@@ -77,6 +77,7 @@ def test_a_right_notebook_gets_its_points(run):
     assert out.splitlines()[-1].startswith("cell 3 raised ")
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_a_notebook_names_its_questions(run):
     asked = notebook(

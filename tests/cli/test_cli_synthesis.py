@@ -141,6 +141,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
     assert "content=" in err and "tv=" in err
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -98,7 +98,7 @@ class TorchCaffe(torch.nn.Module):
         return self.net(bgr.permute(0, 3, 1, 2))
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["modern", "V1"])
 @pytest.mark.parametrize("padding", [0, 1])
 def test_caffe_weights_take_the_common_input(kind, padding, tmp_path, rng):

@@ -102,6 +102,7 @@ def test_names_are_the_graphs_own(resnet):
     assert (model.preprocessing.resize, model.preprocessing.crop) == (73, 64)  # as the input is declared
 
 
+@pytest.mark.exhaustive
 def test_attributions_are_those_of_the_network_built_directly(resnet):
     model, direct, x = resnet
     for method in (attribution.saliency, attribution.guided_backprop, attribution.deep_lift):
@@ -111,6 +112,7 @@ def test_attributions_are_those_of_the_network_built_directly(resnet):
     checks.assert_close(maps, attribution.grad_cam(direct, x), 1e-9)
 
 
+@pytest.mark.exhaustive
 def test_saved_and_loaded_it_is_the_same(resnet, tmp_path):
     model, _, x = resnet
     model.save(tmp_path / "net.h5")

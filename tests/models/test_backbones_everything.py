@@ -146,7 +146,7 @@ def test_maps_are_made_at_the_last_layer_with_a_spatial_size(name, models):
 # Parts of the work that are left out where they cannot matter.
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_a_change_cannot_reach_is_not_computed_and_not_missed(name, models):
     """Occlusion's scores, in float64, are those of the whole pass, through strides and shortcuts."""
@@ -287,7 +287,7 @@ def _vgg19_below_fc():
 # Measures.
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_measure(name, models):
     model, x = models[name], images(name)

@@ -141,6 +141,7 @@ def test_what_is_left_out_by_default():
     assert named == {(1, NETWORK, 32, "occlusion")}
 
 
+@pytest.mark.exhaustive
 def test_peak_memory_is_the_programs_own():
     """Not that of the process which starts it: this one holds torch."""
     nothing, much = (run(["-c", code], threads=1) for code in ("pass", "x = b'1' * 10**8"))

@@ -68,6 +68,7 @@ def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
     assert done.stdout.endswith("all right\n")
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_writes_the_notebooks(installed, tmp_path):
     code = "from npgrad.course.notebooks import write_notebooks as w; w('solved'); w('student', student=True)"
     done = run(installed, tmp_path, "-c", code)

@@ -40,7 +40,7 @@ def test_ended_at_random_moments(tmp_path, slow_server, name):
     assert sum(count.survived.values()) == sum(count.tried.values()) >= 2
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("signal_name", driver.SIGNALS)
 @pytest.mark.parametrize(("job", "each", "least"), [("array", 1, 40), ("download", 6, 25)])
 def test_ended_at_each_line(slow_server, job, each, least, signal_name):

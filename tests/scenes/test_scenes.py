@@ -68,6 +68,7 @@ def test_other_numbers_other_images():
     assert not np.array_equal(scene(1, 0, 32)[0], scene(0, 1, 32)[0])
 
 
+@pytest.mark.exhaustive
 def test_masks_cover_a_sensible_part(many):
     parts = many[2].mean((1, 2))
     assert parts.min() > 0.01 and parts.max() < 0.60

@@ -265,6 +265,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("stop", [1, 5, 11])
 @pytest.mark.parametrize("name", MAKERS)
 def test_interrupted_and_resumed_it_has_the_same_bits(net, x, name, stop, tmp_path):

@@ -121,6 +121,7 @@ def test_same_seed_same_bits_in_float32(net, method):
     assert not np.array_equal(one.image, visualize(small, method=method, rng=6).image)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [1, 4])
 def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, step):

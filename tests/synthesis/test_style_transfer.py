@@ -112,7 +112,7 @@ def homework(model, content, style, start, steps, until=None, **options):
     return img.detach().numpy(), np.array(history)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", ["content", "noise"])
 def test_first_20_of_200_steps_are_the_homeworks_in_torch(model, content, style, start):
     seen = style_transfer(model, content, style, start=start, rng=5, callback=stop_after(20), **OPTIONS)

@@ -132,6 +132,7 @@ def test_upstream_gradients_that_do_not_fit(model, x, dlogits):
         tape.parameter_gradients(np.full((5, 5), "a"))
 
 
+@pytest.mark.exhaustive
 def test_a_rule_for_the_whole_batch_leads_to_any_layer(model, x, dlogits):
     def halved(record, dy):
         assert len(dy) == 5
