@@ -142,3 +142,10 @@ WRONG = {
 def test_what_is_no_rule_is_refused(tape, rules, kind, says):
     with pytest.raises(kind, match=says):
         tape.backward(dy_at(tape, "pool10"), rules=rules)
+
+
+def test_rules_by_themselves(rng):
+    x, dy = rng.normal(size=(2, 2, 3, 4, 4))
+    [record] = npgrad.Model(Sequential({"relu": ReLU()})).forward(x).records
+    np.testing.assert_array_equal(guided(record, dy), np.where((x > 0) & (dy > 0), dy, 0))
+    np.testing.assert_array_equal(deconv(record, dy), np.where(dy > 0, dy, 0))

@@ -75,6 +75,15 @@ def test_fooling_image(model, X, name):
     assert 0 < np.linalg.norm(few - X) < 4e-6
 
 
+@pytest.mark.parametrize("name", ["make_fooling_image", "make_fool_image"])
+def test_one_step_of_a_fooling_image(model, X, name):
+    target = int(model(X).argsort()[0, -3])
+    dy = np.eye(len(model(X)[0]))[[target]]
+    g = model.forward(X).backward(dy)["input"]
+    found = getattr(course, name)(X, target, model, learning_rate=1e-3, max_iter=1)
+    np.testing.assert_allclose(found, X + 1e-3 * g / np.linalg.norm(g), rtol=0, atol=1e-12)
+
+
 def test_fooling_stops_by_the_array_alone(model, X, monkeypatch):
     """The course does not check whether the image still fools the network after it is saved."""
     monkeypatch.setattr("npgrad.synthesis._fooling.as_saved", lambda *_: pytest.fail("checked"))

@@ -68,8 +68,12 @@ def functions():
                 function = function.fget if isinstance(function, property) else function
                 function = inspect.unwrap(getattr(function, "__func__", function))
                 written = getattr(function, "__code__", None)
-                if not written or not written.co_filename.startswith(PACKAGE):
-                    continue  # a constant, or a method that dataclasses wrote
+                if (
+                    not written
+                    or not written.co_filename.startswith(PACKAGE)
+                    or written.co_name == "<lambda>"
+                ):
+                    continue  # a constant, a method that dataclasses wrote, or too short for a note
                 if not method or method == "__init__" or not method.startswith("_"):
                     called = f"{function.__module__}:{function.__qualname__}"
                     found[called] = (f"{name}.{method}" if method else name, method in (None, "__init__"))

@@ -27,10 +27,10 @@ def sample(sets, count):
     Each next one is that with the most values which none before it has; of equals, that farthest from the ones before.
     """
     values = [set(numbers.items()) for numbers in sets]
-    kept, seen = [], set()
+    kept, seen, distance = set(), set(), [0] * len(sets)
     while len(kept) < min(count, len(sets)):
-        rest = (n for n in range(len(sets)) if n not in kept)
-        best = max(rest, key=lambda n: (len(values[n] - seen), min((abs(n - k) for k in kept), default=0)))
-        kept.append(best)
+        best = max(set(range(len(sets))) - kept, key=lambda n: (len(values[n] - seen), distance[n], -n))
+        distance = [abs(n - best) if not kept else min(d, abs(n - best)) for n, d in enumerate(distance)]
+        kept.add(best)
         seen |= values[best]
-    return set(kept)
+    return kept
