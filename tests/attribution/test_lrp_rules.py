@@ -25,6 +25,7 @@ from npgrad.layers import (
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
+    Flatten,
     GlobalAvgPool2d,
     Layer,
     Linear,
