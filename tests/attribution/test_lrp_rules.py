@@ -226,6 +226,6 @@ def test_layers_of_ones_own_need_a_rule(rng):
 
 def test_rules_of_layers_without_weights(rng):
     x, relevance = rng.normal(size=(2, 3, 2, 2)), rng.normal(size=(2, 12))
-    [record] = Model(Sequential({"flatten": Flatten()})).forward(x).records
+    record = Model(Sequential({"flatten": Flatten()})).forward(x).records["flatten"]
     assert pass_through(record, relevance) is relevance
     np.testing.assert_array_equal(own_backward(record, relevance), relevance.reshape(x.shape))
