@@ -47,7 +47,7 @@ fuzz: .venv/fuzz
 
 # Mutation testing: 40 mutants per file of layers, tape, losses and readers, and those that no test notices; 15 minutes;
 # make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help lists the options
-MUTATION ?= --sample 40
+MUTATION ?= --sample 40 --all
 mutation: .venv/mutation
 	$(BIN)/python -m tests.mutants $(MUTATION)
 
