@@ -83,7 +83,7 @@ class GraphReader:
                 raise node.refuse("expected constants, found an input that is computed")
         except WeightsError:
             raise
-        except (NpgradError, ValueError, TypeError, OverflowError, IndexError) as error:
+        except (NpgradError, ValueError, TypeError, ArithmeticError, LookupError) as error:
             raise WeightsError(f"node {label}: {error}") from None
 
     def _layer(self, node, output, layer, sources, shape):

@@ -59,7 +59,7 @@ def quotient(sizes, divisors):
             return None
         others.remove(one)
     if not others:
-        return known // divisor if known % divisor == 0 else None
+        return known // divisor if divisor and known % divisor == 0 else None
     if divisor != 1:
         return None
     return others[0] if known == len(others) == 1 else Size(" * ".join(map(str, [known, *others])))
