@@ -1,20 +1,23 @@
 """How `onnx_graphs.Drawing` draws each operator: its inputs and attributes, given or left out, right or wrong."""
 
 import numpy as np
-from onnx import TensorProto
 
 
-def conv(d):
+def conv(d, bias=True):
     x, groups = d.value(4), 1
     channels = d.shape(x)[1]
     if d.chance(0.3):
         groups = d.one(channels, *(g for g in range(1, channels + 1) if channels % g == 0))
     filters, kernel = groups * d.integer(1, 3), (d.integer(1, 3), d.integer(1, 3))
     inputs = [x, d.weight(filters, channels // groups + d.slip(), *kernel)]
-    if d.chance(0.5):
+    if bias and d.chance(0.5):
         inputs.append(d.weight(filters))
     given = d.maybe(0.3, kernel)
-    return inputs, {**window(d, kernel, 0.7), "kernel_shape": given, "group": d.maybe(0.8, groups) or (groups > 1 and groups) or None}
+    return inputs, {
+        **window(d, kernel, 0.7),
+        "kernel_shape": given,
+        "group": d.maybe(0.8, groups) or (groups > 1 and groups) or None,
+    }
 
 
 def pool(d, dilated, **more):
@@ -35,15 +38,18 @@ def window(d, kernel, padded, dilated=True):
     """strides, pads or auto_pad, dilations."""
     low = [d.integer(0, k // 2) if d.chance(padded) else 0 for k in kernel]
     high = d.pick([low], [low, [d.integer(0, k // 2) for k in kernel]])
-    auto = d.pick([None] * 4 + ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"], [None, "VALID", "SAME_UPPER", "SAME_LOWER"])
+    auto = d.pick(
+        [None] * 4 + ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"],
+        [None, "VALID", "SAME_UPPER", "SAME_LOWER"],
+    )
     pads = d.maybe(0.8, [*low, *high]) if auto in (None, "NOTSET") or d.slip() else None
-    dilations = d.pick([None, None, (1, 1)], [(1, 1), (2, 1)]) if dilated else None
+    dilations = d.pick([None, (1, 1)], [(1, 1), (2, 1)]) if dilated else None
     return {"strides": d.maybe(0.6, (d.integer(1, 3), d.integer(1, 3))), "pads": pads, "auto_pad": auto,
             "dilations": dilations}  # fmt: skip
 
 
 def gemm(d):
-    x = d.value(2)
+    x = d.row()
     features, filters, flip = d.shape(x)[-1] + d.slip(), d.integer(1, 4), d.chance(0.5)
     inputs = [x, d.weight(*((filters, features) if flip else (features, filters)))]
     if d.chance(0.7) or d.opset < 11:
@@ -55,7 +61,7 @@ def gemm(d):
 
 
 def matmul(d):
-    x = d.value(2)
+    x = d.row()
     return [x, d.weight(*d.pick([()], [(), (2,)]), d.shape(x)[-1], d.integer(1, 4))], {}
 
 
@@ -66,11 +72,15 @@ def add(d):
         alike = [name for name, shape in d.values.items() if shape == d.shape(x) or d.slip()]
         return [x, d.one(*alike or [x])], {}
     if not d.slip():
-        d.node(d.one("Conv", "Conv", "MatMul", "Gemm"))
+        made = d.node("MatMul") if d.chance(0.4) else d.node("Conv", bias=False)
+        if not made and not d.odd:
+            raise LookupError("no layer")
         x = list(d.values)[-1]
     _, c, *sides = d.shape(x)
     ones = (1,) * len(sides)
-    constant = d.weight(*d.pick([(c, *ones), (1, c, *ones), (), (1,)], [(c,), (1, 1, *sides), (3, c, *ones), (c, *sides)]))
+    constant = d.weight(
+        *d.pick([(c, *ones), (1, c, *ones), (), (1,)], [(c,), (1, 1, *sides), (3, c, *ones), (c, *sides)])
+    )
     return d.one([x, constant], [constant, x]), {}
 
 
@@ -82,7 +92,10 @@ def several(d):
 
 def concat(d):
     x = d.value()
-    shape, axis = d.shape(x), d.pick([1, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [2, 0, -1, d.integer(-4, 3)])
+    shape, axis = (
+        d.shape(x),
+        d.pick([1, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [2, 0, -1, d.integer(-4, 3)]),
+    )
     alike = [
         name for name, other in d.values.items()
         if len(other) == len(shape) and (other[0], *other[2:]) == (shape[0], *shape[2:])
@@ -93,7 +106,11 @@ def concat(d):
 def batch_norm(d):
     x = d.value(2, 4)
     c = d.shape(x)[1] + d.slip()
-    inputs = [x, *(d.weight(c) for _ in range(3)), d.weight(array=d.rng.uniform(0.5, 2, c).astype(np.float32))]
+    inputs = [
+        x,
+        *(d.weight(c) for _ in range(3)),
+        d.weight(array=d.rng.uniform(0.5, 2, c).astype(np.float32)),
+    ]
     extra = {"spatial": d.pick([None, 1], [1, 0])} if d.opset < 9 else {}
     if d.opset >= 14:
         extra = {"training_mode": d.pick([None, 0], [0, 1])}
@@ -113,7 +130,9 @@ def reduce_mean(d):
 
 def flatten(d):
     x = d.value()
-    return [x], {"axis": d.pick([None, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [0, 2, -1, d.integer(-4, 4)])}
+    return [x], {
+        "axis": d.pick([None, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [0, 2, -1, d.integer(-4, 4)])
+    }
 
 
 def reshape(d):
@@ -122,7 +141,17 @@ def reshape(d):
     row = int(np.prod(rest))
     size = d.batch if d.batch != "n" else 0
     usual = [(0, -1), (-1, row), (size, -1), (0, row), (size, row), (-1, *rest), (0, *rest[:-1], -1)]
-    odd = [(batch, -1), (1, -1), (-1, 1), (-1, rest[-1]), (0, 0, -1), (1, batch, row), (-1,), (-1, 0), (row, -1)]
+    odd = [
+        (batch, -1),
+        (1, -1),
+        (-1, 1),
+        (-1, rest[-1]),
+        (0, 0, -1),
+        (1, batch, row),
+        (-1,),
+        (-1, 0),
+        (row, -1),
+    ]
     target = d.pick(usual, odd)
     allow = {"allowzero": d.pick([None, None, 0], [0, 1])} if d.opset >= 14 else {}
     if d.chance(0.25):  # (the batch size, -1), computed, as torch exports view(x.size(0), -1)
@@ -139,7 +168,10 @@ def squeeze(d):
         x = list(d.values)[-1]
     ones = [i for i, size in enumerate(d.shape(x)) if size == 1 and i > 1]
     negative = [i - len(d.shape(x)) for i in ones]
-    axes = d.pick([negative if d.opset >= 11 and d.chance(0.5) else ones], [None, ones[:1], negative, [d.integer(-2, 3)]])
+    axes = d.pick(
+        [negative if d.opset >= 11 and d.chance(0.5) else ones],
+        [None, ones[:1], negative, [d.integer(-2, 3)]],
+    )
     if d.opset < 13:
         return [x], {"axes": axes or None}
     return [x, d.wholes(*axes)] if axes else [x], {}
@@ -164,14 +196,18 @@ def dropout(d):
         return [x], {"ratio": ratio}
     inputs = [x, "" if ratio is None else d.weight(array=np.array(ratio, np.float32))]
     if d.chance(0.4):
-        return [*inputs, d.weight(array=np.array(d.odd and d.chance(0.5)))], {"seed": d.maybe(0.3, 1)}
+        return [*inputs, d.weight(array=np.array(d.odd and d.chance(0.5)))], {"seed": d.maybe(0.6, 1)}
     return inputs if ratio is not None else [x], {}
 
 
 def softmax(d):
     x = d.value()
     rank = len(d.shape(x))
-    return [x], {"axis": d.pick([None, 1, -1 if d.opset >= 11 else 1], [None, -1, d.integer(0, rank - 1), d.integer(-rank, -1)])}
+    return [x], {
+        "axis": d.pick(
+            [None, 1, -1 if d.opset >= 11 else 1], [None, -1, d.integer(0, rank - 1), d.integer(-rank, -1)]
+        )
+    }
 
 
 def plain(d):
@@ -187,83 +223,4 @@ DRAWS = {
     "Conv": conv, "Dropout": dropout, "Flatten": flatten, "Gemm": gemm, "GlobalAveragePool": images,
     "Identity": plain, "MatMul": matmul, "MaxPool": max_pool, "ReduceMean": reduce_mean, "Relu": plain,
     "Reshape": reshape, "Softmax": softmax, "Squeeze": squeeze, "Sum": several, "Unsqueeze": unsqueeze,
-}  # fmt: skip
-
-
-# What gives a constant equal to an array, by nodes on other constants.
-
-
-def leaf(d, array, whole=np.int64):
-    return d.weight(array=np.asarray(array, array.dtype if isinstance(array, np.ndarray) else whole))
-
-
-def transposed(d, array):
-    order = [int(i) for i in d.rng.permutation(array.ndim)]
-    if d.chance(0.3):
-        return d.append("Transpose", [leaf(d, np.ascontiguousarray(array.T))])
-    return d.append("Transpose", [leaf(d, np.ascontiguousarray(array.transpose(order)))], perm=list(np.argsort(order)))
-
-
-def reshaped(d, array):
-    shape = d.one(array.shape, (-1, *array.shape[1:]), (0, *array.shape[1:]) if array.ndim == 1 else (*array.shape[:-1], -1))
-    flat = array if shape[:1] == (0,) else array.ravel()
-    return d.append("Reshape", [leaf(d, flat), d.wholes(*shape)])
-
-
-def axes_changed(d, operator, array, axis):
-    if d.opset < 13:
-        return d.append(operator, [leaf(d, array)], axes=[axis])
-    return d.append(operator, [leaf(d, array), d.wholes(axis)])
-
-
-def squeezed(d, array):
-    axis = d.integer(0, array.ndim)
-    return axes_changed(d, "Squeeze", np.expand_dims(array, axis), axis)
-
-
-def unsqueezed(d, array):
-    if array.shape[0] != 1:
-        return transposed(d, array)
-    return axes_changed(d, "Unsqueeze", array[0], 0)
-
-
-def joined(d, array):
-    cut = d.integer(1, len(array) - 1) if len(array) > 1 else 1
-    parts = [array[:cut], array[cut:]] if len(array) > 1 else [array]
-    return d.append("Concat", [leaf(d, part) for part in parts], axis=0)
-
-
-def sliced(d, array):
-    longer = np.concatenate([array[:1], array, array[:1]])
-    if d.opset < 10:
-        return d.append("Slice", [leaf(d, longer)], starts=[1], ends=[-1], axes=[0])
-    return d.append("Slice", [leaf(d, longer), d.wholes(1), d.wholes(-1), d.wholes(0)])
-
-
-def gathered(d, array):
-    order = d.rng.permutation(len(array))
-    return d.append("Gather", [leaf(d, array[order]), d.wholes(*np.argsort(order))], axis=d.maybe(0.5, 0))
-
-
-def calculated(operator, other):
-    def draw(d, array):
-        number = np.float32(d.one(0.5, 2, 4))
-        return d.append(operator, [leaf(d, other(array, number)), leaf(d, np.array([number]))])
-
-    return draw
-
-
-def cast(d, array):
-    return d.append("Cast", [leaf(d, array.astype(np.float64))], to=TensorProto.FLOAT)
-
-
-def renamed(d, array):
-    return d.append("Identity", [leaf(d, array)])
-
-
-FOLDED = {
-    "Add": calculated("Add", np.subtract), "Cast": cast, "Concat": joined, "Div": calculated("Div", np.multiply),
-    "Gather": gathered, "Identity": renamed, "Mul": calculated("Mul", np.divide), "Reshape": reshaped,
-    "Slice": sliced, "Squeeze": squeezed, "Sub": calculated("Sub", np.add), "Transpose": transposed,
-    "Unsqueeze": unsqueezed,
 }  # fmt: skip

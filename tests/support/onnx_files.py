@@ -102,7 +102,8 @@ def declared(*dims, raw=b"\0" * 8):
 CONV = [("Conv", ["x", "w"], "y")]
 RELU = [("Relu", ["x"], "y")]
 LIES = {
-    "external data, not said where": (graph(CONV, [elsewhere(TensorProto.EXTERNAL, [])]), "expected where, found \\[\\]"),
+    "external data, not said where": (
+        graph(CONV, [elsewhere(TensorProto.EXTERNAL, [])]), "expected where, found \\[\\]"),
     "external data, said by its place alone": (
         graph(CONV, [elsewhere(TensorProto.DEFAULT, ["weights.bin"])]),
         "file weights.bin, which cannot be read: No such file or directory; it must be beside the model"),
@@ -142,7 +143,8 @@ LIES = {
     "dilation": (graph([(*CONV[0], {"dilations": [2, 2]})], [W]), r"\(Conv\): dilations: expected \(1, 1\)"),
     "padding on one side": (graph([(*CONV[0], {"pads": [0, 0, 1, 1]})], [W]), "pads: expected equal padding on both"),
     "padding by name with a stride": (
-        graph([(*CONV[0], {"auto_pad": "SAME_UPPER", "strides": [2, 2]})], [W]), "pads: expected equal padding on both"),
+        graph([(*CONV[0], {"auto_pad": "SAME_UPPER", "strides": [2, 2]})], [W]),
+        "pads: expected equal padding on both"),
     "a weight that is computed": (
         graph([("Relu", ["x"], "r"), ("Conv", ["x", "r"], "y")]), "input 1: expected a constant, found 'r'"),
     "a weight of rank 3": (graph(CONV, [constant("w", np.zeros((3, 2, 3)))]), r"expected \(F, C, KH, KW\)"),

@@ -7,6 +7,7 @@ The shapes that it needs for weights come from onnx's own shape inference, so no
 import numpy as np
 import onnx
 import onnx_draws
+import onnx_folds
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 OLDEST, NEWEST = 7, 25  # opsets that ONNX Runtime runs
@@ -22,7 +23,7 @@ class Drawing:
 
     def __init__(self, seed, focus=None):
         self.rng = np.random.default_rng(seed)
-        self.opset, self.odd = self.integer(OLDEST, NEWEST), self.chance(0.3)
+        self.opset, self.odd = self.one(7, 8, 14, 18, 22, self.integer(OLDEST, NEWEST)), self.chance(0.3)
         self.nodes, self.constants, self.values, self.count = [], [], {}, 0
         self.batch = self.one("n", "n", "n", 1, BATCH)
         rank = self.one(4, 4, 4, 4, 4, 2, 2, 3)
@@ -85,11 +86,19 @@ class Drawing:
         return choices[self.rng.integers(len(choices))]
 
     def value(self, *ranks):
-        """A computed value, mostly the last, mostly of one of these ranks."""
+        """A computed value, mostly the last, mostly of one of these ranks; LookupError if there is none."""
         names = list(self.values)
         if ranks and not self.slip():
-            names = [name for name in names if len(self.values[name]) in ranks] or names
+            names = [name for name in names if len(self.values[name]) in ranks]
+        if not names:
+            raise LookupError(ranks)
         return names[-1] if self.chance(0.7) else self.one(*names)
+
+    def row(self):
+        """A value (N, C); if there is none, one that is flattened."""
+        if all(len(shape) != 2 for shape in self.values.values()):
+            self.node("Flatten")
+        return self.value(2)
 
     def shape(self, value):
         """The shape of a value, with at least two axes."""
@@ -114,7 +123,7 @@ class Drawing:
 
     def folded(self, array):
         """A constant that nodes compute: the name of one that is equal to `array`."""
-        return onnx_draws.FOLDED[self.one(*onnx_draws.FOLDED)](self, array)
+        return onnx_folds.FOLDED[self.one(*onnx_folds.FOLDED)](self, array)
 
     def name(self):
         self.count += 1
@@ -126,10 +135,13 @@ class Drawing:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **given))
         return output
 
-    def node(self, operator):
+    def node(self, operator, **options):
         """Draw a node; it is left out, mostly, if onnx finds no shape for its output."""
         before = len(self.nodes), len(self.constants)
-        inputs, attributes = onnx_draws.DRAWS[operator](self)
+        try:
+            inputs, attributes = onnx_draws.DRAWS[operator](self, **options)
+        except LookupError:
+            return False
         output = self.append(operator, inputs, **attributes)
         shape = self.shape_of(self.nodes[-1])
         if shape is None and self.chance(0.9):
@@ -155,5 +167,3 @@ class Drawing:
         tensor = inferred.graph.output[0].type.tensor_type
         shape = tuple(dim.dim_value for dim in tensor.shape.dim)
         return shape if tensor.HasField("shape") and min(shape, default=0) > 0 else None
-
-

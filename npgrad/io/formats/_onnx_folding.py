@@ -48,6 +48,9 @@ def cast(node):
 
 def concat(node):
     arrays = [node.constant(place) for place in range(len(node.proto.input))]
+    types = sorted({"int64" if array.dtype == object else str(array.dtype) for array in arrays})
+    if len(types) > 1:
+        raise node.refuse(f"expected constants of one type, found {' and '.join(types)}")
     _room(node, sum(array.size for array in arrays))
     return np.concatenate(arrays, node.axes((node.attribute("axis", 1),), arrays[0].ndim, 11)[0])
 

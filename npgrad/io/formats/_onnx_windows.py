@@ -87,7 +87,12 @@ def _pads(node, kernel, strides, sides):
             raise node.refuse(
                 f"auto_pad {auto} with stride {stride}: expected images of a known size, found {size}"
             )
-        total = k - 1 if stride == 1 else max((-(-size // stride) - 1) * stride + k - size, 0)
+        total = k - 1 if stride == 1 else (-(-size // stride) - 1) * stride + k - size
+        if total < -1:  # there the standard's formula and TensorFlow, where the rule comes from, part
+            raise node.refuse(
+                f"auto_pad {auto}: expected a kernel that covers {size} px, found {k}, stride {stride}"
+            )
+        total = max(total, 0)
         before.append(total // 2 if auto == "SAME_UPPER" else total - total // 2)
         after.append(total - before[-1])
     return *before, *after
