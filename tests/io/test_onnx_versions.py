@@ -140,9 +140,9 @@ REFUSED = {  # nodes, constants, opset, shape of the input, line
         "expected one output, found those of training mode$"),
     "an attribute of a later opset": (
         [("MaxPool", ["x"], "y", {"kernel_shape": [2, 2], "ceil_mode": 1})], [], 9, OPEN,
-        "ceil_mode: not an attribute of this operator at opset 9$"),
+        "expected an attribute of opset 9, found ceil_mode$"),
     "an attribute of an earlier opset": (
-        [("Clip", ["x"], "y", {"min": 0.0})], [], 11, OPEN, "min: not an attribute of this operator at opset 11$"),
+        [("Clip", ["x"], "y", {"min": 0.0})], [], 11, OPEN, "expected an attribute of opset 11, found min$"),
     "an attribute twice": (
         [helper.make_node("Softmax", ["x"], ["y"], name="y", axis=1)], [], 13, OPEN, "every attribute once"),
     "pads beside their rule": (

@@ -57,9 +57,7 @@ class Node:
         self.attributes = {}
         for attribute in given:
             if attribute not in specified:
-                raise self.refuse(
-                    f"{attribute[:40]}: not an attribute of this operator at opset {reading.opset}"
-                )
+                raise self.refuse(f"expected an attribute of opset {reading.opset}, found {attribute[:40]}")
         for attribute, (kind, required, default) in specified.items():
             if attribute in given:
                 self.attributes[attribute] = self._value(given[attribute], kind)
