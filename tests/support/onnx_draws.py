@@ -154,7 +154,7 @@ def reshape(d):
     ]
     target = d.pick(usual, odd)
     allow = {"allowzero": d.pick([None, None, 0], [0, 1])} if d.opset >= 14 else {}
-    if d.chance(0.25):  # (the batch size, -1), computed, as torch exports view(x.size(0), -1)
+    if d.chance(0.4):  # (the batch size, -1), computed, as torch exports view(x.size(0), -1)
         whole, i = d.append("Shape", [x]), d.wholes(d.pick([0], [0, 1]))
         size = d.append("Gather", [whole, i], axis=d.maybe(0.5, 0))
         return [x, d.append("Concat", [size, d.wholes(d.one(-1, row))], axis=0)], allow

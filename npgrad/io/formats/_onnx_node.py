@@ -44,40 +44,34 @@ class Node:
         self.proto, self.name, self.label, self.reading = proto, name, label, reading
         schema, specified = schema_of(proto.op_type, reading.opset)
         self.version = schema.since_version
-        if not schema.min_input <= len(proto.input) <= schema.max_input:
-            expected = (
-                f"{schema.min_input} to {schema.max_input}"
-                if schema.min_input < schema.max_input
-                else schema.min_input
-            )
+        least, most = schema.min_input, schema.max_input
+        if not least <= len(proto.input) <= most:
+            expected = f"{least} to {most}" if least < most else least
             raise self.refuse(f"expected {expected} inputs, found {len(proto.input)}")
-        given = {attribute.name: attribute for attribute in proto.attribute}
-        if len(given) < len(proto.attribute):
+        self.attributes = dict(self._attributes(specified))
+
+    def _attributes(self, specified):
+        """(name, value) of every attribute that is given or has a default."""
+        given = {attribute.name: attribute for attribute in self.proto.attribute}
+        if len(given) < len(self.proto.attribute):
             raise self.refuse("expected every attribute once, found one twice")
-        self.attributes = {}
-        for attribute in given:
-            if attribute not in specified:
-                raise self.refuse(f"expected an attribute of opset {reading.opset}, found {attribute[:40]}")
-        for attribute, (kind, required, default) in specified.items():
-            if attribute in given:
-                self.attributes[attribute] = self._value(given[attribute], kind)
+        for name in given:
+            if name not in specified:
+                raise self.refuse(f"expected an attribute of opset {self.reading.opset}, found {name[:40]}")
+        for name, (kind, required, default) in specified.items():
+            if name in given or default is not None:
+                yield name, self._value(given.get(name, default), kind)
             elif required:
-                raise self.refuse(f"{attribute}: expected {KINDS[kind][1]}, found none")
-            elif default is not None:
-                self.attributes[attribute] = self._value(default, kind)
+                raise self.refuse(f"{name}: expected {KINDS[kind][1]}, found none")
 
     def _value(self, attribute, kind):
-        field, words = KINDS.get(kind, (None, "nothing of this kind"))
-        found = attribute.AttributeType.Name(attribute.type)
-        value = (
-            getattr(attribute, KINDS[found][0]) if found in KINDS and not attribute.ref_attr_name else None
-        )
-        if value is None or found != kind or (field in ("f", "floats") and not np.isfinite(value).all()):
-            many = value is not None and found in ("FLOATS", "INTS")
-            shown = "another kind of attribute" if value is None or found == "TENSOR" else value
-            raise self.refuse(
-                f"{attribute.name}: expected {words}, found {str(list(value[:9]) if many else shown)[:60]}"
-            )
+        found, (field, words) = attribute.AttributeType.Name(attribute.type), KINDS.get(kind, ("", "nothing"))
+        known = found in KINDS and not attribute.ref_attr_name
+        value = getattr(attribute, KINDS[found][0]) if known else None
+        if not known or found != kind or (field in ("f", "floats") and not np.isfinite(value).all()):
+            value = list(value[:9]) if known and found in ("FLOATS", "INTS") else value
+            shown = str(value)[:60] if known and found != "TENSOR" else "another kind of attribute"
+            raise self.refuse(f"{attribute.name}: expected {words}, found {shown}")
         if kind == "TENSOR":
             return self.reading.tensors.array(value)
         if kind == "STRING":
@@ -114,10 +108,9 @@ class Node:
         """
         value = self.attribute(name)
         if value is None and (array := self.constant(place, needed=False)) is not None:
-            value = tuple(array.ravel().tolist())
-            if array.ndim > 1 or not all(
-                type(one) is int or (open_sizes and isinstance(one, Size)) for one in value
-            ):
+            value = tuple(array.ravel()[:32].tolist())
+            known = all(type(one) is int or (open_sizes and isinstance(one, Size)) for one in value)
+            if array.ndim > 1 or array.size > 32 or not known:
                 raise self.refuse(f"{name}: expected whole numbers, found {str(value[:6])[:60]}")
         return value
 

@@ -51,10 +51,13 @@ def matches(path: Path) -> bool:
 def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
     """Read the network of an .onnx file.
 
+    Every operator is read as the standard defines it at the file's opset. A graph that would then not treat every image
+    of a batch alone, or that no layer of npgrad computes, is refused.
+
     Parameters
     ----------
     path : str or path
-        The file.
+        The file. Weights that it keeps in a second file are read from there, if that is a plain file beside it.
     classes : sequence of str or None, default None
         The names of the classes. None: ImageNet's for 1,000 classes, otherwise none.
 
