@@ -62,8 +62,8 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
         "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
-        "convert formats onnx_files onnx_operators refusals architectures caffe_options structure protocol_buffers "
-        "pickle_limits",
+        "convert formats onnx_files onnx_operators onnx_versions onnx_old_opsets onnx_external onnx_differential "
+        "refusals architectures caffe_options structure protocol_buffers pickle_limits",
     ),
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant

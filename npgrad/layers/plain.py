@@ -177,9 +177,14 @@ def linear_backward(dy, x, weight):
     return dx, dweight, dbias
 
 
+def channel_values(x, c):
+    """The index of every value of channel c of x (N, C, H, W) or (N, C)."""
+    return [(n, c, *pixel) for n, *pixel in np.ndindex(len(x), *x.shape[2:])]
+
+
 def channel_statistics(x, c):
-    """(count, mean, biased variance) of channel c of x (N, C, H, W), over images and pixels."""
-    values = [x[n, c, i, j] for n, i, j in np.ndindex(len(x), *x.shape[2:])]
+    """(count, mean, biased variance) of channel c, over images and pixels."""
+    values = [x[at] for at in channel_values(x, c)]
     mean = sum(values) / len(values)
     return len(values), mean, sum((value - mean) ** 2 for value in values) / len(values)
 
@@ -192,8 +197,8 @@ def batch_norm2d(x, weight, bias, running_mean=None, running_var=None, training=
     y = np.zeros(x.shape, np.result_type(x, weight))
     for c in range(x.shape[1]):
         _, mean, var = channel_statistics(x, c) if training else (None, running_mean[c], running_var[c])
-        for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-            y[n, c, i, j] = weight[c] * (x[n, c, i, j] - mean) / np.sqrt(var + eps) + bias[c]
+        for at in channel_values(x, c):
+            y[at] = weight[c] * (x[at] - mean) / np.sqrt(var + eps) + bias[c]
     return y
 
 
@@ -209,16 +214,16 @@ def batch_norm2d_backward(dy, x, weight, running_mean=None, running_var=None, tr
     for c in range(x.shape[1]):
         count, mean, var = channel_statistics(x, c) if training else (1, running_mean[c], running_var[c])
         std, dmean, dvar = np.sqrt(var + eps), 0, 0
-        for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-            d, centered = dy[n, c, i, j], x[n, c, i, j] - mean
+        for at in channel_values(x, c):
+            d, centered = dy[at], x[at] - mean
             dweight[c] += d * centered / std
             dbias[c] += d
-            dx[n, c, i, j] += d * weight[c] / std
+            dx[at] += d * weight[c] / std
             dmean -= d * weight[c] / std
             dvar -= d * weight[c] * centered * 0.5 / std**3
         if training:
-            for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-                dx[n, c, i, j] += dmean / count + dvar * 2 * (x[n, c, i, j] - mean) / count
+            for at in channel_values(x, c):
+                dx[at] += dmean / count + dvar * 2 * (x[at] - mean) / count
     return dx, dweight, dbias
 
 

@@ -70,7 +70,8 @@ def linear(draw):
 def batch_norm(draw, channels=None):
     c = channels or draw(sides)
     rng = np.random.default_rng(draw(seeds))
-    return layers.BatchNorm2d(*rng.normal(size=(3, c)), rng.uniform(0.5, 2, c)), (c, draw(sizes), draw(sizes))
+    shape = draw(st.sampled_from([(c,), (c, draw(sizes), draw(sizes))]))
+    return layers.BatchNorm2d(*rng.normal(size=(3, c)), rng.uniform(0.5, 2, c)), shape
 
 
 @st.composite
@@ -174,5 +175,7 @@ LAYERS = {
     "ReLU6": plain(layers.ReLU6()),
     "Residual": residual(),
     "Sequential": sequential(),
-    "Softmax": plain(layers.Softmax()),
+    "Softmax": plain(layers.Softmax())
+    | plain(layers.Softmax(3), vectors=False)
+    | plain(layers.Softmax((2, 1)), vectors=False),
 }

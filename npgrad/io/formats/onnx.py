@@ -1,7 +1,8 @@
 """Networks described by an ONNX file: a feed-forward graph of layers that npgrad has, with the names in the graph.
 
-The onnx package (``pip install onnx``) parses the bytes; it never opens a file, so no external data are read.
-`_onnx_graph.py` reads the graph, and `_onnx_operators.py` maps each operator to a layer.
+The onnx package (``pip install onnx``) parses the bytes, and has the specification of every operator at every opset.
+`_onnx_graph.py` reads the graph, `_onnx_operators.py` maps each operator to a layer, and `_onnx_tensors.py` reads the
+weights, which can be in a second file beside the first.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from npgrad._files import shown
 from npgrad._typing import Path
 from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._onnx_graph import GraphReader
+from npgrad.io.formats._onnx_tensors import Tensors
 from npgrad.io.formats.reading import read_regular_file
 
 if TYPE_CHECKING:
@@ -49,10 +51,13 @@ def matches(path: Path) -> bool:
 def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
     """Read the network of an .onnx file.
 
+    Every operator is read as the standard defines it at the file's opset. A graph that would then not treat every image
+    of a batch alone, or that no layer of npgrad computes, is refused.
+
     Parameters
     ----------
     path : str or path
-        The file.
+        The file. Weights that it keeps in a second file are read from there, if that is a plain file beside it.
     classes : sequence of str or None, default None
         The names of the classes. None: ImageNet's for 1,000 classes, otherwise none.
 
@@ -67,11 +72,16 @@ def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
         not installed.
     """
     name = shown(path)
-    return from_bytes(read_regular_file(path, name), name, classes, FilePath(path).name)
+    file = FilePath(path)
+    return from_bytes(read_regular_file(path, name), name, classes, file.name, file.parent)
 
 
 def from_bytes(
-    data: bytes, name: str, classes: Sequence[str] | None = None, file: str | None = None
+    data: bytes,
+    name: str,
+    classes: Sequence[str] | None = None,
+    file: str | None = None,
+    folder: Path | None = None,
 ) -> "Model":
     """Read the network from the content of an ONNX file.
 
@@ -85,6 +95,8 @@ def from_bytes(
         The names of the classes, as for `load`.
     file : str or None, default None
         The file name that is stored in the model's `source`.
+    folder : path or None, default None
+        Where weights that are in a second file are read from. None: they are refused.
 
     Returns
     -------
@@ -104,8 +116,11 @@ def from_bytes(
 
     proto = _parse(data, name)
     try:
-        nodes, aliases, side = GraphReader(proto.graph).network()
+        tensors = Tensors(folder)
+        nodes, aliases, side = GraphReader(proto, tensors).network()
         source = {"file": file, "format": "ONNX", "sha256": hashlib.sha256(data).hexdigest()}
+        if tensors.files:
+            source["data"] = {name: hashlib.sha256(data).hexdigest() for name, data in tensors.files.items()}
         model = Model(Graph(nodes), aliases=aliases, source=source)
         if classes is None and model.num_classes == 1000:
             classes = imagenet_classes()
