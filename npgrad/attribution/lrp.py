@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
@@ -63,6 +64,7 @@ RULES = {
 }
 
 
+@explains_scores
 def lrp(
     model: Model,
     x: Array,
@@ -123,6 +125,7 @@ def lrp(
     return relevance, relevance.reshape(len(relevance), -1).sum(axis=1) - score
 
 
+@explains_scores
 def layer_lrp(
     model: Model,
     x: Array,
@@ -222,7 +225,7 @@ def _relevance(model, x, target, layer, rules):
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
     layer = model.map_layer(tape, layer)
-    start = one_hot(tape.output, targets) * tape.output
+    start = one_hot(model, tape.output, targets) * tape.output
     return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
 
 

@@ -216,11 +216,11 @@ def _report(aim, run, draws):
     found = {"image": run.image, "steps": run.t, "losses": run.losses, "interrupted": run.interrupted}
     if aim.layer is not None:
         return Visualization(**found, score=float(aim.gradient(run.image)[0]), draws=draws)
-    logits = aim.model(run.image)
+    outputs = aim.model(run.image)
     return Visualization(
         **found,
         target=aim.target,
-        score=float(logits[0, aim.target]),
-        probability=probability(logits, aim.target),
+        score=float(scores(aim.model, outputs, aim.target)[0]),
+        probability=probability(aim.model, outputs, aim.target),
         draws=draws,
     )
