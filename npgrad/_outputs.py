@@ -65,7 +65,7 @@ PER_CHANNEL = (
 GLOBAL = (AdaptiveAvgPool2d, GlobalAvgPool2d)
 ONE_OUTPUT = (
     "the network has one output, read as the score of class 1 against class 0, whose sigmoid is the probability; "
-    'Model(outputs="scores") confirms this, outputs="value" says that it is a regression'
+    'Model(outputs="scores"), or --outputs, confirms this; outputs="value" says that it is a regression'
 )
 
 
@@ -237,7 +237,7 @@ def scores_of(model: Model) -> Model:
         name, kind = final_activation(model.network) or ("", "")
         warnings.warn(
             f"the network ends in {kind} ({name}), and what is explained is the {scored.outputs} before it; "
-            f'Model(outputs="{model.output_kind}") explains the output itself',
+            f'Model(outputs="{model.output_kind}"), or --outputs, explains the output itself',
             stacklevel=level_outside(),
         )
     elif model.outputs is None and model.output_kind == "scores":

@@ -158,10 +158,9 @@ def resolve_targets(model, outputs, target=None):
 def class_count(model, outputs):
     """The number of classes (or values) that the outputs (N, outputs) are of."""
     if outputs.ndim != 2:
-        maps = "maps, " if outputs.ndim > 2 else ""
-        raise InputError(
-            f"outputs: expected (N, classes), one score per class, found {maps}shape {outputs.shape}"
-        )
+        kind = "maps" if outputs.ndim == 4 else "an array"
+        found = f"found {kind} of shape {outputs.shape}"
+        raise InputError(f"outputs: expected (N, classes), one score per class, {found}")
     count = 2 if outputs.shape[1] == 1 and model.outputs != "value" else outputs.shape[1]
     if model.classes and len(model.classes) != count:
         raise InputError(f"classes: expected {count} names, one per class, found {len(model.classes)}")

@@ -76,9 +76,8 @@ def smallest_perturbation(
     """
     targeted = target is not None
     model, x, target, _ = start(model, x, target, targeted)
-    unit = (
-        float(class_logits(model, model(x)).std()) or 1.0
-    )  # of leads, so that the scale of the logits does not matter
+    # the unit of leads, so that the scale of the logits does not matter
+    unit = float(class_logits(model, model(x)).std()) or 1.0
     fraction = cosine(0.3, whole_number(steps, "steps", 0), last=0.02)
     low, high = limits(model, x)
     reason, found = f"{steps} steps were not enough", SimpleNamespace(state={})

@@ -8,6 +8,7 @@ from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Rng
+from npgrad.errors import InputError
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
 
@@ -58,6 +59,10 @@ def batch_gradients(
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())
         logits = class_logits(model, tape.output)
+        if model.outputs == "scores" and logits is tape.output:
+            raise InputError(
+                "training: expected exclusive classes or one output, found scores of independent ones"
+            )
         loss, dlogits = cross_entropy(logits, target[part])
         share = len(part) / len(x)  # parts may differ in size; the mean weighs every image equally
         dy = class_logits_backward(share * dlogits, tape.output)
