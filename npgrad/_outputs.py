@@ -122,16 +122,18 @@ def output_count(network: Layer) -> int | None:
     -------
     int or None
     """
-    flattened = False
+    count, flattened = None, False
     for _, layer in _from_the_end(network):
-        if isinstance(layer, Linear) or (isinstance(layer, Conv2d) and not flattened):
-            return len(layer.weight)
-        if isinstance(layer, Flatten):
+        if isinstance(layer, (Linear, Conv2d)):
+            count = count or len(layer.weight)
+        elif isinstance(layer, Flatten):
             flattened = True  # with more than one pixel, there are several outputs of each channel
         elif isinstance(layer, GLOBAL):
             flattened = flattened and getattr(layer, "output_size", (1, 1)) != (1, 1)
         elif not isinstance(layer, PER_CHANNEL) and type(layer).__name__ not in FINAL:
             break
+        if count and (not flattened or isinstance(layer, Linear)):
+            return count
     return None
 
 

@@ -117,7 +117,7 @@ def deep_lift(
     >>> from npgrad.attribution import deep_lift
     >>> from npgrad.layers import Linear, ReLU, Sequential
     >>> weight = np.array([[1.0, -2.0]])
-    >>> model = Model(Sequential({"fc": Linear(weight, np.array([-1.0])), "relu": ReLU()}))
+    >>> model = Model(Sequential({"fc": Linear(weight, np.array([-1.0])), "relu": ReLU()}), outputs="value")
     >>> x = np.array([[4.0, 1.0]])
     >>> deep_lift(model, x, 0)  # score 1 at x and 0 at the baseline; the ReLU's slope between them is 1/2
     array([[ 2., -1.]])

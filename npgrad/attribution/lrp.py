@@ -116,7 +116,7 @@ def lrp(
     >>> from npgrad.attribution import lrp
     >>> from npgrad.layers import Linear, ReLU, Sequential
     >>> layers = {"fc1": Linear(np.array([[1.0, 1.0]]), None), "relu": ReLU(), "fc2": Linear(np.array([[2.0]]), None)}
-    >>> lrp(Model(Sequential(layers)), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
+    >>> lrp(Model(Sequential(layers), outputs="value"), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
     array([[ 6., -2.]])
     """
     relevance, score = _relevance(model, x, target, INPUT, rules)
