@@ -24,7 +24,7 @@ UNTOLD = (
     "neuron_integrated_gradients",
 )
 SCORED = [name for name in BY_NAME if name not in UNTOLD]
-FEW = {"n_steps": 3, "n_samples": 4, "window": 3, "layer": "relu", "neuron": (0, 1, 1), "resize": None}
+FEW = {"n_steps": 3, "n_samples": 4, "window": 3, "layer": "relu", "neuron": (0, 1, 1), "stride": 2}
 FEW |= {"mask": np.arange(36).reshape(6, 6) // 9}
 
 
@@ -221,7 +221,7 @@ def test_visualizing_a_class_ascends_its_logit(method):
     for target in (0, 1):
         made = synthesis.create_class_visualization(single, target, **options)
         assert made.score == (2 * target - 1) * single(made.image)[0, 0]
-        assert made.probability == dict((i, p) for i, _, p in single.predict(made.image)[0])[target]
+        assert made.probability == {i: p for i, _, p in single.predict(made.image)[0]}[target]
 
 
 def test_training_minimizes_the_cross_entropy_of_the_classes():
@@ -250,12 +250,8 @@ def test_training_minimizes_the_cross_entropy_of_the_classes():
 
 def test_measures_use_the_probabilities_that_are_shown(rng):
     a = rng.normal(size=(2, 6, 6))
-    for model in (
-        drawn_net(10, 3, "Softmax")[0],
-        drawn_net(10, 1, outputs="scores")[0],
-        drawn_net(10, 3, "Sigmoid")[0],
-    ):
-        x = drawn_net(10)[2]
+    for options in ({"head": "Softmax"}, {"classes": 1, "outputs": "scores"}, {"head": "Sigmoid"}):
+        model, _, x = drawn_net(10, **options)
         _, _, curve = evaluation.deletion_auc(model, x, a, [1, 0], n_steps=4, return_curve=True)
         rows = as_rows(model.predict(x), model.num_classes)
         assert_close(curve[:, 0], rows[[0, 1], [1, 0]], 1e-13)
