@@ -299,7 +299,7 @@ def _refuse_one(name, kind, count):
 
 
 def _from_the_end(network, name=""):
-    """(name, layer) of the layers that make the outputs, the last first; whoever iterates stops at a fork."""
+    """(name, layer) of the layers that make the outputs, the last first, as long as each has one input."""
     if isinstance(network, Sequential):
         chain = reversed(network.layers)
     elif isinstance(network, Graph):

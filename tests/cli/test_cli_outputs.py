@@ -42,6 +42,7 @@ def test_values_are_printed_as_values(run, saved, photo):
     assert (code, out) == (2, "") and "expected a network with classes" in err and err.count("\n") == 1
 
 
+@pytest.mark.filterwarnings("default")
 def test_an_option_says_what_the_outputs_are(run, saved, photo, tmp_path):
     path = saved(drawn_net(0, 1)[0].astype("float32"))
     code, out, err = run("classify", photo, "--weights", path, "--json")
@@ -62,6 +63,7 @@ def test_an_option_says_what_the_outputs_are(run, saved, photo, tmp_path):
     assert (code, err) == (0, "") and f"of class 0 (0), probability {1 / (1 + np.exp(s)):.2%}" in out
 
 
+@pytest.mark.filterwarnings("default")
 def test_every_image_of_a_folder_is_explained_alike_and_that_is_said_once(run, saved, photo, tmp_path):
     path = saved(drawn_net(0, 3, "Softmax")[0].astype("float32"))
     assert isinstance(npgrad.load(path).layer("head"), Softmax)
