@@ -10,6 +10,10 @@ from npgrad._imagenet import imagenet_classes, imagenet_synsets
 from npgrad.errors import InputError, TargetError, level_outside, unknown
 
 MOST_LISTED = 8  # classes in a message
+MIDDLE = {
+    "probabilities": 0.5,
+    "log-probabilities": np.log(0.5),
+}  # a single output where both classes are equal
 
 
 def find_class(text_or_index, classes, wordnet_ids=()):
@@ -134,21 +138,49 @@ def _contains(words, part):
     return any(words[i : i + len(part)] == part for i in range(len(words) - len(part) + 1))
 
 
-def resolve_targets(model, logits, target=None):
+def resolve_targets(model, outputs, target=None):
     """The index of each image's target: an integer array (N,).
 
-    logits: (N, classes). target: None for each image's top class; an index or a name for all images; or
+    outputs: (N, outputs), the model's. target: None for each image's top class; an index or a name for all images; or
     a sequence of N of them. A TargetError (an IndexError) names the valid range, a TypeError what is not a class.
     """
-    n, count = logits.shape
-    target = target_list(target, n)
+    count, target = class_count(model, outputs), target_list(target, len(outputs))
+    if target is None and model.outputs == "value" and count > 1:
+        raise InputError(
+            f"target: expected one of the network's {count} outputs, which are values, found None"
+        )
     if target is None:
-        return logits.argmax(axis=1)
-    names = model.classes or [f"class {i}" for i in range(count)]
-    indices = np.array([find_class(t, names) for t in named_targets(model, target)])
-    if indices.max() >= count:
-        raise TargetError(f"target: expected 0 to {count - 1}; found {indices.max()}")
-    return indices
+        return class_logits(model, outputs).argmax(axis=1)
+    names = [model.class_name(i) for i in range(count)]
+    return np.array([find_class(t, names) for t in named_targets(model, target)])
+
+
+def class_count(model, outputs):
+    """The number of classes (or values) that the outputs (N, outputs) are of."""
+    if outputs.ndim != 2:
+        kind = "maps" if outputs.ndim == 4 else "an array"
+        found = f"found {kind} of shape {outputs.shape}"
+        raise InputError(f"outputs: expected (N, classes), one score per class, {found}")
+    count = 2 if outputs.shape[1] == 1 and model.outputs != "value" else outputs.shape[1]
+    if model.classes and len(model.classes) != count:
+        raise InputError(f"classes: expected {count} names, one per class, found {len(model.classes)}")
+    return count
+
+
+def class_logits(model, outputs):
+    """One column per class, the top class having the highest.
+
+    A single output s, of two classes, becomes (-s/2, s/2): their softmax is the sigmoid of -s and of s.
+    """
+    if class_count(model, outputs) == outputs.shape[1]:
+        return outputs
+    s = outputs - MIDDLE.get(model.output_kind, 0)
+    return np.concatenate([-s, s], axis=1) / 2
+
+
+def class_logits_backward(dlogits, outputs):
+    """The gradient with respect to the outputs, given that with respect to `class_logits`."""
+    return dlogits if dlogits.shape == outputs.shape else (dlogits[:, 1:] - dlogits[:, :1]) / 2
 
 
 def named_targets(model, target):
@@ -172,24 +204,34 @@ def target_list(target, n):
     return list(target)
 
 
-def scores(logits, targets):
-    """The score of each image's target: (N,)."""
-    return logits[np.arange(len(logits)), targets]
+def scores(model, outputs, targets):
+    """The score of each image's target: (N,). Of a single output s, class 1 has the score s, and class 0 has -s."""
+    column, sign = _columns(model, outputs, targets)
+    return sign * outputs[np.arange(len(outputs)), column]
 
 
-def one_hot(logits, targets):
-    """The upstream gradient of the targets' scores: 1 at [i, target i] of an array like logits, else 0.
+def one_hot(model, outputs, targets):
+    """The upstream gradient of the targets' scores: 1 (or -1, see `scores`) at one output of each image, else 0.
 
     The scores are summed over the batch; no image's score depends on another image, so each gradient is its own.
     """
-    dy = np.zeros_like(logits)
-    dy[np.arange(len(logits)), targets] = 1
+    column, sign = _columns(model, outputs, targets)
+    dy = np.zeros_like(outputs)
+    dy[np.arange(len(outputs)), column] = sign
     return dy
+
+
+def _columns(model, outputs, targets):
+    """(the output that belongs to each target, the sign of its score)."""
+    targets = np.asarray(targets)
+    if outputs.shape[1] == 1 and model.outputs != "value":
+        return 0, np.where(targets == 1, 1, -1).astype(outputs.real.dtype)
+    return targets, outputs.real.dtype.type(1)
 
 
 def warn_if_dead(model, logits, targets):
     """One warning for scores that are exactly 0 because of a final ReLU: their gradient is 0."""
-    dead = np.flatnonzero(scores(logits, targets) == 0)
+    dead = np.flatnonzero(scores(model, logits, targets) == 0)
     if len(dead):
         names = ", ".join(model.class_name(targets[i]) for i in dead[:3])
         warnings.warn(

@@ -12,10 +12,12 @@ import numpy as np
 from npgrad import _passes as passes
 from npgrad import config
 from npgrad._described import Described
+from npgrad._outputs import KINDS, probabilities
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
+from npgrad._targets import class_count
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
-from npgrad._validate import check_input
+from npgrad._validate import check_input, one_of
 from npgrad.errors import InputError, TooSmall
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
@@ -24,14 +26,15 @@ from npgrad.tape import INPUT, Tape
 
 @dataclass(frozen=True, eq=False)
 class Model(Described):
-    """A network with its classes and preprocessing. ``model(x)`` returns logits, ``model.forward(x)`` a tape.
+    """A network with its classes and preprocessing. ``model(x)`` returns its outputs, ``model.forward(x)`` a tape.
 
     Parameters
     ----------
     network : Layer
         Takes x (N, C, H, W), float32 for work or float64 for checks, and returns logits (N, classes).
     classes : sequence of str or None
-        The names of the classes, in the order of the outputs.
+        The names of the classes, in the order of the outputs; for a network with one output, the names of the negative
+        and of the positive class.
     preprocessing : Preprocessing or None
         None: ImageNet's.
     architecture : dict or None
@@ -44,6 +47,12 @@ class Model(Described):
         Where activation maps are made by default; see `map_layer`.
     presets : tuple of str
         Names of the style transfer presets that are tuned for this network.
+    outputs : {"logits", "scores", "probabilities", "log-probabilities", "value"} or None
+        What the outputs are: "logits" of exclusive classes (probabilities by softmax); "scores" of independent classes
+        (by the sigmoid of each), or one score, of the positive class 1 against the negative class 0; probabilities or
+        their logarithms; or values of a regression, which have no probabilities. None: as the last layers say, which is
+        probabilities after a final Softmax or Sigmoid, log-probabilities after a LogSoftmax, otherwise "scores" for one
+        output and "logits" for several. Attributions then explain the scores before such a final layer.
 
     Examples
     --------
@@ -61,14 +70,18 @@ class Model(Described):
     source: dict[str, Any] = field(default_factory=dict)
     default_layer: str | None = None
     presets: tuple[str, ...] = ()
+    outputs: str | None = None
 
     def __post_init__(self):
         if not isinstance(self.network, Layer):
             raise InputError(f"Model: expected a layer, found {type(self.network).__name__}")
         if not isinstance(self.network, Composite):
             object.__setattr__(self, "network", Sequential({"layer": self.network}))
+        if self.outputs is not None:
+            one_of(self.outputs, "outputs", KINDS)
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+            self._check_count()
         for name in (*self.layer_names(), *(self.classes or ())):
             if not name.isprintable():  # names are printed; a file's could contain terminal escape codes
                 raise InputError(
@@ -84,12 +97,14 @@ class Model(Described):
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x: Array) -> Array:
-        """The logits (N, classes) of x (N, C, H, W); nothing of the pass is kept."""
+        """The outputs (N, classes) of x (N, C, H, W), also where they are (N, C, 1, 1); nothing of the pass is kept."""
         x = check_input(x)
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return np.concatenate(
-                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
+            return passes.flat(
+                np.concatenate(
+                    parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
+                )
             )
 
     def forward(
@@ -182,7 +197,9 @@ class Model(Described):
     def predict(
         self, images: ImageLike | Sequence[ImageLike], top: int = 5
     ) -> list[list[tuple[int, str, float]]]:
-        """Return the `top` most probable classes of each image.
+        """Return the `top` most probable classes of each image, or the values that the network outputs.
+
+        Probabilities are the network's own where it ends in Softmax, LogSoftmax or Sigmoid; see `outputs`.
 
         Parameters
         ----------
@@ -192,16 +209,24 @@ class Model(Described):
         Returns
         -------
         list of list of (index, name, probability)
-            One list per image, in descending order of probability.
+            One list per image, in descending order of probability. With outputs "value", (index, name, value) of all
+            outputs in their order.
+
+        Raises
+        ------
+        InputError
+            The outputs are maps (N, C, H, W), or their number differs from that of the class names.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
-        logits = self(images if ready else self.preprocess(images)).astype(np.float64)
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = e / e.sum(axis=1, keepdims=True)
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        outputs = self(images if ready else self.preprocess(images))
+        if self.outputs == "value":
+            best = np.broadcast_to(np.arange(class_count(self, outputs)), outputs.shape)
+        else:
+            outputs = probabilities(self, outputs)
+            best = np.argsort(-outputs, axis=1, kind="stable")[:, :top]
         return [
             [(int(i), self.class_name(i), float(row[i])) for i in order]
-            for row, order in zip(probabilities, best, strict=True)
+            for row, order in zip(outputs, best, strict=True)
         ]
 
     def map_layer(self, tape: Tape | None, layer: str | None = None) -> str:
@@ -266,5 +291,6 @@ class Model(Described):
     def __repr__(self):
         name = self.architecture["name"] if self.architecture else type(self.network).__name__
         count = sum(array.size for array in self.parameters().values())
-        classes = f"{len(self.classes)} named classes" if self.classes else "unnamed classes"
+        kind = "outputs" if self.outputs == "value" else "classes"
+        classes = f"{len(self.classes)} named {kind}" if self.classes else f"unnamed {kind}"
         return f"Model({name}, {count:,} parameters, {classes})"

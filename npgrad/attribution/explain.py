@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgrad._files import atomic_file
+from npgrad._targets import resolve_targets
 from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
 from npgrad.errors import InputError
@@ -94,7 +95,7 @@ class Explanation:
     array : ndarray or None
         The raw attribution of the image, without the batch axis. None for a contact sheet.
     target : (int, str, float)
-        Index, name and probability of the target class.
+        Index, name and probability of the target class; or index, name and value of an output.
     """
 
     image: "Image"
@@ -129,6 +130,8 @@ def explain(model: Model, source: ImageLike, request: Request, progress: Progres
     x = model.preprocess(source)
     ranking = model.predict(x, top=model.num_classes)[0]
     index = ranking[0][0] if request.target is None else model.class_index(request.target)
+    if request.target is None and model.outputs == "value":
+        index = resolve_targets(model, model(x))[0]  # which refuses to choose among several
     target = next(found for found in ranking if found[0] == index)
     shown = _enlarged(model, source)
     if isinstance(request.method, str):

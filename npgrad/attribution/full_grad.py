@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
@@ -11,6 +12,7 @@ from npgrad.layers import BatchNorm2d
 from npgrad.model import Model
 
 
+@explains_scores
 def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     """Sum psi(x * dx) over channels, and psi(b * db) over the channels of every layer with a bias b.
 
@@ -39,6 +41,7 @@ def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     return sum(resize_map(maps, size, "bilinear") for maps in sums)  # resizing is linear: sum first
 
 
+@explains_scores
 def full_gradients(model: Model, x: Array, target: Target = None) -> dict[str, Array]:
     """Split each image's score into the contributions of the input and of every layer's bias.
 

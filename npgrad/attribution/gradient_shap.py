@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import baseline_set, generator, not_negative, whole_number
@@ -13,6 +14,7 @@ from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 from npgrad.model import Model
 
 
+@explains_scores
 def gradient_shap(
     model: Model,
     x: Array,

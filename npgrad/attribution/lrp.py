@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
@@ -63,6 +64,7 @@ RULES = {
 }
 
 
+@explains_scores
 def lrp(
     model: Model,
     x: Array,
@@ -114,7 +116,7 @@ def lrp(
     >>> from npgrad.attribution import lrp
     >>> from npgrad.layers import Linear, ReLU, Sequential
     >>> layers = {"fc1": Linear(np.array([[1.0, 1.0]]), None), "relu": ReLU(), "fc2": Linear(np.array([[2.0]]), None)}
-    >>> lrp(Model(Sequential(layers)), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
+    >>> lrp(Model(Sequential(layers), outputs="value"), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
     array([[ 6., -2.]])
     """
     relevance, score = _relevance(model, x, target, INPUT, rules)
@@ -123,6 +125,7 @@ def lrp(
     return relevance, relevance.reshape(len(relevance), -1).sum(axis=1) - score
 
 
+@explains_scores
 def layer_lrp(
     model: Model,
     x: Array,
@@ -222,7 +225,7 @@ def _relevance(model, x, target, layer, rules):
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
     layer = model.map_layer(tape, layer)
-    start = one_hot(tape.output, targets) * tape.output
+    start = one_hot(model, tape.output, targets) * tape.output
     return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, not_negative, whole_number
@@ -20,6 +21,7 @@ from npgrad.model import Model
 KINDS = ("mean", "squares", "variance")
 
 
+@explains_scores
 def smoothgrad(
     model: Model,
     x: Array,

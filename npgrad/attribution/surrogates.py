@@ -10,6 +10,7 @@ from math import comb
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores as target_scores
 from npgrad._typing import Array, Progress, Rng, Target
@@ -21,6 +22,7 @@ from npgrad.model import Model
 ENUMERATED = 10  # with at most this many segments Kernel SHAP scores every coalition
 
 
+@explains_scores
 def lime(
     model: Model,
     x: Array,
@@ -97,6 +99,7 @@ def lime(
     )
 
 
+@explains_scores
 def kernel_shap(
     model: Model,
     x: Array,
@@ -175,7 +178,7 @@ class _Segmented:
             f, weights = np.empty(len(z)), np.ones(len(z))
             for part in batches(len(z), self.size):
                 copies = self.copies(i, z[part])
-                f[part] = target_scores(self.model(copies), np.full(len(part), self.targets[i]))
+                f[part] = target_scores(self.model, self.model(copies), self.targets[i])
                 if similarity is not None:
                     weights[part] = similarity(self.x[i], copies)
                 done += len(part)

@@ -1,9 +1,12 @@
 """What several commands share: options, loading the network, printing."""
 
+import dataclasses
 import json
 import re
 import sys
 
+from npgrad._outputs import KINDS
+from npgrad._targets import resolve_targets
 from npgrad.errors import InputError, unknown
 from npgrad.io.loading import load
 
@@ -24,6 +27,16 @@ def add_weights(parser):
         "--weights",
         metavar="FILE|NAME",
         help="weights file (.h5, .onnx), or a name from `npgrad weights list`; default: the bundled network",
+    )
+
+
+def add_outputs(parser):
+    """--outputs: what the network's outputs are."""
+    parser.add_argument(
+        "--outputs",
+        choices=KINDS,
+        help="what the network's outputs are: logits of exclusive classes, scores of independent classes or of one, "
+        "probabilities, or the value of a regression; default: as the weights file or the last layer says",
     )
 
 
@@ -79,7 +92,9 @@ def spelled(text, names):
 def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
-        return load(args.weights)
+        model = load(args.weights)
+        outputs = getattr(args, "outputs", None)
+        return dataclasses.replace(model, outputs=outputs) if outputs else model
     if args.weights:
         raise InputError("--weights and --arch: expected one of them, found both")
     from npgrad.models import registry
@@ -89,7 +104,7 @@ def load_network(args):
 
 def target_index(model, x, target):
     """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(model(x).argmax()) if target == "auto" else model.class_index(target)
+    return int(resolve_targets(model, model(x))[0]) if target == "auto" else model.class_index(target)
 
 
 def print_json(value):

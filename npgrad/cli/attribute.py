@@ -11,11 +11,13 @@ cannot be read are skipped and reported; the exit code is then 2."""
 from pathlib import Path
 
 from npgrad._files import shown
+from npgrad._outputs import measure, measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
     TARGET_HELP,
     add_json,
+    add_outputs,
     add_weights,
     load_network,
     print_json,
@@ -56,6 +58,7 @@ def add_arguments(parser):
         help=f"{TARGET_HELP}; default auto: the most likely class",
     )
     add_weights(parser)
+    add_outputs(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -130,22 +133,23 @@ def _one(args, options, output):
     if args.save_array:
         save_array(explanation.array, args.save_array)
     save_image(explanation.image, output)
-    return _report(explanation.target, output, args)
+    return _report(model, explanation.target, output, args)
 
 
-def _report(target, output, args):
-    index, name, probability = target
+def _report(model, target, output, args):
+    index, name, number = target
     if args.json:
         return print_json(
             {
                 "image": args.image,
                 "method": args.method,
-                "target": {"index": index, "name": name, "probability": probability},
+                "target": {"index": index, "name": name, measure(model): number},
                 "output": str(output),
                 "array": args.save_array,
             }
         )
-    print(f"{args.image}: {args.method} of {name} ({index}), probability {probability:.2%} -> {output}")
+    of = f"{name} ({index}), {measure(model)} {measured(model, number)}"
+    print(f"{args.image}: {args.method} of {of} -> {output}")
     return None
 
 

@@ -1,10 +1,12 @@
-"""Print the most likely classes of images, with their probabilities."""
+"""Print the most likely classes of images, with their probabilities; or the values that a regression gives."""
 
 import sys
 
+from npgrad._outputs import measure, measured
 from npgrad.cli._common import (
     IMAGE_HELP,
     add_json,
+    add_outputs,
     add_weights,
     load_network,
     print_json,
@@ -23,6 +25,7 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGE_HELP)
     add_weights(parser)
+    add_outputs(parser)
     parser.add_argument(
         "--top", type=whole_number_type(1), default=5, metavar="N", help="number of classes (default 5)"
     )
@@ -40,10 +43,10 @@ def run(args):
             exit_code = 2
             continue
         if args.json:
-            names = ("index", "name", "probability")
+            names = ("index", "name", measure(model))
             results.append({"image": path, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
         else:
-            rows = [[f"{p:8.2%}", name, f"({index})"] for index, name, p in classes]
+            rows = [[f"{measured(model, p):>8}", name, f"({index})"] for index, name, p in classes]
             print(f"{path}\n{table(rows)}", flush=True)
     if args.json:
         print_json(results)

@@ -7,6 +7,7 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
+from npgrad.cli._common import add_outputs
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
@@ -14,6 +15,7 @@ EXAMPLES = """examples:
   npgrad convert compressed_SqueezeNet.net -o squeezenet1_0.h5
   npgrad convert resnet18-f37072fd.pth -o resnet18.h5
   npgrad convert net.onnx -o net.h5 --labels names.txt
+  npgrad convert age.onnx -o age.h5 --outputs value
   npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
 
 
@@ -25,6 +27,7 @@ def add_arguments(parser):
         metavar="FILE",
         help="class names, one per line in the order of the index; default for 1,000 classes: ImageNet's",
     )
+    add_outputs(parser)
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
@@ -33,6 +36,6 @@ def add_arguments(parser):
 def run(args):
     from npgrad.io.converting import convert
 
-    model = convert(args.input, labels=args.labels, architecture=args.arch)
+    model = convert(args.input, labels=args.labels, architecture=args.arch, outputs=args.outputs)
     model.save(args.output)
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")

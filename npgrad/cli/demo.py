@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from npgrad._files import atomic_write, shown
+from npgrad._outputs import expect_classes
 from npgrad.cli._common import add_json, add_seed, add_weights, load_network, print_json
 from npgrad.errors import InputError
 
@@ -39,6 +40,7 @@ def run(args):
 
     start = time.perf_counter()
     model = load_network(args)
+    expect_classes(model, "demo")
     subject = images.Photo(model, args) if args.photo else images.Scenes(model, args)
     folder = _folder(args)
     subject.save(folder)

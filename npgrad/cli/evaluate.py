@@ -19,6 +19,7 @@ from npgrad.cli._common import (
     IMAGE_HELP,
     TARGET_HELP,
     add_json,
+    add_outputs,
     add_seed,
     add_weights,
     load_network,
@@ -73,6 +74,7 @@ def add_arguments(parser):
     )
     add_seed(parser, "measures")
     add_weights(parser)
+    add_outputs(parser)
     add_json(parser)
 
 

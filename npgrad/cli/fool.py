@@ -11,7 +11,7 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, spelled, table
+from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, add_outputs, load_network, print_json, spelled, table
 from npgrad.errors import InputError
 from npgrad.images import open_image
 
@@ -70,6 +70,7 @@ def add_arguments(parser):
         metavar="FILE.png",
         help="save a sheet of the image before, the change, and the image after",
     )
+    add_outputs(parser)
     synthesis.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
 
 

@@ -2,8 +2,9 @@
 as possible: class visualization and feature visualization by gradient ascent."""
 
 from npgrad._files import shown
+from npgrad._outputs import measure, measured
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import TARGET_HELP, load_network, print_json, spelled, whole_number_type
+from npgrad.cli._common import TARGET_HELP, add_outputs, load_network, print_json, spelled, whole_number_type
 from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
@@ -44,6 +45,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
     )
+    add_outputs(parser)
     synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
 
 
@@ -101,13 +103,14 @@ _place.__name__ = "position ROW,COLUMN"
 def _report(model, target, result, output, args):
     """Print the class of the saved file, at its own size."""
     [seen] = model.predict(model.preprocess(args.output, resize=False), top=model.num_classes)
-    index, name, probability = seen[0]
+    index, name, number = seen[target["target"] if model.outputs == "value" and args.layer is None else 0]
     if args.json:
-        found = {"score": result.score, "probability": {i: p for i, _, p in seen}.get(target.get("target"))}
-        classes = {"index": index, "name": name, "probability": probability}
+        found = {"score": result.score, measure(model): {i: p for i, _, p in seen}.get(target.get("target"))}
+        classes = {"index": index, "name": name, measure(model): number}
         print_json({**target, "method": args.method, **found, "seen": classes, **output.report(result)})
         return
     print(f"{args.method}, {result.steps} steps; score {result.score:.4g}")
     if args.layer is None:
-        print(f"the file is classified as {name} ({index}), probability {probability:.2%}")
+        says = "gives" if model.outputs == "value" else "is classified as"
+        print(f"the file {says} {name} ({index}), {measure(model)} {measured(model, number)}")
     print(f"-> {shown(args.output)}")

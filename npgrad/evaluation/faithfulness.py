@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores, scores_of
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
@@ -17,6 +18,7 @@ from npgrad.evaluation._checks import begin, expect_function
 from npgrad.model import Model
 
 
+@explains_scores
 def infidelity(
     model: Model,
     x: Array,
@@ -66,7 +68,7 @@ def infidelity(
     perturb = _perturbation(noise)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     x, logits, targets, size = begin(model, x, target, batch_size)
-    n, before = len(x), scores(logits, targets).astype(np.float64)
+    n, before = len(x), scores(model, logits, targets).astype(np.float64)
     attribution = np.asarray(attribution)
     if attribution.shape != x.shape:
         raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
@@ -75,7 +77,7 @@ def infidelity(
         i = part % n  # the first sample of every image, then the second, ...
         moved = np.stack([_checked(perturb(x[j], rng), x[j]) for j in i])
         predicted[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
-        change[part] = before[i] - scores(model((x[i] - moved).astype(x.dtype)), targets[i])
+        change[part] = before[i] - scores(model, model((x[i] - moved).astype(x.dtype)), targets[i])
     predicted, change = predicted.reshape(n_samples, n), change.reshape(n_samples, n)
     if normalize:
         square = (predicted**2).mean(axis=0)
@@ -127,6 +129,7 @@ def sensitivity_max(
         The sensitivity of each image's attribution.
     """
     expect_function(method)
+    model = scores_of(model)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     if not callable(radius):
         not_negative(radius, "radius")

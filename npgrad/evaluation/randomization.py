@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator
@@ -44,6 +45,7 @@ class Randomization:
         return "\n".join([f"{'layer':<{width}}spearman  ssim", *lines])
 
 
+@explains_scores
 def randomization(
     model: Model,
     x: Array,
@@ -219,7 +221,7 @@ def _opened(model, top, x, targets):
     logits = model(x)
     raised = float(np.abs(logits).max()) or 1.0
     opened = model
-    while biases and (scores(logits, targets) == 0).any() and np.isfinite(raised):
+    while biases and (scores(model, logits, targets) == 0).any() and np.isfinite(raised):
         opened = model.with_parameters({n: np.full_like(a, raised) for n, a in biases.items()})
         logits, raised = opened(x), raised * 2
     return opened

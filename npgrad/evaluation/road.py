@@ -12,7 +12,7 @@ from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, not_negative, one_of
 from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, pixel_map, probabilities
+from npgrad.evaluation._checks import begin, pixel_map, target_probabilities
 from npgrad.evaluation.pixels import importance_order
 from npgrad.model import Model
 
@@ -84,7 +84,9 @@ def road(
         for i, direction, k in zip(*np.unravel_index(part, after.shape), strict=True):
             rank = ranks[i] if ORDERS[order][direction] == 1 else ranks[i].size - 1 - ranks[i]
             copies.append(impute(x[i], rank.reshape(height, width) < counts[k], noise, rng))
-        after.flat[part] = probabilities(model(np.stack(copies)), targets[part // after[0].size])
+        after.flat[part] = target_probabilities(
+            model, model(np.stack(copies)), targets[part // after[0].size]
+        )
     mean = after.mean(axis=2)
     return mean[:, 1] - mean[:, 0] if order == "both" else mean[:, 0]
 

@@ -36,6 +36,7 @@ def convert(
     labels: Path | None = None,
     architecture: str | None = None,
     source: Mapping[str, Any] | None = None,
+    outputs: str | None = None,
 ) -> Model:
     """Convert a weights file of another library to a Model.
 
@@ -50,6 +51,8 @@ def convert(
         The name of the network that the file must contain. None: any network that npgrad can build.
     source : dict or None, default None
         Facts about the file (url, license, ...), stored with the model beside the file's name and SHA-256.
+    outputs : str or None, default None
+        What the outputs are, such as "value" for a regression; see `Model`. None: as the last layers say.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def convert(
     >>> convert("squeezenet1_1-b8a52dc0.pth").save("squeezenet1_1.h5")  # doctest: +SKIP
     """
     if onnx.matches(path):
-        return _from_onnx(path, labels, architecture, source)
+        return _from_onnx(path, labels, architecture, source, outputs)
     contents = reading.read(path)
     name = shown(path)
     tensors = _renamed(contents.tensors, _own_name, name)
@@ -91,19 +94,20 @@ def convert(
                 f"{name}: {key}: expected values within the range of float32, found larger ones"
             )
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
-    count = model.architecture["options"]["num_classes"]
+    model = dataclasses.replace(model, outputs=outputs)
+    count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about |= {**_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
 
 
-def _from_onnx(path, labels, architecture, source):
+def _from_onnx(path, labels, architecture, source, outputs):
     """The Model of an ONNX file, which describes its network itself."""
     if architecture is not None:
         raise WeightsError(
             f"{shown(path)}: expected {architecture}, found an ONNX file, which names no architecture"
         )
-    model = onnx.load(path)
+    model = dataclasses.replace(onnx.load(path), outputs=outputs)
     classes = read_labels(labels, model.num_classes) if labels else model.classes
     about = {**model.source, **_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model, classes=classes, source=about)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad import losses
+from npgrad._targets import scores
 from npgrad._typing import Path, Rng
 from npgrad._validate import generator, not_negative, whole_number
 from npgrad.errors import unknown
@@ -50,7 +51,7 @@ class Visualization(Synthesis):
     score : float
         The final score: the class's raw score, the mean of the channel's map, or the neuron's activation.
     probability : float or None
-        Probability of the class. None for a layer.
+        Probability of the class. None for a layer, and for a value.
     draws : int
         Number of noise images drawn until one had a nonzero gradient.
     """
@@ -61,7 +62,9 @@ class Visualization(Synthesis):
     draws: int = 1
 
     def __repr__(self):
-        name = "" if self.target is None else f"class {self.target}, probability {self.probability:.1%}; "
+        name = "" if self.target is None else f"output {self.target}; "
+        if self.probability is not None:
+            name = f"class {self.target}, probability {self.probability:.1%}; "
         size = f"{self.image.shape[2]}x{self.image.shape[3]} px"
         state = ", interrupted" if self.interrupted else ""
         return f"Visualization({name}score {self.score:.4g}; {size}, {self.steps} steps{state})"
@@ -216,11 +219,11 @@ def _report(aim, run, draws):
     found = {"image": run.image, "steps": run.t, "losses": run.losses, "interrupted": run.interrupted}
     if aim.layer is not None:
         return Visualization(**found, score=float(aim.gradient(run.image)[0]), draws=draws)
-    logits = aim.model(run.image)
+    outputs = aim.model(run.image)
     return Visualization(
         **found,
         target=aim.target,
-        score=float(logits[0, aim.target]),
-        probability=probability(logits, aim.target),
+        score=float(scores(aim.model, outputs, aim.target)[0]),
+        probability=probability(aim.model, outputs, aim.target),
         draws=draws,
     )

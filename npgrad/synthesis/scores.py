@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad import losses
+from npgrad._targets import class_count, one_hot
 from npgrad._typing import Array
 from npgrad.layers import Dropout, Flatten, GlobalAvgPool2d, ReLU
 from npgrad.model import Model
@@ -13,6 +13,9 @@ __all__ = ["score_gradient", "waking_gradient"]
 
 def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
     """Return the gradient of a class's raw score, and the tape of the forward pass.
+
+    The score is the network's output, so that of a network that ends in Softmax is a probability; `npgrad.synthesis`
+    leaves the Softmax out. Of a single output s, class 1 has the score s and class 0 has -s.
 
     Parameters
     ----------
@@ -31,7 +34,8 @@ def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
         See `waking_gradient` for a score that a final ReLU has set to 0.
     """
     tape = model.forward(x, keep=())
-    return tape, waking_gradient(tape, losses.score(tape.output, target)[1], target)
+    class_count(model, tape.output)  # refuses maps
+    return tape, waking_gradient(tape, one_hot(model, tape.output, [target]), target)
 
 
 def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
@@ -44,7 +48,7 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     ----------
     tape : Tape
         The pass of one image.
-    dy : ndarray (1, classes)
+    dy : ndarray (1, outputs)
         Upstream gradient of the logits; only the target's part skips the ReLU.
     target : int
         Index of the class.
@@ -55,9 +59,10 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     """
     dx = tape.backward(dy)["input"]
     relu = _final_relu(tape)
-    if relu is not None and tape.output[0, target] == 0:
+    column = min(target, dy.shape[1] - 1)  # one output may be the score of two classes
+    if relu is not None and tape.output[0, column] == 0:
         only = np.zeros_like(dy)
-        only[0, target] = dy[0, target]
+        only[0, column] = dy[0, column]
         dx = dx + tape.backward(only, rules={relu: lambda record, dy: dy})["input"]
     return dx
 

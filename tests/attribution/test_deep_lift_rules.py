@@ -78,7 +78,7 @@ def test_relu_has_the_slope_and_where_nothing_differs_the_gradient():
     x, x0 = np.array([[2.0, -1.0]]), np.array([[-1.0, 2.0]])
     fc1 = Linear(np.array([[1.0, 0], [0, 1], [1, 1], [1, 1]]), np.array([0, 0, 0, -2.0]))
     fc2 = Linear(np.array([[5.0, 7.0, 11.0, 13.0]]))
-    model = Model(Sequential({"fc1": fc1, "relu": ReLU(), "fc2": fc2}))
+    model = Model(Sequential({"fc1": fc1, "relu": ReLU(), "fc2": fc2}), outputs="value")
     multipliers = np.array([5 * 2 / 3 + 11, 7 * 2 / 3 + 11])
     assert_close(deep_lift(model, x, 0, baseline=x0), multipliers * (x - x0), 1e-14)
 
@@ -100,12 +100,14 @@ def test_of_a_linear_network_it_is_input_times_gradient(rng):
 
 
 def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
-    model = Model(Sequential({"fc": Linear(rng.normal(size=(4, 3))), "softmax": Softmax()}))
+    model = Model(
+        Sequential({"fc": Linear(rng.normal(size=(4, 3))), "softmax": Softmax()}), outputs="probabilities"
+    )
     x, x0 = rng.normal(scale=2, size=(2, 5, 3))
     logits = layer_deep_lift(model, x, [0, 1, 2, 3, 0], layer="fc", baseline=x0)
     score = (model(x) - model(x0))[np.arange(5), [0, 1, 2, 3, 0]]
     np.testing.assert_allclose(logits.sum(axis=1), score, rtol=1e-11)
-    still = Model(Sequential({"fc": Linear(np.eye(3)), "softmax": Softmax()}))
+    still = Model(Sequential({"fc": Linear(np.eye(3)), "softmax": Softmax()}), outputs="probabilities")
     x, x0 = np.array([[1.0, 2.0, -900.0], [1.0, -1.0, -899.0]])
     found = deep_lift(still, x[None], 0, baseline=x0)
     p, p0 = still(np.stack([x, x0]))[:, 0]
@@ -115,7 +117,7 @@ def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
 
 
 def test_softmax_close_to_the_reference_is_the_gradient(rng):
-    model = Model(Sequential({"fc": Linear(np.eye(4)), "softmax": Softmax()}))
+    model = Model(Sequential({"fc": Linear(np.eye(4)), "softmax": Softmax()}), outputs="probabilities")
     x = rng.normal(size=(2, 4))
     for step, tolerance in [(1e-6, 1e-5), (1e-11, 1e-12)]:
         x0 = x - step

@@ -256,7 +256,7 @@ def test_a_path_through_kinks_is_not_smoothed_over():
     pair = PAIRS["fires"]
     found = integrated_gradients(pair.model, pair.x, TARGETS, n_steps=1, method="riemann_middle")
     tape = pair.model.forward(pair.x / 2)
-    gradient = tape.backward(one_hot(tape.output, np.array(TARGETS)))["input"]
+    gradient = tape.backward(one_hot(pair.model, tape.output, np.array(TARGETS)))["input"]
     checks.assert_close(found, pair.x * gradient, 1e-13)
 
 

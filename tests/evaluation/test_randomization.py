@@ -104,7 +104,7 @@ def test_a_final_relu_that_random_weights_shut_is_opened(seed):
     seen = []
 
     def method(model, x, targets):
-        seen.append(scores(model(x), targets))
+        seen.append(scores(model, model(x), targets))
         return saliency(model, x, targets)
 
     with warnings.catch_warnings():

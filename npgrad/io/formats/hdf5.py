@@ -79,7 +79,8 @@ def to_bytes(model: "Model") -> bytes:
     }
     if model.architecture is None:
         metadata["network"] = structure.describe(model.network)
-    metadata |= {key: value for key in ("default_layer", "presets") if (value := getattr(model, key))}
+    optional = ("default_layer", "presets", "outputs")
+    metadata |= {key: value for key in optional if (value := getattr(model, key))}
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
     buffer = io.BytesIO()
     with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
@@ -243,8 +244,6 @@ def _skeleton(metadata, file_size, name):
             isinstance(classes, list) and all(isinstance(c, str) for c in classes) and classes
         ):
             raise WeightsError("classes: expected a list of names")
-        if classes and architecture and len(classes) != model.num_classes:
-            raise WeightsError(f"classes: expected {model.num_classes} names, found {len(classes)}")
         if not isinstance(source, dict):
             raise WeightsError(f"source: expected names and values, found {str(source)[:40]!r}")
         preprocessing = Preprocessing.from_json(metadata.get("preprocessing"))
@@ -255,6 +254,7 @@ def _skeleton(metadata, file_size, name):
             source=source,
             default_layer=layer,
             presets=tuple(presets),
+            outputs=metadata.get("outputs"),
         )
     except NpgradError as error:
         raise WeightsError(f"{name}: metadata: {error}") from None
