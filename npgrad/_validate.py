@@ -1,5 +1,6 @@
 """Every check of an argument: one place, one line for each mistake."""
 
+import copy
 import threading
 import warnings
 
@@ -61,6 +62,15 @@ def generator(rng):
         return np.random.default_rng(rng)
     except (TypeError, ValueError):
         raise InputError(f"rng: expected a Generator or a whole number >= 0, found {rng!r}") from None
+
+
+def generators(rng, n):
+    """n Generators in the same state, one per image: what an image draws does not depend on the others in its batch.
+
+    The first is the Generator that was given, if one was.
+    """
+    first = generator(rng)
+    return [first, *(copy.deepcopy(first) for _ in range(n - 1))]
 
 
 def one_image(x, name="x"):
@@ -168,7 +178,8 @@ def check_input(x):
     if not np.isfinite(x).all():
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
     ours = threading.current_thread().name.startswith("npgrad")  # the caller of this part has warned
-    if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
+    each = tuple(range(1, x.ndim))  # image by image: another one beside it changes nothing
+    if x.dtype.kind == "f" and not ours and ((x.min(axis=each) >= 0) & (x.max(axis=each) > 20)).any():
         # always in the same words: Python shows a warning of a line only once
         warnings.warn(
             "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",

@@ -84,11 +84,19 @@ def max_pool(record: Record, reference: Record, dy: Array) -> Array:
 
 
 def softmax(record: Record, reference: Record, dy: Array) -> Array:
-    """Apply the rescale rule to the parts of softmax: y = exp(u) with u = x - log(sum of exp(x)).
+    """Pass multipliers back through softmax: dx = r * (dy - sum of dy * r / sum of r), sums over classes.
 
-    The rule is applied to each exp and to the log. With softmax as a single element-wise function, a logit that
-    does not change while its probability does would lose its contribution. Captum subtracts a mean over the
-    whole batch, which does not sum to the difference, either.
+    r is the logarithmic mean of the probabilities of image and baseline, (y - y0) / (log y - log y0): this is the
+    layer's own gradient, y * (dy - sum of dy * y), with r in place of y. The contributions sum to the difference of
+    the outputs, because r * (x - x0) is y - y0 except for a multiple of r that is the same for all classes. The
+    multipliers of an image sum to 0: like softmax itself, they depend only on differences between logits. For two
+    classes they are those of the rescale rule at the sigmoid of the difference. They are finite for any logits. If all
+    logits of an image rise together, the contributions grow with them, with both signs, and their sum does not, as for
+    the difference of any two large numbers.
+
+    The common rule (Captum's) treats softmax as element-wise, dx = dy * (y - y0) / (x - x0), and subtracts the mean of
+    dx over all images and classes. Its contributions sum to the difference only if x - x0 sums to 0, a logit that does
+    not change while its probability does loses its contribution, and an image's result depends on its batch.
 
     Parameters
     ----------
@@ -102,15 +110,21 @@ def softmax(record: Record, reference: Record, dy: Array) -> Array:
     ndarray
         Multipliers with respect to the layer's input.
     """
-    shift = np.maximum(record.x, reference.x).max(axis=1, keepdims=True)  # exp cannot overflow
-    x, x0 = record.x - shift, reference.x - shift
-    e, e0 = np.exp(x), np.exp(x0)
-    total, total0 = e.sum(axis=1, keepdims=True), e0.sum(axis=1, keepdims=True)
-    log, log0 = np.log(total), np.log(total0)
-    du = dy * _divide(record.y - reference.y, (x - log) - (x0 - log0), record.y)
-    dlog = -du.sum(axis=1, keepdims=True)
-    dtotal = dlog * _divide(log - log0, total - total0, 1 / total)
-    return du + dtotal * _divide(e - e0, x - x0, e)
+    log_y, log_y0 = _log_softmax(record.x), _log_softmax(reference.x)
+    away = np.abs(log_y - log_y0)
+    ratio = np.divide(-np.expm1(-away), away, out=np.ones_like(away), where=away > 0)
+    r = np.exp(np.maximum(log_y, log_y0)) * ratio
+    # Only differences within dy count. Measured from the class with the largest r, they do not cancel in `center`.
+    dz = dy - np.take_along_axis(dy, r.argmax(axis=1, keepdims=True), axis=1)
+    center = (dz * r).sum(axis=1, keepdims=True) / r.sum(axis=1, keepdims=True)
+    return (r * (dz - center)).astype(dy.dtype)
+
+
+def _log_softmax(x):
+    """The logarithms of the probabilities, in float64."""
+    x = x.astype(np.float64)
+    x = x - x.max(axis=1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=1, keepdims=True))
 
 
 def _divide(contribution, difference, otherwise):

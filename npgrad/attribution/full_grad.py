@@ -17,9 +17,9 @@ def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     """Sum psi(x * dx) over channels, and psi(b * db) over the channels of every layer with a bias b.
 
     Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales it to 0..1 (its
-    minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A constant map becomes 0. As in the
-    paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of fully connected
-    layers. (The authors' code scales all channels of a layer together.)
+    minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A map that is constant up to rounding
+    becomes 0. As in the paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of
+    fully connected layers. (The authors' code scales all channels of a layer together.)
 
     Parameters
     ----------

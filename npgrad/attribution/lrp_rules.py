@@ -118,16 +118,19 @@ class Gamma(Rule):
 
     def __call__(self, record: Record, relevance: Array) -> Array:
         """Return the relevance of the layer's input, given that of its output."""
-        layer = weighted(self, record)
-        layer = layer if self.bias else replace(layer, bias=None)
-        if self.signed and ((record.x < 0).any() or relevance[record.y <= 0].any()):
-            return self._signed(record, layer, relevance)
+        layer, x, z = weighted(self, record), record.x, record.y
+        if not self.bias:
+            layer = replace(layer, bias=None)
+            z = layer(x)  # can have another sign than y
+        if self.signed and ((x < 0).any() or relevance[z <= 0].any()):
+            return self._signed(layer, x, z, relevance)
+        # The same as _signed in this case, and faster.
         favored = replace(layer, weight=layer.weight + self.gamma * np.maximum(layer.weight, 0))
-        return share_out(relevance, [(record.x, favored)], self.epsilon)
+        return share_out(relevance, [(x, favored)], self.epsilon)
 
-    def _signed(self, record, layer, relevance):
+    def _signed(self, layer, x, z, relevance):
         """First the positive outputs, then the negative ones."""
-        x, z, dx = record.x, layer.forward(record.x)[0], 0
+        dx = 0
         for sign in (1, -1):
             favored = [
                 (self.gamma * part(x, own), replace(layer, weight=part(layer.weight, sign * own), bias=None))

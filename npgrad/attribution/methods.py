@@ -147,9 +147,9 @@ def takes(name: str, option: str) -> bool:
 
 
 def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
-    """Choose the arguments that a method needs for one image and whose own defaults do not depend on the image.
+    """Choose the arguments that a method needs for its images and whose own defaults do not depend on the images.
 
-    These are segments of the image, a set of baselines, the LRP rules by the position of the layers, and, for
+    These are segments of each image, a set of baselines, the LRP rules by the position of the layers, and, for
     internal_influence, a layer in the middle of the network. (The last block is followed by little more than a mean, so
     the gradient alone would be nearly constant over the map.)
 
@@ -159,8 +159,8 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         A key of `METHODS`.
     model : Model
         The network.
-    x : ndarray (1, C, H, W)
-        A preprocessed image, as ``model.preprocess`` returns it.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
 
     Returns
     -------
@@ -173,10 +173,10 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         layer = _middle_layer(model, x)
         return {"layer": layer} if layer else {}
     if name == "feature_ablation":
-        return {"mask": superpixels(x[0])}
+        return {"mask": np.stack([superpixels(image) for image in x])[:, None]}
     if name == "deep_lift_shap":
-        black, white = (np.broadcast_to(_gray(model, value, x), x.shape) for value in (0, 1))
-        return {"baseline": np.concatenate([np.zeros_like(x), black, white])}
+        mean = np.zeros_like(x[:1])
+        return {"baseline": np.concatenate([mean, *(mean + _gray(model, value, x) for value in (0, 1))])}
     return {}
 
 

@@ -32,7 +32,8 @@ def score_cam(
     scaled to 0..1, multiplies x as a mask, and alpha is the softmax over channels of the scores of the masked images.
     (The paper subtracts the score of a baseline from each, which cancels in the softmax.)
 
-    The mask of a constant channel is 0 everywhere. An image whose own score is exactly 0 gets a map of zeros.
+    The mask of a channel that is constant up to rounding is 0 everywhere. An image whose own score is exactly 0 gets
+    a map of zeros.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ def grad_cam(X: Array, y: Target, model: Model) -> Array:
 
 
 def guided_grad_cam(X: Array, y: Target, model: Model) -> Array:
-    """Compute the product of `guided_backprop` and `grad_cam` (Q1.2).
+    """Compute the product of `guided_backprop` and `grad_cam`, which is scaled over the whole batch (Q1.2).
 
     Parameters
     ----------

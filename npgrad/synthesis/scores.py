@@ -21,8 +21,8 @@ def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
     ----------
     model : Model
         The network.
-    x : ndarray (1, C, H, W)
-        A preprocessed image.
+    x : ndarray (N, C, H, W)
+        Preprocessed images.
     target : int
         Index of the class.
 
@@ -30,7 +30,7 @@ def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
     -------
     tape : Tape
         Keeps only what backward needs; ``tape.output`` are the logits.
-    dx : ndarray (1, C, H, W)
+    dx : ndarray (N, C, H, W)
         See `waking_gradient` for a score that a final ReLU has set to 0.
     """
     tape = model.forward(x, keep=())
@@ -47,22 +47,23 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     Parameters
     ----------
     tape : Tape
-        The pass of one image.
-    dy : ndarray (1, outputs)
+        The pass of the images.
+    dy : ndarray (N, outputs)
         Upstream gradient of the logits; only the target's part skips the ReLU.
     target : int
         Index of the class.
 
     Returns
     -------
-    ndarray (1, C, H, W)
+    ndarray (N, C, H, W)
     """
     dx = tape.backward(dy)["input"]
     relu = _final_relu(tape)
     column = min(target, dy.shape[1] - 1)  # one output may be the score of two classes
-    if relu is not None and tape.output[0, column] == 0:
+    shut = tape.output[:, column] == 0
+    if relu is not None and shut.any():
         only = np.zeros_like(dy)
-        only[0, column] = dy[0, column]
+        only[shut, column] = dy[shut, column]
         dx = dx + tape.backward(only, rules={relu: lambda record, dy: dy})["input"]
     return dx
 

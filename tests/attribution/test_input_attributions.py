@@ -142,9 +142,8 @@ def test_smoothgrad_asks_about_the_clean_images_class():
         assert np.array_equal(found, smoothgrad(pair.model, pair.x, top, method=method, **options))
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("gradient_shap", "smoothgrad")])
+@pytest.mark.parametrize("name", METHODS)
 def test_each_image_of_a_batch_is_treated_as_if_alone(name):
-    """Those left out draw other samples for an image alone."""
     pair = PAIRS["fires"]
     together = METHODS[name](pair.model, pair.x, TARGETS)
     for i in range(3):
@@ -206,15 +205,22 @@ def test_the_size_of_batches_changes_rounding_alone_in_a_dense_network(name):
     checks.assert_close(METHODS[name](pair.model, pair.x, TARGETS, batch_size=2), expected, 1e-12)
 
 
-def test_smoothgrad_hands_batch_size_and_rng_on():
-    pair, rng, seen = PAIRS["convolutions"], np.random.default_rng(0), []
+def test_smoothgrad_hands_batch_size_and_seeds_on():
+    pair, seen = PAIRS["convolutions"], []
 
     def spy(model, x, target, batch_size=None, rng=0):
+        np.random.default_rng(rng).random(len(seen))  # however much the method draws
         seen.append((batch_size, rng))
         return x
 
-    smoothgrad(pair.model, pair.x, method=spy, n_samples=2, batch_size=7, rng=rng)
-    assert seen == [(7, rng), (7, rng)]
+    first, again = (
+        smoothgrad(pair.model, pair.x, method=spy, n_samples=2, batch_size=7, rng=rng)
+        for rng in (3, np.random.default_rng(3))
+    )
+    assert [size for size, _ in seen] == [7, 7, 7, 7]
+    seeds = [seed for _, seed in seen]
+    assert seeds[:2] == seeds[2:] and seeds[0] != seeds[1]
+    assert np.array_equal(first, again)
 
 
 @pytest.mark.exhaustive
