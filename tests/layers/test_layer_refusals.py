@@ -33,6 +33,17 @@ WEIGHT, VECTOR = np.zeros((6, 4, 3, 3)), np.zeros(3)
 LINES = [  # each begins with the name of what refuses
     (lambda: Conv2d(WEIGHT, stride=0), "Conv2d stride: expected one or two whole numbers >= 1, found 0"),
     (lambda: Conv2d(WEIGHT, padding=-1), "Conv2d padding: expected one or two whole numbers >= 0, found -1"),
+    (lambda: Conv2d(WEIGHT, padding=(0, 1, 2, -1)),
+     "Conv2d padding: expected whole numbers >= 0 (top, bottom, left, right), found (0, 1, 2, -1)"),
+    (lambda: Conv2d(WEIGHT, padding=(0, 1, 2)),
+     "Conv2d padding: expected one or two whole numbers >= 0, found (0, 1, 2)"),
+    (lambda: Conv2d(WEIGHT, dilation=0), "Conv2d dilation: expected one or two whole numbers >= 1, found 0"),
+    (lambda: Conv2d(WEIGHT[:, :3], dilation=3, padding=(1, 0, 0, 0))(X),
+     "Conv2d: the input is 4x4 px, smaller than the 7x7 window (padding 1, 0, 0, 0)"),
+    (lambda: MaxPool2d(2, dilation=(1, 0)),
+     "MaxPool2d dilation: expected one or two whole numbers >= 1, found (1, 0)"),
+    (lambda: MaxPool2d(2, 1, 1, dilation=5)(X),
+     "MaxPool2d: the input is 4x4 px, and a window with dilation (5, 5) misses it"),
     (lambda: Conv2d(WEIGHT[0]), "Conv2d weight (F, C, KH, KW): expected 4 dimensions of floats, found 3 of float64"),
     (lambda: Conv2d(WEIGHT, WEIGHT), "Conv2d bias (F,): expected 1 dimensions of floats, found 4 of float64"),
     (lambda: Conv2d.init(3, 4, 0), "kernel_size: expected one or two whole numbers >= 1, found 0"),
@@ -111,7 +122,11 @@ def test_a_layer_of_ones_own_says_what_it_lacks():
 
 def test_pooling_takes_half_the_kernel_as_padding_and_no_more():
     assert MaxPool2d(3, padding=1).padding == AvgPool2d(2, padding=1).padding == (1, 1)
-    for kernel, padding in ((3, 2), ((2, 4), 2), ((4, 2), 2), (1, 1)):
+    assert AvgPool2d(3, padding=[1, 0, 0, 1]).padding == (1, 0, 0, 1)
+    assert AvgPool2d(3, padding=[1, 0, 0, 1]).receptive_field()[2] == (1, 0)
+    assert MaxPool2d(2, padding=(1, 1, 0, 0), dilation=3).receptive_field() == ((4, 4), (2, 2), (1, 0))
+    assert MaxPool2d(4, padding=(1, 1, 2, 2)).padding == (1, 2)  # the same on opposite sides
+    for kernel, padding in ((3, 2), ((2, 4), 2), ((4, 2), 2), (1, 1), (3, (0, 2, 0, 0)), (3, (0, 0, 2, 0))):
         with pytest.raises(InputError, match=r"expected at most half the kernel \(.*\), found \(.*\)$"):
             MaxPool2d(kernel, padding=padding)
 
@@ -137,6 +152,9 @@ def test_two_layers_of_one_name_are_refused():
 
 def test_a_fires_wide_branch_keeps_the_size():
     squeeze, narrow = Conv2d.init(3, 2, 1), Conv2d.init(2, 4, 1)
-    for options in ({"padding": 0}, {"padding": 1, "stride": 2}, {"padding": (1, 0)}):
+    assert Fire(squeeze, narrow, Conv2d.init(2, 4, 3, padding=(2, 0, 1, 1)))(X).shape == (1, 8, 4, 4)
+    assert Fire(squeeze, narrow, Conv2d.init(2, 4, 3, padding=2, dilation=2))(X).shape == (1, 8, 4, 4)
+    for options in ({"padding": 0}, {"padding": 1, "stride": 2}, {"padding": (1, 0)}, {"padding": (1, 1, 1, 0)},
+                    {"padding": 1, "dilation": 2}):  # fmt: skip
         with pytest.raises(InputError, match="Fire: expand3x3 must keep the image's size; found kernel"):
             Fire(squeeze, narrow, Conv2d.init(2, 4, 3, **options))

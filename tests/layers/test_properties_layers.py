@@ -111,7 +111,7 @@ def test_a_shift_of_the_image_is_a_shift_of_what_is_made_of_it(data, seed, down,
     """Under stride 1, and where no window looks over the edge."""
     layer, shape = data.draw(conv() | depthwise() | pool(layers.MaxPool2d) | pool(layers.AvgPool2d))
     layer = type(layer)(**{**vars(layer), "stride": 1, "padding": 0})
-    kernel = layer.kernel_size
+    kernel, _, _ = layer.receptive_field()
     shape = (shape[0], kernel[0] + 4, kernel[1] + 4)
     large = array(seed, 1, shape[0], shape[1] + 3, shape[2] + 3)
     whole = layer(large)
@@ -138,13 +138,14 @@ def test_a_convolution_is_linear_in_its_weights_and_images(data, seed):
 @given(data=st.data(), seed=seeds)
 def test_col2im_is_the_adjoint_of_im2col(data, seed):
     layer, (c, h, w) = data.draw(conv())
-    kernel, stride, groups = layer.kernel_size, layer.stride, layer.groups
-    h, w = h + kernel[0], w + kernel[1]
-    out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), kernel, stride, strict=True))
+    kernel, stride, groups, dilation = layer.kernel_size, layer.stride, layer.groups, layer.dilation
+    span = im2col.window_size(layer)
+    h, w = h + span[0], w + span[1]
+    out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), span, stride, strict=True))
     x = array(seed, h, w, c)
-    columns = im2col.im2col(x, kernel, stride, out, groups)
+    columns = im2col.im2col(x, kernel, stride, out, groups, dilation)
     dcolumns, dx = array(seed + 1, *columns.shape), np.zeros_like(x)
-    im2col.col2im(dcolumns, kernel, stride, out, dx)
+    im2col.col2im(dcolumns, kernel, stride, out, dx, dilation)
     assert np.isclose(dot(columns, dcolumns), dot(x, dx))
     planes = dcolumns.reshape(groups, *out, *kernel, -1).transpose(3, 4, 0, 5, 1, 2).reshape(*kernel, c, *out)
-    assert_close(_kernels.planes_to_image(planes, stride, (h, w)), dx, 1e-12)
+    assert_close(_kernels.planes_to_image(planes, stride, (h, w), dilation), dx, 1e-12)

@@ -35,6 +35,8 @@ def test_receptive_fields_in_numbers():
     assert Fire.init(4, 2, 3, 3).receptive_field() == ((3, 3), (1, 1), (1, 1))
     for pool in MaxPool2d((2, 3), (3, 1), 1), AvgPool2d((2, 3), (3, 1), 1):
         assert pool.receptive_field() == ((2, 3), (3, 1), (1, 1))
+    uneven = Conv2d.init(2, 2, (3, 2), 2, (0, 1, 2, 3), dilation=(2, 4))
+    assert uneven.receptive_field() == ((5, 5), (2, 2), (0, 2))
     pixel = ((1, 1), (1, 1), (0, 0))
     for layer in ReLU(), ReLU6(), Clip(0, 1), BatchNorm2d.init(2), Dropout():
         assert layer.receptive_field() == pixel

@@ -27,37 +27,46 @@ def array(seed, *shape, apart=False):
 
 
 @st.composite
-def windowed(draw):
-    """(kernel, stride, padding) that leave at least one window on an image of (height, width), and these."""
+def windowed(draw, dilated=True):
+    """(kernel, stride, padding, dilation) that leave at least one window on an image of (height, width), and these."""
     kernel, stride = draw(st.tuples(sides, sides)), draw(st.tuples(sides, sides))
+    dilation = draw(st.sampled_from([(1, 1), (1, 2), (3, 1), (2, 2)])) if dilated else (1, 1)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    size = tuple(draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(kernel, padding, strict=True))
-    return kernel, stride, padding, size
+    if draw(st.booleans()):
+        padding = tuple(draw(st.integers(0, k // 2)) for k in kernel for _ in range(2))
+    around = (
+        (padding[0] + padding[1], padding[2] + padding[3]) if len(padding) == 4 else (2 * p for p in padding)
+    )
+    size = tuple(draw(st.integers(max(3, k - p), 9)) for k, p in zip(spans, around, strict=True))
+    return kernel, stride, padding, dilation, size
 
 
 @st.composite
 def conv(draw, groups=None, size=None):
-    kernel, stride, padding, drawn = draw(windowed())
+    kernel, stride, padding, dilation, drawn = draw(windowed())
     groups = draw(st.integers(1, 3)) if groups is None else groups
     c, f = groups * draw(sides), groups * draw(sides)
     seed, bias = draw(seeds), draw(st.booleans())
-    layer = layers.Conv2d(
-        array(seed, f, c // groups, *kernel), array(seed + 1, f) if bias else None, stride, padding, groups
-    )
+    weight, bias = array(seed, f, c // groups, *kernel), array(seed + 1, f) if bias else None
+    layer = layers.Conv2d(weight, bias, stride, padding, groups, dilation)
     return layer, (c, *drawn)
 
 
 @st.composite
 def depthwise(draw):
-    kernel, stride, padding, size = draw(windowed())
+    kernel, stride, padding, dilation, size = draw(windowed())
     c = draw(st.integers(2, 5))
-    return layers.Conv2d(array(draw(seeds), c, 1, *kernel), None, stride, padding, c), (c, *size)
+    weight = array(draw(seeds), c, 1, *kernel)
+    return layers.Conv2d(weight, None, stride, padding, c, dilation), (c, *size)
 
 
 @st.composite
 def pool(draw, kind):
-    kernel, stride, padding, size = draw(windowed())
-    return kind(kernel, stride, padding, draw(st.booleans())), (draw(sides), *size)
+    dilated = kind is layers.MaxPool2d
+    kernel, stride, padding, dilation, size = draw(windowed(dilated))
+    options = {"dilation": dilation} if dilated else {}
+    return kind(kernel, stride, padding, draw(st.booleans()), **options), (draw(sides), *size)
 
 
 @st.composite
