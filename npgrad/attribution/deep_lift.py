@@ -41,6 +41,7 @@ from npgrad.layers import (
     ReLU,
     Softmax,
 )
+from npgrad.layers.activations import Elementwise
 from npgrad.model import Model
 from npgrad.tape import INPUT
 
@@ -57,6 +58,7 @@ RULES: Mapping[Any, Callable[..., Any]] = {
     Add: linear,
     ReLU: elementwise,  # and its subclass ReLU6
     Clip: elementwise,
+    Elementwise: elementwise,  # all activations of that file
     MaxPool2d: max_pool,
     Softmax: softmax,
 }

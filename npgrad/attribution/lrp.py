@@ -41,6 +41,7 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
+from npgrad.layers.activations import Elementwise
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.tape import INPUT
@@ -59,6 +60,7 @@ RULES = {
     Dropout: own_backward,
     ReLU: pass_through,
     Clip: pass_through,
+    Elementwise: pass_through,  # all activations of that file
     Softmax: pass_through,
 }
 

@@ -1,5 +1,19 @@
 """The layers, one per file, with forward next to backward. `base.py` defines what a layer is."""
 
+from npgrad.layers.activations import (
+    ELU,
+    GELU,
+    SELU,
+    HardSigmoid,
+    HardSwish,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from npgrad.layers.adaptive_avg_pool import AdaptiveAvgPool2d
 from npgrad.layers.add import Add
 from npgrad.layers.avg_pool import AvgPool2d, GlobalAvgPool2d
@@ -30,16 +44,28 @@ __all__ = [
     "Concat",
     "Conv2d",
     "Dropout",
+    "ELU",
     "Fire",
     "Flatten",
+    "GELU",
     "GlobalAvgPool2d",
     "Graph",
+    "HardSigmoid",
+    "HardSwish",
     "Layer",
+    "LeakyReLU",
     "Linear",
     "MaxPool2d",
+    "Mish",
+    "PReLU",
     "ReLU",
     "ReLU6",
     "Residual",
+    "SELU",
     "Sequential",
+    "Sigmoid",
+    "SiLU",
     "Softmax",
+    "Softplus",
+    "Tanh",
 ]

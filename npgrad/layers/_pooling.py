@@ -4,7 +4,7 @@ import numpy as np
 
 from npgrad._validate import border, pair
 from npgrad.errors import InputError, TooSmall
-from npgrad.layers.im2col import borders, channels_first, channels_last, window_size, pad
+from npgrad.layers.im2col import borders, channels_first, channels_last, pad, window_size
 
 
 def set_window(layer):

@@ -5,6 +5,7 @@ import pytest
 
 from npgrad import InputError, Model
 from npgrad.layers import (
+    GELU,
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
@@ -17,13 +18,18 @@ from npgrad.layers import (
     Fire,
     GlobalAvgPool2d,
     Graph,
+    HardSigmoid,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
+    PReLU,
     ReLU,
     Residual,
     Sequential,
+    SiLU,
     Softmax,
+    Softplus,
 )
 from npgrad.layers.base import he_normal
 
@@ -88,6 +94,13 @@ LINES = [  # each begins with the name of what refuses
        f"Residual: {name!r} is taken, or not a layer name (a word without a dot)")
       for name in ("input", "add", "relu", "", "a.b")),
     (lambda: Residual({"a": ReLU()}, {"b": "c"}), "Residual: b is a str, not a layer"),
+    (lambda: LeakyReLU("a"), "LeakyReLU negative_slope: expected a finite number, found 'a'"),
+    (lambda: HardSigmoid(beta=np.nan), "HardSigmoid beta: expected a finite number, found nan"),
+    (lambda: Softplus(0), "Softplus beta: expected a number > 0, found 0.0"),
+    (lambda: GELU("exact"), "GELU approximate: expected one of none, tanh; found 'exact'"),
+    (lambda: PReLU(LOGITS), "PReLU weight (C,): expected 1 dimensions of floats, found 2 of float64"),
+    (lambda: PReLU(VECTOR[:2])(X), "PReLU expects 2 channels, found an array of shape (1, 3, 4, 4)"),
+    (lambda: SiLU()(BYTES), "SiLU expects floats, found uint8"),
     (lambda: Clip(2, 1), "Clip: expected low <= high, found 2 and 1"),
     (lambda: Dropout("1"), "Dropout p: expected 0 <= p < 1, found '1'"),
     (lambda: he_normal((3, 0)), "weights of shape (3, 0): expected whole numbers >= 1"),

@@ -7,10 +7,11 @@ from layer_cases import CASES, over, tied_inputs
 
 from npgrad import layers
 from npgrad.layers import _kernels as kernels
-from npgrad.layers import im2col, max_pool, plain
+from npgrad.layers import im2col, max_pool, plain, plain_activations
+from npgrad.layers.activations import Elementwise
 
 PLAIN = (
-    layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d, layers.Linear, layers.BatchNorm2d, layers.Softmax,
+    layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d, layers.Linear, layers.BatchNorm2d, layers.Softmax, Elementwise,
 )  # fmt: skip
 WITH_PLAIN = [
     case
@@ -36,6 +37,15 @@ def run_plain(layer, x, dy, training=False):
     if isinstance(layer, layers.Softmax):
         y = plain.softmax(x)
         return {"y": y, "dx": plain.softmax_backward(dy, y)}
+    if isinstance(layer, layers.PReLU):
+        dx, dweight = plain_activations.prelu_backward(dy, x, layer.weight)
+        return {"y": plain_activations.prelu(x, layer.weight), "dx": dx, "dweight": dweight}
+    if isinstance(layer, Elementwise):
+        y = plain_activations.activation(x, type(layer).__name__, **vars(layer))
+        return {
+            "y": y,
+            "dx": plain_activations.activation_backward(dy, x, type(layer).__name__, **vars(layer)),
+        }
     if isinstance(layer, layers.Conv2d):
         options = conv_options(layer)
         y = plain.conv2d(x, layer.weight, layer.bias, **options)
@@ -74,7 +84,12 @@ def test_the_layers_are_the_loops(case, draw):
 
 
 def test_every_kind_of_layer_with_loops_is_tried():
-    assert {type(case.layer()) for case in WITH_PLAIN} == set(PLAIN)
+    tried = {type(case.layer()) for case in WITH_PLAIN}
+    assert all(any(issubclass(one, kind) for one in tried) for kind in PLAIN)
+    assert {one.__name__ for one in tried if issubclass(one, Elementwise)} == {
+        *plain_activations.ACTIVATIONS,
+        "PReLU",
+    }
 
 
 def test_the_loops_take_a_complex_step():

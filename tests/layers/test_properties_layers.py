@@ -1,5 +1,7 @@
 """What holds for every layer at any geometry, whatever it computes."""
 
+import json
+
 import checks
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import LAYERS, array, conv, depthwise, pool, seeds
 
 from npgrad import layers
+from npgrad.io.formats import structure
 from npgrad.layers import _kernels, im2col
 
 EVERY = pytest.mark.parametrize("kind", LAYERS)
@@ -104,6 +107,20 @@ def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
     assert y32.dtype == np.float32
     np.testing.assert_allclose(y32, y, rtol=0, atol=1e-3 * max(1, np.abs(y).max()))
     each(single.backward(np.float32(dy), cache), lambda one: np.testing.assert_equal(one.dtype, np.float32))
+
+
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_a_layer_comes_back_from_its_description(kind, data, seed):
+    """What a weights file stores: JSON and the arrays. The layer it gives computes the same numbers."""
+    layer, shape = data.draw(LAYERS[kind])
+    arrays = layer.arrays(buffers=True)
+    described = json.loads(json.dumps(structure.describe(layer)))
+    built = structure.build(described, sum(array.size for array in arrays.values()))
+    built = built.map_arrays(lambda name, zeros: arrays[name])
+    assert structure.describe(built) == structure.describe(layer)
+    x = inputs(shape, seed)
+    np.testing.assert_array_equal(built(x), layer(x))
 
 
 @given(data=st.data(), seed=seeds, down=st.integers(0, 3), right=st.integers(0, 3))

@@ -14,10 +14,12 @@ from npgrad.layers import (
     GlobalAvgPool2d,
     Linear,
     MaxPool2d,
+    PReLU,
     ReLU,
     ReLU6,
     Residual,
     Sequential,
+    SiLU,
     Softmax,
 )
 
@@ -38,7 +40,7 @@ def test_receptive_fields_in_numbers():
     uneven = Conv2d.init(2, 2, (3, 2), 2, (0, 1, 2, 3), dilation=(2, 4))
     assert uneven.receptive_field() == ((5, 5), (2, 2), (0, 2))
     pixel = ((1, 1), (1, 1), (0, 0))
-    for layer in ReLU(), ReLU6(), Clip(0, 1), BatchNorm2d.init(2), Dropout():
+    for layer in ReLU(), ReLU6(), Clip(0, 1), SiLU(), PReLU.init(2), BatchNorm2d.init(2), Dropout():
         assert layer.receptive_field() == pixel
     for layer in Softmax(), Linear(LOGITS), GlobalAvgPool2d(), Add(), Concat():
         assert layer.receptive_field() is None

@@ -3,11 +3,14 @@
 The draws are the same at every run (profile "npgrad"), so that a test that passes here passes everywhere.
 """
 
+from dataclasses import fields
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
 from npgrad import layers
+from npgrad.layers.activations import Elementwise
 
 settings.register_profile("npgrad", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("npgrad")
@@ -94,6 +97,22 @@ def clip(draw):
     low, high = sorted(draw(st.tuples(*[st.floats(-0.5, 0.5)] * 2)))
     bounds = draw(st.sampled_from([(low, high), (None, high), (low, None), (None, None)]))
     return draw(plain(layers.Clip(*bounds)))
+
+
+def activation_of(kind):
+    """An activation with its default options or others."""
+    number = st.floats(0.05, 2).map(lambda v: round(v, 2))
+    others = {"approximate": st.just("tanh")}
+    names = [field.name for field in fields(kind)]
+    made = st.fixed_dictionaries({}, optional={name: others.get(name, number) for name in names})
+    return made.flatmap(lambda options: plain(kind(**options)))
+
+
+@st.composite
+def prelu(draw):
+    shape = draw(st.tuples(sides, sizes, sizes))
+    layer = layers.PReLU(array(draw(seeds), draw(st.sampled_from([1, shape[0]]))))
+    return layer, shape[:1] if draw(st.booleans()) else shape
 
 
 @st.composite
@@ -184,4 +203,10 @@ LAYERS = {
     "Residual": residual(),
     "Sequential": sequential(),
     "Softmax": plain(layers.Softmax()),
+    **{
+        kind.__name__: activation_of(kind)
+        for kind in Elementwise.__subclasses__()
+        if kind is not layers.PReLU
+    },
+    "PReLU": prelu(),
 }
