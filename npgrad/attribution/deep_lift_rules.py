@@ -12,7 +12,7 @@ import numpy as np
 from npgrad._typing import Array
 from npgrad.tape import Record
 
-__all__ = ["elementwise", "linear", "max_pool", "softmax"]
+__all__ = ["elementwise", "linear", "log_softmax", "max_pool", "product", "softmax"]
 
 TINY = 1e-10  # below this difference from the reference, the slope is taken at x
 
@@ -102,15 +102,66 @@ def softmax(record: Record, reference: Record, dy: Array) -> Array:
     ndarray
         Multipliers with respect to the layer's input.
     """
-    shift = np.maximum(record.x, reference.x).max(axis=1, keepdims=True)  # exp cannot overflow
+    (log, log0), passed_on = _log_of_sum(record, reference)
+    du = dy * _divide(record.y - reference.y, (record.x - log) - (reference.x - log0), record.y)
+    return passed_on(du)
+
+
+def log_softmax(record: Record, reference: Record, dy: Array) -> Array:
+    """Apply the rescale rule to the parts of the logarithm of softmax: y = x - log(sum of exp(x)), as in `softmax`.
+
+    Parameters
+    ----------
+    record, reference : Record
+        The layer's calls in the passes of the image and of the baseline.
+    dy : ndarray
+        Multipliers with respect to the layer's output.
+
+    Returns
+    -------
+    ndarray
+        Multipliers with respect to the layer's input.
+    """
+    return _log_of_sum(record, reference)[1](dy)
+
+
+def product(record: Record, reference: Record, dy: Array) -> tuple[Array, ...]:
+    """Pass multipliers back through a product y = a * b: the mean of its gradients at the image and at the baseline.
+
+    a * b - a0 * b0 = (a - a0) * (b + b0) / 2 + (b - b0) * (a + a0) / 2: each input gets what its change contributes, on
+    average over the two orders of changing one after the other, its Shapley value (Lundberg, Lee 2017, section 2.3).
+
+    Parameters
+    ----------
+    record, reference : Record
+        The layer's calls in the passes of the image and of the baseline.
+    dy : ndarray
+        Multipliers with respect to the layer's output.
+
+    Returns
+    -------
+    tuple of ndarray
+        Multipliers with respect to the layer's two inputs.
+    """
+    both = zip(*(record.layer.backward(dy, one.cache) for one in (record, reference)), strict=True)
+    return tuple((dx + dx0) / 2 for dx, dx0 in both)
+
+
+def _log_of_sum(record, reference):
+    """(log of the sum of exp(x) in both passes, function from multipliers for x - log to those for x)."""
+    axis = record.layer.axis
+    shift = np.maximum(record.x, reference.x).max(axis=axis, keepdims=True)  # exp cannot overflow
     x, x0 = record.x - shift, reference.x - shift
     e, e0 = np.exp(x), np.exp(x0)
-    total, total0 = e.sum(axis=1, keepdims=True), e0.sum(axis=1, keepdims=True)
+    total, total0 = e.sum(axis=axis, keepdims=True), e0.sum(axis=axis, keepdims=True)
     log, log0 = np.log(total), np.log(total0)
-    du = dy * _divide(record.y - reference.y, (x - log) - (x0 - log0), record.y)
-    dlog = -du.sum(axis=1, keepdims=True)
-    dtotal = dlog * _divide(log - log0, total - total0, 1 / total)
-    return du + dtotal * _divide(e - e0, x - x0, e)
+
+    def passed_on(du):
+        dlog = -du.sum(axis=axis, keepdims=True)
+        dtotal = dlog * _divide(log - log0, total - total0, 1 / total)
+        return du + dtotal * _divide(e - e0, x - x0, e)
+
+    return (log + shift, log0 + shift), passed_on
 
 
 def _divide(contribution, difference, otherwise):

@@ -7,7 +7,7 @@ from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
-from npgrad.layers import BatchNorm2d
+from npgrad.layers import Affine, BatchNorm2d
 from npgrad.model import Model
 
 
@@ -74,4 +74,6 @@ def _bias(layer):
     """What a layer adds to each channel of its output, or None."""
     if isinstance(layer, BatchNorm2d):
         return layer.bias - layer.running_mean * layer.weight / np.sqrt(layer.running_var + layer.eps)
+    if isinstance(layer, Affine):
+        return np.atleast_1d(layer.shift) if np.any(layer.shift) else None
     return layer.arrays().get("bias")

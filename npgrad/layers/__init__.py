@@ -16,6 +16,7 @@ from npgrad.layers.activations import (
 )
 from npgrad.layers.adaptive_avg_pool import AdaptiveAvgPool2d
 from npgrad.layers.add import Add
+from npgrad.layers.affine import Affine
 from npgrad.layers.avg_pool import AvgPool2d, GlobalAvgPool2d
 from npgrad.layers.base import Layer
 from npgrad.layers.batch_norm import BatchNorm2d
@@ -26,17 +27,22 @@ from npgrad.layers.conv import Conv2d
 from npgrad.layers.dropout import Dropout
 from npgrad.layers.fire import Fire
 from npgrad.layers.flatten import Flatten
+from npgrad.layers.global_max_pool import GlobalMaxPool2d
 from npgrad.layers.graph import Graph
 from npgrad.layers.linear import Linear
 from npgrad.layers.max_pool import MaxPool2d
+from npgrad.layers.multiply import Multiply
+from npgrad.layers.pad import Pad
 from npgrad.layers.relu import ReLU
 from npgrad.layers.residual import Residual
 from npgrad.layers.sequential import Sequential
-from npgrad.layers.softmax import Softmax
+from npgrad.layers.softmax import LogSoftmax, Softmax
+from npgrad.layers.subtract import Subtract
 
 __all__ = [
     "AdaptiveAvgPool2d",
     "Add",
+    "Affine",
     "AvgPool2d",
     "BatchNorm2d",
     "Clip",
@@ -49,14 +55,18 @@ __all__ = [
     "Flatten",
     "GELU",
     "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
     "Graph",
     "HardSigmoid",
     "HardSwish",
     "Layer",
     "LeakyReLU",
     "Linear",
+    "LogSoftmax",
     "MaxPool2d",
     "Mish",
+    "Multiply",
+    "Pad",
     "PReLU",
     "ReLU",
     "ReLU6",
@@ -67,5 +77,6 @@ __all__ = [
     "SiLU",
     "Softmax",
     "Softplus",
+    "Subtract",
     "Tanh",
 ]

@@ -16,7 +16,7 @@ from npgrad.tape import Record
 
 SIMPLE = [kind for kind in LAYERS if kind not in ("Fire", "Graph", "Residual", "Sequential")]
 EVERY = pytest.mark.parametrize("kind", SIMPLE)
-ABSORBING = ("bias", "running_mean", "shift")  # what keeps a share of the relevance
+ABSORBING = ("bias", "running_mean")  # what keeps a share of the relevance
 
 
 def the_rule(rules, layer):
@@ -69,6 +69,7 @@ def test_lrp_conserves_relevance_where_nothing_absorbs_it(kind, data, seed):
     """Relevance in proportion to y, so that no quotient is large; biases 0."""
     layer, shape = data.draw(LAYERS[kind])
     layer = layer.map_arrays(lambda name, a: 0 * a if name in ABSORBING else a)
+    layer = replace(layer, shift=0.0) if isinstance(layer, layers.Affine) else layer
     record = record_of(layer, draw_inputs(shape, seed))
     relevance = record.y * array(seed + 1, *record.y.shape)
     rule = the_rule(LRP, layer)
@@ -78,3 +79,31 @@ def test_lrp_conserves_relevance_where_nothing_absorbs_it(kind, data, seed):
         assert one.shape == x.shape and one.dtype == x.dtype
     scale = max(1, *(np.abs(one).sum() for one in as_tuple(found)))
     np.testing.assert_allclose(per_image(*as_tuple(found)), per_image(relevance), rtol=0, atol=1e-9 * scale)
+
+
+def test_a_gate_gets_no_relevance_and_equal_factors_half_each(rng):
+    x, gate, relevance = (
+        rng.normal(size=(2, 3, 4, 5)),
+        rng.normal(size=(2, 3, 1, 1)),
+        rng.normal(size=(2, 3, 4, 5)),
+    )
+    product = LRP[layers.Multiply]
+    for inputs, own in (((x, gate), 0), ((gate, x), 1)):
+        found = product(record_of(layers.Multiply(), inputs), relevance)
+        np.testing.assert_array_equal(found[own], relevance)
+        assert found[1 - own].shape == gate.shape and not found[1 - own].any()
+    for one in product(record_of(layers.Multiply(), (x, x)), relevance):
+        np.testing.assert_array_equal(one, relevance / 2)
+    maps = rng.normal(size=(2, 1, 4, 5))
+    found = product(record_of(layers.Multiply(), (gate, maps)), relevance)
+    np.testing.assert_allclose(found[0], relevance.sum(axis=(2, 3), keepdims=True) / 2)
+    np.testing.assert_allclose(found[1], relevance.sum(axis=1, keepdims=True) / 2)
+
+
+def test_deep_lift_gives_factors_their_shapley_values(rng):
+    """The mean over both orders of moving one factor and then the other."""
+    a, b, a0, b0, dy = rng.normal(size=(5, 3, 4))
+    layer = layers.Multiply()
+    da, db = DEEP_LIFT[layers.Multiply](record_of(layer, (a, b)), record_of(layer, (a0, b0)), dy)
+    np.testing.assert_allclose(da * (a - a0), dy * ((a * b0 - a0 * b0) + (a * b - a0 * b)) / 2)
+    np.testing.assert_allclose(db * (b - b0), dy * ((a0 * b - a0 * b0) + (a * b - a * b0)) / 2)

@@ -4,6 +4,7 @@ import numpy as np
 
 from npgrad.layers import (
     Add,
+    Affine,
     AvgPool2d,
     BatchNorm2d,
     Clip,
@@ -12,8 +13,11 @@ from npgrad.layers import (
     Dropout,
     Fire,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Linear,
     MaxPool2d,
+    Multiply,
+    Pad,
     PReLU,
     ReLU,
     ReLU6,
@@ -21,6 +25,7 @@ from npgrad.layers import (
     Sequential,
     SiLU,
     Softmax,
+    Subtract,
 )
 
 RELU = ReLU()
@@ -39,10 +44,30 @@ def test_receptive_fields_in_numbers():
         assert pool.receptive_field() == ((2, 3), (3, 1), (1, 1))
     uneven = Conv2d.init(2, 2, (3, 2), 2, (0, 1, 2, 3), dilation=(2, 4))
     assert uneven.receptive_field() == ((5, 5), (2, 2), (0, 2))
+    assert Pad((1, 2, 3, 0), value=2).receptive_field() == ((1, 1), (1, 1), (1, 3))
     pixel = ((1, 1), (1, 1), (0, 0))
-    for layer in ReLU(), ReLU6(), Clip(0, 1), SiLU(), PReLU.init(2), BatchNorm2d.init(2), Dropout():
+    for layer in (
+        ReLU(),
+        ReLU6(),
+        Clip(0, 1),
+        Affine(2.0),
+        SiLU(),
+        PReLU.init(2),
+        BatchNorm2d.init(2),
+        Dropout(),
+    ):
         assert layer.receptive_field() == pixel
-    for layer in Softmax(), Linear(LOGITS), GlobalAvgPool2d(), Add(), Concat():
+    for layer in (
+        Softmax(),
+        Linear(LOGITS),
+        GlobalAvgPool2d(),
+        Add(),
+        Concat(),
+        Multiply(),
+        Subtract(),
+        GlobalMaxPool2d(),
+        Pad(1, "edge"),
+    ):
         assert layer.receptive_field() is None
 
 

@@ -115,6 +115,41 @@ def prelu(draw):
     return layer, shape[:1] if draw(st.booleans()) else shape
 
 
+def images():
+    """(channels, height, width)"""
+    return st.tuples(sides, sizes, sizes)
+
+
+@st.composite
+def affine(draw):
+    shape, seed = draw(images()), draw(seeds)
+    values = [array(seed + i, shape[0]) if draw(st.booleans()) else draw(st.floats(-2, 2)) for i in (0, 1)]
+    return layers.Affine(*values), shape
+
+
+@st.composite
+def classes(draw, kind):
+    """A softmax along an axis of vectors or images."""
+    shape = draw(st.sampled_from([1, 3]).flatmap(lambda ndim: st.tuples(*[sizes] * ndim)))
+    axes = [*range(1, len(shape) + 1), *range(-len(shape), 0)]
+    return kind(draw(st.sampled_from(axes))), shape
+
+
+@st.composite
+def multiply(draw):
+    whole = draw(images())
+    shapes = [tuple(1 if draw(st.booleans()) else side for side in whole), whole]
+    return layers.Multiply(), draw(st.permutations(shapes))
+
+
+@st.composite
+def pad(draw):
+    shape = draw(images())
+    mode = draw(st.sampled_from(["constant", "edge", "reflect"]))
+    most = [min(side - 1, 3) if mode == "reflect" else 3 for side in shape[1:] for _ in range(2)]
+    return layers.Pad(tuple(draw(st.integers(0, n)) for n in most), mode), shape
+
+
 @st.composite
 def adaptive(draw):
     return draw(plain(layers.AdaptiveAvgPool2d(draw(st.tuples(sizes, sizes))), vectors=False))
@@ -202,11 +237,17 @@ LAYERS = {
     "ReLU6": plain(layers.ReLU6()),
     "Residual": residual(),
     "Sequential": sequential(),
-    "Softmax": plain(layers.Softmax()),
+    "Softmax": classes(layers.Softmax),
     **{
         kind.__name__: activation_of(kind)
         for kind in Elementwise.__subclasses__()
         if kind is not layers.PReLU
     },
     "PReLU": prelu(),
+    "Affine": affine(),
+    "GlobalMaxPool2d": st.booleans().flatmap(lambda kept: plain(layers.GlobalMaxPool2d(kept), vectors=False)),
+    "LogSoftmax": classes(layers.LogSoftmax),
+    "Multiply": multiply(),
+    "Pad": pad(),
+    "Subtract": images().map(lambda shape: (layers.Subtract(), [shape] * 2)),
 }
