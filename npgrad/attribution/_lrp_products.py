@@ -1,8 +1,13 @@
-"""The LRP rule for a product of two outputs."""
+"""The LRP rules for products: of two outputs, and of an output with a scale computed from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from npgrad._typing import Array
+from npgrad.attribution._lrp_sharing import Rule, divide
 from npgrad.layers.multiply import sum_to
 from npgrad.tape import Record
 
@@ -31,6 +36,26 @@ def product(record: Record, relevance: Array) -> tuple[Array, ...]:
     if whole[0] == whole[1]:
         return tuple(sum_to(relevance / 2, xi.shape) for xi in record.x)
     return tuple(relevance if own else np.zeros_like(xi) for xi, own in zip(record.x, whole, strict=True))
+
+
+@dataclass(frozen=True)
+class FixedScale(Rule):
+    """LRP-epsilon for LayerNorm and GroupNorm, with std in y = weight * (x - mean) / std as a constant.
+
+    The LN-rule of Ali et al. 2022, section 3.2. The division by std is no evidence, and with it as a constant the
+    layer is linear, so relevance is conserved but for the share of the bias. With the true gradient, z = 0 up to
+    rounding: scaling x does not change y, and nothing would be passed on.
+
+    Parameters
+    ----------
+    epsilon : float, default 1e-9
+        Added to every denominator, with the denominator's sign.
+    """
+
+    def __call__(self, record: Record, relevance: Array) -> Array:
+        """Return the relevance of the layer's input, given that of its output."""
+        per_unit = divide(relevance, record.y, self.epsilon)
+        return record.x * record.layer.fixed_scale_backward(per_unit, record.cache)
 
 
 product.per_sample = True

@@ -12,7 +12,16 @@ import numpy as np
 from npgrad._typing import Array
 from npgrad.tape import Record
 
-__all__ = ["elementwise", "linear", "log_softmax", "max_pool", "product", "softmax"]
+__all__ = [
+    "elementwise",
+    "linear",
+    "local_response_norm",
+    "log_softmax",
+    "max_pool",
+    "product",
+    "softmax",
+    "standardized",
+]
 
 TINY = 1e-10  # below this difference from the reference, the slope is taken at x
 
@@ -145,6 +154,62 @@ def product(record: Record, reference: Record, dy: Array) -> tuple[Array, ...]:
     """
     both = zip(*(record.layer.backward(dy, one.cache) for one in (record, reference)), strict=True)
     return tuple((dx + dx0) / 2 for dx, dx0 in both)
+
+
+def standardized(record: Record, reference: Record, dy: Array) -> Array:
+    """Pass multipliers back through LayerNorm or GroupNorm, part by part.
+
+    xhat = c * r is a product (`product`) of c = x - mean, which is linear, and r = 1 / sqrt(var + eps), to which the
+    rescale rule applies; var is the mean of the products c * c.
+
+    Parameters
+    ----------
+    record, reference : Record
+        The layer's calls in the passes of the image and of the baseline.
+    dy : ndarray
+        Multipliers with respect to the layer's output.
+
+    Returns
+    -------
+    ndarray
+        Multipliers with respect to the layer's input.
+    """
+    layer = record.layer
+    dxhat, axes = layer.dxhat(dy)
+
+    def mean(values):
+        return values.mean(axis=axes, keepdims=True)
+
+    (x, _), (x0, _) = layer.blocks(record.x), layer.blocks(reference.x)
+    c, c0 = x - mean(x), x0 - mean(x0)
+    var, var0, (_, r), (_, r0) = mean(c * c), mean(c0 * c0), record.cache, reference.cache
+    dr = (dxhat * (c + c0)).sum(axis=axes, keepdims=True) / 2
+    dvar = dr * _divide(r - r0, var - var0, -(r**3) / 2)
+    dc = dxhat * (r + r0) / 2 + dvar * (c + c0) / (c.size // r.size)
+    return (dc - mean(dc)).reshape(dy.shape)
+
+
+def local_response_norm(record: Record, reference: Record, dy: Array) -> Array:
+    """Pass multipliers back through local response normalization, y = x * g(d), part by part.
+
+    y is a product (`product`) of x and of g = d^-beta, to which the rescale rule applies; d is a sum of products x * x.
+
+    Parameters
+    ----------
+    record, reference : Record
+        The layer's calls in the passes of the image and of the baseline.
+    dy : ndarray
+        Multipliers with respect to the layer's output.
+
+    Returns
+    -------
+    ndarray
+        Multipliers with respect to the layer's input.
+    """
+    layer, (x, d), (x0, d0) = record.layer, record.cache, reference.cache
+    g, g0 = d**-layer.beta, d0**-layer.beta
+    dd = dy * (x + x0) / 2 * _divide(g - g0, d - d0, -layer.beta * g / d)
+    return dy * (g + g0) / 2 + (x + x0) * layer.alpha / layer.size * layer.neighbors(dd)
 
 
 def _log_of_sum(record, reference):

@@ -8,6 +8,7 @@ from npgrad.attribution._common import score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
 from npgrad.layers import Affine, BatchNorm2d
+from npgrad.layers.standardizing import Standardizing
 from npgrad.model import Model
 
 
@@ -60,13 +61,15 @@ def full_gradients(model: Model, x: Array, target: Target = None) -> dict[str, A
     dict of str to ndarray
         The contributions by layer name: "input" of the shape of x, the others of the shape of the layer's output.
     """
-    biases = {name: _bias(model.layer(name)) for name in model.layer_names()}
-    biases = {name: bias for name, bias in biases.items() if bias is not None}
+    layers = {name: model.layer(name) for name in model.layer_names()}
+    biases = {name: bias for name, layer in layers.items() if (bias := _bias(layer)) is not None}
     _, _, gradients = score_gradients(model, x, target, at=("input", *biases))
     parts = {"input": check_input(x) * gradients["input"]}
     for name, bias in biases.items():
         dy = gradients[name]
-        parts[name] = bias.reshape(-1, *(1,) * (dy.ndim - 2)) * dy
+        per_value = isinstance(layers[name], Standardizing)  # it may have a bias for each pixel
+        spread = layers[name].spread(bias, dy) if per_value else bias.reshape(-1, *(1,) * (dy.ndim - 2))
+        parts[name] = spread * dy
     return parts
 
 

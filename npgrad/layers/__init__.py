@@ -29,15 +29,20 @@ from npgrad.layers.fire import Fire
 from npgrad.layers.flatten import Flatten
 from npgrad.layers.global_max_pool import GlobalMaxPool2d
 from npgrad.layers.graph import Graph
+from npgrad.layers.group_norm import GroupNorm
+from npgrad.layers.layer_norm import LayerNorm
 from npgrad.layers.linear import Linear
+from npgrad.layers.local_response_norm import LocalResponseNorm
 from npgrad.layers.max_pool import MaxPool2d
 from npgrad.layers.multiply import Multiply
 from npgrad.layers.pad import Pad
+from npgrad.layers.rearrange import ChannelShuffle, Permute, Reshape, Slice, Squeeze
 from npgrad.layers.relu import ReLU
 from npgrad.layers.residual import Residual
 from npgrad.layers.sequential import Sequential
 from npgrad.layers.softmax import LogSoftmax, Softmax
 from npgrad.layers.subtract import Subtract
+from npgrad.layers.upsample import Upsample
 
 __all__ = [
     "AdaptiveAvgPool2d",
@@ -45,6 +50,7 @@ __all__ = [
     "Affine",
     "AvgPool2d",
     "BatchNorm2d",
+    "ChannelShuffle",
     "Clip",
     "Composite",
     "Concat",
@@ -57,26 +63,34 @@ __all__ = [
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "Graph",
+    "GroupNorm",
     "HardSigmoid",
     "HardSwish",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MaxPool2d",
     "Mish",
     "Multiply",
     "Pad",
+    "Permute",
     "PReLU",
     "ReLU",
     "ReLU6",
+    "Reshape",
     "Residual",
     "SELU",
     "Sequential",
     "Sigmoid",
     "SiLU",
+    "Slice",
     "Softmax",
     "Softplus",
+    "Squeeze",
     "Subtract",
     "Tanh",
+    "Upsample",
 ]

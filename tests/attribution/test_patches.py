@@ -45,9 +45,10 @@ NETS = {
         "m": AvgPool2d(2, 1, (0, 1, 0, 1), count_include_pad=False), **END,
     },
     "borders, other activations": {
-        "p": layers.Pad((2, 0, 1, 3), value=0.5), "a": conv(3, 8, 3, 2), "s": layers.SiLU(), "q": layers.Pad(1),
-        "affine": layers.Affine(2.0, -1), "b": conv(8, 8, 3), "max": layers.GlobalMaxPool2d(),
-        "fc": Linear(np.eye(6, 8), np.ones(6)),
+        "p": layers.Pad((2, 0, 1, 3), value=0.5), "a": conv(3, 8, 3, 2), "s": layers.SiLU(),
+        "n": layers.LayerNorm(np.ones(8), channels=True), "c": layers.ChannelShuffle(2),
+        "l": layers.LocalResponseNorm(3, 1.0), "q": layers.Pad(1), "affine": layers.Affine(2.0, -1),
+        "b": conv(8, 8, 3), "max": layers.GlobalMaxPool2d(), "fc": Linear(np.eye(6, 8), np.ones(6)),
     },
     "gaps": {"a": conv(3, 8, 2, 4), "relu": ReLU(), **END},  # some pixels reach nothing
     "overlapping pools, ceil": {"a": conv(3, 8, 3), "p": MaxPool2d(3, 2, ceil_mode=True), "b": conv(8, 8, 3), **END},

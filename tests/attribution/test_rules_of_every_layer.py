@@ -11,7 +11,7 @@ from strategies import LAYERS, array, seeds
 from npgrad import layers
 from npgrad.attribution.deep_lift import RULES as DEEP_LIFT
 from npgrad.attribution.lrp import RULES as LRP
-from npgrad.attribution.lrp_rules import Epsilon
+from npgrad.attribution.lrp_rules import Rule
 from npgrad.tape import Record
 
 SIMPLE = [kind for kind in LAYERS if kind not in ("Fire", "Graph", "Residual", "Sequential")]
@@ -73,7 +73,7 @@ def test_lrp_conserves_relevance_where_nothing_absorbs_it(kind, data, seed):
     record = record_of(layer, draw_inputs(shape, seed))
     relevance = record.y * array(seed + 1, *record.y.shape)
     rule = the_rule(LRP, layer)
-    rule = replace(rule, epsilon=0) if isinstance(rule, Epsilon) else rule
+    rule = replace(rule, epsilon=0) if isinstance(rule, Rule) else rule
     found = rule(record, relevance)
     for one, x in zip(as_tuple(found), as_tuple(record.x), strict=True):
         assert one.shape == x.shape and one.dtype == x.dtype

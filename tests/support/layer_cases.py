@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from activation_cases import ACTIVATIONS
 from arithmetic_cases import ARITHMETIC
 from case import Case, over, plain, tied_inputs
+from norm_cases import NORMS, REARRANGED, UPSAMPLED
 from window_cases import AVG_POOLS, CONVOLUTIONS, MAX_POOLS, conv_layer
 
 from npgrad import layers
@@ -208,6 +209,9 @@ CASES = [
     plain("softmax of pixels", layers.Softmax(), lambda x: torch.softmax(x, 1), (1, 5, 3, 4)),
     *ACTIVATIONS,
     *ARITHMETIC,
+    *NORMS,
+    *UPSAMPLED,
+    *REARRANGED,
     Case("fire", lambda rng: fire_layer(rng, 5, 3, 4, 2), torch_fire, (3, 5, 5, 7)),
     Case("fire, one image", lambda rng: fire_layer(rng, 3, 2, 2, 3), torch_fire, (1, 3, 4, 1)),
     Case("residual", lambda rng: residual_layer(rng, 4, 4), torch_residual, (3, 4, 5, 6)),

@@ -8,25 +8,14 @@ from dataclasses import fields
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
+from layer_strategies import OTHERS
+from strategies_common import array, images, seeds, sides, sizes
 
 from npgrad import layers
 from npgrad.layers.activations import Elementwise
 
 settings.register_profile("npgrad", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("npgrad")
-
-seeds = st.integers(0, 2**32 - 1)
-sides = st.integers(1, 3)
-sizes = st.integers(1, 9)
-
-
-def array(seed, *shape, apart=False):
-    """Normal numbers; `apart`: no two of them, and none and 0, closer than 0.01, so that no kink is near."""
-    rng = np.random.default_rng(seed)
-    if not apart:
-        return rng.normal(size=shape)
-    count = int(np.prod(shape))
-    return (0.02 * (rng.permutation(count) - count // 2) + 0.01).reshape(shape)
 
 
 @st.composite
@@ -113,11 +102,6 @@ def prelu(draw):
     shape = draw(st.tuples(sides, sizes, sizes))
     layer = layers.PReLU(array(draw(seeds), draw(st.sampled_from([1, shape[0]]))))
     return layer, shape[:1] if draw(st.booleans()) else shape
-
-
-def images():
-    """(channels, height, width)"""
-    return st.tuples(sides, sizes, sizes)
 
 
 @st.composite
@@ -244,6 +228,7 @@ LAYERS = {
         if kind is not layers.PReLU
     },
     "PReLU": prelu(),
+    **OTHERS,
     "Affine": affine(),
     "GlobalMaxPool2d": st.booleans().flatmap(lambda kept: plain(layers.GlobalMaxPool2d(kept), vectors=False)),
     "LogSoftmax": classes(layers.LogSoftmax),
