@@ -103,6 +103,7 @@ def test_grad_cam_plus_plus_is_the_papers_with_its_derivatives_of_exp_score():
     checks.assert_close(found * Y[:, None, None], expected, 1e-10)
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("pair", WIDE, ids=lambda pair: pair.name)
 def test_grad_cam_is_captums(pair, relu):
@@ -113,6 +114,7 @@ def test_grad_cam_is_captums(pair, relu):
         checks.assert_close(found[:, None], expected.detach().numpy(), 1e-10, layer)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")  # Captum's own
 @pytest.mark.parametrize("pair", WIDE, ids=lambda pair: pair.name)
 def test_guided_grad_cam_is_captums(pair):

@@ -50,6 +50,7 @@ def dead_model():
     return Model(Sequential({"conv": conv, "relu": ReLU(), "pool": GlobalAvgPool2d()}), classes=["a", "b"])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("method", ONE_PASS, ids=lambda method: method.__name__)
 def test_one_backward_pass_equals_captum(method, name):
@@ -60,6 +61,7 @@ def test_one_backward_pass_equals_captum(method, name):
     checks.assert_close(method(pair.model, pair.x, TARGETS), expected.detach().numpy(), 1e-10)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["fires", "average pools", "squeezenet1_0", "squeezenet1_1"])
 @pytest.mark.parametrize("kind", ["mean", "squares", "variance"])
 def test_smoothgrad_equals_captum_on_the_same_samples(kind, name, monkeypatch):
@@ -150,6 +152,7 @@ def test_each_image_of_a_batch_is_treated_as_if_alone(name):
         checks.assert_close(together[i], alone[0], 1e-13)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", METHODS)
 def test_the_model_is_left_as_it_was(name):
     pair = PAIRS["fires"]
@@ -164,6 +167,7 @@ def test_the_model_is_left_as_it_was(name):
     assert np.array_equal(saliency(pair.model, pair.x), gradient)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", METHODS)
 def test_the_top_class_is_asked_about_if_no_target_is_given(name):
     pair = PAIRS["fires"]
@@ -172,6 +176,7 @@ def test_the_top_class_is_asked_about_if_no_target_is_given(name):
     assert not np.array_equal(METHODS[name](pair.model, pair.x), METHODS[name](pair.model, pair.x, TARGETS))
 
 
+@pytest.mark.sampled(11)
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_dtype_follows_the_input(name, dtype):
@@ -183,6 +188,7 @@ def test_the_dtype_follows_the_input(name, dtype):
     assert 1 - cosine < 1e-5
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 1000])
 @pytest.mark.parametrize("name", MANY_COPIES)
 @pytest.mark.parametrize("net", ["fires", "overlapping pools"])
@@ -211,6 +217,7 @@ def test_smoothgrad_hands_batch_size_and_rng_on():
     assert seen == [(7, rng), (7, rng)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("wrapped", [integrated_gradients, gradient_shap])
 def test_the_size_of_batches_changes_rounding_alone_in_a_wrapped_method(wrapped):
     pair = PAIRS["fires"]

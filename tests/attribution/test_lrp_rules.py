@@ -9,12 +9,23 @@ from checks import assert_close
 
 from npgrad import InputError, Model
 from npgrad.attribution.lrp import RULES, lrp
-from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, ZPlus, pass_through
+from npgrad.attribution.lrp_rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    WSquare,
+    ZBox,
+    ZPlus,
+    own_backward,
+    pass_through,
+)
 from npgrad.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
+    Flatten,
     GlobalAvgPool2d,
     Layer,
     Linear,
@@ -211,3 +222,10 @@ def test_layers_of_ones_own_need_a_rule(rng):
     )
     assert relevance.any()
     np.testing.assert_allclose(delta, 0, atol=1e-12)
+
+
+def test_rules_of_layers_without_weights(rng):
+    x, relevance = rng.normal(size=(2, 3, 2, 2)), rng.normal(size=(2, 12))
+    record = Model(Sequential({"flatten": Flatten()})).forward(x).records["flatten"]
+    assert pass_through(record, relevance) is relevance
+    np.testing.assert_array_equal(own_backward(record, relevance), relevance.reshape(x.shape))

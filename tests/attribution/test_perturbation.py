@@ -30,6 +30,7 @@ def windows_that_fit(pair):
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_occlusion_equals_captum(name):
     pair = PAIRS[name]
@@ -59,6 +60,7 @@ def test_occlusion_is_its_formula_to_the_last_digits():
     checks.assert_close(found, total / count, 1e-13)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_feature_ablation_equals_captum(name):
     pair = PAIRS[name]

@@ -64,6 +64,7 @@ def test_a_class_that_is_not_reached(make):
     assert "two words was reached, but is lost in the file (dog); a .png keeps every pixel" in err[0]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("target", [None, "two_words"])
 @pytest.mark.parametrize(
     ("options", "function", "keywords"),

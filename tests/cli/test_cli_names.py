@@ -119,6 +119,7 @@ def test_a_seed_is_a_whole_number(run, words, seed):
     assert f"argument --seed: invalid whole number >= 0 value: '{seed}'" in err
 
 
+@pytest.mark.exhaustive
 def test_the_seed_of_a_gradient_check_and_an_evaluation(run, weights, photo):
     check = ("gradcheck", "--weights", weights, "--size", 33, "--entries", 1, "--json", "--seed")
     first, again, other = (json.loads(run(*check, seed)[1])["rows"] for seed in (1, 1, 2))
@@ -141,6 +142,7 @@ def test_the_seed_of_a_gradient_check_and_an_evaluation(run, weights, photo):
     assert rows[0]["deletion"] == rows[1]["deletion"] != rows[2]["deletion"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["grad-cam", "Grad_CAM", "GRAD CAM"])
 def test_how_a_method_is_written_is_forgiven(run, weights, photo, name):
     code, out, _ = run("attribute", photo, "--weights", weights, "--method", name)

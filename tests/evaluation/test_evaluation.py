@@ -157,6 +157,7 @@ def slow_curve(model, image, order, target, n_steps, before, after):
     return area
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("n_steps", [1, 7, 50, 1000])
 def test_deletion_and_insertion_are_the_slow_loop(attribution, n_steps):
     attribution[:, :, 3:9] = 0.25  # ties go row by row

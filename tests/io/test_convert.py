@@ -98,6 +98,7 @@ class TorchCaffe(torch.nn.Module):
         return self.net(bgr.permute(0, 3, 1, 2))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["modern", "V1"])
 @pytest.mark.parametrize("padding", [0, 1])
 def test_caffe_weights_take_the_common_input(kind, padding, tmp_path, rng):
@@ -185,6 +186,7 @@ def test_real_weights_name_the_photos(real_model, shared):
     assert "tabby" in [name for _, name, _ in kitten]
 
 
+@pytest.mark.exhaustive
 def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared):
     from npgrad.io.formats.npz import read_imagenet_val
 
@@ -200,6 +202,7 @@ def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared
     assert error.max() <= 5e-6
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_real_weights_equal_torch(real_model, shared, dtype):
     """Logits and input gradient on photos, with a little noise against ties in flat areas."""
@@ -306,6 +309,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.sampled(1)
 def test_the_script(model, tmp_path):
     save_zip(torch_state(model), tmp_path / "w.pth")
     done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5")

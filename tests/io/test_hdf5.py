@@ -202,6 +202,7 @@ def test_names_and_half_floats_in_an_h5(tmp_path):
         assert np.array_equal(found[key], array.astype(np.float16).astype(np.float32))
 
 
+@pytest.mark.exhaustive
 def test_a_saved_file_has_no_times_in_it():
     import time
 

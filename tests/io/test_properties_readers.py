@@ -17,6 +17,7 @@ from npgrad.io.formats import caffe, deep_compression, hdf5, npz, onnx, safetens
 SINGLE = ("Add", "Concat")  # they take several arrays, and cannot stand alone in a network
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("kind", [name for name in LAYERS if name not in SINGLE])
 @settings(max_examples=15)
 @given(data=st.data(), seed=seeds, single=st.booleans())
@@ -127,6 +128,7 @@ def test_what_others_wrote_comes_back(name):
         np.testing.assert_array_equal(found[key], expected)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=80)
 @given(where=st.floats(0, 1, exclude_max=True), early=st.booleans(), value=st.integers(1, 255))

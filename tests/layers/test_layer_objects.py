@@ -288,3 +288,8 @@ def test_what_init_draws_when_nobody_says():
     assert {array.dtype for array in BatchNorm2d.init(3).arrays(buffers=True).values()} == {
         np.dtype(np.float32)
     }
+
+
+def test_a_layer_without_parameters_has_no_init():
+    with pytest.raises(TypeError, match="ReLU has no init: it has no parameters of its own"):
+        ReLU.init(3)

@@ -86,6 +86,7 @@ def test_a_batch_is_its_images_one_by_one(kind, data, seed):
         assert_close(each(dx, lambda one, i=i: one[i : i + 1]), layer.backward(dy[i : i + 1], cache), 1e-12)
 
 
+@pytest.mark.sampled(5)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):

@@ -47,6 +47,7 @@ OTHER_WORDS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(120)
 @pytest.mark.parametrize(
     ("name", "key", "value"), CASES, ids=[f"{n}-{k}-{str(v)[:24]!r}" for n, k, v in CASES]
 )

@@ -86,6 +86,7 @@ def test_fgsm_is_torchs(which, targeted):
         np.testing.assert_array_equal(fgsm(net, x).image, result.image)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("linf", 8 / 255, 2 / 255), ("l2", 0.6, 0.15)])
 @pytest.mark.parametrize("which", NETS)
@@ -264,6 +265,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("stop", [1, 5, 11])
 @pytest.mark.parametrize("name", MAKERS)
 def test_interrupted_and_resumed_it_has_the_same_bits(net, x, name, stop, tmp_path):

@@ -121,6 +121,7 @@ def test_same_seed_same_bits_in_float32(net, method):
     assert not np.array_equal(one.image, visualize(small, method=method, rng=6).image)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [1, 4])
 def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, step):
@@ -250,6 +251,7 @@ def test_no_steps_give_the_noise_back(net):
     assert result.steps == 0 and result.losses == {}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("target", [76, 130, 366, 604])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_saved_image_is_seen_as_its_class(real_model, tmp_path, method, target):

@@ -71,6 +71,7 @@ def test_twenty_steps_of_squeezenet_are_torchs_own():
     same_steps(net, torch_twin(net), x, second, learning_rate=0.002, steps=20, at_least=20)
 
 
+@pytest.mark.exhaustive
 def test_twenty_steps_with_real_weights_are_torchs_own(real_model, shared):
     model, x = real_model.astype(np.float64), photo(real_model, shared)
     result = same_steps(model, torch_twin(model), x, 483, learning_rate=0.05, steps=20, at_least=20)
@@ -263,6 +264,7 @@ def photos(shared, real_model):
     return x, (real_model(x).argmax(axis=1) + np.random.default_rng(0).integers(1, 1000, len(x))) % 1000
 
 
+@pytest.mark.exhaustive
 def test_all_25_photos_are_fooled_and_stay_so_as_files(real_model, photos, tmp_path):
     from PIL import Image
 

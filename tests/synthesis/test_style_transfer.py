@@ -112,6 +112,7 @@ def homework(model, content, style, start, steps, until=None, **options):
     return img.detach().numpy(), np.array(history)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", ["content", "noise"])
 def test_first_20_of_200_steps_are_the_homeworks_in_torch(model, content, style, start):
     seen = style_transfer(model, content, style, start=start, rng=5, callback=stop_after(20), **OPTIONS)
@@ -150,6 +151,7 @@ def test_other_numbers_of_steps_decay_at_90_percent(model, content, style):
     np.testing.assert_allclose(seen.image, expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.exhaustive
 def test_real_weights_take_the_homeworks_steps(real_model, shared):
     model = real_model.astype(np.float64)
     paths = shared / "images" / "tubingen.jpg", shared / "images" / "styles" / "starry_night.jpg"
@@ -356,6 +358,7 @@ def test_same_seed_same_bits_and_inputs_stay(model, content, style):
     np.testing.assert_array_equal(style, before[1])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("options", "at"),
     [
@@ -404,6 +407,7 @@ def test_a_checkpoint_fits_its_own_settings_alone(model, content, style, tmp_pat
             small(model, *pair, checkpoint=path, start=content)
 
 
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_steps(model, content, style):
     def peak(steps):
         tracemalloc.start()
