@@ -123,6 +123,16 @@ def pair(value, name, smallest=1):
     return tuple(int(v) for v in values)
 
 
+def border(value, name):
+    """A border of pixels: (height, width) if it is the same on opposite sides, otherwise (top, bottom, left, right)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 4:
+        return pair(value, name, smallest=0)
+    if not all(is_whole(v) and v >= 0 for v in value):
+        raise InputError(f"{name}: expected whole numbers >= 0 (top, bottom, left, right), found {value!r}")
+    top, bottom, left, right = map(int, value)
+    return (top, left) if (top, left) == (bottom, right) else (top, bottom, left, right)
+
+
 def float_array(values, name, ndim):
     """`values` as a floating (or complex) array of `ndim` dimensions; an InputError names what is not."""
     array = np.asarray(values)

@@ -4,9 +4,20 @@ import dataclasses
 
 import numpy as np
 
-from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
+from npgrad.layers import (
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
 
-PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # these treat each channel independently
+# these treat each channel independently
+PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d)
 
 
 def narrowed(model, targets):

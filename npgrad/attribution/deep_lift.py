@@ -8,12 +8,11 @@ gradients. At a nonlinearity the rescale rule uses the slope between the two pas
 
 in place of the slope at x (Shrikumar, Greenside, Kundaje 2017, section 3.5.2, and their chain rule for
 multipliers, section 3.2). Nothing is lost: m * (x - x0) sums to F(x) - F(x0), at every layer through which the
-whole network passes. The rules of the layers are in deep_lift_rules.py.
+whole network passes. The rules are in deep_lift_rules.py, and which layer has which in _layer_rules.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,43 +23,10 @@ from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
 from npgrad._typing import Array, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
+from npgrad.attribution._layer_rules import DEEP_LIFT as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
-from npgrad.attribution.deep_lift_rules import elementwise, linear, max_pool, softmax
-from npgrad.layers import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Clip,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Softmax,
-)
 from npgrad.model import Model
 from npgrad.tape import INPUT
-
-RULES: Mapping[Any, Callable[..., Any]] = {
-    Conv2d: linear,
-    Linear: linear,
-    AvgPool2d: linear,
-    GlobalAvgPool2d: linear,
-    AdaptiveAvgPool2d: linear,
-    BatchNorm2d: linear,  # with the running statistics
-    Dropout: linear,  # inactive
-    Flatten: linear,
-    Concat: linear,
-    Add: linear,
-    ReLU: elementwise,  # and its subclass ReLU6
-    Clip: elementwise,
-    MaxPool2d: max_pool,
-    Softmax: softmax,
-}
 
 
 @explains_scores

@@ -20,48 +20,14 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
+from npgrad.attribution._layer_rules import LRP as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
-from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
+from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, pass_through
 from npgrad.errors import InputError
-from npgrad.layers import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Clip,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Graph,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Residual,
-    Sequential,
-    Softmax,
-)
+from npgrad.layers import BatchNorm2d, Conv2d, Graph, Linear, Residual, Sequential
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.tape import INPUT
-
-RULES = {
-    Conv2d: Epsilon(),
-    Linear: Epsilon(),
-    BatchNorm2d: Epsilon(),
-    AvgPool2d: Epsilon(),
-    GlobalAvgPool2d: Epsilon(),
-    AdaptiveAvgPool2d: Epsilon(),
-    Add: Epsilon(),
-    MaxPool2d: Epsilon(),  # the maximum gets all of it
-    Concat: own_backward,
-    Flatten: own_backward,
-    Dropout: own_backward,
-    ReLU: pass_through,
-    Clip: pass_through,
-    Softmax: pass_through,
-}
 
 
 @explains_scores

@@ -18,6 +18,9 @@ Montavon et al. 2017: Explaining nonlinear classification decisions with deep Ta
     Recognition 65.
 Montavon et al. 2019: Layer-wise relevance propagation: an overview. In: Explainable AI, LNCS 11700, chapter 10.
 Andeol et al. 2021: Learning domain invariant representations by joint Wasserstein distance minimization.
+Arras et al. 2017: Explaining recurrent neural network predictions in sentiment analysis. WASSA 2017.
+Ali et al. 2022: XAI for transformers: better explanations through conservative propagation. ICML 2022.
+Achtibat et al. 2024: AttnLRP: attention-aware layer-wise relevance propagation for transformers. ICML 2024.
 Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what machines really learn. Nature
     Communications 10.
 """
@@ -30,6 +33,7 @@ import numpy as np
 
 from npgrad._typing import Array
 from npgrad.attribution._lrp_input_rules import Flat, WSquare, ZBox
+from npgrad.attribution._lrp_products import FixedScale, product
 from npgrad.attribution._lrp_sharing import Rule, divide, part, share_out, weighted
 from npgrad.errors import InputError
 from npgrad.layers import BatchNorm2d
@@ -38,6 +42,7 @@ from npgrad.tape import Record
 __all__ = [
     "AlphaBeta",
     "Epsilon",
+    "FixedScale",
     "Flat",
     "Gamma",
     "Merged",
@@ -47,6 +52,7 @@ __all__ = [
     "ZPlus",
     "own_backward",
     "pass_through",
+    "product",
 ]
 
 

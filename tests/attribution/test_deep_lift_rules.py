@@ -22,6 +22,7 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
+from npgrad.layers.im2col import borders
 
 POOLS = [
     MaxPool2d(2),
@@ -29,17 +30,19 @@ POOLS = [
     MaxPool2d((2, 3), 1, padding=(1, 0)),
     MaxPool2d(3, 2, padding=1, ceil_mode=True),
     MaxPool2d(2, 3),
+    MaxPool2d((2, 3), 2, (0, 1, 1, 0), dilation=(3, 2)),
 ]
 
 
 def windows_of(pool, shape, y):
     """The pixels of every window: {(n, c, i, j): [(row, column), ...]} in reading order."""
-    (kh, kw), (sh, sw), (ph, pw) = pool.kernel_size, pool.stride, pool.padding
+    (kh, kw), (sh, sw), (dh, dw) = pool.kernel_size, pool.stride, pool.dilation
+    (ph, pw), _ = borders(pool.padding)
     return {
         index: [
             (r, c)
-            for r in range(index[2] * sh - ph, index[2] * sh - ph + kh)
-            for c in range(index[3] * sw - pw, index[3] * sw - pw + kw)
+            for r in range(index[2] * sh - ph, index[2] * sh - ph + kh * dh, dh)
+            for c in range(index[3] * sw - pw, index[3] * sw - pw + kw * dw, dw)
             if 0 <= r < shape[2] and 0 <= c < shape[3]
         ]
         for index in np.ndindex(y.shape)
