@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,10 +17,14 @@ from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input
-from npgrad.errors import InputError, TooSmall
+from npgrad.errors import InputError, TooSmall, level_outside
+from npgrad.images._seen import looks_drawn
 from npgrad.images.preprocessing import Preprocessing
+from npgrad.images.reading import open_image
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
+
+DRAWN_SCENES = "drawn scenes only"  # in `Model.source` of the bundled network: what it knows
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +168,8 @@ class Model(Described):
         ImageError
             An image cannot be read or used.
         """
+        if resize and self.source.get("knows") == DRAWN_SCENES:
+            _warn_unless_drawn(images)
         return self.preprocessing.apply(images, resize=resize)
 
     def deprocess(self, x: Array) -> Array:
@@ -268,3 +275,15 @@ class Model(Described):
         count = sum(array.size for array in self.parameters().values())
         classes = f"{len(self.classes)} named classes" if self.classes else "unnamed classes"
         return f"Model({name}, {count:,} parameters, {classes})"
+
+
+def _warn_unless_drawn(images):
+    """The bundled network names one of its 26 classes with confidence, whatever it is shown."""
+    several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
+    if not all(looks_drawn(open_image(image)) for image in (images if several else [images])):
+        warnings.warn(
+            "the bundled network knows only drawn scenes (npgrad.scenes), and this image does not look like one; "
+            "npgrad.load(NAME), or --weights NAME in the command, takes another network "
+            "(`npgrad weights list` has names)",
+            stacklevel=level_outside(),
+        )

@@ -1,10 +1,15 @@
 """What several commands share: options, loading the network, printing."""
 
 import json
+import os
 import re
 import sys
+from pathlib import Path
 
-from npgrad.errors import InputError, unknown
+from npgrad._files import check_suffix, check_writable, shown
+from npgrad.errors import InputError, NpgradError, unknown
+from npgrad.images.animation import FORMATS as ANIMATIONS
+from npgrad.images.saving import WRITE_FORMATS
 from npgrad.io.loading import load
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
@@ -85,6 +90,68 @@ def load_network(args):
     from npgrad.models import registry
 
     return registry.fresh(args.arch)
+
+
+# option -> (what it writes, its suffixes); what is not here may have any
+_SUFFIXES = {
+    "output": ("an image", WRITE_FORMATS),
+    "compare": ("an image", WRITE_FORMATS),
+    "animate": ("an animation", ANIMATIONS),
+    "save_array": ("an array", (".npy",)),
+    "network": ("a network", (".h5",)),
+}
+
+
+def check_outputs(inputs, **outputs):
+    """Before any work: an InputError or ImageError for the first path that a result cannot be written to.
+
+    inputs: paths that must stay as they are; what is not a file (a network's name, "noise") is ignored.
+    outputs: {option: path, or None where it was not given}; see `_SUFFIXES`.
+    """
+    inputs = [path for path in inputs if path and os.path.exists(path)]
+    outputs = {option: os.fspath(path) for option, path in outputs.items() if path is not None}
+    for option, path in outputs.items():
+        if not path:
+            raise InputError(f"--{option.replace('_', '-')}: expected the name of a file, found an empty one")
+        if option in _SUFFIXES:
+            check_suffix(path, *_SUFFIXES[option])
+    given = []
+    for path in outputs.values():
+        if any(same_file(path, source) for source in inputs):
+            raise InputError(f"{shown(path)}: this is one of the inputs; give another name for the result")
+        if any(same_file(path, other) for other in given):
+            raise InputError(f"{shown(path)}: two results would have this name; give another one")
+        check_writable(path)
+        given.append(path)
+
+
+def same_file(a, b):
+    """Whether two paths are of one file, which need not exist."""
+    there = os.path.exists(a) and os.path.exists(b)
+    return os.path.samefile(a, b) if there else os.path.realpath(a) == os.path.realpath(b)
+
+
+def free_name(path):
+    """A default name for a result: `path`, or with the first number (-2, -3, ...) that is not taken.
+
+    Two inputs, methods or settings may have one default name, and no result may replace another unasked.
+    """
+    path, number = Path(path), 1
+    found = path
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
+def written(write, *arguments):
+    """Write one of several results: whether it could be written; if not, say so, so that the others are kept."""
+    try:
+        write(*arguments)
+    except NpgradError as error:
+        print(f"npgrad: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def target_index(model, x, target):
