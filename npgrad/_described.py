@@ -143,7 +143,9 @@ class Described:
                 raise unknown("parameter", name, own)
             if np.shape(array) != own[name].shape:
                 raise InputError(f"{name}: expected shape {own[name].shape}, found {np.shape(array)}")
-        source = {key: value for key, value in self.source.items() if key != "knows"}  # other weights, maybe trained
+        source = {
+            key: value for key, value in self.source.items() if key != "knows"
+        }  # other weights, maybe trained
         changed = self._with_arrays(lambda name, array: arrays.get(name, array))
         return dataclasses.replace(changed, source=source)
 

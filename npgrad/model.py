@@ -168,8 +168,8 @@ class Model(Described):
         ImageError
             An image cannot be read or used.
         """
-        if resize and self.source.get("knows") == DRAWN_SCENES:
-            _warn_unless_drawn(images)
+        if resize:
+            warn_unless_drawn(self, images)
         return self.preprocessing.apply(images, resize=resize)
 
     def deprocess(self, x: Array) -> Array:
@@ -277,8 +277,10 @@ class Model(Described):
         return f"Model({name}, {count:,} parameters, {classes})"
 
 
-def _warn_unless_drawn(images):
-    """The bundled network names one of its 26 classes with confidence, whatever it is shown."""
+def warn_unless_drawn(model, images):
+    """Warn if the bundled network is shown anything else: it gives one of its 26 classes with confidence."""
+    if model.source.get("knows") != DRAWN_SCENES:
+        return
     several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
     if not all(looks_drawn(open_image(image)) for image in (images if several else [images])):
         warnings.warn(

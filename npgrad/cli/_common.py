@@ -8,11 +8,14 @@ from pathlib import Path
 
 from npgrad._files import check_suffix, check_writable, shown
 from npgrad.errors import InputError, NpgradError, unknown
+from npgrad.images._seen import middle, upright_size
 from npgrad.images.animation import FORMATS as ANIMATIONS
 from npgrad.images.saving import WRITE_FORMATS
 from npgrad.io.loading import load
+from npgrad.model import DRAWN_SCENES
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
+CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
     "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
     "also by WordNet id, for ImageNet's classes and where the weights file has the ids"
@@ -111,8 +114,6 @@ def check_outputs(inputs, **outputs):
     inputs = [path for path in inputs if path and os.path.exists(path)]
     outputs = {option: os.fspath(path) for option, path in outputs.items() if path is not None}
     for option, path in outputs.items():
-        if not path:
-            raise InputError(f"--{option.replace('_', '-')}: expected the name of a file, found an empty one")
         if option in _SUFFIXES:
             check_suffix(path, *_SUFFIXES[option])
     given = []
@@ -156,7 +157,27 @@ def written(write, *arguments):
 
 def target_index(model, x, target):
     """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(model(x).argmax()) if target == "auto" else model.class_index(target)
+    return int(model(x).argmax()) if target == "auto" else class_index(model, target)
+
+
+def class_index(model, target):
+    """The index of a class by index or name; the error says which network was asked if none was given."""
+    try:
+        return model.class_index(target)
+    except NpgradError as error:
+        if model.source.get("knows") != DRAWN_SCENES:
+            raise
+        more = f"this is the bundled network, which knows {DRAWN_SCENES}; --weights takes another"
+        raise type(error)(f"{error}; {more}") from None
+
+
+def say_what_is_seen(model, paths):
+    """One line for the first image that is not square, of which the network sees the middle square only."""
+    for path in paths:
+        size = upright_size(path)
+        if size and (text := middle(model.preprocessing, size)):
+            print(f"npgrad: {shown(path)}: only {text} is seen by the network", file=sys.stderr)
+            return
 
 
 def print_json(value):

@@ -8,19 +8,25 @@ image's name (sub/cat.jpg.png), and manifest.jsonl, with one line of JSON for ea
 an error. An interrupted run is continued by the same command, which also repeats what has changed since. Images that
 cannot be read are skipped and reported; the exit code is then 2."""
 
+import os
 from pathlib import Path
 
-from npgrad._files import shown
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
+    CROPPED_HELP,
     TARGET_HELP,
     add_json,
     add_weights,
+    check_outputs,
+    class_index,
+    free_name,
     load_network,
     print_json,
     progress_bar,
+    say_what_is_seen,
     table,
+    written,
 )
 from npgrad.errors import InputError
 
@@ -40,7 +46,7 @@ def add_arguments(parser):
         "image",
         nargs="?",
         metavar="IMAGE|FOLDER",
-        help="image file (JPEG, PNG, WebP, ...), or a folder of them",
+        help=f"{CROPPED_HELP}; or a folder of them",
     )
     parser.add_argument(
         "--method",
@@ -95,13 +101,11 @@ def run(args):
     options = {} if several else methods.options_of(args.method, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
         raise InputError("--save-array: expected one --method, found all")
-    if Path(args.image).is_dir():
+    if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
-    output = Path(args.output or f"{Path(args.image).stem}-{args.method}.png")
-    for path in [output, *([Path(args.save_array)] if args.save_array else [])]:
-        if path.exists() and Path(args.image).exists() and path.samefile(args.image):
-            raise InputError(f"{shown(path)}: this is the input image; give another name for the result")
+    output = free_name(f"{Path(args.image).stem}-{args.method}.png") if args.output is None else args.output
+    check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
     return _one(args, options, output)
 
 
@@ -113,12 +117,13 @@ def _one(args, options, output):
     model = load_network(args)
     request = Request(
         tuple(methods.METHODS) if several else args.method,
-        None if args.target == "auto" else model.class_index(args.target),
+        None if args.target == "auto" else class_index(model, args.target),
         options,
         args.sign,
         args.outliers,
         args.alone,
     )
+    say_what_is_seen(model, [args.image])
     progress = None
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
@@ -127,26 +132,28 @@ def _one(args, options, output):
     finally:
         if progress is not None:
             progress.close()
-    if args.save_array:
-        save_array(explanation.array, args.save_array)
-    save_image(explanation.image, output)
-    return _report(explanation.target, output, args)
+    done = written(save_image, explanation.image, output)
+    there = args.save_array and written(save_array, explanation.array, args.save_array)
+    _report(explanation.target, output if done else None, args.save_array if there else None, args)
+    return 0 if done and there in (None, True) else 1
 
 
-def _report(target, output, args):
+def _report(target, output, array, args):
+    """Print the target, and the files that were written."""
     index, name, probability = target
     if args.json:
-        return print_json(
+        print_json(
             {
                 "image": args.image,
                 "method": args.method,
                 "target": {"index": index, "name": name, "probability": probability},
-                "output": str(output),
-                "array": args.save_array,
+                "output": output and str(output),
+                "array": array,
             }
         )
-    print(f"{args.image}: {args.method} of {name} ({index}), probability {probability:.2%} -> {output}")
-    return None
+        return
+    files = f" -> {output or array}" if output or array else ""
+    print(f"{args.image}: {args.method} of {name} ({index}), probability {probability:.2%}{files}")
 
 
 def _list(args):

@@ -3,11 +3,12 @@
 import sys
 
 from npgrad.cli._common import (
-    IMAGE_HELP,
+    CROPPED_HELP,
     add_json,
     add_weights,
     load_network,
     print_json,
+    say_what_is_seen,
     table,
     whole_number_type,
 )
@@ -21,7 +22,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=CROPPED_HELP)
     add_weights(parser)
     parser.add_argument(
         "--top", type=whole_number_type(1), default=5, metavar="N", help="number of classes (default 5)"
@@ -31,6 +32,7 @@ def add_arguments(parser):
 
 def run(args):
     model = load_network(args)
+    say_what_is_seen(model, args.images)
     results, exit_code = [], 0
     for path in args.images:
         try:

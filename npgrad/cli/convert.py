@@ -7,6 +7,7 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
+from npgrad.cli._common import check_outputs, written
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
@@ -33,6 +34,9 @@ def add_arguments(parser):
 def run(args):
     from npgrad.io.converting import convert
 
+    check_outputs([args.input, args.labels], network=args.output)
     model = convert(args.input, labels=args.labels, architecture=args.arch)
-    model.save(args.output)
+    if not written(model.save, args.output):
+        return 1
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
+    return 0

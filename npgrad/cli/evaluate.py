@@ -16,7 +16,7 @@ import warnings
 
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
-    IMAGE_HELP,
+    CROPPED_HELP,
     TARGET_HELP,
     add_json,
     add_seed,
@@ -24,6 +24,7 @@ from npgrad.cli._common import (
     load_network,
     print_json,
     progress_bar,
+    say_what_is_seen,
     table,
     target_index,
     whole_number_type,
@@ -43,7 +44,7 @@ DEFAULT_METHODS = ",".join((
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
         "--methods",
         default=DEFAULT_METHODS,
@@ -79,6 +80,7 @@ def add_arguments(parser):
 def run(args):
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
+    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     target = target_index(model, x, args.target)
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
@@ -157,7 +159,7 @@ def _mask(model, image, path):
     photo, mask = open_image(image), open_image(path)
     if photo.size != mask.size:
         raise ImageError(f"{path}: expected a mask of the image's size {photo.size}, found {mask.size}")
-    return model.deprocess(model.preprocess(mask))[0].mean(axis=2) > 127
+    return model.deprocess(model.preprocessing.apply(mask))[0].mean(axis=2) > 127
 
 
 def _cell(value):

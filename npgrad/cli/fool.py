@@ -11,9 +11,20 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, spelled, table
+from npgrad.cli._common import (
+    CROPPED_HELP,
+    TARGET_HELP,
+    class_index,
+    load_network,
+    print_json,
+    say_what_is_seen,
+    spelled,
+    table,
+    written,
+)
 from npgrad.errors import InputError
 from npgrad.images import open_image
+from npgrad.images._seen import middle
 
 HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:
@@ -33,7 +44,7 @@ _OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint"
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
         "--target",
         metavar="INDEX|NAME",
@@ -70,31 +81,36 @@ def add_arguments(parser):
         metavar="FILE.png",
         help="save a sheet of the image before, the change, and the image after",
     )
-    synthesis.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
+    synthesis.add_options(parser, "IMAGE-CLASS[-METHOD].png in this folder", "100; pgd 10, smallest 50")
 
 
 def run(args):
     options = _options(args)
     model = load_network(args)
-    target = None if args.target is None else model.class_index(args.target)
+    target = None if args.target is None else class_index(model, args.target)
     wanted = "fooled" if target is None else model.class_name(target)
-    args.output = args.output or synthesis.file_name(Path(args.image).stem, wanted)
+    if args.output is None:
+        method = () if args.method == "ascent" else (args.method,)
+        args.output = synthesis.file_name(Path(args.image).stem, wanted, *method)
     synthesis.check_files(args, [args.image, args.weights])
+    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
     with synthesis.RunOutput(
         args, args.steps or METHODS[args.method][0], photo.changed, photo.frame
     ) as output:
         result = _make(args.method, model, x, target, args.seed, output, options)
-    interrupted = output.save(result)
-    if args.compare:
-        _compare(model, photo, result, args.compare)
-    seen = model.predict([args.image, args.output], top=model.num_classes)
+    code = output.save(result)
+    if args.compare is not None and not written(_compare, model, photo, result, args.compare):
+        args.compare, code = None, code or 1
+    after = model.preprocessing.apply(args.output) if output.there else result.image
+    seen = [model.predict(each, top=model.num_classes)[0] for each in (x, after)]
     reason = _why_not(model, seen, target, result)
     _report(model, seen, target, result, reason, output, args)
-    if reason and not interrupted:
-        print(f"npgrad: {reason}; {shown(args.output)} holds the image", file=sys.stderr)
-    return interrupted or (1 if reason else 0)
+    if reason and not result.interrupted:
+        holds = f"; {shown(args.output)} holds the image" if output.there else ""
+        print(f"npgrad: {reason}{holds}", file=sys.stderr)
+    return code or (1 if reason else 0)
 
 
 def _options(args):
@@ -145,6 +161,7 @@ class _Photo:
         from PIL import Image
 
         self.model, seen, image = model, model.preprocessing, open_image(path)
+        self.note = middle(seen, image.size)
         self.x = x
         width, height = (round(seen.resize * side / min(image.size)) for side in image.size)
         self.pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
@@ -171,7 +188,8 @@ def _compare(model, photo, result, path):
     tiles, factor = synthesis.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # each pixel as 2x2
     before, after = (model.class_name(index) for index in (result.before, result.after))
-    labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]
+    note = f" ({photo.note})" if photo.note else ""
+    labels = [f"before: {before}{note}", f"the change, {factor} times as strong", f"after: {after}"]
     save_image(contact_sheet(tiles, labels, columns=3), path)
 
 
@@ -222,4 +240,4 @@ def _report(model, seen, target, result, reason, output, args):
         f"{args.method}, {steps}; norm of the change {result.norm:.3g}, "
         f"largest change of a pixel value {result.largest_change:.3g} of 255"
     )
-    print(f"{args.image} -> {args.output}")
+    print(f"{args.image}{output.arrow()}")

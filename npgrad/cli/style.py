@@ -9,6 +9,7 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import load_network, print_json, whole_number_type
+from npgrad.model import warn_unless_drawn
 
 HELP = "image in the style of another image"
 EXAMPLES = """examples:
@@ -84,10 +85,12 @@ def run(args):
     from npgrad.synthesis import presets
     from npgrad.synthesis.style_transfer import style_transfer
 
-    args.output = args.output or synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
+    if args.output is None:
+        args.output = synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
     model = load_network(args)
+    warn_unless_drawn(model, [args.content, *args.styles])
     options = synthesis.given_options(
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
@@ -115,7 +118,7 @@ def run(args):
     else:
         height, width = result.image.shape[2:]
         print(f"{width}x{height} px, {result.steps} steps; {synthesis.losses_text(result)}")
-        print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))} -> {shown(args.output)}")
+        print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))}{output.arrow()}")
     return code
 
 

@@ -1,6 +1,11 @@
 """What a network makes of an image that is not of its kind: the part that it sees, and whether it knows such images."""
 
+import os
+
 import numpy as np
+
+from npgrad.errors import ImageError
+from npgrad.images.reading import READ_FORMATS, _orientation, _reading
 
 SIDE = 224  # of a drawn scene, in pixels
 
@@ -11,6 +16,19 @@ def middle(preprocessing, size):
         return ""
     side = round(min(size) * preprocessing.crop / preprocessing.resize)
     return f"the middle {side}x{side} of {size[0]}x{size[1]} px"
+
+
+def upright_size(path):
+    """The (width, height) of an image file from its header, or None where reading the image will say what is wrong."""
+    from PIL import Image
+
+    if not os.path.isfile(path):
+        return None
+    try:
+        with _reading(path), Image.open(path, formats=READ_FORMATS) as image:
+            return image.size[::-1] if (_orientation(image) or 1) > 4 else image.size
+    except ImageError:
+        return None
 
 
 def looks_drawn(image):
