@@ -61,10 +61,11 @@ EXAMPLES = """commands:
 
 examples:
   npgrad demo
+  npgrad attribute npgrad-demo/scene.png
   npgrad weights get squeezenet1_1
-  npgrad classify cat.jpg --weights squeezenet1_1
-  npgrad attribute cat.jpg --weights squeezenet1_1 --method grad_cam -o cat-grad_cam.png
-  npgrad fool cat.jpg --weights squeezenet1_1 --target goldfish
+  npgrad classify your-photo.jpg --weights squeezenet1_1
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam -o grad_cam.png
+  npgrad fool your-photo.jpg --weights squeezenet1_1 --target goldfish
 
 `npgrad COMMAND --help` describes each command."""
 
@@ -208,9 +209,23 @@ def _parser_of(name):
 def _texts(command):
     return {
         "description": (command.__doc__ or command.HELP).strip(),  # no docstrings under python -OO
-        "epilog": command.EXAMPLES,
+        "epilog": "\n\n".join(filter(None, (command.EXAMPLES, _origins(command.EXAMPLES)))),
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
+
+
+def _origins(examples):
+    """Where the files in examples come from."""
+    return "\n".join(text for part, text in _ORIGINS.items() if part in examples)
+
+
+_ORIGINS = {
+    "npgrad-demo": "npgrad-demo is made by `npgrad demo`.",
+    "homework/": "homework is made by `npgrad notebooks homework`.",
+    "--weights squeezenet1_1": "squeezenet1_1 is downloaded by `npgrad weights get squeezenet1_1`.",
+    "b8a52dc0": "squeezenet1_1-b8a52dc0.pth is at https://download.pytorch.org/models/.",
+    " your-": "your-photo.jpg and the like stand for files of yours.",
+}
 
 
 def _print_warning(lost, message, category, filename, lineno, file=None, line=None):

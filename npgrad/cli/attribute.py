@@ -32,12 +32,12 @@ from npgrad.errors import InputError
 
 HELP = "heat map of where the evidence for a class is, for an image or a folder"
 EXAMPLES = """examples:
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 -o cat-saliency.png
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method grad_cam --target "tiger cat" -o tiger.png
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method integrated_gradients --n-steps 20 --save-array ig.npy
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method all -o sheet.png
-  npgrad attribute photos --weights squeezenet1_1.h5 --method grad_cam -o photos-grad_cam
-  npgrad attribute photos --weights squeezenet1_1.h5 --workers 4 --save-arrays -o results
+  npgrad attribute npgrad-demo/scene.png
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam --target "tiger cat" -o tiger.png
+  npgrad attribute npgrad-demo/scene.png --method integrated_gradients --n-steps 20 --save-array ig.npy
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method all -o sheet.png
+  npgrad attribute npgrad-demo --method grad_cam -o demo-grad_cam
+  npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
   npgrad attribute --list-methods"""
 
 

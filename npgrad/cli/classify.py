@@ -16,9 +16,9 @@ from npgrad.errors import ImageError
 
 HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
-  npgrad classify cat.jpg --weights squeezenet1_1.h5
-  npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
-  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json"""
+  npgrad classify npgrad-demo/scene.png
+  npgrad classify your-photo.jpg --weights squeezenet1_1
+  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json"""
 
 
 def add_arguments(parser):

@@ -12,10 +12,8 @@ from npgrad.cli._common import check_outputs, written
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
-  npgrad convert compressed_SqueezeNet.net -o squeezenet1_0.h5
-  npgrad convert resnet18-f37072fd.pth -o resnet18.h5
-  npgrad convert net.onnx -o net.h5 --labels names.txt
-  npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
+  npgrad convert your-weights.pth -o net.h5 --labels your-names.txt --arch squeezenet1_1
+  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt"""
 
 
 def add_arguments(parser):

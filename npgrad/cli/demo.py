@@ -27,7 +27,7 @@ HELP = "folder of images that show what npgrad does, with a page to view them"
 EXAMPLES = """examples:
   npgrad demo
   npgrad demo --seed 12 -o twelve
-  npgrad demo cat.jpg --weights squeezenet1_1 -o cat"""
+  npgrad demo your-photo.jpg --weights squeezenet1_1 -o cat"""
 
 
 def add_arguments(parser):

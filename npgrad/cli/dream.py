@@ -13,8 +13,8 @@ from npgrad.model import warn_unless_drawn
 
 HELP = "image with more of what a layer sees in it (DeepDream)"
 EXAMPLES = """examples:
-  npgrad dream sky.jpg --layer fire6 --weights squeezenet1_1.h5
-  npgrad dream sky.jpg --layer fire5 --channel 7 --size 512 --weights squeezenet1_1.h5 --animate sky.webp"""
+  npgrad dream npgrad-demo/scene.png --layer fire6
+  npgrad dream your-photo.jpg --layer fire5 --channel 7 --size 512 --weights squeezenet1_1 --animate sky.webp"""
 
 OCTAVES, STEPS = 4, 10
 

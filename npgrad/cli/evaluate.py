@@ -33,9 +33,9 @@ from npgrad.errors import ImageError
 
 HELP = "table of measures of how good the explanations of an image are"
 EXAMPLES = """examples:
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5 --methods saliency,grad_cam,occlusion --mask cat-mask.png
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5 --methods grad_cam --steps 20 --json"""
+  npgrad evaluate npgrad-demo/scene.png
+  npgrad evaluate your-photo.jpg --weights squeezenet1_1 --methods saliency,grad_cam,occlusion --mask your-mask.png
+  npgrad evaluate npgrad-demo/scene.png --methods grad_cam --steps 20 --json"""
 
 DEFAULT_METHODS = ",".join((
     "saliency", "input_x_gradient", "guided_backprop", "integrated_gradients", "deep_lift", "lrp", "grad_cam",

@@ -28,10 +28,10 @@ from npgrad.images._seen import middle
 
 HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:
-  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5
-  npgrad fool cat.jpg --target 1 --weights squeezenet1_1.h5 --margin 3 -o fish.png --compare fish-sheet.png
-  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5 --method pgd --epsilon 4
-  npgrad fool cat.jpg --weights squeezenet1_1.h5 --method fgsm --epsilon 2"""
+  npgrad fool npgrad-demo/scene.png --target ring
+  npgrad fool your-photo.jpg --target 1 --weights squeezenet1_1 --margin 3 -o fish.png --compare fish-sheet.png
+  npgrad fool your-photo.jpg --target goldfish --weights squeezenet1_1 --method pgd --epsilon 4
+  npgrad fool npgrad-demo/scene.png --method fgsm --epsilon 2"""
 
 # method -> its largest number of steps, and its options besides those of every run
 METHODS = {

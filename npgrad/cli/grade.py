@@ -28,8 +28,8 @@ from npgrad.errors import InputError, unknown
 
 HELP = "points of a homework notebook, which is run from top to bottom"
 EXAMPLES = """examples:
-  npgrad grade NetworkVisualization.ipynb
-  npgrad grade homework/StyleTransfer.ipynb --timeout 1800 --json"""
+  npgrad grade homework/NetworkVisualization.ipynb
+  npgrad grade homework/StyleTransfer --timeout 1800 --json"""
 
 HOMEWORK = " and ".join(f"{name}.ipynb" for name in NAMES if name != LESSON)
 RESULT = "application/vnd.npgrad.result+json"  # the type of a question's Result as an output of the kernel

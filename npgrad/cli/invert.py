@@ -11,9 +11,9 @@ from npgrad.cli._common import CROPPED_HELP, load_network, print_json, say_what_
 
 HELP = "image reconstructed from one layer's activation"
 EXAMPLES = """examples:
-  npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1.h5
-  npgrad invert cat.jpg --layer fire9 --weights squeezenet1_1.h5 --steps 400 --seed 3 -o cat-from-fire9.png
-  npgrad invert cat.jpg --layer fire6 --weights squeezenet1_1.h5 --optimizer lbfgs --animate cat.gif"""
+  npgrad invert npgrad-demo/scene.png --layer fire4
+  npgrad invert your-photo.jpg --layer fire9 --weights squeezenet1_1 --steps 400 --seed 3 -o from-fire9.png
+  npgrad invert your-photo.jpg --layer fire6 --weights squeezenet1_1 --optimizer lbfgs --animate inversion.gif"""
 
 
 def add_arguments(parser):

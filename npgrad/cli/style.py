@@ -13,12 +13,12 @@ from npgrad.model import warn_unless_drawn
 
 HELP = "image in the style of another image"
 EXAMPLES = """examples:
-  npgrad style town.jpg starry_night.jpg --weights squeezenet1_1.h5
-  npgrad style town.jpg the_scream.jpg --preset the_scream --weights squeezenet1_1.h5 --animate town.gif
-  npgrad style town.jpg night.jpg muse.jpg --blend 2,1 --original-colors --weights squeezenet1_1.h5 -o both.png
-  npgrad style town.jpg night.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg --weights vgg19 --optimizer lbfgs"""
+  npgrad style npgrad-demo/scene.png npgrad-demo/style-scene.png
+  npgrad style your-photo.jpg your-painting.jpg --weights squeezenet1_1 --preset the_scream --animate town.gif
+  npgrad style your-photo.jpg your-painting.jpg your-other.jpg --blend 2,1 --weights squeezenet1_1 -o both.png
+  npgrad style your-photo.jpg your-painting.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1
+  npgrad style your-photo.jpg your-painting.jpg your-other.jpg --mask your-sky.png --mask your-town.png
+  npgrad style your-photo.jpg your-painting.jpg --weights vgg19 --optimizer lbfgs"""
 
 # With the homework's weight, 200 steps leave a grid of 18/255 in the sky of starry_night; with ten times that, 4/255.
 SMOOTHER = 10

@@ -7,10 +7,11 @@ from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
-  npgrad visualize flamingo --weights squeezenet1_1.h5
-  npgrad visualize great_white_shark --weights squeezenet1_1.h5 --seed 7 --animate shark.gif -o shark.png
-  npgrad visualize flamingo --weights squeezenet1_1.h5 --method pixels --steps 200
-  npgrad visualize --layer fire6 --channel 10 --weights squeezenet1_1.h5"""
+  npgrad visualize tartan
+  npgrad visualize flamingo --weights squeezenet1_1
+  npgrad visualize great_white_shark --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
+  npgrad visualize flamingo --weights squeezenet1_1 --method pixels --steps 200
+  npgrad visualize --layer fire6 --channel 10"""
 
 
 def add_arguments(parser):

@@ -32,7 +32,7 @@ visualize cow
 visualize 1 --size 0
 invert PHOTO --layer fire22
 dream PHOTO --layer fire22
-style PHOTO PHOTO --preset nothing
+style PHOTO PHOTO --preset nothing --weights net.h5
 demo --layer x
 layers --arch squeezenet1_2
 layers --size 0
