@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
 
 DRAWN_SCENES = "drawn scenes only"  # in `Model.source` of the bundled network: what it knows
+_warned = (
+    weakref.WeakSet()
+)  # networks that have said so; Python's own record is lost whenever a file is opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,11 +282,12 @@ class Model(Described):
 
 
 def warn_unless_drawn(model, images):
-    """Warn if the bundled network is shown anything else: it gives one of its 26 classes with confidence."""
-    if model.source.get("knows") != DRAWN_SCENES:
+    """Warn, once, if the bundled network is shown anything else: it gives one of its 26 classes with confidence."""
+    if model.source.get("knows") != DRAWN_SCENES or model in _warned:
         return
     several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
     if not all(looks_drawn(open_image(image)) for image in (images if several else [images])):
+        _warned.add(model)
         warnings.warn(
             "the bundled network knows only drawn scenes (npgrad.scenes), and this image does not look like one; "
             "npgrad.load(NAME), or --weights NAME in the command, takes another network "

@@ -32,7 +32,7 @@ from npgrad.cli import (
     visualize,
     weights,
 )
-from npgrad.cli._common import table
+from npgrad.cli._common import say, table
 from npgrad.errors import InputError, NotWritten, NpgradError, UnknownName, unknown
 
 __all__ = ["main"]
@@ -229,6 +229,6 @@ _ORIGINS = {
 
 
 def _print_warning(lost, message, category, filename, lineno, file=None, line=None):
-    print(f"npgrad: warning: {message}", file=sys.stderr)
+    say(f"warning: {message}")
     if issubclass(category, NotWritten):
         lost.append(message)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from npgrad._files import check_suffix, check_writable, shown
@@ -150,9 +151,16 @@ def written(write, *arguments):
     try:
         write(*arguments)
     except NpgradError as error:
-        print(f"npgrad: {error}", file=sys.stderr)
+        say(error)
         return False
     return True
+
+
+def say(line):
+    """Print a line on stderr, above the progress bars."""
+    tqdm = sys.modules.get("tqdm")
+    with tqdm.tqdm.external_write_mode(file=sys.stderr) if tqdm else nullcontext():
+        print(f"npgrad: {line}", file=sys.stderr)
 
 
 def target_index(model, x, target):
@@ -176,7 +184,7 @@ def say_what_is_seen(model, paths):
     for path in paths:
         size = upright_size(path)
         if size and (text := middle(model.preprocessing, size)):
-            print(f"npgrad: {shown(path)}: only {text} is seen by the network", file=sys.stderr)
+            say(f"{shown(path)}: only {text} is seen by the network")
             return
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from npgrad.cli._common import (
     add_weights,
     check_outputs,
     free_name,
+    say,
     whole_number_type,
     written,
 )
@@ -120,7 +120,7 @@ class RunOutput:
         from tqdm import tqdm
 
         if done and self.args.checkpoint:
-            _print_line(f"continuing from step {done} of {self.steps}")
+            say(f"continuing from step {done} of {self.steps}")
         self.bar = tqdm(desc=self.args.command, total=self.steps, initial=done, unit="step", leave=False)
 
     def save(self, result):
@@ -139,12 +139,10 @@ class RunOutput:
                 else ""
             )
             holds = f"; {shown(self.args.output)} holds the latest image" if self.there else ""
-            _print_line(f"interrupted at step {result.steps}{holds}{more}")
+            say(f"interrupted at step {result.steps}{holds}{more}")
             return 130
         if self.bar is None and self.args.checkpoint and result.steps:
-            _print_line(
-                f"{shown(self.args.checkpoint)}: this run is already complete, after step {result.steps}"
-            )
+            say(f"{shown(self.args.checkpoint)}: this run is already complete, after step {result.steps}")
         return self.code
 
     def arrow(self):
@@ -186,7 +184,3 @@ def losses_text(result):
 def file_name(*parts):
     """A free name of a .png: the parts joined by hyphens, with letters, digits, underscores, dots and hyphens only."""
     return free_name("-".join(re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts) + ".png")
-
-
-def _print_line(line):
-    print(f"npgrad: {line}", file=sys.stderr)

@@ -18,6 +18,7 @@ from npgrad.cli._common import (
     load_network,
     print_json,
     same_file,
+    say,
     say_what_is_seen,
     written,
 )
@@ -67,7 +68,7 @@ def run(args):
                 sections.append(replace(section, seconds=time.perf_counter() - began))
                 _write_page(folder, subject, sections)
             except NpgradError as error:  # a full disk, or a network without the layers that this part needs
-                print(f"npgrad: {error}", file=sys.stderr)
+                say(error)
                 code = 1
     except KeyboardInterrupt:
         interrupted = True
