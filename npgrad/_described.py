@@ -167,7 +167,11 @@ class Described:
                 raise unknown("parameter", name, own)
             if np.shape(array) != own[name].shape:
                 raise InputError(f"{name}: expected shape {own[name].shape}, found {np.shape(array)}")
-        return self._with_arrays(lambda name, array: arrays.get(name, array))
+        source = {
+            key: value for key, value in self.source.items() if key != "knows"
+        }  # other weights, maybe trained
+        changed = self._with_arrays(lambda name, array: arrays.get(name, array))
+        return dataclasses.replace(changed, source=source)
 
     def astype(self: M, dtype: Any) -> M:
         """Return a copy with weights of another dtype.

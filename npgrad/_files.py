@@ -94,6 +94,39 @@ def atomic_write(path):
         raise InputError(f"{shown(path)}: cannot be written: {reason(error)}") from error
 
 
+class _NothingToWrite(Exception):
+    pass
+
+
+def check_writable(path):
+    """Do everything that `atomic_write` does except the last step: an InputError, or nothing has changed."""
+    with suppress(_NothingToWrite), atomic_write(path):
+        raise _NothingToWrite
+
+
+def check_folder(folder, names=()):
+    """Raise an InputError unless the folder exists or can be created, and the files `names` in it can be written."""
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        what = "a file has this name" if there == os.path.abspath(folder) else f"{shown(there)} is a file"
+        raise InputError(f"{shown(folder)}: expected a folder to write to; {what}")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{shown(folder)}: expected a folder to write to; {_CURES[errno.EACCES]}")
+    for name in names if os.path.isdir(folder) else ():
+        check_writable(os.path.join(folder, name))
+
+
+def check_suffix(path, what, suffixes, error=InputError):
+    """Raise an error unless the path has one of the suffixes; what: "an image", for the message."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in suffixes:
+        raise error(
+            f"{shown(path)}: expected {what}'s suffix ({', '.join(suffixes)}); found {suffix or 'none'!r}"
+        )
+
+
 @contextmanager
 def atomic_file(path):
     """Yield an in-memory file, which is written to `path` with `atomic_write` if the block ends without an exception.

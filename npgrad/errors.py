@@ -45,6 +45,10 @@ class UnknownName(NpgradError, KeyError):
     """No layer, network or file has this name; the message lists the nearest names."""
 
 
+class NotWritten(UserWarning):
+    """An intermediate result, such as a checkpoint, could not be written; the run goes on without it."""
+
+
 def one_line(text: str) -> str:
     """Return a text as one printable line: names in a file may be very long, or contain line breaks or escape codes.
 

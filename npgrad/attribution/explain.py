@@ -12,6 +12,7 @@ from npgrad._targets import resolve_targets
 from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
 from npgrad.errors import InputError
+from npgrad.images._seen import middle
 from npgrad.images.heat_maps import heat_map
 from npgrad.images.reading import open_image
 from npgrad.images.sheets import contact_sheet
@@ -137,14 +138,15 @@ def explain(model: Model, source: ImageLike, request: Request, progress: Progres
     if isinstance(request.method, str):
         array = _attribution(model, x, index, request.method, request.options, progress)
         return Explanation(_heat_map(array, shown, request.method, request), array, target)
-    return Explanation(_sheet(model, x, target, shown, request, progress), None, target)
+    note = middle(model.preprocessing, source.size)
+    return Explanation(_sheet(model, x, target, shown, note, request, progress), None, target)
 
 
-def _sheet(model, x, target, shown, request, progress):
+def _sheet(model, x, target, shown, note, request, progress):
     """Every method on one image, each labeled with its name and running time."""
     from PIL import Image
 
-    tiles, labels = [Image.fromarray(shown)], [target[1]]
+    tiles, labels = [Image.fromarray(shown)], ["\n".join([target[1], *([note] if note else [])])]
     for done, name in enumerate(request.method, 1):
         start = time.perf_counter()
         array = _attribution(model, x, target[0], name, {}, None)

@@ -1,10 +1,12 @@
 """The `npgrad` command. Results go to stdout, progress and messages to stderr.
 
-Exit codes: 0 success, 1 a check that failed, 2 an error in the arguments or files, 130 interrupted.
+Exit codes: 0 success, 1 a check that failed or a result that could not be written (the others are), 2 an error in the
+arguments or files, 130 interrupted.
 A bug in npgrad itself ends in a traceback.
 """
 
 import argparse
+import functools
 import os
 import re
 import sys
@@ -30,8 +32,8 @@ from npgrad.cli import (
     visualize,
     weights,
 )
-from npgrad.cli._common import table
-from npgrad.errors import NpgradError, UnknownName, unknown
+from npgrad.cli._common import say, table
+from npgrad.errors import InputError, NotWritten, NpgradError, UnknownName, unknown
 
 __all__ = ["main"]
 
@@ -59,10 +61,11 @@ EXAMPLES = """commands:
 
 examples:
   npgrad demo
+  npgrad attribute npgrad-demo/scene.png
   npgrad weights get squeezenet1_1
-  npgrad classify cat.jpg --weights squeezenet1_1
-  npgrad attribute cat.jpg --weights squeezenet1_1 --method grad_cam -o cat-grad_cam.png
-  npgrad fool cat.jpg --weights squeezenet1_1 --target goldfish
+  npgrad classify your-photo.jpg --weights squeezenet1_1
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam -o grad_cam.png
+  npgrad fool your-photo.jpg --weights squeezenet1_1 --target goldfish
 
 `npgrad COMMAND --help` describes each command."""
 
@@ -81,13 +84,14 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
         The exit code: 0, 1, 2 or 130.
     """
     _escape_what_stdout_cannot_encode()
+    lost = []
     with warnings.catch_warnings():
-        warnings.showwarning = _print_warning
+        warnings.showwarning = functools.partial(_print_warning, lost)
         try:
             args = _parse(sys.argv[1:] if argv is None else list(argv))
             code = COMMANDS[args.command].run(args) or 0 if args.command else _print_help()
             print(end="", flush=True)  # now, while a full disk behind stdout can still be reported
-            return code
+            return code or (1 if lost else 0)
         except NpgradError as error:
             print(f"npgrad: {error}", file=sys.stderr)
             return 2
@@ -116,7 +120,7 @@ def _parse(words):
         sub = _parser_of(args.command) if args.command else parser
         if wrong is not None:
             raise _unknown_option(wrong.partition("=")[0], sub)
-        sub.error(f"unrecognized arguments: {' '.join(rest)}")
+        sub.error(f"unexpected {' '.join(map(repr, rest))}")
     return args
 
 
@@ -158,8 +162,30 @@ def _close_stdout():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse with errors of one line, in the words of the others."""
+
+    def error(self, message):
+        for pattern, words in _MESSAGES:
+            message = re.sub(pattern, words, message, flags=re.DOTALL)
+        name = self.prog.partition(" ")[2]
+        raise InputError(f"{name}{': ' if name else ''}{message}; see `{self.prog} --help`")
+
+
+# argparse's messages -> ours
+_MESSAGES = (
+    (r"invalid int value: ", "invalid whole number value: "),
+    (r"invalid float value: ", "invalid number value: "),
+    (r"^argument ([^:]+): invalid choice: ('.*') \(choose from (.*)\)$", r"\1: expected one of \3; found \2"),
+    (r"^argument ([^:]+): invalid (.+) value: ('.*'|\".*\")$", r"\1: expected a \2, found \3"),
+    (r"^argument ([^:]+): expected (.*) arguments?$", r"\1: expected \2 value, found none"),
+    (r"^the following arguments are required: ", "expected "),
+    (r"^argument ", ""),
+)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="npgrad",
         usage="npgrad [-h] [--version] COMMAND ...",
         description="Explain what a convolutional network sees, with hand-written backpropagation in NumPy.",
@@ -175,7 +201,7 @@ def _parser():
 
 def _parser_of(name):
     """The parser of one command."""
-    parser = argparse.ArgumentParser(prog=f"npgrad {name}", **_texts(COMMANDS[name]))
+    parser = _Parser(prog=f"npgrad {name}", **_texts(COMMANDS[name]))
     COMMANDS[name].add_arguments(parser)
     return parser
 
@@ -183,10 +209,26 @@ def _parser_of(name):
 def _texts(command):
     return {
         "description": (command.__doc__ or command.HELP).strip(),  # no docstrings under python -OO
-        "epilog": command.EXAMPLES,
+        "epilog": "\n\n".join(filter(None, (command.EXAMPLES, _origins(command.EXAMPLES)))),
         "formatter_class": argparse.RawDescriptionHelpFormatter,
     }
 
 
-def _print_warning(message, category, filename, lineno, file=None, line=None):
-    print(f"npgrad: warning: {message}", file=sys.stderr)
+def _origins(examples):
+    """Where the files in examples come from."""
+    return "\n".join(text for part, text in _ORIGINS.items() if part in examples)
+
+
+_ORIGINS = {
+    "npgrad-demo": "npgrad-demo is made by `npgrad demo`.",
+    "homework/": "homework is made by `npgrad notebooks homework`.",
+    "--weights squeezenet1_1": "squeezenet1_1 is downloaded by `npgrad weights get squeezenet1_1`.",
+    "b8a52dc0": "squeezenet1_1-b8a52dc0.pth is at https://download.pytorch.org/models/.",
+    " your-": "your-photo.jpg and the like stand for files of yours.",
+}
+
+
+def _print_warning(lost, message, category, filename, lineno, file=None, line=None):
+    say(f"warning: {message}")
+    if issubclass(category, NotWritten):
+        lost.append(message)

@@ -1,15 +1,17 @@
 """`npgrad attribute FOLDER`: what the command adds to npgrad.attribution.folders.attribute_folder."""
 
+import os
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from npgrad._files import shown
+from npgrad._files import check_folder, shown
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import load_network, print_json, whole_number_type
+from npgrad.cli._common import class_index, load_network, print_json, say_what_is_seen, whole_number_type
 from npgrad.errors import InputError
 
+MOST_WARNINGS = 3  # different ones; the manifest has those of every image
 MOST_LISTED = 100  # unreadable images in messages; the manifest has all of them
 
 
@@ -36,23 +38,29 @@ def check_no_folder_options(args):
 
 def run(args, options):
     """Explain the folder. Returns the exit code: 0, 2 if an image cannot be read, 130 if interrupted."""
+    from npgrad.attribution.folders import attribute_folder
+    from npgrad.attribution.folders.finding import find_photos
+    from npgrad.attribution.folders.manifest import holds_results, remove_leftovers
+    from npgrad.attribution.folders.processes import usual_count
+    from npgrad.images.saving import WRITE_FORMATS
+
     if args.save_array:
         raise InputError(
             "--save-array: expected a single image, found a folder; --save-arrays saves the arrays of a folder"
         )
-    output = Path(args.output or f"{Path(args.image).resolve().name}-{args.method}")
-    if output.suffix.lower() in (".png", ".jpg", ".jpeg") and not output.is_dir():
+    own_name = f"{os.path.basename(os.path.realpath(args.image))}-{args.method}"
+    output = Path(own_name if args.output is None else args.output)
+    if output.suffix.lower() in WRITE_FORMATS and not os.path.isdir(output):
         raise InputError(f"{shown(output)}: expected the name of a folder, since the input is a folder")
-    from npgrad.attribution.folders import attribute_folder
-    from npgrad.attribution.folders.finding import find_photos
-    from npgrad.attribution.folders.manifest import remove_leftovers
-    from npgrad.attribution.folders.processes import usual_count
-
+    if not holds_results(output):
+        check_folder(output)
     start = time.perf_counter()
     model = load_network(args)
-    target = None if args.target == "auto" else model.class_index(args.target)
+    target = None if args.target == "auto" else class_index(model, args.target)
     bar = _Bar(args.method)
-    workers = args.workers or usual_count(len(find_photos(args.image)[0]))
+    photos = find_photos(args.image)[0]
+    say_what_is_seen(model, (os.path.join(args.image, photo) for photo in photos))
+    workers = args.workers or usual_count(len(photos))
     with _executor(workers) as executor:
         try:
             run = attribute_folder(
@@ -121,6 +129,8 @@ def _report(run, seconds, args):
         print(f"npgrad: {shown(photo)}: {reason}", file=sys.stderr)
     if len(run.broken) > MOST_LISTED:
         print(f"npgrad: and {len(run.broken) - MOST_LISTED} more, see {shown(run.manifest)}", file=sys.stderr)
+    for text in run.messages[:MOST_WARNINGS]:
+        print(f"npgrad: warning: {text}", file=sys.stderr)
     if args.json:
         print_json(
             {

@@ -2,15 +2,24 @@
 
 import dataclasses
 import json
+import os
 import re
 import sys
+from contextlib import nullcontext
+from pathlib import Path
 
+from npgrad._files import check_suffix, check_writable, shown
 from npgrad._outputs import KINDS
 from npgrad._targets import resolve_targets
-from npgrad.errors import InputError, unknown
+from npgrad.errors import InputError, NpgradError, unknown
+from npgrad.images._seen import middle, upright_size
+from npgrad.images.animation import FORMATS as ANIMATIONS
+from npgrad.images.saving import WRITE_FORMATS
 from npgrad.io.loading import load
+from npgrad.model import DRAWN_SCENES
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
+CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
     "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
     "also by WordNet id, for ImageNet's classes and where the weights file has the ids"
@@ -102,9 +111,96 @@ def load_network(args):
     return registry.fresh(args.arch)
 
 
+# option -> (what it writes, its suffixes); what is not here may have any
+_SUFFIXES = {
+    "output": ("an image", WRITE_FORMATS),
+    "compare": ("an image", WRITE_FORMATS),
+    "animate": ("an animation", ANIMATIONS),
+    "save_array": ("an array", (".npy",)),
+    "network": ("a network", (".h5",)),
+}
+
+
+def check_outputs(inputs, **outputs):
+    """Before any work: an InputError or ImageError for the first path that a result cannot be written to.
+
+    inputs: paths that must stay as they are; what is not a file (a network's name, "noise") is ignored.
+    outputs: {option: path, or None where it was not given}; see `_SUFFIXES`.
+    """
+    inputs = [path for path in inputs if path and os.path.exists(path)]
+    outputs = {option: os.fspath(path) for option, path in outputs.items() if path is not None}
+    for option, path in outputs.items():
+        if option in _SUFFIXES:
+            check_suffix(path, *_SUFFIXES[option])
+    given = []
+    for path in outputs.values():
+        if any(same_file(path, source) for source in inputs):
+            raise InputError(f"{shown(path)}: this is one of the inputs; give another name for the result")
+        if any(same_file(path, other) for other in given):
+            raise InputError(f"{shown(path)}: two results would have this name; give another one")
+        check_writable(path)
+        given.append(path)
+
+
+def same_file(a, b):
+    """Whether two paths are of one file, which need not exist."""
+    there = os.path.exists(a) and os.path.exists(b)
+    return os.path.samefile(a, b) if there else os.path.realpath(a) == os.path.realpath(b)
+
+
+def free_name(path):
+    """A default name for a result: `path`, or with the first number (-2, -3, ...) that is not taken.
+
+    Two inputs, methods or settings may have one default name, and no result may replace another unasked.
+    """
+    path, number = Path(path), 1
+    found = path
+    while os.path.lexists(found):
+        number += 1
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return found
+
+
+def written(write, *arguments):
+    """Write one of several results: whether it could be written; if not, say so, so that the others are kept."""
+    try:
+        write(*arguments)
+    except NpgradError as error:
+        say(error)
+        return False
+    return True
+
+
+def say(line):
+    """Print a line on stderr, above the progress bars."""
+    tqdm = sys.modules.get("tqdm")
+    with tqdm.tqdm.external_write_mode(file=sys.stderr) if tqdm else nullcontext():
+        print(f"npgrad: {line}", file=sys.stderr)
+
+
 def target_index(model, x, target):
     """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(resolve_targets(model, model(x))[0]) if target == "auto" else model.class_index(target)
+    return int(resolve_targets(model, model(x))[0]) if target == "auto" else class_index(model, target)
+
+
+def class_index(model, target):
+    """The index of a class by index or name; the error says which network was asked if none was given."""
+    try:
+        return model.class_index(target)
+    except NpgradError as error:
+        if model.source.get("knows") != DRAWN_SCENES:
+            raise
+        more = f"this is the bundled network, which knows {DRAWN_SCENES}; --weights takes another"
+        raise type(error)(f"{error}; {more}") from None
+
+
+def say_what_is_seen(model, paths):
+    """One line for the first image that is not square, of which the network sees the middle square only."""
+    for path in paths:
+        size = upright_size(path)
+        if size and (text := middle(model.preprocessing, size)):
+            say(f"{shown(path)}: only {text} is seen by the network")
+            return
 
 
 def print_json(value):

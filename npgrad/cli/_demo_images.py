@@ -12,6 +12,7 @@ from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._demo_page import Section
 from npgrad.cli.style import SMOOTHER
 from npgrad.images import save_image
+from npgrad.images._seen import middle, upright_size
 from npgrad.images.heat_maps import heat_map
 from npgrad.images.sheets import contact_sheet
 from npgrad.scenes import CLASSES, scene
@@ -24,6 +25,10 @@ SEED = 4  # of the scenes; training, validation and scoring use other seeds
 TARTAN = CLASSES.index("tartan")  # the only surface with many colors; others give a uniform result
 STYLE = "style-scene.png"
 STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # well under a minute in total
+FILES = (
+    "scene.png", STYLE, "photo.png", "scenes.png", "methods.png", "fooling.png", "fooled.png", "classes.png",
+    "style.png", "inversion.png", "index.html",
+)  # fmt: skip
 EPSILON = 8  # of 255: the largest change of a pixel value in the fooling image
 LAYERS = ("fire2", "fire3", "fire9")
 
@@ -93,6 +98,7 @@ class Photo(Subject):
         super().__init__(args)
         self.x = model.preprocess(args.photo)
         self.tile = model.deprocess(self.x)[0]
+        self.seen = middle(model.preprocessing, upright_size(args.photo))
         self.title, self.file = Path(args.photo).name, args.photo
         self.images = self.mask = None
 
@@ -106,7 +112,8 @@ def classification(model, subject, folder):
     if subject.images is None:
         save_image(_twice(subject.tile), folder / "photo.png")
         bars = tuple((name, p) for _, name, p in model.predict(subject.x)[0])
-        text = ("The center crop of the photo, which is what the network sees, and the most likely classes.",)
+        part = subject.seen or "the photo"
+        text = (f"What the network sees, {part}, and the most likely classes.",)
         command = subject.command("classify", subject.file)
         return Section("photo.png", "What the network sees", text, subject.title, command, bars)
     seen = [classes[0] for classes in model.predict(subject.images, top=1)]

@@ -35,10 +35,10 @@ class CellRun:
 
 
 class Kernel:
-    """A fresh kernel that runs this Python, whatever kernel the notebook names."""
+    """A fresh kernel that runs this Python, whatever kernel the notebook names. first: code that it starts with."""
 
-    def __init__(self, folder, scratch):
-        self.folder, self.scratch, self.alive, self.client = folder, scratch, True, None
+    def __init__(self, folder, scratch, first):
+        self.folder, self.scratch, self.first, self.alive, self.client = folder, scratch, first, True, None
 
     def __enter__(self):
         from ipykernel.kernelspec import get_kernel_dict
@@ -67,6 +67,8 @@ class Kernel:
         except BaseException:
             self.__exit__()
             raise
+        if self.execute(self.first, START).stopped:
+            raise InputError(f"cannot start a Python process for the notebook: not ready after {START} s")
         return self
 
     def __exit__(self, *error):
@@ -74,22 +76,27 @@ class Kernel:
             self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
-    def execute(self, source, limit, store_history=False):
-        """Run a cell until it ends, its process dies, or the time is `limit`."""
-        ran, begin = CellRun(), time.monotonic()
+    def restart(self):
+        """A new process in place of one that ended or cannot be interrupted."""
+        self.__exit__()
+        self.alive, self.client = True, None
+        self.__enter__()
+
+    def execute(self, source, seconds, store_history=False):
+        """Run a cell until it ends, its process dies, or its time is over."""
+        ran, limit = CellRun(), time.monotonic() + seconds
         cell = self.client.execute(
             source, store_history=store_history, allow_stdin=False, stop_on_error=False
         )
         if self._ended(cell, ran, limit):
             return ran
         if self.alive:
-            ran.stopped = (
-                f"was interrupted after {time.monotonic() - begin:.0f} s: the time limit was reached"
-            )
+            late = f"after {seconds:.0f} s, half of the time that was left"
+            ran.stopped = f"was interrupted {late}"
             self.manager.interrupt_kernel()
             if not self._ended(cell, ran, time.monotonic() + GRACE):
                 self.alive = False
-                ran.stopped = "could not be interrupted when the time limit was reached"
+                ran.stopped = f"could not be interrupted {late}"
         else:
             ran.stopped = "ended the process"
         ran.error = None

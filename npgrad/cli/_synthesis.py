@@ -1,16 +1,26 @@
 """What the commands that make images share: their options, and the output of a run."""
 
+import os
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 
-from npgrad._files import atomic_write, shown
-from npgrad.cli._common import add_json, add_seed, add_weights, whole_number_type
-from npgrad.errors import ImageError, InputError
-from npgrad.images.animation import Animation, check_suffix
-from npgrad.images.saving import WRITE_FORMATS, save_image
+from npgrad._files import shown
+from npgrad.cli._common import (
+    add_json,
+    add_seed,
+    add_weights,
+    check_outputs,
+    free_name,
+    say,
+    whole_number_type,
+    written,
+)
+from npgrad.errors import InputError
+from npgrad.images.animation import Animation
+from npgrad.images.saving import save_image
+from npgrad.io import checkpoints
 
 
 def add_options(parser, output, steps):
@@ -42,42 +52,19 @@ def add_options(parser, output, steps):
 
 
 def check_files(args, inputs):
-    """Before any work: an InputError for an output that cannot be written, or that is one of the inputs.
+    """Before any work: an error for an output that cannot be written, or that may replace an input or another output.
 
     inputs: paths; what is not a file (a network's name, "noise") is ignored.
     """
-    outputs = [path for path in (args.output, getattr(args, "compare", None)) if path]
-    for path in outputs:
-        if Path(path).suffix.lower() not in WRITE_FORMATS:
-            raise ImageError(f"{shown(path)}: expected an image's suffix ({', '.join(WRITE_FORMATS)})")
-    if args.animate:
-        check_suffix(args.animate)
-    outputs += [path for path in (args.animate, args.checkpoint) if path]
-    inputs = [Path(path) for path in inputs if path and Path(path).exists()]
-    for i, path in enumerate(map(Path, outputs)):
-        if any(path.exists() and path.samefile(source) for source in inputs):
-            raise InputError(f"{shown(path)}: this is one of the inputs; give another name for the result")
-        if any(path.resolve() == Path(other).resolve() for other in outputs[:i]):
-            raise InputError(f"{shown(path)}: two results would have this name; give another one")
-        _check_writable(path)
-    for source in inputs if args.every else []:
-        if source.parent.resolve() == Path(args.output).parent.resolve() and _is_snapshot(
-            source, args.output
-        ):
-            raise InputError(f"{shown(source)}: a snapshot may replace this input; give another --output")
-
-
-class _NothingToWrite(Exception):
-    pass
-
-
-def _check_writable(path):
-    """Do everything that writing the file does except the last step, so that an existing file is kept."""
-    try:
-        with atomic_write(path):
-            raise _NothingToWrite
-    except _NothingToWrite:
-        pass
+    outputs = {name: getattr(args, name, None) for name in ("output", "compare", "animate", "checkpoint")}
+    check_outputs(inputs, **outputs)
+    if args.checkpoint is not None:
+        checkpoints.check(args.checkpoint)
+    others = [path for path in (*inputs, *outputs.values()) if path]
+    for other in others if args.every else ():
+        beside = os.path.realpath(os.path.dirname(other)) == os.path.realpath(os.path.dirname(args.output))
+        if beside and _is_snapshot(Path(other), args.output):
+            raise InputError(f"{shown(other)}: a snapshot may replace this file; give another --output")
 
 
 def _snapshot(output, step):
@@ -105,7 +92,7 @@ class RunOutput:
         self.args, self.steps = args, steps
         self.pixels, self.frame = pixels, frame or pixels
         self.animation = Animation() if args.animate else None
-        self.bar = None
+        self.bar, self.code, self.there, self.animated = None, 0, False, False
 
     def __enter__(self):
         return self
@@ -120,43 +107,53 @@ class RunOutput:
         self.bar.set_postfix({name: f"{value:.4g}" for name, value in losses.items()}, refresh=False)
         self.bar.update(step - self.bar.n)
         if self.args.every and step % self.args.every == 0:
-            save_image(self.pixels(image), _snapshot(self.args.output, step))
+            self._written(save_image, self.pixels(image), _snapshot(self.args.output, step))
         if self.animation is not None:
             self.animation.add(lambda: self.frame(image))
+
+    def _written(self, write, *arguments):
+        done = written(write, *arguments)
+        self.code = self.code if done else 1
+        return done
 
     def _begin(self, done):
         from tqdm import tqdm
 
         if done and self.args.checkpoint:
-            _print_line(f"continuing from step {done} of {self.steps}")
+            say(f"continuing from step {done} of {self.steps}")
         self.bar = tqdm(desc=self.args.command, total=self.steps, initial=done, unit="step", leave=False)
 
     def save(self, result):
-        """Write the result. Returns the exit code: 0, or 130 if the run was interrupted."""
-        save_image(self.pixels(result.image), self.args.output)
+        """Write the result. Returns the exit code: 0, 1 if a file could not be written, 130 if interrupted.
+
+        `there` is then whether the image could be written.
+        """
+        self.there = self._written(save_image, self.pixels(result.image), self.args.output)
         if self.animation is not None:
-            self.animation.save(self.args.animate, self.frame(result.image))
+            last = self.frame(result.image)
+            self.animated = self._written(self.animation.save, self.args.animate, last)
         if result.interrupted:
             more = (
                 f"; the same command continues from {shown(self.args.checkpoint)}"
                 if self.args.checkpoint
                 else ""
             )
-            _print_line(
-                f"interrupted at step {result.steps}; {shown(self.args.output)} holds the latest image{more}"
-            )
+            holds = f"; {shown(self.args.output)} holds the latest image" if self.there else ""
+            say(f"interrupted at step {result.steps}{holds}{more}")
             return 130
         if self.bar is None and self.args.checkpoint and result.steps:
-            _print_line(
-                f"{shown(self.args.checkpoint)}: this run is already complete, after step {result.steps}"
-            )
-        return 0
+            say(f"{shown(self.args.checkpoint)}: this run is already complete, after step {result.steps}")
+        return self.code
+
+    def arrow(self):
+        """The end of a line that says where the image is: " -> out.png"."""
+        return f" -> {shown(self.args.output)}" if self.there else ""
 
     def report(self, result):
         """What --json prints for every run."""
         return {
-            "output": str(self.args.output),
-            "animation": self.args.animate,
+            "output": str(self.args.output) if self.there else None,
+            "animation": self.args.animate if self.animated else None,
             "checkpoint": self.args.checkpoint,
             "steps": result.steps,
             "interrupted": result.interrupted,
@@ -185,9 +182,5 @@ def losses_text(result):
 
 
 def file_name(*parts):
-    """The name of a .png: the parts joined by hyphens, with letters, digits, underscores, dots and hyphens only."""
-    return "-".join(re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts) + ".png"
-
-
-def _print_line(line):
-    print(f"npgrad: {line}", file=sys.stderr)
+    """A free name of a .png: the parts joined by hyphens, with letters, digits, underscores, dots and hyphens only."""
+    return free_name("-".join(re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts) + ".png")

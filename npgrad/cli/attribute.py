@@ -8,32 +8,38 @@ image's name (sub/cat.jpg.png), and manifest.jsonl, with one line of JSON for ea
 an error. An interrupted run is continued by the same command, which also repeats what has changed since. Images that
 cannot be read are skipped and reported; the exit code is then 2."""
 
+import os
 from pathlib import Path
 
-from npgrad._files import shown
 from npgrad._outputs import measure, measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
+    CROPPED_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
     add_weights,
+    check_outputs,
+    class_index,
+    free_name,
     load_network,
     print_json,
     progress_bar,
+    say_what_is_seen,
     table,
+    written,
 )
 from npgrad.errors import InputError
 
 HELP = "heat map of where the evidence for a class is, for an image or a folder"
 EXAMPLES = """examples:
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 -o cat-saliency.png
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method grad_cam --target "tiger cat" -o tiger.png
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method integrated_gradients --n-steps 20 --save-array ig.npy
-  npgrad attribute cat.jpg --weights squeezenet1_1.h5 --method all -o sheet.png
-  npgrad attribute photos --weights squeezenet1_1.h5 --method grad_cam -o photos-grad_cam
-  npgrad attribute photos --weights squeezenet1_1.h5 --workers 4 --save-arrays -o results
+  npgrad attribute npgrad-demo/scene.png
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam --target "tiger cat" -o tiger.png
+  npgrad attribute npgrad-demo/scene.png --method integrated_gradients --n-steps 20 --save-array ig.npy
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method all -o sheet.png
+  npgrad attribute npgrad-demo --method grad_cam -o demo-grad_cam
+  npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
   npgrad attribute --list-methods"""
 
 
@@ -42,7 +48,7 @@ def add_arguments(parser):
         "image",
         nargs="?",
         metavar="IMAGE|FOLDER",
-        help="image file (JPEG, PNG, WebP, ...), or a folder of them",
+        help=f"{CROPPED_HELP}; or a folder of them",
     )
     parser.add_argument(
         "--method",
@@ -98,13 +104,11 @@ def run(args):
     options = {} if several else methods.options_of(args.method, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
         raise InputError("--save-array: expected one --method, found all")
-    if Path(args.image).is_dir():
+    if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
-    output = Path(args.output or f"{Path(args.image).stem}-{args.method}.png")
-    for path in [output, *([Path(args.save_array)] if args.save_array else [])]:
-        if path.exists() and Path(args.image).exists() and path.samefile(args.image):
-            raise InputError(f"{shown(path)}: this is the input image; give another name for the result")
+    output = free_name(f"{Path(args.image).stem}-{args.method}.png") if args.output is None else args.output
+    check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
     return _one(args, options, output)
 
 
@@ -116,12 +120,13 @@ def _one(args, options, output):
     model = load_network(args)
     request = Request(
         tuple(methods.METHODS) if several else args.method,
-        None if args.target == "auto" else model.class_index(args.target),
+        None if args.target == "auto" else class_index(model, args.target),
         options,
         args.sign,
         args.outliers,
         args.alone,
     )
+    say_what_is_seen(model, [args.image])
     progress = None
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
@@ -130,27 +135,29 @@ def _one(args, options, output):
     finally:
         if progress is not None:
             progress.close()
-    if args.save_array:
-        save_array(explanation.array, args.save_array)
-    save_image(explanation.image, output)
-    return _report(model, explanation.target, output, args)
+    done = written(save_image, explanation.image, output)
+    there = args.save_array and written(save_array, explanation.array, args.save_array)
+    _report(model, explanation.target, output if done else None, args.save_array if there else None, args)
+    return 0 if done and there in (None, True) else 1
 
 
-def _report(model, target, output, args):
+def _report(model, target, output, array, args):
+    """Print the target, and the files that were written."""
     index, name, number = target
     if args.json:
-        return print_json(
+        print_json(
             {
                 "image": args.image,
                 "method": args.method,
                 "target": {"index": index, "name": name, measure(model): number},
-                "output": str(output),
-                "array": args.save_array,
+                "output": output and str(output),
+                "array": array,
             }
         )
+        return
+    files = f" -> {output or array}" if output or array else ""
     of = f"{name} ({index}), {measure(model)} {measured(model, number)}"
-    print(f"{args.image}: {args.method} of {of} -> {output}")
-    return None
+    print(f"{args.image}: {args.method} of {of}{files}")
 
 
 def _list(args):

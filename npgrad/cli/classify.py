@@ -4,12 +4,13 @@ import sys
 
 from npgrad._outputs import measure, measured
 from npgrad.cli._common import (
-    IMAGE_HELP,
+    CROPPED_HELP,
     add_json,
     add_outputs,
     add_weights,
     load_network,
     print_json,
+    say_what_is_seen,
     table,
     whole_number_type,
 )
@@ -17,13 +18,13 @@ from npgrad.errors import ImageError
 
 HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
-  npgrad classify cat.jpg --weights squeezenet1_1.h5
-  npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
-  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json"""
+  npgrad classify npgrad-demo/scene.png
+  npgrad classify your-photo.jpg --weights squeezenet1_1
+  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json"""
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=CROPPED_HELP)
     add_weights(parser)
     add_outputs(parser)
     parser.add_argument(
@@ -34,6 +35,7 @@ def add_arguments(parser):
 
 def run(args):
     model = load_network(args)
+    say_what_is_seen(model, args.images)
     results, exit_code = [], 0
     for path in args.images:
         try:

@@ -7,16 +7,14 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
-from npgrad.cli._common import add_outputs
+from npgrad.cli._common import add_outputs, check_outputs, written
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
-  npgrad convert compressed_SqueezeNet.net -o squeezenet1_0.h5
-  npgrad convert resnet18-f37072fd.pth -o resnet18.h5
-  npgrad convert net.onnx -o net.h5 --labels names.txt
-  npgrad convert age.onnx -o age.h5 --outputs value
-  npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
+  npgrad convert your-weights.pth -o net.h5 --labels your-names.txt --arch squeezenet1_1
+  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt
+  npgrad convert your-regression.onnx -o net.h5 --outputs value"""
 
 
 def add_arguments(parser):
@@ -36,6 +34,9 @@ def add_arguments(parser):
 def run(args):
     from npgrad.io.converting import convert
 
+    check_outputs([args.input, args.labels], network=args.output)
     model = convert(args.input, labels=args.labels, architecture=args.arch, outputs=args.outputs)
-    model.save(args.output)
+    if not written(model.save, args.output):
+        return 1
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
+    return 0

@@ -9,16 +9,27 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from npgrad._files import atomic_write, shown
+from npgrad._files import atomic_write, check_folder, reason, shown
 from npgrad._outputs import expect_classes
-from npgrad.cli._common import add_json, add_seed, add_weights, load_network, print_json
-from npgrad.errors import InputError
+from npgrad.cli._common import (
+    add_json,
+    add_seed,
+    add_weights,
+    free_name,
+    load_network,
+    print_json,
+    same_file,
+    say,
+    say_what_is_seen,
+    written,
+)
+from npgrad.errors import InputError, NpgradError
 
 HELP = "folder of images that show what npgrad does, with a page to view them"
 EXAMPLES = """examples:
   npgrad demo
   npgrad demo --seed 12 -o twelve
-  npgrad demo cat.jpg --weights squeezenet1_1 -o cat"""
+  npgrad demo your-photo.jpg --weights squeezenet1_1 -o cat"""
 
 
 def add_arguments(parser):
@@ -26,9 +37,8 @@ def add_arguments(parser):
     parser.add_argument(
         "-o",
         "--output",
-        default="npgrad-demo",
         metavar="FOLDER",
-        help="folder to write to (default npgrad-demo)",
+        help="folder to write to (default npgrad-demo, or npgrad-demo-2, ... if there is one already)",
     )
     add_seed(parser, "scenes and images")
     add_weights(parser)
@@ -41,32 +51,44 @@ def run(args):
     start = time.perf_counter()
     model = load_network(args)
     expect_classes(model, "demo")
-    subject = images.Photo(model, args) if args.photo else images.Scenes(model, args)
-    folder = _folder(args)
-    subject.save(folder)
+    folder = free_name("npgrad-demo") if args.output is None else Path(args.output)
+    check_folder(folder, images.FILES)
+    if args.photo is not None:
+        _check_photo(args.photo, folder, images.FILES)
+        say_what_is_seen(model, [args.photo])
+    subject = images.Scenes(model, args) if args.photo is None else images.Photo(model, args)
+    _make(folder)
+    code = 0 if written(subject.save, folder) else 1
     sections, interrupted = [], False
     try:
         for number, make in enumerate(images.MAKERS):
             began = time.perf_counter()
             title = make.__doc__ or make.__name__.replace("_", " ")  # no docstrings under python -OO
             print(f"{number + 1}/{len(images.MAKERS)} {title}", file=sys.stderr, flush=True)
-            section = make(model, subject, folder)
-            sections.append(replace(section, seconds=time.perf_counter() - began))
-            _write_page(folder, subject, sections)
+            try:
+                section = make(model, subject, folder)
+                sections.append(replace(section, seconds=time.perf_counter() - began))
+                _write_page(folder, subject, sections)
+            except NpgradError as error:  # a full disk, or a network without the layers that this part needs
+                say(error)
+                code = 1
     except KeyboardInterrupt:
         interrupted = True
     _report(args, folder, sections, time.perf_counter() - start, interrupted)
-    return 130 if interrupted else None
+    return 130 if interrupted else code
 
 
-def _folder(args):
-    folder = Path(args.output)
+def _check_photo(photo, folder, names):
+    for name in names:
+        if same_file(folder / name, photo):
+            raise InputError(f"{shown(photo)}: a result would replace this input; give another --output")
+
+
+def _make(folder):
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        reason = "a file has this name" if folder.is_file() else error.strerror
-        raise InputError(f"{shown(folder)}: expected a folder to write to; {reason}") from None
-    return folder
+        raise InputError(f"{shown(folder)}: expected a folder to write to; {reason(error)}") from None
 
 
 def _write_page(folder, subject, sections):

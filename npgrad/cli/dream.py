@@ -9,11 +9,12 @@ from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import IMAGE_HELP, load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 from npgrad.images import open_image
+from npgrad.model import warn_unless_drawn
 
 HELP = "image with more of what a layer sees in it (DeepDream)"
 EXAMPLES = """examples:
-  npgrad dream sky.jpg --layer fire6 --weights squeezenet1_1.h5
-  npgrad dream sky.jpg --layer fire5 --channel 7 --size 512 --weights squeezenet1_1.h5 --animate sky.webp"""
+  npgrad dream npgrad-demo/scene.png --layer fire6
+  npgrad dream your-photo.jpg --layer fire5 --channel 7 --size 512 --weights squeezenet1_1 --animate sky.webp"""
 
 OCTAVES, STEPS = 4, 10
 
@@ -44,7 +45,7 @@ def add_arguments(parser):
         help=f"number of image sizes (default {OCTAVES})",
     )
     parser.add_argument("--learning-rate", type=float, metavar="R", help="step length (default 0.03)")
-    synthesis.add_options(parser, "IMAGE-LAYER.png in this folder", f"{STEPS} per octave")
+    synthesis.add_options(parser, "IMAGE-LAYER[-CHANNEL].png in this folder", f"{STEPS} per octave")
 
 
 def run(args):
@@ -52,8 +53,11 @@ def run(args):
 
     model = load_network(args)
     layer = model.resolve(args.layer)
-    args.output = args.output or synthesis.file_name(Path(args.image).stem, layer)
+    if args.output is None:
+        channel = () if args.channel is None else (args.channel,)
+        args.output = synthesis.file_name(Path(args.image).stem, layer, *channel)
     synthesis.check_files(args, [args.image, args.weights])
+    warn_unless_drawn(model, args.image)
     x = model.preprocess(_at_size(args.image, args.size), resize=False)
     options = synthesis.given_options(args, "channel", "octaves", "steps", "learning_rate")
     total = args.octaves * (args.steps or STEPS)
@@ -67,7 +71,7 @@ def run(args):
     else:
         height, width = x.shape[2:]
         print(f"{layer}, {width}x{height} px, {result.steps} steps; {synthesis.losses_text(result)}")
-        print(f"{shown(args.image)} -> {shown(args.output)}")
+        print(f"{shown(args.image)}{output.arrow()}")
     return code
 
 

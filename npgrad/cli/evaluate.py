@@ -16,7 +16,7 @@ import warnings
 
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
-    IMAGE_HELP,
+    CROPPED_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
@@ -25,6 +25,7 @@ from npgrad.cli._common import (
     load_network,
     print_json,
     progress_bar,
+    say_what_is_seen,
     table,
     target_index,
     whole_number_type,
@@ -33,9 +34,9 @@ from npgrad.errors import ImageError
 
 HELP = "table of measures of how good the explanations of an image are"
 EXAMPLES = """examples:
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5 --methods saliency,grad_cam,occlusion --mask cat-mask.png
-  npgrad evaluate cat.jpg --weights squeezenet1_1.h5 --methods grad_cam --steps 20 --json"""
+  npgrad evaluate npgrad-demo/scene.png
+  npgrad evaluate your-photo.jpg --weights squeezenet1_1 --methods saliency,grad_cam,occlusion --mask your-mask.png
+  npgrad evaluate npgrad-demo/scene.png --methods grad_cam --steps 20 --json"""
 
 DEFAULT_METHODS = ",".join((
     "saliency", "input_x_gradient", "guided_backprop", "integrated_gradients", "deep_lift", "lrp", "grad_cam",
@@ -44,7 +45,7 @@ DEFAULT_METHODS = ",".join((
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
         "--methods",
         default=DEFAULT_METHODS,
@@ -81,6 +82,7 @@ def add_arguments(parser):
 def run(args):
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
+    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     target = target_index(model, x, args.target)
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
@@ -159,7 +161,7 @@ def _mask(model, image, path):
     photo, mask = open_image(image), open_image(path)
     if photo.size != mask.size:
         raise ImageError(f"{path}: expected a mask of the image's size {photo.size}, found {mask.size}")
-    return model.deprocess(model.preprocess(mask))[0].mean(axis=2) > 127
+    return model.deprocess(model.preprocessing.apply(mask))[0].mean(axis=2) > 127
 
 
 def _cell(value):

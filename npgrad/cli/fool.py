@@ -11,16 +11,28 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, add_outputs, load_network, print_json, spelled, table
+from npgrad.cli._common import (
+    CROPPED_HELP,
+    TARGET_HELP,
+    add_outputs,
+    class_index,
+    load_network,
+    print_json,
+    say_what_is_seen,
+    spelled,
+    table,
+    written,
+)
 from npgrad.errors import InputError
 from npgrad.images import open_image
+from npgrad.images._seen import middle
 
 HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:
-  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5
-  npgrad fool cat.jpg --target 1 --weights squeezenet1_1.h5 --margin 3 -o fish.png --compare fish-sheet.png
-  npgrad fool cat.jpg --target goldfish --weights squeezenet1_1.h5 --method pgd --epsilon 4
-  npgrad fool cat.jpg --weights squeezenet1_1.h5 --method fgsm --epsilon 2"""
+  npgrad fool npgrad-demo/scene.png --target ring
+  npgrad fool your-photo.jpg --target 1 --weights squeezenet1_1 --margin 3 -o fish.png --compare fish-sheet.png
+  npgrad fool your-photo.jpg --target goldfish --weights squeezenet1_1 --method pgd --epsilon 4
+  npgrad fool npgrad-demo/scene.png --method fgsm --epsilon 2"""
 
 # method -> its largest number of steps, and its options besides those of every run
 METHODS = {
@@ -33,7 +45,7 @@ _OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint"
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
         "--target",
         metavar="INDEX|NAME",
@@ -71,31 +83,36 @@ def add_arguments(parser):
         help="save a sheet of the image before, the change, and the image after",
     )
     add_outputs(parser)
-    synthesis.add_options(parser, "IMAGE-CLASS.png in this folder", "100; pgd 10, smallest 50")
+    synthesis.add_options(parser, "IMAGE-CLASS[-METHOD].png in this folder", "100; pgd 10, smallest 50")
 
 
 def run(args):
     options = _options(args)
     model = load_network(args)
-    target = None if args.target is None else model.class_index(args.target)
+    target = None if args.target is None else class_index(model, args.target)
     wanted = "fooled" if target is None else model.class_name(target)
-    args.output = args.output or synthesis.file_name(Path(args.image).stem, wanted)
+    if args.output is None:
+        method = () if args.method == "ascent" else (args.method,)
+        args.output = synthesis.file_name(Path(args.image).stem, wanted, *method)
     synthesis.check_files(args, [args.image, args.weights])
+    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
     with synthesis.RunOutput(
         args, args.steps or METHODS[args.method][0], photo.changed, photo.frame
     ) as output:
         result = _make(args.method, model, x, target, args.seed, output, options)
-    interrupted = output.save(result)
-    if args.compare:
-        _compare(model, photo, result, args.compare)
-    seen = model.predict([args.image, args.output], top=model.num_classes)
+    code = output.save(result)
+    if args.compare is not None and not written(_compare, model, photo, result, args.compare):
+        args.compare, code = None, code or 1
+    after = model.preprocessing.apply(args.output) if output.there else result.image
+    seen = [model.predict(each, top=model.num_classes)[0] for each in (x, after)]
     reason = _why_not(model, seen, target, result)
     _report(model, seen, target, result, reason, output, args)
-    if reason and not interrupted:
-        print(f"npgrad: {reason}; {shown(args.output)} holds the image", file=sys.stderr)
-    return interrupted or (1 if reason else 0)
+    if reason and not result.interrupted:
+        holds = f"; {shown(args.output)} holds the image" if output.there else ""
+        print(f"npgrad: {reason}{holds}", file=sys.stderr)
+    return code or (1 if reason else 0)
 
 
 def _options(args):
@@ -146,6 +163,7 @@ class _Photo:
         from PIL import Image
 
         self.model, seen, image = model, model.preprocessing, open_image(path)
+        self.note = middle(seen, image.size)
         self.x = x
         width, height = (round(seen.resize * side / min(image.size)) for side in image.size)
         self.pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
@@ -172,7 +190,8 @@ def _compare(model, photo, result, path):
     tiles, factor = synthesis.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # each pixel as 2x2
     before, after = (model.class_name(index) for index in (result.before, result.after))
-    labels = [f"before: {before}", f"the change, {factor} times as strong", f"after: {after}"]
+    note = f" ({photo.note})" if photo.note else ""
+    labels = [f"before: {before}{note}", f"the change, {factor} times as strong", f"after: {after}"]
     save_image(contact_sheet(tiles, labels, columns=3), path)
 
 
@@ -223,4 +242,4 @@ def _report(model, seen, target, result, reason, output, args):
         f"{args.method}, {steps}; norm of the change {result.norm:.3g}, "
         f"largest change of a pixel value {result.largest_change:.3g} of 255"
     )
-    print(f"{args.image} -> {args.output}")
+    print(f"{args.image}{output.arrow()}")

@@ -15,7 +15,7 @@ from npgrad.cli._common import (
 HELP = "numerical check of every layer's gradients"
 EXAMPLES = """examples:
   npgrad gradcheck --arch squeezenet1_1
-  npgrad gradcheck --weights squeezenet1_0.h5 --method centered --size 97"""
+  npgrad gradcheck --weights squeezenet1_1 --method centered --size 97"""
 
 
 def add_arguments(parser):

@@ -1,12 +1,13 @@
 """Run a notebook of the homework from top to bottom in a fresh process, then check its functions and print the points.
 
 Cells that fail do not stop the others; they are listed. The notebook's folder is the working directory, and the file
-itself is not changed. The last quarter of the time limit is reserved for the checks: a cell that is still running by
-then is interrupted, and what is defined so far is checked. Functions that are not checked in time get 0 points, and so
-do functions imported from npgrad.
+itself is not changed. The last quarter of the time limit is reserved for the checks. Each cell, and then each check, is
+interrupted after half of the time that is left, so that one that never ends costs only its own points; if it ends the
+process, the other cells run again in a new one. Functions that are not checked in time get 0 points, and so do
+functions imported from npgrad.
 
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
-`npgrad notebooks` writes; without them, all of the homework's.
+`npgrad notebooks` writes; without them, all of the homework's. The lesson BackpropByHand has none.
 
 A notebook is a program: grade only notebooks that you would run yourself."""
 
@@ -21,30 +22,32 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli._common import add_json, print_json, table
-from npgrad.cli._kernel import CellRun, Kernel, jupyter
+from npgrad.cli._kernel import Kernel, jupyter
+from npgrad.course.notebooks import LESSON, NAMES
 from npgrad.errors import InputError, unknown
 
 HELP = "points of a homework notebook, which is run from top to bottom"
 EXAMPLES = """examples:
-  npgrad grade NetworkVisualization.ipynb
-  npgrad grade homework/StyleTransfer.ipynb --timeout 1800 --json"""
+  npgrad grade homework/NetworkVisualization.ipynb
+  npgrad grade homework/StyleTransfer --timeout 1800 --json"""
 
+HOMEWORK = " and ".join(f"{name}.ipynb" for name in NAMES if name != LESSON)
 RESULT = "application/vnd.npgrad.result+json"  # the type of a question's Result as an output of the kernel
 FOR_CHECKS = 0.25  # share of the time limit
 # In the notebook's process: load the checks, and run one. None of the notebook's own names is used or changed.
-LOAD = "__import__('npgrad.course.grading');"
-CHECK = "__import__('npgrad.cli.grade').cli.grade.send_result(get_ipython(), {question!r}, {missing!r})"
+LOAD = "__import__('npgrad.cli.grade').cli.grade.prepare();"
+CHECK = "__import__('npgrad.cli.grade').cli.grade.send_result({question!r}, {missing!r})"
 LINE = 100  # characters per line, where the terminal does not say
 
 
 def add_arguments(parser):
-    parser.add_argument("notebook", metavar="NOTEBOOK", help="notebook file (.ipynb)")
+    parser.add_argument("notebook", metavar="NOTEBOOK", help="notebook file; .ipynb may be left out")
     parser.add_argument(
         "--timeout",
         type=_seconds,
         default=600.0,
         metavar="SECONDS",
-        help="time limit for everything (default 600)",
+        help="time limit for all cells and checks (default 600)",
     )
     add_json(parser)
 
@@ -60,30 +63,48 @@ _seconds.__name__ = "number of seconds > 0"
 
 
 def run(args):
-    notebook = read(args.notebook)
+    from npgrad.course.grading import NOT_YET
+
+    path = find(args.notebook)
+    notebook = read(path)
+    if not questions(notebook):
+        raise InputError(f"{shown(path)}: this notebook has no questions; those with some are {HOMEWORK}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Jupyter's own
-        results, failed, reason = grade_notebook(notebook, Path(args.notebook).resolve().parent, args.timeout)
+        results, failed, reason = grade_notebook(notebook, Path(path).resolve().parent, args.timeout)
     got, total = (sum(result[key] for result in results) for key in ("got", "points"))
     if args.json:
         print_json(
             {"questions": results, "got": got, "total": total, "failed_cells": failed, "stopped": reason}
         )
-        return
-    print(score_table(results, got, total))
-    for cell in failed:
-        print(f"cell {cell['cell']} raised {cell['error']}")
-    if reason:
-        print(f"npgrad: {reason}", file=sys.stderr)
+    else:
+        print(score_table(results, got, total))
+        for cell in failed:
+            print(f"cell {cell['cell']} raised {cell['error']}")
+        if reason:
+            print(f"npgrad: {reason}", file=sys.stderr)
+    if "npgrad" not in notebook.metadata and all(NOT_YET in result["message"] for result in results):
+        print(
+            f"npgrad: {shown(path)}: defines none of the homework's functions, and names no questions in its "
+            f"metadata; is it one of {HOMEWORK}?",
+            file=sys.stderr,
+        )
+
+
+def find(name):
+    """The file of a notebook, whose suffix may be left out; InputError if there is none."""
+    path = next((path for path in (name, f"{name}.ipynb") if os.path.isfile(path)), None)
+    if path is None:
+        own = Path(name).name.removesuffix(".ipynb") in NAMES
+        hint = "; `npgrad notebooks DIR` writes it to a folder" if own else ""
+        raise InputError(f"{shown(name)}: no such file, expected a notebook (.ipynb){hint}")
+    return path
 
 
 def read(path):
     """The notebook, an nbformat node; InputError for a file that is not a notebook."""
-    if not os.path.isfile(path):
-        raise InputError(f"{shown(path)}: no such file, expected a notebook (.ipynb)")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        found = json.loads(text)
+        found = json.loads(Path(path).read_bytes())  # a byte order mark, as of Windows editors, is understood
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
@@ -95,7 +116,7 @@ def read(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            notebook = nbformat.reads(text, as_version=4)
+            notebook = nbformat.reads(json.dumps(found), as_version=4)
             nbformat.validate(notebook)
     except Exception as error:  # nbformat raises KeyError, AttributeError and its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -107,43 +128,71 @@ def read(path):
 
 
 def grade_notebook(notebook, folder, timeout):
-    """Run a notebook and check it: (results as dicts, cells that failed, why it was stopped early or None)."""
-    from tqdm import tqdm
-
-    from npgrad.course.grading import NOT_YET, QUESTIONS
-
-    end = time.monotonic() + timeout
+    """Run a notebook and check it: (results as dicts, cells that failed, what was stopped or None)."""
     asked = questions(notebook)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    results, failed, stopped = [], [], None
-    with tempfile.TemporaryDirectory() as scratch, Kernel(folder, scratch) as process:
-        process.execute(LOAD, end)  # so that the first check is not charged for it
-        for number, source in enumerate(tqdm(cells, unit="cell", leave=False, disable=None), 1):
-            ran = process.execute(source, end - FOR_CHECKS * timeout, store_history=True)
+    with tempfile.TemporaryDirectory() as scratch, Kernel(folder, scratch, LOAD) as process:
+        session = _Session(process, dict(enumerate(cells, 1)), timeout)
+        session.run_cells((1 - FOR_CHECKS) * timeout)
+        results = [session.check(question) for question in asked]
+    failed = [{"cell": number, "error": error} for number, error in sorted(session.failed.items())]
+    return results, failed, "; ".join(session.stopped.values()) or None
+
+
+class _Session:
+    """A notebook's cells in a process. One that ends the process is left out when they run again in a new one.
+
+    failed: {cell: its error}. stopped: {cell or question: why it did not end}.
+    """
+
+    def __init__(self, process, cells, seconds):
+        self.process, self.cells, self.left = process, cells, seconds
+        self.failed, self.stopped = {}, {}
+
+    def execute(self, source, limit, **options):
+        """Run code for at most half of the time that is left: `limit`, or less. Only its own time counts."""
+        begin = time.monotonic()
+        ran = self.process.execute(source, max(0, min(limit, self.left)) / 2, **options)
+        self.left -= time.monotonic() - begin
+        return ran
+
+    def run_cells(self, seconds):
+        from tqdm import tqdm
+
+        reserve = self.left - seconds
+        todo = [number for number in self.cells if number not in self.stopped]
+        for number in tqdm(todo, unit="cell", leave=False, disable=None):
+            if self.left <= reserve:
+                self.stopped[number] = (
+                    f"cell {number} and those after it did not run: the time limit was reached"
+                )
+                return
+            self.failed.pop(number, None)
+            ran = self.execute(self.cells[number], self.left - reserve, store_history=True)
             if ran.error:
-                failed.append({"cell": number, "error": ran.error})
+                self.failed[number] = ran.error
             if ran.stopped:
-                stopped = f"cell {number} {ran.stopped}"
-                break
-        missing = f"not graded: {stopped}, and the cells after it did not run" if stopped else NOT_YET
-        for question in asked:
-            # Half of the time left, so that a function that never ends leaves time for the other questions.
-            limit = (time.monotonic() + end) / 2
-            code = CHECK.format(question=question, missing=missing)
-            ran = process.execute(code, limit) if process.alive else CellRun()
-            if process.alive or ran.data:
-                why = f"the check {ran.stopped}" if ran.stopped else f"the check raised {ran.error}"
-            else:
-                stopped = stopped or f"the check of {question} {ran.stopped}"
-                why = stopped
-            nothing = {
-                "id": question,
-                "points": QUESTIONS[question].points,
-                "got": 0,
-                "message": f"not graded: {why}",
-            }
-            results.append(ran.data.get(RESULT, nothing))
-    return results, failed, stopped
+                self.stopped[number] = f"cell {number} {ran.stopped}"
+            if not self.process.alive:
+                self.process.restart()
+                self.run_cells(self.left - reserve)
+                return
+
+    def check(self, question):
+        """The Result of a question, as a dict."""
+        from npgrad.course.grading import NOT_YET, QUESTIONS
+
+        cells = "; ".join(why for number, why in self.stopped.items() if number in self.cells)
+        missing = f"not defined: {cells}" if cells else NOT_YET
+        ran = self.execute(CHECK.format(question=question, missing=missing), self.left)
+        why = f"the check {ran.stopped}" if ran.stopped else f"the check raised {ran.error}"
+        if not self.process.alive:
+            self.stopped[question] = f"the check of {question} {ran.stopped}"
+            self.process.restart()
+            self.run_cells(self.left / 2)
+        points = QUESTIONS[question].points
+        nothing = {"id": question, "points": points, "got": 0, "message": f"not graded: {why}"}
+        return ran.data.get(RESULT, nothing)
 
 
 def questions(notebook):
@@ -160,18 +209,36 @@ def questions(notebook):
     return [question for question in QUESTIONS if question in asked]
 
 
-def send_result(shell, question, missing):
+_streams = {}
+
+
+def prepare():
+    """Runs in the notebook's process, first: no cell may end the process or take its output from the others."""
+    from IPython import get_ipython
+
+    import npgrad.course.grading  # noqa: F401
+
+    shell = get_ipython()
+    _streams.update(stdout=sys.stdout, stderr=sys.stderr)
+    shell.ask_exit = lambda: None  # exit() and quit()
+    shell.events.register("post_execute", lambda: vars(sys).update(_streams))
+
+
+def send_result(question, missing):
     """Runs in the notebook's process: check a question on the names defined there, and display the Result."""
     import contextlib
     import dataclasses
     import io
 
+    import numpy as np
+    from IPython import get_ipython
     from IPython.display import display
 
     from npgrad.course.grading import grade_one
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        result = grade_one(question, shell.user_ns, missing)
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="warn", under="ignore"):
+        result = grade_one(question, get_ipython().user_ns, missing)
+    vars(sys).update(_streams)
     display({RESULT: dataclasses.asdict(result)}, raw=True)
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, load_network, print_json
+from npgrad.cli._common import CROPPED_HELP, load_network, print_json, say_what_is_seen
 
 HELP = "image reconstructed from one layer's activation"
 EXAMPLES = """examples:
-  npgrad invert cat.jpg --layer fire4 --weights squeezenet1_1.h5
-  npgrad invert cat.jpg --layer fire9 --weights squeezenet1_1.h5 --steps 400 --seed 3 -o cat-from-fire9.png
-  npgrad invert cat.jpg --layer fire6 --weights squeezenet1_1.h5 --optimizer lbfgs --animate cat.gif"""
+  npgrad invert npgrad-demo/scene.png --layer fire4
+  npgrad invert your-photo.jpg --layer fire9 --weights squeezenet1_1 --steps 400 --seed 3 -o from-fire9.png
+  npgrad invert your-photo.jpg --layer fire6 --weights squeezenet1_1 --optimizer lbfgs --animate inversion.gif"""
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
         "--layer", required=True, metavar="NAME", help="layer, e.g. fire4; `npgrad layers` lists them"
     )
@@ -45,9 +45,11 @@ def run(args):
 
     model = load_network(args)
     layer = model.resolve(args.layer)
-    args.output = args.output or synthesis.file_name(Path(args.image).stem, "from", layer)
+    if args.output is None:
+        args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.image, *start, args.weights])
+    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     options = synthesis.given_options(args, "steps", "content_weight", "tv_weight")
     with synthesis.RunOutput(args, args.steps or 200, lambda image: model.deprocess(image)[0]) as output:
@@ -72,5 +74,5 @@ def run(args):
             f"relative error of the layer's activation {result.relative_error:.2%}; "
             f"correlation with the original image {result.correlation:.3f}"
         )
-        print(f"{shown(args.image)} -> {shown(args.output)}")
+        print(f"{shown(args.image)}{output.arrow()}")
     return code

@@ -13,7 +13,8 @@ from npgrad.cli._common import (
 HELP = "table of a network's layers: shapes, parameters, multiply-adds, memory"
 EXAMPLES = """examples:
   npgrad layers --arch squeezenet1_1
-  npgrad layers --weights squeezenet1_0.h5 --size 512"""
+  npgrad layers --size 512
+  npgrad layers --weights squeezenet1_1"""
 
 
 def add_arguments(parser):

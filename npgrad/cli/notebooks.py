@@ -3,7 +3,7 @@
 They run as they are, with the installed npgrad; `npgrad grade` grades them. The student edition has a place to write
 each answer instead of the answer."""
 
-from npgrad._files import shown
+from npgrad._files import check_folder, shown
 
 HELP = "Jupyter notebooks of the homework, solved or for students"
 EXAMPLES = """examples:
@@ -20,7 +20,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npgrad.course.notebooks import write_notebooks
+    from npgrad.course.notebooks import NAMES, write_notebooks
 
+    check_folder(args.folder, [f"{name}.ipynb" for name in NAMES] if args.force else ())
     for path in write_notebooks(args.folder, student=args.student, force=args.force):
         print(shown(path))

@@ -21,10 +21,12 @@ from npgrad.cli._common import (
     add_json,
     add_seed,
     add_weights,
+    check_outputs,
     load_network,
     print_json,
     table,
     whole_number_type,
+    written,
 )
 
 HELP = "table of how well attribution methods find the object in drawn scenes"
@@ -81,10 +83,11 @@ def run(args):
     from npgrad.evaluation import held_out, sanity_methods
 
     names = methods.method_names(args.methods or ",".join(methods.METHODS))  # errors come before any work
+    check_outputs([args.weights], checkpoint=args.checkpoint)
     model = load_network(args)
+    done = _Scores(args, model)
     held = held_out(model, args.n, args.seed)
     every = {name: _method(name, args.seed) for name in names} | sanity_methods(args.seed)
-    done = _Scores(args, model)
     interrupted = _score(every, model, held, done, args)
     rows = [_row(name, score) for name, score in done.scores.items() if name in every]
     rows.sort(key=lambda row: (-row["pointing"], -row["energy"]))
@@ -107,7 +110,7 @@ def run(args):
         missing = [name for name in every if name not in done.scores]
         print(f"npgrad: interrupted; not scored: {', '.join(missing)}", file=sys.stderr)
         return 130
-    return None
+    return done.code
 
 
 def _score(every, model, held, done, args):
@@ -138,7 +141,7 @@ class _Scores:
         from npgrad.evaluation import Score
         from npgrad.io import checkpoints
 
-        self.path, self.scores = args.checkpoint, {}
+        self.path, self.scores, self.code = args.checkpoint, {}, 0
         if self.path is None:
             return
         self.settings = checkpoints.fingerprint(
@@ -157,12 +160,11 @@ class _Scores:
             for name, seconds in rest["seconds"].items():
                 values = {k.split("/")[1]: v for k, v in arrays.items() if k.split("/")[0] == name}
                 self.scores[name] = Score(values, seconds)
-        self._write()  # a file that cannot be written is an error before the work, not after
 
     def add(self, name, score):
         self.scores[name] = score
-        if self.path is not None:
-            self._write()
+        if self.path is not None and not written(self._write):
+            self.code = 1
 
     def _write(self):
         from npgrad.io import checkpoints

@@ -9,15 +9,16 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import load_network, print_json, whole_number_type
+from npgrad.model import warn_unless_drawn
 
 HELP = "image in the style of another image"
 EXAMPLES = """examples:
-  npgrad style town.jpg starry_night.jpg --weights squeezenet1_1.h5
-  npgrad style town.jpg the_scream.jpg --preset the_scream --weights squeezenet1_1.h5 --animate town.gif
-  npgrad style town.jpg night.jpg muse.jpg --blend 2,1 --original-colors --weights squeezenet1_1.h5 -o both.png
-  npgrad style town.jpg night.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg muse.jpg --mask sky.png --mask houses.png --weights squeezenet1_1.h5
-  npgrad style town.jpg night.jpg --weights vgg19 --optimizer lbfgs"""
+  npgrad style npgrad-demo/scene.png npgrad-demo/style-scene.png
+  npgrad style your-photo.jpg your-painting.jpg --weights squeezenet1_1 --preset the_scream --animate town.gif
+  npgrad style your-photo.jpg your-painting.jpg your-other.jpg --blend 2,1 --weights squeezenet1_1 -o both.png
+  npgrad style your-photo.jpg your-painting.jpg --sizes 192,384,768 --checkpoint town.ckpt --weights squeezenet1_1
+  npgrad style your-photo.jpg your-painting.jpg your-other.jpg --mask your-sky.png --mask your-town.png
+  npgrad style your-photo.jpg your-painting.jpg --weights vgg19 --optimizer lbfgs"""
 
 # With the homework's weight, 200 steps leave a grid of 18/255 in the sky of starry_night; with ten times that, 4/255.
 SMOOTHER = 10
@@ -84,10 +85,12 @@ def run(args):
     from npgrad.synthesis import presets
     from npgrad.synthesis.style_transfer import style_transfer
 
-    args.output = args.output or synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
+    if args.output is None:
+        args.output = synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
     model = load_network(args)
+    warn_unless_drawn(model, [args.content, *args.styles])
     options = synthesis.given_options(
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
@@ -115,7 +118,7 @@ def run(args):
     else:
         height, width = result.image.shape[2:]
         print(f"{width}x{height} px, {result.steps} steps; {synthesis.losses_text(result)}")
-        print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))} -> {shown(args.output)}")
+        print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))}{output.arrow()}")
     return code
 
 

@@ -1,18 +1,26 @@
 """Make an image, starting from noise, to which a class, or a channel or single neuron of a layer, responds as strongly
 as possible: class visualization and feature visualization by gradient ascent."""
 
-from npgrad._files import shown
 from npgrad._outputs import measure, measured
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import TARGET_HELP, add_outputs, load_network, print_json, spelled, whole_number_type
+from npgrad.cli._common import (
+    TARGET_HELP,
+    add_outputs,
+    class_index,
+    load_network,
+    print_json,
+    spelled,
+    whole_number_type,
+)
 from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
-  npgrad visualize flamingo --weights squeezenet1_1.h5
-  npgrad visualize great_white_shark --weights squeezenet1_1.h5 --seed 7 --animate shark.gif -o shark.png
-  npgrad visualize flamingo --weights squeezenet1_1.h5 --method pixels --steps 200
-  npgrad visualize --layer fire6 --channel 10 --weights squeezenet1_1.h5"""
+  npgrad visualize tartan
+  npgrad visualize flamingo --weights squeezenet1_1
+  npgrad visualize great_white_shark --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
+  npgrad visualize flamingo --weights squeezenet1_1 --method pixels --steps 200
+  npgrad visualize --layer fire6 --channel 10"""
 
 
 def add_arguments(parser):
@@ -55,7 +63,8 @@ def run(args):
     args.method = spelled(args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
-    args.output = args.output or synthesis.file_name(name, args.method)
+    if args.output is None:
+        args.output = synthesis.file_name(name, args.method)
     synthesis.check_files(args, [args.weights])
     steps = args.steps or DEFAULTS[args.method]["num_iterations"]
     options = synthesis.given_options(args, "size", "learning_rate", "l2_reg", num_iterations="steps")
@@ -83,7 +92,7 @@ def _target(args, model):
         for option in ("channel", "neuron"):
             if getattr(args, option) is not None:
                 raise InputError(f"--{option}: expected a --layer, found class {args.target!r}")
-        index = model.class_index(args.target)
+        index = class_index(model, args.target)
         return {"target": index}, model.class_name(index)
     if args.channel is None:
         raise InputError("--layer: expected --channel N as well, found none")
@@ -101,8 +110,9 @@ _place.__name__ = "position ROW,COLUMN"
 
 
 def _report(model, target, result, output, args):
-    """Print the class of the saved file, at its own size."""
-    [seen] = model.predict(model.preprocess(args.output, resize=False), top=model.num_classes)
+    """Print the class of the saved file (of the image, if it could not be saved), at its own size."""
+    x = model.preprocess(args.output, resize=False) if output.there else result.image
+    [seen] = model.predict(x, top=model.num_classes)
     index, name, number = seen[target["target"] if model.outputs == "value" and args.layer is None else 0]
     if args.json:
         found = {"score": result.score, measure(model): {i: p for i, _, p in seen}.get(target.get("target"))}
@@ -111,6 +121,8 @@ def _report(model, target, result, output, args):
         return
     print(f"{args.method}, {result.steps} steps; score {result.score:.4g}")
     if args.layer is None:
+        what = "file" if output.there else "image"
         says = "gives" if model.outputs == "value" else "is classified as"
-        print(f"the file {says} {name} ({index}), {measure(model)} {measured(model, number)}")
-    print(f"-> {shown(args.output)}")
+        print(f"the {what} {says} {name} ({index}), {measure(model)} {measured(model, number)}")
+    if output.there:
+        print(output.arrow().strip())

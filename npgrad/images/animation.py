@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from npgrad._files import atomic_file, shown
+from npgrad._files import atomic_file, check_suffix
 from npgrad._typing import Array, ImageLike, Path
 from npgrad._validate import whole_number
 from npgrad.errors import ImageError
@@ -80,32 +80,12 @@ class Animation:
         InputError
             If the file cannot be written.
         """
-        check_suffix(path)
+        check_suffix(path, "an animation", FORMATS, ImageError)
         last = _small(last)
         frames = self.frames
         if frames and np.array_equal(frames[-1], last):
             frames = frames[:-1]
         write(path, [*frames, last])
-
-
-def check_suffix(path: Path) -> None:
-    """Raise an ImageError unless the suffix is one of FORMATS.
-
-    Parameters
-    ----------
-    path : str or path
-        The file to be written.
-
-    Raises
-    ------
-    ImageError
-        If the suffix is neither .gif nor .webp.
-    """
-    suffix = FilePath(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise ImageError(
-            f"{shown(path)}: expected an animation's suffix ({', '.join(FORMATS)}); found {suffix or 'none'!r}"
-        )
 
 
 def write(path: Path, frames: Sequence[Array]) -> None:
@@ -128,7 +108,7 @@ def write(path: Path, frames: Sequence[Array]) -> None:
     InputError
         If the file cannot be written.
     """
-    check_suffix(path)
+    check_suffix(path, "an animation", FORMATS, ImageError)
     kind = FORMATS[FilePath(path).suffix.lower()]
     size = frames[-1].shape[1::-1]
     duration = round(min(max(_LENGTH / max(len(frames) - 1, 1), 40), 400), -1)  # GIF counts in 10 ms

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
-from npgrad._files import atomic_file, shown
+from npgrad._files import atomic_file, check_suffix
 from npgrad._typing import Array, Path
 from npgrad.errors import ImageError
 from npgrad.images.reading import image_of_array, to_rgb
@@ -38,10 +38,8 @@ def save_image(image: Union["Image.Image", Array], path: Path) -> None:
     """
     from PIL import Image
 
-    suffix = FilePath(path).suffix.lower()
-    if suffix not in WRITE_FORMATS:
-        known = ", ".join(WRITE_FORMATS)
-        raise ImageError(f"{shown(path)}: expected an image's suffix ({known}); found {suffix or 'none'!r}")
+    check_suffix(path, "an image", WRITE_FORMATS, ImageError)
+    kind = WRITE_FORMATS[FilePath(path).suffix.lower()]
     if isinstance(image, np.ndarray):
         image = image_of_array(image)
     elif not isinstance(image, Image.Image):
@@ -50,4 +48,4 @@ def save_image(image: Union["Image.Image", Array], path: Path) -> None:
     # PNG level 3 takes a third of the time of the default level 6, for files that are hardly larger.
     options = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}, "PNG": {"compress_level": 3}}
     with atomic_file(path) as file:
-        image.save(file, WRITE_FORMATS[suffix], **options.get(WRITE_FORMATS[suffix], {}))
+        image.save(file, kind, **options.get(kind, {}))

@@ -114,23 +114,45 @@ def read(path: Path, settings: str) -> tuple[dict[str, Array], dict[str, Any]] |
     """
     if not os.path.exists(path):
         return None
+    arrays, made_with, rest = _parts(path)
+    if made_with != settings:
+        raise InputError(
+            f"{shown(path)}: this checkpoint was made with other settings, images or weights; "
+            "use the same ones, or another file"
+        )
+    return arrays, rest
+
+
+def check(path: Path) -> None:
+    """Check, before the settings of a run are known, that a file is a checkpoint or does not exist.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If the file is not a checkpoint, or is damaged.
+    """
+    if os.path.exists(path):
+        _parts(path)
+
+
+def _parts(path):
+    """(arrays, fingerprint of the settings, the rest) of a checkpoint."""
     name = shown(path)
     try:
         arrays = _arrays(path, name)
         found = json.loads(arrays.pop("run").tobytes())
         if found["format"] != FORMAT:
             raise ValueError("it has another format")
-        made_with, rest = found["settings"], found["rest"]
+        return arrays, found["settings"], found["rest"]
     except KeyError as error:
         raise damaged(path, f"there is no {error}") from None
     except (WeightsError, OSError, ValueError, TypeError, RecursionError) as error:
         raise damaged(path, getattr(error, "strerror", None) or error) from None
-    if made_with != settings:
-        raise InputError(
-            f"{name}: this checkpoint was made with other settings, images or weights; "
-            "use the same ones, or another file"
-        )
-    return arrays, rest
 
 
 def _arrays(path, name):

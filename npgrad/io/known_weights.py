@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from npgrad._files import atomic_write, shown, weights_folder
+from npgrad._files import atomic_write, check_folder, shown, weights_folder
 from npgrad.errors import DownloadError, WeightsError, unknown
 
 
@@ -165,6 +165,7 @@ def get(
     target = _cached(entry)
     if os.path.isfile(target) and not force:
         return target
+    check_folder(target.parent, [target.name])  # before a long download
     original = (None if force else _placed_by_hand(entry)) or _download(entry, progress)
     if entry.kind == "data":
         with atomic_write(target) as temporary:

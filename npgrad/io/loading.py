@@ -1,5 +1,6 @@
 """Load a network by path or name."""
 
+import dataclasses
 import os
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
@@ -48,11 +49,21 @@ def load(source: Path | None = None) -> "Model":
                 "no network is bundled with this version: pass a weights file, "
                 "or get one with `npgrad weights get squeezenet1_1`"
             )
-        return hdf5.load(path)
+        return _scenes(path)
     text = os.fspath(source)
     if FilePath(text).is_file() or isinstance(source, os.PathLike) or os.sep in text or FilePath(text).suffix:
         return onnx.load(text) if onnx.matches(text) else hdf5.load(text)
-    return hdf5.load(_by_name(text))
+    path = _by_name(text)
+    return _scenes(path) if path == bundled(BUNDLED) else hdf5.load(path)
+
+
+def _scenes(path):
+    """The bundled network, which says what it knows: `Model.preprocess` warns of other images."""
+    from npgrad.io.formats import hdf5
+    from npgrad.model import DRAWN_SCENES
+
+    model = hdf5.load(path)
+    return dataclasses.replace(model, source={**model.source, "knows": DRAWN_SCENES})
 
 
 def bundled(name: str) -> FilePath | None:

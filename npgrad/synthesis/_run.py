@@ -9,6 +9,7 @@
 A run counts the steps, calls the callback, writes checkpoints, and keeps the latest image when it is interrupted.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ import numpy as np
 
 from npgrad._typing import Array
 from npgrad._validate import generator, whole_number
+from npgrad.errors import InputError, NotWritten, level_outside
 from npgrad.io import checkpoints
 
 Callback: TypeAlias = Callable[[int, Array, dict[str, Any]], object] | None
@@ -154,7 +156,14 @@ class Run:
 
     def _save_when_due(self):
         if self._path is not None and (self.t % self._every == 0 or self.finished or self.t >= self.steps):
+            self._save_or_warn()
+
+    def _save_or_warn(self):
+        """A disk that fills up during the run costs the checkpoint, not the image."""
+        try:
             self._save()
+        except InputError as error:
+            warnings.warn(f"{error}; the run goes on without it", NotWritten, stacklevel=level_outside())
 
     def _save(self):
         """Write the last complete state; steps shown since then are not part of it."""
@@ -172,7 +181,7 @@ class Run:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.interrupted = interrupted
         if self._path is not None and (kind is None or interrupted) and self._saved is not self._kept:
-            self._save()
+            self._save_or_warn()
         return interrupted
 
 

@@ -22,7 +22,7 @@ def weights(tmp_path_factory):
 def photo(tmp_path_factory):
     path = tmp_path_factory.mktemp("photos") / "photo.png"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    Image.fromarray(pixels).resize((300, 200)).save(path)
+    Image.fromarray(pixels).resize((240, 240)).save(path)
     return str(path)
 
 
@@ -66,6 +66,7 @@ def make(run, folder):
         )
         code, out, err = run(*words, "--weights", folder / "net.h5")
         lines = [part.strip() for part in err.replace("\r", "\n").splitlines()]
-        return code, out, [part for part in lines if part and "step/s" not in part and "s/step" not in part]
+        bars = ("step/s", "s/step", "is seen by the network")  # the photo is not square
+        return code, out, [part for part in lines if part and not any(bar in part for bar in bars)]
 
     return make

@@ -72,7 +72,7 @@ def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
         (["attribute", "PHOTO", "--target", "-1"], "expected 0 to 4; found -1"),
         (["attribute", "PHOTO", "--target", "catt"], "no class 'catt'; nearest: cat"),
         (["attribute", "PHOTO", "--target", "crane"], "crane is two classes: 3, 4"),
-        (["attribute", "PHOTO", "-o", "PHOTO"], "this is the input image"),
+        (["attribute", "PHOTO", "-o", "PHOTO"], "this is one of the inputs"),
         (["attribute", "PHOTO", "-o", "no/such.png"], "no/such.png: cannot be written"),
         (["attribute", "PHOTO", "-o", "map.xyz"], "map.xyz"),
         (["attribute", "missing.png"], "missing.png: no such file"),
@@ -121,7 +121,10 @@ def test_other_mistakes(run, arguments, message):
 def test_wrong_usage_is_2_as_well(run, arguments):
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
-    assert "usage: npgrad" in err
+    assert err.startswith(f"npgrad: {arguments[0]}: ") and err.endswith(
+        f"; see `npgrad {arguments[0]} --help`\n"
+    )
+    assert err.count("\n") == 1
 
 
 def test_layers(run, weights):

@@ -123,7 +123,7 @@ def test_a_sheet_of_each(run, weights, folder, monkeypatch):
         (["photos", "--method", "all", "--save-arrays"], "--save-array: expected one --method, found all"),
         (["photos", "-o", "sheet.png"], "sheet.png: expected the name of a folder"),
         (["photos", "-o", "photos"], "photos: expected a new or empty folder for the results"),
-        (["photos", "-o", "photos/000.jpg/x"], "photos/000.jpg/x: cannot be written"),
+        (["photos", "-o", "photos/000.jpg/x"], "photos/000.jpg/x: expected a folder to write to; "),
         (["empty"], "empty: no images in it (JPEG, PNG"),
         (["photos/000.jpg", "--workers", "2"], "--workers: expected a folder of images, found photos/000.jpg"),
         (["photos/000.jpg", "--save-arrays"], "--save-arrays: expected a folder of images"),

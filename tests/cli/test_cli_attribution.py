@@ -125,7 +125,7 @@ def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):
 
 @pytest.mark.exhaustive
 def test_evaluate(run, weights, photo):
-    mask = np.zeros((200, 300), np.uint8)
+    mask = np.zeros((240, 240), np.uint8)
     mask[50:150, 100:200] = 255
     Image.fromarray(mask).save("mask.png")
     arguments = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import homework_answers
 import pytest
 
-from npgrad.cli import grade
+from npgrad.cli import grade, main
 from npgrad.course.grading import QUESTIONS
 from npgrad.errors import InputError, NpgradError
 
@@ -159,15 +159,11 @@ def test_cells_and_functions_that_never_end(run):
         "8",
     )
     rows = points(out)
-    assert (code, rows["total"][0], rows["Q2.3"]) == (None, 3, [3, ""])
-    assert re.fullmatch(
-        "not graded: the check was interrupted after . s: the time limit was reached",
-        rows["Q1.3b"][1].replace("\n", " "),
-    )
-    stopped = r"cell 3 was interrupted after . s: the time limit was reached"
-    late = rf"content_loss: not graded: {stopped}, and the cells after it"
-    assert re.match(late, rows["Q2.1"][1].replace("\n", " "))
-    assert re.match(rf"npgrad: {stopped}\n", err)
+    assert (code, rows["total"][0], rows["Q2.3"], rows["Q2.1"]) == (None, 6, [3, ""], [3, ""])
+    late = r"was interrupted after \d s, half of the time that was left"
+    assert re.fullmatch(f"not graded: the check {late}", rows["Q1.3b"][1].replace("\n", " "))
+    assert re.match(f"gram_matrix: not defined: cell 3 {late}", rows["Q2.2"][1].replace("\n", " "))
+    assert re.match(f"npgrad: cell 3 {late}\n", err)
 
 
 @pytest.mark.exhaustive
@@ -177,9 +173,83 @@ def test_a_process_that_ends(run):
     found = json.loads(out)
     by_id = {each["id"]: each["message"] for each in found["questions"]}
     assert by_id["Q1.4"].startswith("class_visualization_update_step: not answered yet")
-    for name in ("Q2.1", "Q2.2", "Q2.5"):
-        assert by_id[name] == "not graded: the check of Q2.1 ended the process"
+    assert by_id["Q2.1"] == "not graded: the check ended the process"
+    assert by_id["Q2.2"].startswith("gram_matrix: not answered yet")
     assert found["stopped"] == "the check of Q2.1 ended the process"
+
+
+TV_LOSS = """def tv_loss(img, w):
+    d, a = img[:, :, 1:] - img[:, :, :-1], img[..., 1:] - img[..., :-1]
+    return w * ((d * d).sum() + (a * a).sum())"""
+CONTENT_LOSS = "def content_loss(w, a, b):\n    return w * ((a - b) ** 2).sum()"
+
+
+@needs_jupyter
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "import sys\nsys.stdout = None\nsys.stderr = None\nget_ipython = None\nexit()",
+        pytest.param("import os\nos._exit(1)", marks=pytest.mark.exhaustive),
+        pytest.param(
+            "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param("import numpy as np\nnp.seterr(all='raise')", marks=pytest.mark.exhaustive),
+    ],
+    ids=["no output", "process", "no interrupt", "numpy"],
+)
+def test_a_bad_cell_costs_nothing_else(run, bad):
+    """Before it and after it, everything is graded."""
+    asked = notebook(TV_LOSS, bad, CONTENT_LOSS, npgrad={"questions": ["Q2.1", "Q2.3"]})
+    code, out, err = run(asked, "--timeout", "4" if "BaseException" in bad else "60")
+    assert points(out) == {"Q2.1": [3, ""], "Q2.3": [3, ""], "total": [6, ""]}
+    assert ("cell 2" in err) == ("_exit" in bad or "BaseException" in bad)
+
+
+@needs_jupyter
+@pytest.mark.exhaustive
+def test_a_check_that_ends_the_process_costs_its_own_points(run):
+    asked = notebook(
+        TV_LOSS, "import os\ndef content_loss(*a):\n    os._exit(1)", npgrad={"questions": ["Q2.1", "Q2.3"]}
+    )
+    rows = points(run(asked)[1])
+    assert rows == {
+        "Q2.1": [0, "not graded: the check ended the process"], "Q2.3": [3, ""], "total": [3, ""],
+    }  # fmt: skip
+
+
+@needs_jupyter
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_notebook_as_editors_on_windows_write_it(tmp_path, encoding):
+    path = tmp_path / "homework.ipynb"
+    path.write_bytes(json.dumps(notebook("größe = 1")).encode(encoding))
+    assert grade.read(path).cells[1].source == "größe = 1"
+
+
+@needs_jupyter
+def test_a_notebook_without_its_suffix(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["grade", "BackpropByHand"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "npgrad: BackpropByHand: no such file, expected a notebook (.ipynb); `npgrad notebooks DIR`"
+    )
+    assert main(["notebooks", "."]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(grade, "grade_notebook", lambda *arguments: pytest.fail("it ran"))
+    assert main(["grade", "BackpropByHand"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("npgrad: BackpropByHand.ipynb: this notebook has no questions")
+
+
+@needs_jupyter
+def test_a_notebook_of_something_else_says_so(run):
+    code, out, err = run(notebook("x = 1"))
+    assert points(out)["total"] == [0, ""]
+    assert err.endswith(
+        "homework.ipynb: defines none of the homework's functions, and names no questions in its metadata; "
+        "is it one of NetworkVisualization.ipynb and StyleTransfer.ipynb?\n"
+    )
 
 
 @needs_jupyter
@@ -213,7 +283,7 @@ def test_what_is_no_notebook(run, content, message):
 def test_what_is_not_there(tmp_path):
     for path in (tmp_path / "none.ipynb", tmp_path):
         with pytest.raises(InputError, match="no such file, expected a notebook"):
-            grade.read(path)
+            grade.find(str(path))
 
 
 def test_without_jupyter(tmp_path, monkeypatch):

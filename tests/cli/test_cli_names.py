@@ -43,10 +43,32 @@ def test_misspelled_commands_and_options(run, words, message):
     assert err.startswith(message) and err.count("\n") == 1
 
 
-def test_words_that_are_too_many_show_the_usage_of_their_command(run):
-    code, out, err = run("layers", "more", "--json")
-    assert (code, out) == (2, "")
-    assert err.startswith("usage: npgrad layers") and "unrecognized arguments: more" in err
+def test_words_that_are_too_many(run):
+    line = "npgrad: layers: unexpected 'more'; see `npgrad layers --help`\n"
+    assert run("layers", "more", "--json") == (2, "", line)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("classify", "classify: expected IMAGE"),
+        ("style a.png", "style: expected STYLE"),
+        ("classify x.png --top", "classify: --top: expected one value, found none"),
+        ("classify x.png --top 0", "classify: --top: expected a whole number >= 1, found '0'"),
+        ("attribute x.png --n-steps many", "attribute: --n-steps: expected a whole number, found 'many'"),
+        ("attribute x.png --outliers 2%", "attribute: --outliers: expected a number, found '2%'"),
+        ("gradcheck --method simple", "gradcheck: --method: expected one of "),
+        ("style a.png b.png --size 3 --sizes 4", "style: --sizes: not allowed with argument --size"),
+        ("visualize --neuron 3", "visualize: --neuron: expected a position ROW,COLUMN, found '3'"),
+        ("grade x.ipynb --timeout 0", "grade: --timeout: expected a number of seconds > 0, found '0'"),
+    ],
+)
+def test_wrong_usage_is_one_line(run, words, message):
+    code, out, err = run(*words.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"npgrad: {message}") and err.endswith(
+        f"; see `npgrad {words.split()[0]} --help`\n"
+    )
 
 
 def test_help_says_what_one_gets(run):
@@ -116,7 +138,7 @@ def test_seed_is_the_option_of_whatever_is_random(run):
 def test_a_seed_is_a_whole_number(run, words, seed):
     code, out, err = run(*words, "--seed", seed)
     assert (code, out) == (2, "")
-    assert f"argument --seed: invalid whole number >= 0 value: '{seed}'" in err
+    assert f"--seed: expected a whole number >= 0, found '{seed}'" in err
 
 
 @pytest.mark.exhaustive

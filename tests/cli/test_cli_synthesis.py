@@ -221,7 +221,7 @@ def test_no_input_is_overwritten_by_whatever_name(make, folder):
             file.write(photo)
     code, _, err = make("invert run-0010.png --layer fire3 --every 10 -o run.png")
     assert (code, len(err)) == (2, 1)
-    assert "run-0010.png: a snapshot may replace this input" in err[0]
+    assert "run-0010.png: a snapshot may replace this file" in err[0]
     assert make("invert run-0010x.png --layer fire3 --every 10 --steps 1 -o run.png")[0] == 0
     assert (folder / "photo.png").read_bytes() == photo
 

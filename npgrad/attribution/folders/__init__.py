@@ -44,6 +44,8 @@ class FolderRun:
         How many photos were explained by this run.
     warned : int
         How many of these have "warnings" in the manifest.
+    messages : list of str
+        The different warnings among them.
     broken : list of (str, str)
         The photos that cannot be read or explained, each with the reason.
     interrupted : bool
@@ -56,6 +58,7 @@ class FolderRun:
     skipped: int
     made: int = 0
     warned: int = 0
+    messages: list[str] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
 
@@ -75,6 +78,7 @@ class FolderRun:
         else:
             self.made += 1
             self.warned += "warnings" in line
+            self.messages = list(dict.fromkeys([*self.messages, *line.get("warnings", ())]))
 
 
 def attribute_folder(
