@@ -33,7 +33,7 @@ class Model(Described):
     classes : sequence of str or None
         The names of the classes, in the order of the outputs.
     preprocessing : Preprocessing or None
-        None: ImageNet's.
+        None: ImageNet's, or gray from 0 to 1 for a network of one channel.
     architecture : dict or None
         {"name", "options"} of a network that npgrad can build.
     aliases : dict
@@ -75,7 +75,8 @@ class Model(Described):
                     f"names of layers and classes: expected printable characters, found {name!r}"
                 )
         if self.preprocessing is None:
-            object.__setattr__(self, "preprocessing", Preprocessing())
+            channels = "gray" if self.in_channels == 1 else "RGB"
+            object.__setattr__(self, "preprocessing", Preprocessing(channels=channels))
         if self.default_layer is not None:
             if self.default_layer not in (*self.layer_names(), *self.aliases):
                 raise InputError(
@@ -151,12 +152,13 @@ class Model(Described):
         ----------
         images : path, PIL image, uint8 ndarray (H, W, 3), or a list of them
         resize : bool, default True
-            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px.
-            False: keep the images at their size, which must be the same for all.
+            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px, as
+            torchvision does, to the pixel. False: keep the images at their size, which must be the same for all.
 
         Returns
         -------
-        ndarray (N, 3, H, W), float32
+        ndarray (N, C, H, W), float32
+            With the network's channels; see `Preprocessing`.
 
         Raises
         ------
@@ -170,12 +172,12 @@ class Model(Described):
 
         Parameters
         ----------
-        x : ndarray (N, 3, H, W)
+        x : ndarray (N, C, H, W)
 
         Returns
         -------
         ndarray (N, H, W, 3), uint8
-            Clipped to 0 to 255 and rounded.
+            In RGB, clipped to 0 to 255 and rounded.
         """
         return self.preprocessing.invert(x)
 
@@ -186,7 +188,7 @@ class Model(Described):
 
         Parameters
         ----------
-        images : as for `preprocess`, or a float ndarray (N, 3, H, W) that is preprocessed already
+        images : as for `preprocess`, or a float ndarray (N, C, H, W) that is preprocessed already
         top : int, default 5
 
         Returns

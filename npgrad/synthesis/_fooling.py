@@ -72,7 +72,7 @@ def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=Tr
     """The Fooling for a run that started from x; `reason` applies if the goal was not reached."""
     image = run.image
     logits, change = model(image), image - x
-    std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
+    std = np.reshape(model.preprocessing.pixel_std, (1, -1, 1, 1))
     reached = fools(model, image, logits, target, margin, rounded, targeted)
     return Fooling(
         image=image,
