@@ -7,13 +7,16 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
+from npgrad.cli._common import add_preprocessing, preprocessing_changes
+from npgrad.images.preprocessing import ASSUMED, HOW_TO_SAY
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
   npgrad convert compressed_SqueezeNet.net -o squeezenet1_0.h5
   npgrad convert resnet18-f37072fd.pth -o resnet18.h5
-  npgrad convert net.onnx -o net.h5 --labels names.txt
+  npgrad convert net.onnx -o net.h5 --labels names.txt --mean 0.5 --std 0.5
+  npgrad convert from-caffe.onnx -o from-caffe.h5 --bgr --scale 1 --mean 104,117,123
   npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
 
 
@@ -28,11 +31,16 @@ def add_arguments(parser):
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
+    add_preprocessing(parser)
 
 
 def run(args):
     from npgrad.io.converting import convert
 
     model = convert(args.input, labels=args.labels, architecture=args.arch)
+    if changes := preprocessing_changes(args):
+        model = model.with_preprocessing(**changes)
     model.save(args.output)
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
+    seen = model.preprocessing
+    print(f"{ASSUMED}: {seen}; {HOW_TO_SAY}" if seen.assumed else f"images become its input as {seen}")

@@ -44,7 +44,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
     )
-    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
+    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False)
 
 
 def run(args):

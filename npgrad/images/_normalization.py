@@ -13,6 +13,10 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of r
 NEUTRAL = {"mean": 0.0, "std": 1.0, "scale": 1 / 255}
 CHANNELS = {"RGB": 3, "BGR": 3, "gray": 1}
 MAX_SIDE = 4096
+ASSUMED = "nothing says how images become this network's input; assumed"
+HOW_TO_SAY = (
+    "if not, use --mean, --std, --scale, --bgr, --gray or --size; in Python, Model.with_preprocessing"
+)
 LARGEST = 300  # of a network's input that is still plausible; without any normalization it is 255
 
 

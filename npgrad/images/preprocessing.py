@@ -10,16 +10,12 @@ import numpy as np
 
 from npgrad._typing import Array, ImageLike
 from npgrad.errors import ImageError, InputError, level_outside
-from npgrad.images._fitting import fit
-from npgrad.images._normalization import IMAGENET, NEUTRAL, checked, described, expect
+from npgrad.images._fitting import fit, layout
+from npgrad.images._normalization import ASSUMED, HOW_TO_SAY, IMAGENET, NEUTRAL, checked, described, expect
 from npgrad.images.reading import open_image
 
-__all__ = ["IMAGENET", "Preprocessing"]
+__all__ = ["ASSUMED", "HOW_TO_SAY", "IMAGENET", "Preprocessing"]
 
-ASSUMED = "nothing says how images become this network's input; assumed"
-HOW_TO_SAY = (
-    "if not, use --mean, --std, --scale, --bgr, --gray or --size; in Python, Model.with_preprocessing"
-)
 FIRST_VERSION = ("mean", "std", "resize", "crop")  # what the first version of npgrad's files stores
 
 _said: set[str] = set()  # the assumptions that this process has warned of
@@ -195,6 +191,21 @@ class Preprocessing:
         """
         return self._in_rgb(self._pixels(source, zoom=zoom))
 
+    def layout(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the size to which an image is resized, and where in it the part that the network sees begins.
+
+        Parameters
+        ----------
+        size : (int, int)
+            The image's width and height.
+
+        Returns
+        -------
+        (int, int), (int, int)
+            The new width and height; the left column and top row, negative where the image is padded.
+        """
+        return layout(size, self.size, None if self.pad else self.resize)
+
     def _pixels(self, source, resize=True, zoom=1):
         """The pixels of one image with the network's channels: uint8 (H, W, C)."""
         image = open_image(source)
@@ -229,6 +240,7 @@ class Preprocessing:
         InputError
             If x has another shape or is not finite.
         """
+        self.say_if_assumed()
         x, count = np.asarray(x), len(self.mean)
         if x.ndim != 4 or x.shape[1] != count or x.dtype.kind not in "fiu":
             raise InputError(
