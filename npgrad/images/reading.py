@@ -89,10 +89,10 @@ def open_image(source: ImageLike, to_srgb: bool = False) -> "Image.Image":
 
 def _warn_if_dark(image, deep, name):
     """Warn of an image whose values seem to have another range than 0..255; `deep`: they had 16 bits."""
-    largest = max(high for _, high in image.getextrema())
+    lowest, largest = np.min(image.getextrema()), np.max(image.getextrema())
     if deep and 0 < largest < DARK:
         why = "the values have 16 bits, but seem to use fewer; multiply them, for example 12 bits by 16"
-    elif largest == 1:
+    elif (lowest, largest) == (0, 1):
         why = "the values are 0 and 1, where white is 255"
     else:
         return
