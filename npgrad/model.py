@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input
-from npgrad.errors import InputError, TooSmall
+from npgrad.errors import InputError, TooSmall, level_outside
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
@@ -86,7 +87,7 @@ class Model(Described):
 
     def __call__(self, x: Array) -> Array:
         """The logits (N, classes) of x (N, C, H, W); nothing of the pass is kept."""
-        x = check_input(x)
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
         with self._saying_what_fits(x):
             return np.concatenate(
@@ -135,7 +136,7 @@ class Model(Described):
             raise InputError("upto: expected a layer to run up to, found 'input'")
         if keep is not None:
             keep = {self.resolve(name) for name in ((keep,) if isinstance(keep, str) else keep)}
-        x = check_input(x)
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
 
         def run(x):
@@ -197,6 +198,12 @@ class Model(Described):
             One list per image, in descending order of probability.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
+        if ready and 0 <= images.min() < images.max() <= 1 and self._largest_input() > 20:
+            warnings.warn(
+                "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
+                f"{self._largest_input():.4g}",
+                stacklevel=level_outside(),
+            )
         logits = self(images if ready else self.preprocess(images)).astype(np.float64)
         e = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = e / e.sum(axis=1, keepdims=True)
@@ -242,6 +249,11 @@ class Model(Described):
             raise TooSmall(
                 f"{error}; this network takes images of at least {side}x{side} px" if side else error
             ) from None
+
+    def _largest_input(self):
+        """The network's input for white, in its largest channel."""
+        seen = self.preprocessing
+        return max((1 - mean) / std for mean, std in zip(seen.pixel_mean, seen.pixel_std, strict=True))
 
     def _fits(self, channels, side):
         with suppress(InputError):

@@ -160,6 +160,8 @@ def _attribution(model, x, target, name, options, progress):
 
 def _heat_map(array, shown, name, request):
     sign = request.sign or methods.METHODS[name].sign
+    if array.ndim == 3:
+        array = (np.abs(array) if sign == "absolute" else array).sum(axis=0)
     return heat_map(array, None if request.alone else shown, sign=sign, outliers=request.outliers)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from npgrad._typing import Array, ImageLike
 from npgrad._validate import one_of
 from npgrad.errors import InputError, level_outside
-from npgrad.images.reading import MAX_ASPECT, open_image
+from npgrad.images.reading import open_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +58,7 @@ def to_map(attribution: Array, sign: str = "absolute") -> Array:
         found = f"{attribution.dtype} of shape {attribution.shape}"
         hint = "; for one image of a batch pass attribution[0]" if attribution.ndim == 4 else ""
         raise InputError(f"attribution: expected real numbers (C, H, W) or (H, W); found {found}{hint}")
-    if channels_are_last(attribution.shape):
+    if _channels_are_last(attribution.shape):
         raise InputError(
             f"attribution: expected (C, H, W) or (H, W), found shape {attribution.shape}; is it (H, W, C)? "
             "transpose(2, 0, 1) it, or sum its channels"
@@ -120,13 +120,13 @@ def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Ar
     return np.clip(values / threshold, -1, 1)
 
 
-def channels_are_last(shape):
-    """Whether a shape (C, H, W) is in fact that of an image (H, W, C): few channels last, two sides before them."""
+def _channels_are_last(shape):
+    """Whether a shape (C, H, W) is in fact that of an image, (H, W, C), and not that of a narrow map."""
     return (
         len(shape) == 3
         and shape[2] in (1, 3, 4)
-        and min(shape[:2]) > 4
-        and max(shape[:2]) <= MAX_ASPECT * min(shape[:2])
+        and 8 <= min(shape[:2])
+        and max(shape[:2]) <= 4 * min(shape[:2])
     )
 
 
