@@ -125,7 +125,7 @@ def _channels_are_last(shape):
     return (
         len(shape) == 3
         and shape[2] in (1, 3, 4)
-        and 8 <= min(shape[:2])
+        and min(shape[:2]) >= 8
         and max(shape[:2]) <= 4 * min(shape[:2])
     )
 

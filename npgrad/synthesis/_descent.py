@@ -16,7 +16,7 @@ class AdamSchedule(Adam):
     def __init__(self, model, x):
         self.unit, origin = standardization(model, x)
         self.limits = origin - LIMIT * self.unit, origin + LIMIT * self.unit
-        super().__init__(FIRST_RATE * self.unit)
+        super().__init__(FIRST_RATE * self.unit, eps=1e-8 / self.unit)
 
 
 def make_optimizer(name, model, x):

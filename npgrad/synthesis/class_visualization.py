@@ -203,8 +203,8 @@ def _ascend_spectrum(
         for _ in run:
             scale, angle = rng.uniform(*SCALES), rng.uniform(*ANGLES)
             shift = rng.uniform(-max_jitter / 2, max_jitter / 2, size=2)
-            view, view_cache = affine(image, scale, angle, shift)
-            score, dview = aim.gradient(view)
+            view, view_cache = affine(image - origin, scale, angle, shift)  # around the image, it is 0
+            score, dview = aim.gradient(view + origin)
             dscore = affine_backward(dview, view_cache)
             rms = (
                 np.sqrt(np.mean(dscore * dscore)) or 1
