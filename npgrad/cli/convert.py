@@ -8,7 +8,7 @@ then accepted wherever a class is named."""
 
 from npgrad._files import shown
 from npgrad.cli._common import add_preprocessing, preprocessing_changes
-from npgrad.images.preprocessing import ASSUMED, HOW_TO_SAY
+from npgrad.images.preprocessing import doubts
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
@@ -42,5 +42,7 @@ def run(args):
         model = model.with_preprocessing(**changes)
     model.save(args.output)
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
-    seen = model.preprocessing
-    print(f"{ASSUMED}: {seen}; {HOW_TO_SAY}" if seen.assumed else f"images become its input as {seen}")
+    if not model.preprocessing.assumed:
+        print(f"images become its input as {model.preprocessing}")
+    for doubt in doubts(model.preprocessing):
+        print(doubt)

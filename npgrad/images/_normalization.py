@@ -1,11 +1,9 @@
 """Checks of the values of a Preprocessing, and their description."""
 
-import warnings
-
 import numpy as np
 
 from npgrad._validate import is_number, is_whole
-from npgrad.errors import InputError, level_outside
+from npgrad.errors import InputError
 from npgrad.images._fitting import covered
 from npgrad.images.resize import METHODS
 
@@ -41,7 +39,6 @@ def checked(given):
         "std": _numbers("std", values["std"], count, 1e-6, 1e6),
         "scale": float(scale),
     }
-    _warn_if_implausible(**final)
     return final | _sizes(given.crop, given.resize)
 
 
@@ -72,17 +69,19 @@ def _numbers(name, values, count, low, high):
     return tuple(float(value) for value in values)
 
 
-def _warn_if_implausible(mean, std, scale):
-    """Warn if mean and std are evidently not on the scale of v * scale, as with ImageNet's mean for values 0..255."""
-    black = [-m / s for m, s in zip(mean, std, strict=True)]
-    white = [(255 * scale - m) / s for m, s in zip(mean, std, strict=True)]
+def doubts(values):
+    """What a user should know of a Preprocessing before its results are believed: lines, usually none."""
+    found = [f"{ASSUMED}: {described(values)}; {HOW_TO_SAY}"] if values.assumed else []
+    means, stds = values.pixel_mean, values.pixel_std
+    black = [-mean / std for mean, std in zip(means, stds, strict=True)]
+    white = [(1 - mean) / std for mean, std in zip(means, stds, strict=True)]
     low, high = min(black), max(white)
     if max(black) > 0 or min(white) < 0 or max(-low, high) > LARGEST:
-        warnings.warn(
-            f"preprocessing: the network's input would go from {low:.4g} (black) to {high:.4g} (white); mean and std "
-            f"are in units of v * scale, here 0 to {255 * scale:g}",
-            stacklevel=level_outside(),
+        found.append(
+            f"the network's input would go from {low:.4g} (black) to {high:.4g} (white) with mean and std in units of "
+            f"v * scale, which is 0 to {255 * values.scale:g}; are they of another scale?"
         )
+    return found
 
 
 def described(values):

@@ -11,14 +11,14 @@ import numpy as np
 from npgrad._typing import Array, ImageLike
 from npgrad.errors import ImageError, InputError, level_outside
 from npgrad.images._fitting import fit, layout
-from npgrad.images._normalization import ASSUMED, HOW_TO_SAY, IMAGENET, NEUTRAL, checked, described, expect
+from npgrad.images._normalization import IMAGENET, NEUTRAL, checked, described, doubts, expect
 from npgrad.images.reading import open_image
 
-__all__ = ["ASSUMED", "HOW_TO_SAY", "IMAGENET", "Preprocessing"]
+__all__ = ["IMAGENET", "Preprocessing", "doubts"]
 
 FIRST_VERSION = ("mean", "std", "resize", "crop")  # what the first version of npgrad's files stores
 
-_said: set[str] = set()  # the assumptions that this process has warned of
+_said: set[str] = set()  # what this process has warned of
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Preprocessing:
         ImageError
             If an image cannot be read, there is none, or sizes differ without resizing.
         """
-        self.say_if_assumed()
+        self.say_doubts()
         several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
         sources = images if several else [images]
         if len(sources) == 0:
@@ -240,7 +240,7 @@ class Preprocessing:
         InputError
             If x has another shape or is not finite.
         """
-        self.say_if_assumed()
+        self.say_doubts()
         x, count = np.asarray(x), len(self.mean)
         if x.ndim != 4 or x.shape[1] != count or x.dtype.kind not in "fiu":
             raise InputError(
@@ -252,11 +252,12 @@ class Preprocessing:
         colors = x.transpose(0, 2, 3, 1) * np.array(self.pixel_std) + np.array(self.pixel_mean)
         return self._in_rgb(np.rint(np.clip(colors, 0, 1) * 255).astype(np.uint8))
 
-    def say_if_assumed(self) -> None:
-        """Warn, once in a process, if these values are assumed."""
-        if self.assumed and str(self) not in _said:
-            _said.add(str(self))
-            warnings.warn(f"{ASSUMED}: {self}; {HOW_TO_SAY}", stacklevel=level_outside())
+    def say_doubts(self) -> None:
+        """Warn, once in a process, if the values are assumed or not plausible, as `apply` and `invert` do."""
+        for doubt in doubts(self):
+            if doubt not in _said:
+                _said.add(doubt)
+                warnings.warn(doubt, stacklevel=level_outside())
 
     def __str__(self) -> str:
         return described(self)

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from npgrad.errors import ImageError, InputError
 from npgrad.images import Preprocessing, _fitting, open_image, save_image
+from npgrad.images import preprocessing as module
 from npgrad.images.saving import WRITE_FORMATS
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -221,14 +222,15 @@ def test_the_crop_keeps_its_share():
     "values",
     [{"mean": (104, 117, 123)}, {"mean": MEAN, "std": STD, "scale": 1}, {"mean": -0.5}, {"std": 1e-4}],
 )
-def test_values_of_another_unit_give_a_warning(values):
-    with pytest.warns(UserWarning, match="input would go from .* in units of v \\* scale"):
-        Preprocessing(**values)
+def test_values_of_another_unit_give_a_warning(values, monkeypatch):
+    monkeypatch.setattr(module, "_said", set())
+    with pytest.warns(UserWarning, match="input would go from .* are they of another scale") as caught:
+        for _ in range(2):
+            Preprocessing(**values).apply(noise(4, 4))
+    assert len(caught) == 1
 
 
 def test_an_assumption_is_said_once(monkeypatch):
-    from npgrad.images import preprocessing as module
-
     monkeypatch.setattr(module, "_said", set())
     assumed = Preprocessing(assumed=True)
     with pytest.warns(UserWarning, match="assumed: RGB, the middle 224x224 of 256 px.* --bgr") as caught:
