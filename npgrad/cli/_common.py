@@ -59,6 +59,8 @@ def preprocessing_changes(args):
 
 def _fraction(text):
     above, _, below = text.partition("/")
+    if below and not float(below):
+        raise ValueError
     return float(above) / float(below or 1)
 
 

@@ -29,14 +29,18 @@ def digits(tmp_path, monkeypatch):
 
 
 RUNS = [
-    "classify photo.png", "attribute photo.png --method saliency", "attribute photo.png --method lrp --save-array a.npy",
+    "classify photo.png", "attribute photo.png --method saliency",
+    "attribute photo.png --method lrp --save-array a.npy",
     "fool photo.png --target 1 --steps 3", "fool photo.png --method fgsm --compare sheet.png",
-    "visualize 1 --steps 2", "visualize 0 --method pixels --steps 2", "dream photo.png --layer relu --size 30 --octaves 1 --steps 1",
+    "visualize 1 --steps 2", "visualize 0 --method pixels --steps 2",
+    "dream photo.png --layer relu --size 30 --octaves 1 --steps 1",
     "invert photo.png --layer relu --steps 3", "evaluate photo.png --methods saliency --steps 2 --samples 1",
-    "style photo.png photo.png --content-layer relu --style-layers conv --style-weights 1 --size 24 --style-size 24 --steps 2",
+    "style photo.png photo.png --content-layer relu --style-layers conv --style-weights 1 --size 24 --style-size 24 "
+    "--steps 2",
 ]  # fmt: skip
 
 
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("line", RUNS)
 def test_a_network_of_one_channel_from_the_shell(run, digits, line):
     code, _, err = run(*line.split(), "--weights", "digits.onnx")
@@ -47,6 +51,7 @@ def test_a_network_of_one_channel_from_the_shell(run, digits, line):
     assert code in (0, 1) and "assumed" not in err
 
 
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_folder_is_told_once(run, digits, workers):
     (digits / "photos").mkdir()
@@ -67,7 +72,8 @@ def test_the_options_decide_what_the_network_gets(run, digits):
     model = npgrad.load(digits / "digits.onnx")
     for options, changes in [
         (["--scale", "1"], {"scale": 1}), (["--scale", "1/127.5", "--mean", "1"], {"scale": 1 / 127.5, "mean": 1}),
-        (["--gray"], {}), (["--size", "24"], {"crop": 24}), (["--size", "9x14", "--std", "0.5"], {"crop": (9, 14), "std": 0.5}),
+        (["--gray"], {}), (["--size", "24"], {"crop": 24}),
+        (["--size", "9x14", "--std", "0.5"], {"crop": (9, 14), "std": 0.5}),
     ]:  # fmt: skip
         expected = model.with_preprocessing(**changes).predict(digits / "photo.png")[0]
         assert classes(*options) == [one[2] for one in expected], options
@@ -78,8 +84,10 @@ def test_the_options_decide_what_the_network_gets(run, digits):
     [
         (["--bgr"], "preprocessing: channels: expected 1, as the network takes; found BGR"),
         (["--mean", "1,2"], "preprocessing: mean: expected a finite number"),
-        (["--mean", "x"], "invalid list of numbers"), (["--scale", "1/0"], "scale"), (["--std", "0"], "preprocessing: std"),
-        (["--size", "5x"], "invalid size PX or HxW"), (["--size", "1x2x3"], "preprocessing: crop"), (["--size", "0"], "crop"),
+        (["--mean", "x"], "invalid list of numbers"), (["--scale", "1/0"], "scale"),
+        (["--std", "0"], "preprocessing: std"),
+        (["--size", "5x"], "invalid size PX or HxW"), (["--size", "1x2x3"], "preprocessing: crop"),
+        (["--size", "0"], "crop"),
         (["--bgr", "--gray"], "not allowed with"),
     ],
 )  # fmt: skip
@@ -97,7 +105,7 @@ def test_every_command_with_weights_takes_them(run):
 
 
 def test_a_photo_in_the_middle_of_which_another_is_seen(run, digits):
-    """The saved image of `fool` has the size that preprocessing leaves as it is, also if the network's is a rectangle."""
+    """The image saved by `fool` has the size that preprocessing leaves as it is, also for a rectangle."""
     run(
         "fool",
         "photo.png",
