@@ -13,7 +13,8 @@ from npgrad._passes import INPUT
 from npgrad._targets import find_class
 from npgrad._typing import Array
 from npgrad.errors import InputError, unknown
-from npgrad.layers import Layer
+from npgrad.images.preprocessing import Preprocessing
+from npgrad.layers import BatchNorm2d, Composite, Conv2d, Layer
 from npgrad.layers.composite import walk_layers
 
 M = TypeVar("M", bound="Described")
@@ -24,6 +25,7 @@ class Described:
 
     network: Layer
     classes: Any
+    preprocessing: Preprocessing
     architecture: dict[str, Any] | None
     aliases: dict[str, str]
     source: dict[str, Any]
@@ -93,6 +95,16 @@ class Described:
         `outputs` if that was given; otherwise what the last layers say.
         """
         return self.outputs or kind_of(self.network)
+
+    @property
+    def in_channels(self) -> int | None:
+        """The number of channels that the first layer with weights takes; None if it does not take images."""
+        for _, layer in walk_layers(self.network):
+            if isinstance(layer, Conv2d):
+                return int(layer.weight.shape[1] * layer.groups)
+            if layer.arrays() and not isinstance(layer, Composite):
+                return len(layer.weight) if isinstance(layer, BatchNorm2d) else None
+        return None
 
     def layer_names(self) -> list[str]:
         """Return the names of all layers in execution order; a composite comes after its parts."""
@@ -186,6 +198,35 @@ class Described:
         Model
         """
         return self._with_arrays(lambda name, array: array.astype(dtype))
+
+    def with_preprocessing(self: M, preprocessing: Preprocessing | None = None, **changes: Any) -> M:
+        """Return a copy that converts images in another way, for example ``model.with_preprocessing(channels="BGR")``.
+
+        Parameters
+        ----------
+        preprocessing : Preprocessing or None, default None
+            None: the model's own.
+        **changes
+            Values that differ from it, as for `Preprocessing.changed`: mean, std and scale belong together; of these,
+            what is not given becomes 0, 1 and 1/255.
+
+        Returns
+        -------
+        Model
+
+        Raises
+        ------
+        InputError
+            A value is invalid, or the network takes another number of channels.
+        """
+        preprocessing = (self.preprocessing if preprocessing is None else preprocessing).changed(**changes)
+        expected, found = self.in_channels, len(preprocessing.mean)
+        if expected not in (None, found):
+            raise InputError(
+                f"preprocessing: channels: expected {expected}, as the network takes; found {preprocessing.channels} "
+                f"({found})"
+            )
+        return dataclasses.replace(self, preprocessing=preprocessing)  # type: ignore[type-var]
 
     def _with_arrays(self, function):
         return dataclasses.replace(self, network=self.network.map_arrays(function))

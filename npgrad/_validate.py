@@ -173,8 +173,11 @@ def check_channels(layer, x, channels):
         raise InputError(f"{name} expects {channels} channels, found an array of shape {x.shape}{hint}")
 
 
-def check_input(x):
-    """x as an array that the layers can process; otherwise an InputError that says why not."""
+def check_input(x, largest=None):
+    """x as an array that the layers can process; otherwise an InputError that says why not.
+
+    largest: the network's input for white; warn of an input that seems to be pixels if that is a small number.
+    """
     try:
         x = np.asarray(x)
     except ValueError:
@@ -189,7 +192,13 @@ def check_input(x):
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
     ours = threading.current_thread().name.startswith("npgrad")  # the caller of this part has warned
     each = tuple(range(1, x.ndim))  # image by image: another one beside it changes nothing
-    if x.dtype.kind == "f" and not ours and ((x.min(axis=each) >= 0) & (x.max(axis=each) > 20)).any():
+    small = largest is not None and largest <= 20
+    if (
+        small
+        and x.dtype.kind == "f"
+        and not ours
+        and ((x.min(axis=each) >= 0) & (x.max(axis=each) > 20)).any()
+    ):
         # always in the same words: Python shows a warning of a line only once
         warnings.warn(
             "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",

@@ -45,7 +45,7 @@ class Model(Described):
         The names of the classes, in the order of the outputs; for a network with one output, the names of the negative
         and of the positive class.
     preprocessing : Preprocessing or None
-        None: ImageNet's.
+        None: ImageNet's, or gray from 0 to 1 for a network of one channel.
     architecture : dict or None
         {"name", "options"} of a network that npgrad can build.
     aliases : dict
@@ -97,7 +97,8 @@ class Model(Described):
                     f"names of layers and classes: expected printable characters, found {name!r}"
                 )
         if self.preprocessing is None:
-            object.__setattr__(self, "preprocessing", Preprocessing())
+            channels = "gray" if self.in_channels == 1 else "RGB"
+            object.__setattr__(self, "preprocessing", Preprocessing(channels=channels))
         if self.default_layer is not None:
             if self.default_layer not in (*self.layer_names(), *self.aliases):
                 raise InputError(
@@ -107,7 +108,7 @@ class Model(Described):
 
     def __call__(self, x: Array) -> Array:
         """The outputs (N, classes) of x (N, C, H, W), also where they are (N, C, 1, 1); nothing of the pass is kept."""
-        x = check_input(x)
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
         with self._saying_what_fits(x):
             return passes.flat(
@@ -158,7 +159,7 @@ class Model(Described):
             raise InputError("upto: expected a layer to run up to, found 'input'")
         if keep is not None:
             keep = {self.resolve(name) for name in ((keep,) if isinstance(keep, str) else keep)}
-        x = check_input(x)
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
 
         def run(x):
@@ -175,12 +176,13 @@ class Model(Described):
         ----------
         images : path, PIL image, uint8 ndarray (H, W, 3), or a list of them
         resize : bool, default True
-            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px.
-            False: keep the images at their size, which must be the same for all.
+            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px, as
+            torchvision does, to the pixel. False: keep the images at their size, which must be the same for all.
 
         Returns
         -------
-        ndarray (N, 3, H, W), float32
+        ndarray (N, C, H, W), float32
+            With the network's channels; see `Preprocessing`.
 
         Raises
         ------
@@ -196,12 +198,12 @@ class Model(Described):
 
         Parameters
         ----------
-        x : ndarray (N, 3, H, W)
+        x : ndarray (N, C, H, W)
 
         Returns
         -------
         ndarray (N, H, W, 3), uint8
-            Clipped to 0 to 255 and rounded.
+            In RGB, clipped to 0 to 255 and rounded.
         """
         return self.preprocessing.invert(x)
 
@@ -214,7 +216,7 @@ class Model(Described):
 
         Parameters
         ----------
-        images : as for `preprocess`, or a float ndarray (N, 3, H, W) that is preprocessed already
+        images : as for `preprocess`, or a float ndarray (N, C, H, W) that is preprocessed already
         top : int, default 5
 
         Returns
@@ -229,6 +231,12 @@ class Model(Described):
             The outputs are maps (N, C, H, W), or their number differs from that of the class names.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
+        if ready and 0 <= images.min() < images.max() <= 1 and self._largest_input() > 20:
+            warnings.warn(
+                "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
+                f"{self._largest_input():.4g}",
+                stacklevel=level_outside(),
+            )
         outputs = self(images if ready else self.preprocess(images))
         if self.outputs == "value":
             best = np.broadcast_to(np.arange(class_count(self, outputs)), outputs.shape)
@@ -276,6 +284,11 @@ class Model(Described):
             raise TooSmall(
                 f"{error}; this network takes images of at least {side}x{side} px" if side else error
             ) from None
+
+    def _largest_input(self):
+        """The network's input for white, in its largest channel."""
+        seen = self.preprocessing
+        return max((1 - mean) / std for mean, std in zip(seen.pixel_mean, seen.pixel_std, strict=True))
 
     def _fits(self, channels, side):
         with suppress(InputError):

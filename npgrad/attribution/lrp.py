@@ -230,5 +230,5 @@ def _by_type(rules):
 
 def _pixel_box(model):
     """z-box between black and white, as the network's preprocessing maps them."""
-    mean, std = np.array(model.preprocessing.mean), np.array(model.preprocessing.std)
+    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
     return ZBox(tuple(-mean / std), tuple((1 - mean) / std))

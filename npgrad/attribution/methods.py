@@ -224,6 +224,6 @@ def _in_sequence(network, prefix=""):
 
 
 def _gray(model, value, x):
-    """A gray level of 0..1 in the units of the network's input: (1, 3, 1, 1)."""
-    seen = model.preprocessing
-    return ((value - np.array(seen.mean)) / np.array(seen.std)).reshape(1, 3, 1, 1).astype(x.dtype)
+    """A gray level of 0..1 in the units of the network's input: (1, C, 1, 1)."""
+    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
+    return ((value - mean) / std).reshape(1, -1, 1, 1).astype(x.dtype)

@@ -30,13 +30,63 @@ SEED_HELP = (
 )
 
 
-def add_weights(parser):
-    """--weights: the network."""
+def add_weights(parser, size=True):
+    """--weights: the network, and the options of its input; without --size where that is another size."""
     parser.add_argument(
         "--weights",
         metavar="FILE|NAME",
         help="weights file (.h5, .onnx), or a name from `npgrad weights list`; default: the bundled network",
     )
+    add_preprocessing(parser, size)
+
+
+def add_preprocessing(parser, size=True):
+    """--mean, --std, --scale, --bgr, --gray, --size: how images become the network's input."""
+    group = parser.add_argument_group(
+        "the network's input, if the weights file does not say it",
+        "(v * scale - mean) / std for values v from 0 to 255. Of the three, those not given are then 1/255, 0 and 1",
+    )
+    several = "three numbers separated by commas, in the order of the channels, or one number"
+    group.add_argument("--mean", type=_numbers, metavar="M,M,M", help=f"mean: {several}")
+    group.add_argument("--std", type=_numbers, metavar="S,S,S", help=f"standard deviation: {several}")
+    group.add_argument(
+        "--scale", type=_fraction, metavar="F", help="1/255, or 1 for a network that takes 0..255"
+    )
+    channels = group.add_mutually_exclusive_group()
+    channels.add_argument(
+        "--bgr", dest="channels", action="store_const", const="BGR", help="channels are blue, green, red"
+    )
+    channels.add_argument(
+        "--gray", dest="channels", action="store_const", const="gray", help="one channel, converted to gray"
+    )
+    if size:
+        group.add_argument("--size", dest="crop", type=_size, metavar="PX|HxW", help="height and width in px")
+
+
+def preprocessing_changes(args):
+    """What the options of `add_preprocessing` say, as keywords of `Model.with_preprocessing`."""
+    given = {name: getattr(args, name, None) for name in ("mean", "std", "scale", "channels", "crop")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _fraction(text):
+    above, _, below = text.partition("/")
+    if below and not float(below):
+        raise ValueError
+    return float(above) / float(below or 1)
+
+
+def _numbers(text):
+    numbers = tuple(float(part) for part in text.split(","))
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _size(text):
+    sides = tuple(int(part) for part in text.lower().split("x"))
+    return sides if len(sides) > 1 else sides[0]
+
+
+_fraction.__name__, _numbers.__name__, _size.__name__ = "number", "list of numbers (1,2,3)", "size PX or HxW"
 
 
 def add_outputs(parser):
@@ -51,7 +101,7 @@ def add_outputs(parser):
 
 def add_network(parser):
     """--weights or --arch: a network with weights, or a freshly initialized one."""
-    add_weights(parser)
+    add_weights(parser, size=False)
     parser.add_argument(
         "--arch", metavar="NAME", help="freshly initialized network instead, e.g. squeezenet1_1"
     )
@@ -102,13 +152,16 @@ def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
         model = load(args.weights)
-        outputs = getattr(args, "outputs", None)
-        return dataclasses.replace(model, outputs=outputs) if outputs else model
-    if args.weights:
+    elif args.weights:
         raise InputError("--weights and --arch: expected one of them, found both")
-    from npgrad.models import registry
+    else:
+        from npgrad.models import registry
 
-    return registry.fresh(args.arch)
+        model = registry.fresh(args.arch)
+    if outputs := getattr(args, "outputs", None):
+        model = dataclasses.replace(model, outputs=outputs)
+    changes = preprocessing_changes(args)
+    return model.with_preprocessing(**changes) if changes else model
 
 
 # option -> (what it writes, its suffixes); what is not here may have any

@@ -23,9 +23,9 @@ from npgrad.images.saving import save_image
 from npgrad.io import checkpoints
 
 
-def add_options(parser, output, steps):
-    """The common options. output, steps: their defaults as the help describes them."""
-    add_weights(parser)
+def add_options(parser, output, steps, size=True):
+    """The common options. output, steps: their defaults as the help describes them. size: whether --size is free."""
+    add_weights(parser, size)
     parser.add_argument("-o", "--output", metavar="OUT.png", help=f"image file to write; default: {output}")
     parser.add_argument(
         "--steps", type=whole_number_type(1), metavar="N", help=f"largest number of steps (default {steps})"

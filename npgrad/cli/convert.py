@@ -7,13 +7,15 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
-from npgrad.cli._common import add_outputs, check_outputs, written
+from npgrad.cli._common import add_outputs, add_preprocessing, check_outputs, preprocessing_changes, written
+from npgrad.images.preprocessing import doubts
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
   npgrad convert your-weights.pth -o net.h5 --labels your-names.txt --arch squeezenet1_1
-  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt
+  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt --mean 0.5 --std 0.5
+  npgrad convert your-caffe-net.onnx -o net.h5 --bgr --scale 1 --mean 104,117,123
   npgrad convert your-regression.onnx -o net.h5 --outputs value"""
 
 
@@ -29,6 +31,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
+    add_preprocessing(parser)
 
 
 def run(args):
@@ -36,7 +39,13 @@ def run(args):
 
     check_outputs([args.input, args.labels], network=args.output)
     model = convert(args.input, labels=args.labels, architecture=args.arch, outputs=args.outputs)
+    if changes := preprocessing_changes(args):
+        model = model.with_preprocessing(**changes)
     if not written(model.save, args.output):
         return 1
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
+    if not model.preprocessing.assumed:
+        print(f"images become its input as {model.preprocessing}")
+    for doubt in doubts(model.preprocessing):
+        print(doubt)
     return 0

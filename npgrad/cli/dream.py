@@ -45,7 +45,9 @@ def add_arguments(parser):
         help=f"number of image sizes (default {OCTAVES})",
     )
     parser.add_argument("--learning-rate", type=float, metavar="R", help="step length (default 0.03)")
-    synthesis.add_options(parser, "IMAGE-LAYER[-CHANNEL].png in this folder", f"{STEPS} per octave")
+    synthesis.add_options(
+        parser, "IMAGE-LAYER[-CHANNEL].png in this folder", f"{STEPS} per octave", size=False
+    )
 
 
 def run(args):

@@ -162,18 +162,19 @@ class _Photo:
     def __init__(self, model, path, x):
         from PIL import Image
 
-        self.model, seen, image = model, model.preprocessing, open_image(path)
-        self.note = middle(seen, image.size)
-        self.x = x
-        width, height = (round(seen.resize * side / min(image.size)) for side in image.size)
-        self.pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-        left, top = round((width - seen.crop) / 2), round((height - seen.crop) / 2)
-        self.middle = slice(top, top + seen.crop), slice(left, left + seen.crop)
+        self.model, self.x, image = model, x, open_image(path)
+        self.note = middle(model.preprocessing, image.size)
+        size, (left, top) = model.preprocessing.layout(image.size)
+        how = Image.Resampling[model.preprocessing.interpolation.upper()]
+        self.pixels = np.asarray(image.resize(size, how))
+        (rows, columns), (height, width) = model.preprocessing.size, self.pixels.shape[:2]
+        self.middle = slice(max(top, 0), top + rows), slice(max(left, 0), left + columns)
+        self.inside = slice(max(-top, 0), height - top), slice(max(-left, 0), width - left)
 
     def changed(self, image):
         """The whole photo with the run's image as its center: uint8 (H, W, 3)."""
         pixels = self.pixels.copy()
-        pixels[self.middle] = self.model.deprocess(image)[0]
+        pixels[self.middle] = self.model.deprocess(image)[0][self.inside]
         return pixels
 
     def frame(self, image):

@@ -78,7 +78,7 @@ def add_arguments(parser):
         metavar="W",
         help=f"weight of the total variation loss; default: {SMOOTHER} times the preset's",
     )
-    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200")
+    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200", size=False)
 
 
 def run(args):

@@ -54,7 +54,7 @@ def add_arguments(parser):
         "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
     )
     add_outputs(parser)
-    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
+    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False)
 
 
 def run(args):

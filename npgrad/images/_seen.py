@@ -11,11 +11,13 @@ SIDE = 224  # of a drawn scene, in pixels
 
 
 def middle(preprocessing, size):
-    """What a caption says of an image (width, height) that is cropped to a square, or "" for a square image."""
-    if size[0] == size[1]:
+    """What a caption says of an image (width, height) that is cropped to other proportions, or ""."""
+    (width, height), (left, top) = preprocessing.layout(size)
+    rows, columns = preprocessing.size
+    if size[0] * rows == size[1] * columns or max(left, top) <= 0:
         return ""
-    side = round(min(size) * preprocessing.crop / preprocessing.resize)
-    return f"the middle {side}x{side} of {size[0]}x{size[1]} px"
+    seen = round(min(columns, width) * size[0] / width), round(min(rows, height) * size[1] / height)
+    return f"the middle {seen[0]}x{seen[1]} of {size[0]}x{size[1]} px"
 
 
 def upright_size(path):

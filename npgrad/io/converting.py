@@ -5,6 +5,7 @@ The format and the network are recognized from the file's content. Weights from 
 """
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._files import shown
+from npgrad._files import shown, weights_folder
 from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, unknown
 from npgrad.images import Preprocessing
@@ -39,6 +40,10 @@ def convert(
     outputs: str | None = None,
 ) -> Model:
     """Convert a weights file of another library to a Model.
+
+    Such files do not say how images become the network's input. Unless the file is one of those that `npgrad weights`
+    knows, ImageNet's mean and std, RGB and a square are assumed, and the first image is converted with a warning that
+    says so; `Model.with_preprocessing` sets what is right.
 
     Parameters
     ----------
@@ -160,13 +165,13 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         if architecture not in registry.BUILDERS:
             raise unknown("architecture", architecture, registry.BUILDERS)
         raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
-    options, crop = {"num_classes": count}, 224
+    options = {"num_classes": count}
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
                 f"{name}: expected SqueezeNet, the only network supported from Caffe, found the tensors of {found}"
             )
-        options["conv10_padding"], crop = _conv10_padding(found, contents.details, name), CAFFE_CROP
+        options["conv10_padding"] = _conv10_padding(found, contents.details, name)
     values = sum(array.size for array in tensors.values())
     try:
         model = registry.skeleton({"name": found, "options": options}, room=values)
@@ -174,7 +179,17 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         raise WeightsError(
             f"{name}: expected the tensors of {found}, found {values} values: {error}"
         ) from None
-    return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
+    if from_caffe:  # `to_torchvision_input` brings them to the usual input
+        preprocessing = Preprocessing(resize=256, crop=CAFFE_CROP)
+    else:
+        preprocessing = Preprocessing(assumed=not _is_known(contents.sha256))
+    return dataclasses.replace(model, preprocessing=preprocessing)
+
+
+def _is_known(sha256):
+    """Whether a file is one of those that `npgrad weights get` downloads, which all take the default input."""
+    known = json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
+    return any(sha256.startswith(entry.get("sha256", entry.get("sha256_prefix", "?"))) for entry in known)
 
 
 def _conv10_padding(architecture, details, name):

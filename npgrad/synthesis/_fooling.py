@@ -74,7 +74,7 @@ def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=Tr
     image = run.image
     outputs, change = model(image), image - x
     logits = class_logits(model, outputs)
-    std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
+    std = np.reshape(model.preprocessing.pixel_std, (1, -1, 1, 1))
     reached = fools(model, image, logits, target, margin, rounded, targeted)
     return Fooling(
         image=image,

@@ -11,7 +11,7 @@ from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._fooling import Fooling, fools, report
 from npgrad.synthesis._run import Callback, Run
 from npgrad.synthesis._scores import lead
-from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.pixels import image_limits, standardization
 from npgrad.synthesis.scores import score_gradient
 
 __all__ = ["Fooling", "make_fooling_image"]
@@ -89,7 +89,8 @@ def make_fooling_image(
     x, target = one_image(x), model.class_index(target)
     whole_number(max_iter, "max_iter", 0)
     not_negative(margin, "margin")
-    ascent = NormalizedAscent(not_negative(learning_rate, "learning_rate"))
+    unit, _ = standardization(model, x)
+    ascent = NormalizedAscent(unit * not_negative(learning_rate, "learning_rate"))
     limits = image_limits(model, x) if clip else None
     settings = {
         "make": "fooling",

@@ -160,6 +160,8 @@ def attribute_folder(
     if executor is None:
         executor, ahead = _SameThread(), 1
     photos, unreadable, skipped = find_photos(folder)
+    model.preprocessing.say_doubts()
+    model = model.with_preprocessing()  # so that no process says it again, into the manifest
     job = jobs.Job(model, request, os.path.realpath(folder), os.path.realpath(output), bool(save_arrays))
     with Manifest(output, job.settings()) as manifest:
         remove_leftovers(output)

@@ -181,8 +181,8 @@ class Job:
             raise _Broken(error) from None
         except NpgradError as error:
             # If the request is at fault, not the photo, any other image fails too, and that ends the run.
-            side = self.model.preprocessing.crop
-            noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+            size = self.model.preprocessing.size
+            noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
             explain(self.model, noise, self.request)
             raise _Broken(error) from None
 

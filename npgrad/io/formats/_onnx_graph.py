@@ -19,6 +19,7 @@ class GraphReader:
     shapes: {value: its shape without the batch axis}. batch: the declared batch size, or BATCH if it is open.
     used: {value: how many nodes take it as an input, plus 1 for the graph's output}.
     roots: {value: the first of its names}, where Identity nodes rename it.
+    shape: the declared shape of the input, with None for what is open.
     """
 
     def __init__(self, proto, tensors):
@@ -33,14 +34,12 @@ class GraphReader:
         self.made_by = {inputs[0].name: "input"}
         self.batch, *shape = _declared_shape(inputs[0])
         self.shapes = {inputs[0].name: tuple(shape)}
-        self.side = (
-            shape[1] if len(shape) == 3 and shape[1] == shape[2] and isinstance(shape[1], int) else None
-        )
+        self.shape = [length if isinstance(length, int) else None for length in (self.batch, *shape)]
         self.used = Counter(name for node in self.graph.node for name in node.input)
         self.used.update(value.name for value in self.graph.output)
 
     def network(self):
-        """(nodes for a Graph, aliases, side of the declared input or None)."""
+        """(nodes for a Graph, aliases)."""
         if len(self.graph.output) != 1:
             found = [value.name for value in self.graph.output][:4]
             raise WeightsError(f"expected one output, found {len(self.graph.output)}: {found}")
@@ -51,7 +50,7 @@ class GraphReader:
             raise WeightsError(f"output {self.graph.output[0].name[:60]!r}: no node computes it")
         nodes = _leading_to(last, self.nodes)
         aliases = {alias: own for alias, own in self.aliases.items() if own in nodes and alias not in nodes}
-        return nodes, aliases, self.side if self.side is not None and self.side <= 3584 else None
+        return nodes, aliases
 
     def _node(self, i, proto):
         output = proto.output[0] if proto.output else ""

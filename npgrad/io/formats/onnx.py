@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from npgrad.model import Model
 
 MOST_NODES = 20_000
+MAX_SIDE = 4096  # pixels of a declared height or width
 
 
 def matches(path: Path) -> bool:
@@ -109,7 +110,6 @@ def from_bytes(
     """
     import hashlib
 
-    from npgrad.images import Preprocessing
     from npgrad.io.labels import imagenet_classes
     from npgrad.layers import Graph
     from npgrad.model import Model
@@ -117,20 +117,29 @@ def from_bytes(
     proto = _parse(data, name)
     try:
         tensors = Tensors(folder)
-        nodes, aliases, side = GraphReader(proto, tensors).network()
+        reader = GraphReader(proto, tensors)
+        nodes, aliases = reader.network()
         source = {"file": file, "format": "ONNX", "sha256": hashlib.sha256(data).hexdigest()}
         if tensors.files:
             source["data"] = {name: hashlib.sha256(data).hexdigest() for name, data in tensors.files.items()}
         model = Model(Graph(nodes), aliases=aliases, source=source)
         if classes is None and model.num_classes == 1000:
             classes = imagenet_classes()
-        if side is not None:
-            model = dataclasses.replace(
-                model, preprocessing=Preprocessing(resize=round(side / 0.875), crop=side)
-            )
-        return dataclasses.replace(model, classes=classes)
+        preprocessing = _preprocessing(reader.shape, model.in_channels)
+        return dataclasses.replace(model, classes=classes, preprocessing=preprocessing)
     except NpgradError as error:
         raise WeightsError(f"{name}: {error}") from None
+
+
+def _preprocessing(shape, channels):
+    """The assumed Preprocessing for a declared input (N, C, H, W), in which None stands for an unknown length."""
+    from npgrad.images import Preprocessing
+
+    _, declared, *size = shape if len(shape) == 4 else (None,) * 4
+    values = {"channels": "gray"} if (declared or channels) == 1 else {}
+    if all(side is not None and 1 <= side <= MAX_SIDE for side in size):
+        values["crop"] = tuple(size)
+    return Preprocessing(**values, assumed=True)
 
 
 def _parse(data, name):
