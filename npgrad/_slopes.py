@@ -4,6 +4,7 @@ At a kink a function has several slopes, and rounding, or a rule for ties, decid
 a kink where the derivative of its output jumps if its input is moved by no more than rounding would.
 """
 
+import contextlib
 import functools
 
 import numpy as np
@@ -114,12 +115,41 @@ class Point:
         bend = abs((after - at).sum() - (at - before).sum()) / h
         return float((after - before).sum() / (2 * h)), float(bend)
 
-    def kink(self, name, step, slope, smallest):
-        """The first layer at a kink that changes this slope by more than `smallest`; None if there is none."""
-        if self.method == "complex" and isinstance(self.function, Network):
-            for draw in range(2):
-                mixing = _Mixing(draw)
-                if abs(self.slope(name, step, mixing)[0] - slope) > smallest:
+    def search(self, name, most, rng):
+        """Move the array as a whole, in a random direction: ([entry with a wrong gradient, if any], layer).
+
+        The layer is None, unless one at a kink is in the way. `most` is the largest difference that passes: rounding
+        grows with the number of entries in the sum. The entry is found by bisection.
+        """
+        gradient = self.gradients[name]
+        direction = rng.choice((-1.0, 1.0), gradient.size) * rng.uniform(0.5, 1.5, gradient.size)
+
+        def step(among):
+            moved = np.zeros(gradient.size)
+            moved[among] = direction[among]
+            return moved.reshape(gradient.shape)
+
+        def mismatch(among):
+            return abs(self.slope(name, step(among))[0] - (gradient * step(among)).sum())
+
+        suspects = np.arange(gradient.size)
+        if mismatch(suspects) <= most:
+            return [], None
+        if (layer := self.kink(name, step(suspects), most)) is not None:
+            return [], layer
+        while len(suspects) > 1:
+            halves = np.array_split(suspects, 2)
+            suspects = max(halves, key=lambda half: np.nan_to_num(mismatch(half), nan=np.inf))
+        return suspects, None
+
+    def kink(self, name, step, smallest):
+        """The first layer at a kink that changes the slope by more than `smallest`; None if there is none."""
+        point = Point(self.function, self.arrays, "complex")
+        with contextlib.suppress(TypeError):  # a layer that takes no complex numbers
+            slope = point.slope(name, step)[0]
+            for draw in range(2 if isinstance(self.function, Network) else 0):
+                mixing = _Mixing(NOISE[self.method], draw)
+                if abs(point.slope(name, step, mixing)[0] - slope) > smallest:
                     return mixing.kinks[0]
         return None
 
@@ -129,6 +159,8 @@ class Point:
         for draw in range(DRAWS):
             rng = np.random.default_rng(draw)
             moved = {key: _noisy(array, noise, rng) for key, array in self.arrays.items()}
+            # to both sides of a kink at least once
+            moved[name] = moved[name] + (-1) ** draw * 10 * noise * np.abs(moved[name]).max() * step
             slopes.append(
                 Point(self.function, moved, self.method).slope(name, step, _Shaking(noise, draw))[0]
             )
@@ -152,8 +184,8 @@ class _Mixing:
     The derivatives are those of a complex step; `kinks` gets the names of the layers at kinks.
     """
 
-    def __init__(self, draw):
-        self.rng, self.kinks = np.random.default_rng(draw), []
+    def __init__(self, noise, draw):
+        self.noise, self.rng, self.kinks = noise, np.random.default_rng(draw), []
 
     def __call__(self, name, forward, x):
         h, y = STEPS["complex"], forward(x)
@@ -175,9 +207,9 @@ class _Mixing:
 
     def _close(self, x, along):
         if not along:
-            return _noisy(x, NOISE["complex"], self.rng)
+            return _noisy(x, self.noise, self.rng)
         scale = (np.abs(x.real).max(initial=0) or 1.0) / (np.abs(x.imag).max(initial=0) or 1.0)
-        return x + along * NOISE["complex"] * scale * x.imag
+        return x + along * self.noise * scale * x.imag
 
 
 def _each(x, function):

@@ -52,8 +52,8 @@ class Row:
         values changes this gradient where that is more, since rounding does the same. 0 in an array whose gradients
         are all zero but for rounding (below 1e-9 of the largest of any array).
     kinks : int, default 0
-        How many of the checked entries cannot be judged, since a kink decides their slope. If all, the worst entry is
-        one of them.
+        How many of the checked entries cannot be judged, since a kink decides their slope; the sum over all entries of
+        a large array counts as one. If none can be judged, the worst entry is one of them.
     kink : str, default ""
         An entry that cannot be judged, and the layer that is at a kink, if this is known.
     beside : bool, default False
@@ -241,31 +241,23 @@ def _check_array(point, name, entries, tolerance, rng):
     scale = np.abs(gradient).max() or 1.0
     every = np.arange(array.size)
     chosen = every if array.size <= entries else rng.choice(every, entries, replace=False)
+    blocked = None
     if point.method == "complex" and len(chosen) < array.size:
-        direction = rng.choice((-1.0, 1.0), array.size) * rng.uniform(0.5, 1.5, array.size)
-
-        def mismatch(among):
-            step = np.zeros(array.size)
-            step[among] = direction[among]
-            return abs(point.slope(name, step.reshape(array.shape))[0] - (gradient.ravel() * step).sum())
-
-        # rounding grows with the number of entries in the sum
-        if not mismatch(every) <= tolerance * scale * np.sqrt(array.size):
-            suspects = every
-            while len(suspects) > 1:
-                halves = np.array_split(suspects, 2)
-                suspects = max(halves, key=lambda half: np.nan_to_num(mismatch(half), nan=np.inf))
-            chosen = np.union1d(chosen, suspects)
-    judged, kinks = [], []
-    for entry in chosen:
-        row, kink = _check_entry(point, name, entry, scale, tolerance)
-        (kinks if kink else judged).append(dataclasses.replace(row, checked=len(chosen), kink=kink))
-    kink = max(kinks, key=_size).kink if kinks else ""
-    return dataclasses.replace(max(judged or kinks, key=_size), kinks=len(kinks), kink=kink)
+        suspects, blocked = point.search(name, tolerance * scale * np.sqrt(array.size), rng)
+        chosen = np.union1d(chosen, suspects).astype(int)
+    checked = [_check_entry(point, name, entry, scale, tolerance) for entry in chosen]
+    kinks = [row for row in checked if row.kink]
+    worst = max([row for row in checked if not row.kink] or kinks, key=_size)
+    where = (
+        max(kinks, key=_size).kink if kinks else f"the sum over {name}{_layer(blocked)}" if blocked else ""
+    )
+    one_more = blocked is not None
+    counts = {"checked": len(checked) + one_more, "kinks": len(kinks) + one_more}
+    return dataclasses.replace(worst, kink=where, **counts)
 
 
 def _check_entry(point, name, entry, scale, tolerance):
-    """(Row, the place of the kink that decides the slope or "")."""
+    """The Row of one entry; its `kink` is the place of the kink that decides the slope, if there is one."""
     array = point.arrays[name]
     step = np.zeros(array.size)
     step[entry] = 1.0
@@ -277,15 +269,18 @@ def _check_entry(point, name, entry, scale, tolerance):
     difference, largest = abs(found - expected), max(scale, abs(expected))
     if largest < NEGLIGIBLE[point.method] * point.largest:  # zero but for rounding: a bias before BatchNorm
         difference = 0.0
-    kink = ""
     if difference > tolerance * largest:
-        layer = point.kink(name, step, expected, tolerance * largest)
-        change = point.unsteadiness(name, step, expected)
-        if layer is not None or difference <= bend or change > STEADY[point.method] * largest:
-            kink = _entry(row) + (f" (layer {layer})" if layer else "")
+        layer = point.kink(name, step, tolerance * largest)
+        change = np.inf if layer else point.unsteadiness(name, step, expected)
+        if difference <= bend or change > STEADY[point.method] * largest:
+            row = dataclasses.replace(row, kink=_entry(row) + _layer(layer))
         else:
             largest = max(largest, change / NOISE[point.method])
-    return dataclasses.replace(row, error=difference / largest), kink
+    return dataclasses.replace(row, error=difference / largest)
+
+
+def _layer(name):
+    return f" (layer {name})" if name else ""
 
 
 def _entry(row):

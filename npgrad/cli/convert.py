@@ -14,7 +14,8 @@ EXAMPLES = """examples:
   npgrad convert compressed_SqueezeNet.net -o squeezenet1_0.h5
   npgrad convert resnet18-f37072fd.pth -o resnet18.h5
   npgrad convert net.onnx -o net.h5 --labels names.txt
-  npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1"""
+  npgrad convert mine.pth -o mine.h5 --labels names.txt --arch squeezenet1_1
+  npgrad convert checkpoint.pth -o mine.h5 --key model_ema"""
 
 
 def add_arguments(parser):
@@ -28,11 +29,16 @@ def add_arguments(parser):
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        help="which state dict of a checkpoint with several, e.g. model_ema; default: the only one",
+    )
 
 
 def run(args):
     from npgrad.io.converting import convert
 
-    model = convert(args.input, labels=args.labels, architecture=args.arch)
+    model = convert(args.input, labels=args.labels, architecture=args.arch, key=args.key)
     model.save(args.output)
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
