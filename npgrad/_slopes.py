@@ -148,7 +148,7 @@ class Point:
         with contextlib.suppress(TypeError):  # a layer that takes no complex numbers
             slope = point.slope(name, step)[0]
             for draw in range(2 if isinstance(self.function, Network) else 0):
-                mixing = _Mixing(NOISE[self.method], draw)
+                mixing = _Mixing(NOISE[self.method], STEPS[self.method], draw)
                 if abs(point.slope(name, step, mixing)[0] - slope) > smallest:
                     return mixing.kinks[0]
         return None
@@ -184,8 +184,8 @@ class _Mixing:
     The derivatives are those of a complex step; `kinks` gets the names of the layers at kinks.
     """
 
-    def __init__(self, noise, draw):
-        self.noise, self.rng, self.kinks = noise, np.random.default_rng(draw), []
+    def __init__(self, noise, reach, draw):
+        self.noise, self.reach, self.rng, self.kinks = noise, reach, np.random.default_rng(draw), []
 
     def __call__(self, name, forward, x):
         h, y = STEPS["complex"], forward(x)
@@ -208,8 +208,9 @@ class _Mixing:
     def _close(self, x, along):
         if not along:
             return _noisy(x, self.noise, self.rng)
-        scale = (np.abs(x.real).max(initial=0) or 1.0) / (np.abs(x.imag).max(initial=0) or 1.0)
-        return x + along * self.noise * scale * x.imag
+        d = x.imag / STEPS["complex"]
+        least = self.noise * (np.abs(x.real).max(initial=0) or 1.0) / (np.abs(d).max(initial=0) or 1.0)
+        return x + along * max(least, self.reach) * d
 
 
 def _each(x, function):

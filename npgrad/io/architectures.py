@@ -33,7 +33,7 @@ def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
     """
     last = next((tensors[key] for key in LAST if key in tensors), None)
     first = next((tensors[key] for key in FIRST if key in tensors), None)
-    if first is not None and first.ndim == 4 and last is None:
+    if first is not None and first.ndim == 4 and last is None and len(tensors) > 2:
         head = sorted(key for key in tensors if key.startswith(("fc.", "classifier.")))
         raise WeightsError(
             f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(LAST)}; "

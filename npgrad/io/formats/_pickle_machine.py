@@ -227,9 +227,7 @@ class Machine:
     def binpersid(self):
         if self.persistent is None:
             raise Refused("expected no persistent ids, found one")
-        identity = self.pop()
-        inside = identity if type(identity) is tuple else (identity,)
-        self.push(first_inert(*inside) or self.persistent(identity))
+        self.push(self.persistent(self.pop()))
 
     def remember(self, index):
         self.memo[index] = self.top()

@@ -27,7 +27,7 @@ def first_inert(*values):
 def put(table, key, value):
     """table[key] = value; refused if the key already exists or is not a str, bytes or int of 64 bits."""
     # Other keys could be made slow to look up: deeply nested tuples, huge integers with equal hashes.
-    if type(key) not in (str, int, bytes) or (type(key) is int and not -(2**63) <= key < 2**63):
+    if type(key) not in (str, int, bytes, Inert) or (type(key) is int and not -(2**63) <= key < 2**63):
         raise Refused(f"expected a str, bytes or int of 64 bits as a key, found {kind(key)}")
     if key in table:
         raise Refused(f"expected every key once, found {str(key)[:80]!r} twice")

@@ -8,9 +8,9 @@ becomes an `Inert` object: calling it, or giving it a state, does nothing and ke
 
 from npgrad.errors import WeightsError
 from npgrad.io.formats._pickle_machine import MAX_DEPTH, MAX_WORK, Machine
-from npgrad.io.formats._pickle_values import Inert, Refused, kind, put
+from npgrad.io.formats._pickle_values import Inert, Refused, first_inert, kind, put
 
-__all__ = ["Inert", "Refused", "kind", "load", "load_whole", "put", "unpack"]
+__all__ = ["Inert", "Refused", "first_inert", "kind", "load", "load_whole", "put", "unpack"]
 
 
 def load(data, name, globals, persistent=None, start=0, lenient=False):

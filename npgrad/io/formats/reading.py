@@ -132,7 +132,8 @@ def _refuse_unknown(head, name):
 def _parse(data, name, key):
     """(format in words, tensors, details), from the reader for the detected format."""
     format_ = signatures.detect(data[: signatures.HEAD])
-    if key is not None and format_ not in ("zip", "legacy pth"):
+    pth = format_ == "legacy pth" or (format_ == "zip" and not signatures.first_member(data).endswith(".npy"))
+    if key is not None and not pth:
         raise WeightsError(f"{name}: key: expected a .pth file, found {signatures.describe(data)}")
     if format_ == "zip":
         return *_parse_zip(data, name, key), {}

@@ -68,7 +68,7 @@ def _read_zip(data, name):
     archive = _zips.Zip(data, name)
     folder = _folder(archive.members, name)
     order = _byte_order(archive, f"{folder}byteorder", name)
-    declared = Declared()
+    declared = Declared(skip=True)
     pickle = archive.read(f"{folder}data.pkl")
     content = _pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared, lenient=True)
     storages = {}
@@ -146,7 +146,11 @@ def _legacy_storages(data, at, keys, declared, name):
 
 def _state_dict(content, name, key):
     """{name: Tensor} of a state dict, or of the one in a checkpoint."""
-    tables = dict(_tables(content))
+    tables, seen = {}, set()
+    for path, table in _tables(content):
+        if id(table) not in seen:  # one dict could be there under two names
+            tables[path] = table
+            seen.add(id(table))
     if key is not None:
         chosen = {path: table for path, table in tables.items() if f"{path}.".startswith(f"{key}.")}
         if not chosen:
@@ -158,7 +162,8 @@ def _state_dict(content, name, key):
     if len(tables) > 1 and not any("." in k for table in tables.values() for k in table):
         tables.pop(".", None)
     if len(tables) > 1:
-        found = ", ".join(f"{path} ({len(table)} tensors)" for path, table in tables.items())
+        counts = {path: sum(type(v) is Tensor for v in table.values()) for path, table in tables.items()}
+        found = ", ".join(f"{path} ({count} tensors)" for path, count in counts.items())
         raise WeightsError(f"{name}: expected one state dict, found {found}: choose one with key (--key)")
     if not tables:
         raise WeightsError(f"{name}: expected a state dict, tensors by name; found {_described(content)}")
