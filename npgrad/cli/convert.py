@@ -14,6 +14,7 @@ HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
   npgrad convert your-weights.pth -o net.h5 --labels your-names.txt --arch squeezenet1_1
+  npgrad convert your-checkpoint.pth -o net.h5 --key model_ema
   npgrad convert your-net.onnx -o net.h5 --labels your-names.txt --mean 0.5 --std 0.5
   npgrad convert your-caffe-net.onnx -o net.h5 --bgr --scale 1 --mean 104,117,123
   npgrad convert your-regression.onnx -o net.h5 --outputs value"""
@@ -32,13 +33,19 @@ def add_arguments(parser):
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
     add_preprocessing(parser)
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        help="which state dict of a checkpoint with several, e.g. model_ema; default: the only one",
+    )
 
 
 def run(args):
     from npgrad.io.converting import convert
 
     check_outputs([args.input, args.labels], network=args.output)
-    model = convert(args.input, labels=args.labels, architecture=args.arch, outputs=args.outputs)
+    options = {"labels": args.labels, "architecture": args.arch, "outputs": args.outputs, "key": args.key}
+    model = convert(args.input, **options)
     if changes := preprocessing_changes(args):
         model = model.with_preprocessing(**changes)
     if not written(model.save, args.output):

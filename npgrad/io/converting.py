@@ -7,6 +7,7 @@ The format and the network are recognized from the file's content. Weights from 
 import dataclasses
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -15,9 +16,9 @@ import numpy as np
 
 from npgrad._files import shown, weights_folder
 from npgrad._typing import Array, Path
-from npgrad.errors import WeightsError, unknown
+from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
-from npgrad.io.architectures import architecture_of
+from npgrad.io.architectures import FIRST, LAST, architecture_of
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -30,6 +31,7 @@ CAFFE_SCALE = (
     64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
 )
 CAFFE_CROP = 227
+COUNTERS = ("num_batches_tracked", "n_averaged")
 
 
 def convert(
@@ -38,8 +40,13 @@ def convert(
     architecture: str | None = None,
     source: Mapping[str, Any] | None = None,
     outputs: str | None = None,
+    key: str | None = None,
 ) -> Model:
     """Convert a weights file of another library to a Model.
+
+    Of a checkpoint, the state dict is read. A prefix that all names have in common ("module.", "_orig_mod.", "model.")
+    is dropped if it is not the network's own, and so are the counters of BatchNorm and of averaged models. A head that
+    was replaced by a Sequential with a single layer that has weights (Dropout, Linear) is that layer, with a warning.
 
     Such files do not say how images become the network's input. Unless the file is one of those that `npgrad weights`
     knows, ImageNet's mean and std, RGB and a square are assumed, and the first image is converted with a warning that
@@ -58,6 +65,9 @@ def convert(
         Facts about the file (url, license, ...), stored with the model beside the file's name and SHA-256.
     outputs : str or None, default None
         What the outputs are, such as "value" for a regression; see `Model`. None: as the last layers say.
+    key : str or None, default None
+        The key of the state dict in a .pth checkpoint that contains several, with dots if it is nested; the error
+        message lists them.
 
     Returns
     -------
@@ -66,7 +76,7 @@ def convert(
     Raises
     ------
     WeightsError
-        If the file cannot be read, or contains another network.
+        If the file cannot be read, or contains another network, or several.
     UnknownName
         If there is no such architecture.
 
@@ -75,20 +85,24 @@ def convert(
     >>> convert("squeezenet1_1-b8a52dc0.pth").save("squeezenet1_1.h5")  # doctest: +SKIP
     """
     if onnx.matches(path):
+        if key is not None:
+            raise WeightsError(f"{shown(path)}: key: expected a .pth file, found an ONNX file")
         return _from_onnx(path, labels, architecture, source, outputs)
-    contents = reading.read(path)
+    contents = reading.read(path, key)
     name = shown(path)
-    tensors = _renamed(contents.tensors, _own_name, name)
-    from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names contain it
+    # no computation uses the number of training passes of BatchNorm, nor of an average of weights
+    tensors = {k: array for k, array in contents.tensors.items() if _last(k) not in COUNTERS}
+    for k, array in tensors.items():
+        if array.dtype.kind != "f":
+            raise WeightsError(f"{name}: {k}: expected floating point numbers, found {array.dtype}")
+    from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
+    tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    # torch counts the training passes of BatchNorm; no computation uses that count
-    tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
-    tensors = _renamed(
-        tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name
-    )
-    expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
-    check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
+    tensors = _renamed(tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{_last(k)}", name)
+    expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
+    taken_for = f"{name}: taken for {model.architecture['name']}"
+    check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     with np.errstate(over="ignore"):  # checked below, by name
@@ -244,9 +258,37 @@ def _renamed(tensors, rename, name):
 
 
 def _own_name(key):
-    """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`) or DataParallel's (`module.conv1.weight`)."""
-    parts = re.split(r"[./]", key.removeprefix("module."))
+    """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`)."""
+    parts = re.split(r"[./]", key)
     return ".".join(CAFFE_PARTS.get(part, part) for part in parts)
+
+
+def _without_prefix(tensors):
+    """The tensors without what all names begin with, such as "module.", unless a network's names begin so."""
+    while tensors and not any(key in tensors for key in FIRST):
+        first = {key.partition(".")[0] for key in tensors}
+        if len(first) > 1 or any("." not in key for key in tensors):
+            break
+        tensors = {key.partition(".")[2]: array for key, array in tensors.items()}
+    return tensors
+
+
+def _one_head(tensors, name):
+    """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
+    for key in LAST:
+        layer = _layer(key)
+        inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
+        if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
+            inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()
+        if key not in tensors and len({_layer(k) for k in inside}) == 1:
+            found = _layer(next(iter(inside)))
+            warnings.warn(
+                f"{name}: {found} is taken for the only layer of the head but Dropout: a file of weights does not "
+                "say whether there is an activation",
+                stacklevel=level_outside(),
+            )
+            return {f"{layer}.{_last(k)}" if k in inside else k: array for k, array in tensors.items()}
+    return tensors
 
 
 def _layer(key):

@@ -170,6 +170,26 @@ def test_gradcheck_tells_what_is_wrong(run, weights, monkeypatch):
     assert {row["layer"] for row in result["rows"] if not row["right"]} == {"pool1", "pool3", "pool5"}
 
 
+def test_gradcheck_at_a_kink_has_no_verdict(run, weights, monkeypatch):
+    from npgrad.layers import ReLU
+
+    def at_zero(model, x, method, entries, rng):
+        yield "right", npgrad.gradcheck(ReLU(), np.ones(3), method)
+        yield "relu", npgrad.gradcheck(ReLU(), np.zeros(3), method)
+
+    monkeypatch.setattr("npgrad.gradcheck.check_layers", at_zero)
+    code, out, err = run("gradcheck", "--weights", weights, "--size", 33)
+    assert (code, err) == (3, "")
+    *_, row, last = out.splitlines()
+    assert row.endswith("cannot be judged at a kink") and last.endswith(
+        ": cannot be judged at a kink: relu x"
+    )
+    code, out, _ = run("gradcheck", "--weights", weights, "--size", 33, "--json")
+    rows = json.loads(out)["rows"]
+    assert (code, json.loads(out)["right"]) == (3, False)
+    assert [row["verdict"] for row in rows] == ["right", "cannot be judged at a kink"]
+
+
 def test_weights_list_and_show(run, weights, monkeypatch, tmp_path):
     monkeypatch.setenv("NPGRAD_HOME", str(tmp_path / "home"))
     code, out, err = run("weights", "list")

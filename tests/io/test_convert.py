@@ -407,6 +407,6 @@ def test_an_onnx_file_becomes_a_model(tmp_path):
 
 def test_the_same_tensor_by_two_names(tmp_path):
     path = tmp_path / "f"
-    np.savez(path, **{"conv1.weight": CONV, "module.conv1.weight": CONV})
+    np.savez(path, **{"fire2/squeeze1x1.weight": CONV, "fire2.squeeze.weight": CONV})
     path = tmp_path / "f.npz"
     assert line(convert, path) == f"{path}: some tensors occur twice under different names"

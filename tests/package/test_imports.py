@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ORDER = [
     ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_targets"),
     ("layers",),
-    ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs"),
+    ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs", "_slopes"),
     ("images",),
     ("_outputs", "_described", "model", "gradcheck", "models"),
     ("io",),
