@@ -155,7 +155,7 @@ def is_sign(character: str) -> bool:
 
 
 def _nearest(name, known):
-    """At most four names each that share a word with `name`, are spelled like it, or have a word spelled like its own."""
+    """At most four names each that share a word with `name`, are like it, or have a word like one of its words."""
     import difflib  # needed only for errors
 
     def sharing(asked):
