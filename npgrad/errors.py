@@ -159,8 +159,11 @@ def _nearest(name, known):
     import difflib  # needed only for errors
 
     def sharing(asked):
-        shared = {key: len(own[key] & asked) for key in known}
-        return sorted(filter(shared.get, known), key=shared.get, reverse=True)[:4]
+        fitting = [key for key in known if own[key] & asked]
+        return sorted(fitting, key=lambda key: (len(own[key] & asked), likeness(key)), reverse=True)[:4]
+
+    def likeness(key):
+        return difflib.SequenceMatcher(None, name.casefold(), key.casefold()).ratio()
 
     own, asked = {key: set(words(key)) for key in known}, set(words(name[:LONGEST]))
     every = sorted(set().union(*own.values()))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import load_network, print_json, whole_number_type
+from npgrad.cli._common import load_network, print_json, target_of, whole_number_type
 from npgrad.errors import InputError
 
 MOST_LISTED = 100  # unreadable images in messages; the manifest has all of them
@@ -50,7 +50,7 @@ def run(args, options):
 
     start = time.perf_counter()
     model = load_network(args)
-    target = None if args.target == "auto" else model.class_index(args.target)
+    target, options = target_of(model, args.target), methods.with_layer_name(model, options)
     bar = _Bar(args.method)
     workers = args.workers or usual_count(len(find_photos(args.image)[0]))
     with _executor(workers) as executor:

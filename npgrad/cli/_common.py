@@ -1,11 +1,13 @@
 """What several commands share: options, loading the network, printing."""
 
 import json
-import re
 import sys
+import warnings
 
-from npgrad.errors import InputError, unknown
+from npgrad._names import spelled
+from npgrad.errors import InputError
 from npgrad.io.loading import load
+from npgrad.tape import INPUT
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 TARGET_HELP = (
@@ -64,18 +66,6 @@ def whole_number_type(smallest):
     return convert
 
 
-def spelled(text, names):
-    """The one of `names` (methods) that `text` means; case, hyphens and spaces do not matter."""
-
-    def plain(name):
-        return re.sub(r"[\s_-]", "", name.casefold())
-
-    found = next((name for name in names if plain(name) == plain(text)), None)
-    if found is None:
-        raise unknown("method", text, names)
-    return found
-
-
 def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
@@ -84,12 +74,33 @@ def load_network(args):
         raise InputError("--weights and --arch: expected one of them, found both")
     from npgrad.models import registry
 
-    return registry.fresh(args.arch)
+    return registry.fresh(spelled("architecture", args.arch, registry.BUILDERS))
 
 
-def target_index(model, x, target):
-    """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(model(x).argmax()) if target == "auto" else model.class_index(target)
+def layer_name(model, text):
+    """The layer that --layer means: its name or alias in any spelling, which is said if it differs. None: None."""
+    return text and spelled("layer", text, [*model.layer_names(), *model.aliases, INPUT])
+
+
+def target_of(model, text):
+    """The index of the class that --target names; None for "auto", which is each image's most likely class."""
+    if text != "auto":
+        return model.class_index(text)
+    if text in (model.classes or ()):
+        index = model.classes.index(text)
+        warnings.warn(
+            f"target 'auto' taken as the most likely class; class {index} is also named so", stacklevel=1
+        )
+    return None
+
+
+def image_of(argument):
+    """What an IMAGE argument names: the path of a file, or for "-" the image on stdin."""
+    if argument != "-":
+        return argument
+    from npgrad.images.reading import image_of_bytes
+
+    return image_of_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "stdin")
 
 
 def print_json(value):

@@ -17,10 +17,12 @@ from npgrad.cli._common import (
     TARGET_HELP,
     add_json,
     add_weights,
+    image_of,
     load_network,
     print_json,
     progress_bar,
     table,
+    target_of,
 )
 from npgrad.errors import InputError
 
@@ -38,9 +40,9 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument(
         "image",
-        nargs="?",
+        nargs="*",
         metavar="IMAGE|FOLDER",
-        help="image file (JPEG, PNG, WebP, ...), or a folder of them",
+        help="image file (JPEG, PNG, WebP, ...), - for the image on stdin, or a folder of images",
     )
     parser.add_argument(
         "--method",
@@ -87,6 +89,12 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
+    if len(args.image) > 1:
+        found = ", ".join(map(shown, args.image[:3])) + ", ..." * (len(args.image) > 3)
+        raise InputError(
+            f"attribute: expected one image, or a folder for several; found {len(args.image)}: {found}"
+        )
+    [args.image] = args.image
     if args.method.casefold() == "all":
         args.method = "all"
     else:
@@ -98,7 +106,8 @@ def run(args):
     if Path(args.image).is_dir():
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
-    output = Path(args.output or f"{Path(args.image).stem}-{args.method}.png")
+    stem = "stdin" if args.image == "-" else Path(args.image).stem
+    output = Path(args.output or f"{stem}-{args.method}.png")
     for path in [output, *([Path(args.save_array)] if args.save_array else [])]:
         if path.exists() and Path(args.image).exists() and path.samefile(args.image):
             raise InputError(f"{shown(path)}: this is the input image; give another name for the result")
@@ -113,8 +122,8 @@ def _one(args, options, output):
     model = load_network(args)
     request = Request(
         tuple(methods.METHODS) if several else args.method,
-        None if args.target == "auto" else model.class_index(args.target),
-        options,
+        target_of(model, args.target),
+        methods.with_layer_name(model, options),
         args.sign,
         args.outliers,
         args.alone,
@@ -123,7 +132,7 @@ def _one(args, options, output):
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, args.image, request, progress)
+        explanation = explain(model, image_of(args.image), request, progress)
     finally:
         if progress is not None:
             progress.close()

@@ -6,6 +6,7 @@ from npgrad.cli._common import (
     IMAGE_HELP,
     add_json,
     add_weights,
+    image_of,
     load_network,
     print_json,
     table,
@@ -17,11 +18,12 @@ HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
   npgrad classify cat.jpg --weights squeezenet1_1.h5
   npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
-  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json"""
+  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json
+  curl -s https://example.org/cat.jpg | npgrad classify - --weights squeezenet1_1.h5"""
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=f"{IMAGE_HELP}, or - for the one on stdin")
     add_weights(parser)
     parser.add_argument(
         "--top", type=whole_number_type(1), default=5, metavar="N", help="number of classes (default 5)"
@@ -34,7 +36,7 @@ def run(args):
     results, exit_code = [], 0
     for path in args.images:
         try:
-            [classes] = model.predict(path, top=args.top)
+            [classes] = model.predict(image_of(path), top=args.top)
         except ImageError as error:  # one broken image does not lose the others
             print(f"npgrad: {error}", file=sys.stderr)
             exit_code = 2

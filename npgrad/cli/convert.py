@@ -7,6 +7,7 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
+from npgrad._names import spelled
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
@@ -23,7 +24,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="class names, one per line in the order of the index; default for 1,000 classes: ImageNet's",
+        help="class names, one per line in the order of the index, or with their indices (CSV, JSON, Python dict); "
+        "default for 1,000 classes: ImageNet's",
     )
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
@@ -32,7 +34,9 @@ def add_arguments(parser):
 
 def run(args):
     from npgrad.io.converting import convert
+    from npgrad.models.registry import BUILDERS
 
-    model = convert(args.input, labels=args.labels, architecture=args.arch)
+    arch = args.arch and spelled("architecture", args.arch, BUILDERS)
+    model = convert(args.input, labels=args.labels, architecture=arch)
     model.save(args.output)
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, load_network, print_json, whole_number_type
+from npgrad.cli._common import IMAGE_HELP, layer_name, load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 from npgrad.images import open_image
 
@@ -51,7 +51,7 @@ def run(args):
     from npgrad.synthesis.deep_dream import deep_dream
 
     model = load_network(args)
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     args.output = args.output or synthesis.file_name(Path(args.image).stem, layer)
     synthesis.check_files(args, [args.image, args.weights])
     x = model.preprocess(_at_size(args.image, args.size), resize=False)

@@ -25,7 +25,7 @@ from npgrad.cli._common import (
     print_json,
     progress_bar,
     table,
-    target_index,
+    target_of,
     whole_number_type,
 )
 from npgrad.errors import ImageError
@@ -80,7 +80,8 @@ def run(args):
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
     x = model.preprocess(args.image)
-    target = target_index(model, x, args.target)
+    target = target_of(model, args.target)
+    target = int(model(x).argmax()) if target is None else target
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:

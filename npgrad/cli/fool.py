@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, spelled, table
+from npgrad.cli._common import IMAGE_HELP, TARGET_HELP, load_network, print_json, table
 from npgrad.errors import InputError
 from npgrad.images import open_image
 
@@ -99,7 +100,7 @@ def run(args):
 
 def _options(args):
     """The options that were given, checked against what the method takes."""
-    args.method = spelled(args.method, METHODS)
+    args.method = spelled("method", args.method, METHODS)
     given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
     takes = METHODS[args.method][1]
     for key in given:

@@ -2,14 +2,15 @@
 as possible: class visualization and feature visualization by gradient ascent."""
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import TARGET_HELP, load_network, print_json, spelled, whole_number_type
+from npgrad.cli._common import TARGET_HELP, layer_name, load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
   npgrad visualize flamingo --weights squeezenet1_1.h5
-  npgrad visualize great_white_shark --weights squeezenet1_1.h5 --seed 7 --animate shark.gif -o shark.png
+  npgrad visualize "great white shark" --weights squeezenet1_1.h5 --seed 7 --animate shark.gif -o shark.png
   npgrad visualize flamingo --weights squeezenet1_1.h5 --method pixels --steps 200
   npgrad visualize --layer fire6 --channel 10 --weights squeezenet1_1.h5"""
 
@@ -50,7 +51,7 @@ def add_arguments(parser):
 def run(args):
     from npgrad.synthesis.class_visualization import DEFAULTS, create_class_visualization
 
-    args.method = spelled(args.method, DEFAULTS)
+    args.method = spelled("method", args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
     args.output = args.output or synthesis.file_name(name, args.method)
@@ -85,7 +86,7 @@ def _target(args, model):
         return {"target": index}, model.class_name(index)
     if args.channel is None:
         raise InputError("--layer: expected --channel N as well, found none")
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     target = {"layer": layer, "channel": args.channel, "neuron": args.neuron}
     return target, "-".join(map(str, (layer, args.channel, *(args.neuron or ()))))
 

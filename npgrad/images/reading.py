@@ -4,6 +4,7 @@ Image files are untrusted: only a short list of formats is opened, the size is c
 is decoded, and every defect becomes an ImageError of one line.
 """
 
+import io
 import os
 import struct
 import warnings
@@ -74,8 +75,6 @@ def open_image(source: ImageLike) -> "Image.Image":
 
 
 def _open_file(path):
-    from PIL import Image, UnidentifiedImageError
-
     name = shown(path)
     with _reading(name):
         if path.is_dir():
@@ -84,13 +83,25 @@ def _open_file(path):
             raise ImageError(f"{name}: no such file")
         if not path.is_file():
             raise ImageError(f"{name}: expected an image; found a device or pipe")
-        try:
-            image = Image.open(path, formats=READ_FORMATS)
-        except UnidentifiedImageError:
-            readable = ", ".join(READ_FORMATS)
-            raise ImageError(f"{name}: not an image, or not in one of the formats {readable}") from None
-        with image:
-            return _upright_rgb(image, name)
+        return _decoded(path, name)
+
+
+def image_of_bytes(data, name):
+    """The image in the bytes of a file, as `open_image` opens it; `name` is for messages."""
+    with _reading(name):
+        return _decoded(io.BytesIO(data), name)
+
+
+def _decoded(file, name):
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(file, formats=READ_FORMATS)
+    except UnidentifiedImageError:
+        readable = ", ".join(READ_FORMATS)
+        raise ImageError(f"{name}: not an image, or not in one of the formats {readable}") from None
+    with image:
+        return _upright_rgb(image, name)
 
 
 @contextmanager

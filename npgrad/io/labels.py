@@ -198,13 +198,15 @@ def _without_index(lines, path):
             return _in_order([match.groups()[::swap] for match in found])
     for pattern, swap in ((rf"(\d{{1,9}}){_UNSURE}(.*)", 1), (rf"(.*?){_UNSURE}(\d{{1,9}})", -1)):
         pairs = [match.groups()[::swap] for line in lines if (match := re.fullmatch(pattern, line))]
-        # "7 up" among other names, or "digit 0", "digit 1", ..., whose rest is always the same, are whole names
-        if 1 < len(pairs) == len(lines) == len({name for _, name in pairs}):
-            numbers = sorted(int(number) for number, _ in pairs)
-            if numbers == list(range(len(lines))):
+        # "7 up" among other names is a whole name, and so are "digit 0", "digit 1", ...
+        if len(pairs) == len(lines) and len(rest := {name for _, name in pairs}) > 1:
+            first = min(int(number) for number, _ in pairs)
+            if sorted(int(number) - first for number, _ in pairs) == list(range(len(lines))) and first < 2:
+                if len(rest) < len(lines):
+                    raise _Unclear(f"the number in {lines[0]!r} may be an index or part of the name")
+                names = _in_order(pairs)
                 _say(path, f"the number in {lines[0]!r} and in all other lines is taken as the index")
-            if numbers in (list(range(len(lines))), list(range(1, len(lines) + 1))):
-                return _in_order(pairs)
+                return names
     return lines
 
 
