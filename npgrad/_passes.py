@@ -52,7 +52,7 @@ class Records:
     def __contains__(self, name):
         try:
             self.resolve(name)
-        except UnknownName:
+        except (UnknownName, InputError):  # InputError: no string, so no name
             return False
         return True
 

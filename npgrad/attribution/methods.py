@@ -130,7 +130,7 @@ def function_of(name: str) -> Callable[..., Any]:
     UnknownName
         There is no such method.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise unknown("method", name, METHODS)
     return getattr(attribution, name)
 
