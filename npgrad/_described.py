@@ -146,6 +146,8 @@ class Described:
         UnknownName
             There is no such layer; the message lists the nearest names.
         """
+        if not isinstance(name, str):
+            raise InputError(f"layer: expected one name, found {type(name).__name__} {name!r:.60}")
         own = self.aliases.get(name, name)
         names = self.layer_names()
         if own != INPUT and own not in names:

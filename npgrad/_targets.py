@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 
 from npgrad._imagenet import imagenet_classes, imagenet_synsets
-from npgrad.errors import InputError, TargetError, level_outside, unknown
+from npgrad._names import operators, plain
+from npgrad.errors import InputError, TargetError, level_outside, unknown, words
 
 MOST_LISTED = 8  # classes in a message
 MIDDLE = {
@@ -19,9 +20,10 @@ MIDDLE = {
 def find_class(text_or_index, classes, wordnet_ids=()):
     """The index of a class that is given by its index or by its name, as an int.
 
-    Tried in order: an exact name; the same with case ignored and `_` or `-` for spaces; a WordNet id; and, with a
-    warning, the one class that has the text as another name in WordNet or has these words in its names. WordNet's ids
-    and names are known for ImageNet's 1,000 classes.
+    Tried in order: an index; an exact name; a WordNet id; and, with a warning that says which class it is, the one
+    class whose name is the same but for case and `_` or `-` between words, that has the text as another name, or that
+    has these words in one of its names. Other names are the parts of a name with commas, and WordNet's for the ids of
+    ImageNet's 1,000 classes. A sign that would have to be left out, such as the minus of "-tabby", is refused.
 
     Parameters
     ----------
@@ -47,29 +49,51 @@ def find_class(text_or_index, classes, wordnet_ids=()):
 
     Examples
     --------
-    >>> find_class("great_white_shark", ["tench", "goldfish", "great white shark"])
+    >>> find_class("great white shark", ["tench", "goldfish", "great white shark"])
     2
     >>> find_class("1", ["tench", "goldfish", "great white shark"])
     1
     """
     if not isinstance(text_or_index, str):
         return _in_range(_as_index(text_or_index), len(classes))
-    # Nine digits are more than any index needs, and int() of a very long string is slow.
-    if re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", text_or_index):
-        return _in_range(int(text_or_index), len(classes))
+    text = text_or_index.strip()
     # The exact spelling comes first: Cardigan is a dog, cardigan a garment.
-    found = [index for index, name in enumerate(classes) if name == text_or_index]
-    if not found:
-        key = _plain(text_or_index)
-        found = [index for index, name in enumerate(classes) if _plain(name) == key]
-    if not found and re.fullmatch(r"n\d{8}", key):
-        return _by_wordnet_id(key, classes, wordnet_ids)
-    if not found:
-        return _by_other_names(text_or_index, classes)
+    exact = [index for index, name in enumerate(classes) if name == text_or_index] or [
+        index for index, name in enumerate(classes) if name == text
+    ]
+    # Nine digits are more than any index needs, and int() of a very long string is slow.
+    if re.fullmatch("[+-]?[0-9]{1,9}", text):
+        return _of_digits(int(text), exact, classes)
+    if exact:
+        return _only(exact, text)
+    ids = _wordnet_ids(classes, wordnet_ids)
+    if re.fullmatch(r"n\d{8}", text.casefold()):
+        return _by_wordnet_id(text.casefold(), ids)
+    if same := [index for index, name in enumerate(classes) if plain(name) == plain(text)]:
+        found = _only(same, text)
+    else:
+        found = _by_other_names(text, classes, ids)
+    warnings.warn(f"target {text!r} taken as {classes[found]} ({found})", stacklevel=level_outside())
+    return found
+
+
+def _of_digits(index, named, classes):
+    """The index; with a warning where these digits are also the name of another class."""
+    index = _in_range(index, len(classes))
+    if named and named != [index]:
+        where = ", ".join(map(str, named))
+        warnings.warn(
+            f"target {index} taken as the index of {classes[index]}, not as the name of class {where}",
+            stacklevel=level_outside(),
+        )
+    return index
+
+
+def _only(found, text):
     if len(found) > 1:
         count = "two" if len(found) == 2 else len(found)
         indices = ", ".join(map(str, found))
-        raise TargetError(f"{text_or_index} is {count} classes: {indices}; give the index of one")
+        raise TargetError(f"{text} is {count} classes: {indices}; give the index of one")
     return found[0]
 
 
@@ -89,49 +113,43 @@ def _in_range(index, count):
     return index
 
 
-def _plain(name):
-    return " ".join(re.sub("[_-]", " ", name).casefold().split())
-
-
-def _synsets(classes):
-    """(WordNet id, other names ...) of each class if these are ImageNet's; else empty tuples."""
-    is_imagenet = len(classes) == 1000 and tuple(classes) == imagenet_classes()
-    return imagenet_synsets() if is_imagenet else ((),) * len(classes)
-
-
-def _by_wordnet_id(key, classes, wordnet_ids):
-    """The class with this id, which is in `wordnet_ids`, known, or the first word of the name ("n02123045 tabby")."""
+def _wordnet_ids(classes, wordnet_ids):
+    """The WordNet id of each class: those given, ImageNet's, or the first word of the name ("n02123045 tabby")."""
     if isinstance(wordnet_ids, (list, tuple)) and len(wordnet_ids) == len(classes):
-        known = list(wordnet_ids)  # from a weights file, so its type has to be checked
-    else:
-        both = zip(_synsets(classes), classes, strict=True)
-        known = [synset[0] if synset else _plain(name).partition(" ")[0] for synset, name in both]
-    if key in known:
-        return known.index(key)
-    if not any(re.fullmatch(r"n\d{8}", str(one)) for one in known):
+        return list(map(str, wordnet_ids))  # from a weights file, which may hold anything
+    if len(classes) == 1000 and tuple(classes) == imagenet_classes():
+        return [synset[0] for synset in imagenet_synsets()]
+    return [plain(name).partition(" ")[0] for name in classes]
+
+
+def _by_wordnet_id(key, ids):
+    if key in ids:
+        return ids.index(key)
+    if not any(re.fullmatch(r"n\d{8}", one) for one in ids):
         raise TargetError(f"{key!r} is a WordNet id; this network's classes are known by name only")
     raise TargetError(f"no class {key!r}: this network has no class with that WordNet id")
 
 
-def _by_other_names(text, classes):
+def _by_other_names(text, classes, ids):
     """The one class that has `text` as another name or, if there is none, these words in one of its names."""
-    words = _words(text)
-    names = [[name, *synset[1:]] for name, synset in zip(classes, _synsets(classes), strict=True)]
-    found = [i for i, own in enumerate(names) if any(_words(name) == words for name in own[1:])]
-    found = found or [i for i, own in enumerate(names) if any(_contains(_words(name), words) for name in own)]
-    if not words or not found:
-        raise unknown("class", _plain(text), dict.fromkeys(classes))
+    if signs := operators(text):
+        raise unknown("class", text, classes, f": a target is one class; {signs[0]!r} cannot be left out")
+    synonyms = {key: others for key, *others in imagenet_synsets()}
+    names = [[name, *name.split(","), *synonyms.get(one, ())] for name, one in zip(classes, ids, strict=True)]
+    asked, parts = words(text), {plain(part) for part in text.split(",")}
+    if not asked:
+        raise unknown("class", text, classes)
+    found = [i for i, own in enumerate(names) if parts <= set(map(plain, own))]
+    found = found or [i for i, own in enumerate(names) if any(words(name) == asked for name in own)]
+    found = found or [i for i, own in enumerate(names) if any(_contains(words(name), asked) for name in own)]
+    if not found:
+        raise unknown("class", text, classes)
     if len(found) > 1:
         listed = ", ".join(f"{classes[index]} ({index})" for index in found[:MOST_LISTED])
         more = f" and {len(found) - MOST_LISTED} more" if len(found) > MOST_LISTED else ""
-        which = "this word" if len(words) == 1 else "these words"
+        which = "this word" if len(asked) == 1 else "these words"
         raise TargetError(f"no class {text!r}; classes with {which} in a name: {listed}{more}")
-    warnings.warn(f"target {text!r} taken as {classes[found[0]]} ({found[0]})", stacklevel=level_outside())
     return found[0]
-
-
-def _words(text):
-    return re.findall(r"[^\W_]+", text.casefold())
 
 
 def _contains(words, part):

@@ -1,7 +1,6 @@
 """The attribution methods as a table: how each is shown, and what it needs besides a network and an image."""
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgrad import attribution
+from npgrad._names import spelled
 from npgrad._typing import Array
 from npgrad.attribution.lrp import composite_by_position
 from npgrad.attribution.segments import superpixels
@@ -72,13 +72,25 @@ METHODS = {
 }
 
 
+SHORT = {
+    "IG": "integrated_gradients",
+    "IxG": "input_x_gradient",
+    "gradient x input": "input_x_gradient",
+    "GBP": "guided_backprop",
+    "guided backpropagation": "guided_backprop",
+    "layer-wise relevance propagation": "lrp",
+}
+
+
 def method_name(text: str) -> str:
     """Find a method by its name in any spelling: case, hyphens, underscores and spaces do not matter.
+
+    A warning says which method is taken, if the spelling is not that in `METHODS`.
 
     Parameters
     ----------
     text : str
-        A name as in a paper or in `METHODS`.
+        A name as in a paper or in `METHODS`, or an abbreviation such as "IG".
 
     Returns
     -------
@@ -89,21 +101,15 @@ def method_name(text: str) -> str:
     ------
     UnknownName
         There is no such method; the message lists the nearest names.
+    InputError
+        `text` is not a string.
 
     Examples
     --------
-    >>> method_name("Grad-CAM"), method_name("GradCAM++"), method_name("integrated gradients")
-    ('grad_cam', 'grad_cam_plus_plus', 'integrated_gradients')
+    >>> method_name("grad_cam")
+    'grad_cam'
     """
-    key = _plain(str(text))
-    for name in METHODS:
-        if _plain(name) == key:
-            return name
-    raise unknown("method", re.sub(r"[\s_-]+", "_", str(text).strip().casefold()), METHODS)
-
-
-def _plain(name):
-    return re.sub(r"[\s_-]", "", name.casefold().replace("+", "plus"))
+    return spelled("method", text, METHODS, SHORT)
 
 
 def function_of(name: str) -> Callable[..., Any]:
@@ -124,7 +130,7 @@ def function_of(name: str) -> Callable[..., Any]:
     UnknownName
         There is no such method.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise unknown("method", name, METHODS)
     return getattr(attribution, name)
 

@@ -2,21 +2,19 @@
 
 import dataclasses
 import json
-import os
-import re
 import sys
+import warnings
 from contextlib import nullcontext
-from pathlib import Path
 
-from npgrad._files import check_suffix, check_writable, shown
+from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad._outputs import KINDS
 from npgrad._targets import resolve_targets
-from npgrad.errors import InputError, NpgradError, unknown
+from npgrad.errors import InputError, NpgradError
 from npgrad.images._seen import middle, upright_size
-from npgrad.images.animation import FORMATS as ANIMATIONS
-from npgrad.images.saving import WRITE_FORMATS
 from npgrad.io.loading import load
 from npgrad.model import DRAWN_SCENES
+from npgrad.tape import INPUT
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
@@ -136,18 +134,6 @@ def whole_number_type(smallest):
     return convert
 
 
-def spelled(text, names):
-    """The one of `names` (methods) that `text` means; case, hyphens and spaces do not matter."""
-
-    def plain(name):
-        return re.sub(r"[\s_-]", "", name.casefold())
-
-    found = next((name for name in names if plain(name) == plain(text)), None)
-    if found is None:
-        raise unknown("method", text, names)
-    return found
-
-
 def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
@@ -157,71 +143,11 @@ def load_network(args):
     else:
         from npgrad.models import registry
 
-        model = registry.fresh(args.arch)
+        model = registry.fresh(spelled("architecture", args.arch, registry.BUILDERS))
     if outputs := getattr(args, "outputs", None):
         model = dataclasses.replace(model, outputs=outputs)
     changes = preprocessing_changes(args)
     return model.with_preprocessing(**changes) if changes else model
-
-
-# option -> (what it writes, its suffixes); what is not here may have any
-_SUFFIXES = {
-    "output": ("an image", WRITE_FORMATS),
-    "compare": ("an image", WRITE_FORMATS),
-    "animate": ("an animation", ANIMATIONS),
-    "save_array": ("an array", (".npy",)),
-    "network": ("a network", (".h5",)),
-}
-
-
-def check_outputs(inputs, **outputs):
-    """Before any work: an InputError or ImageError for the first path that a result cannot be written to.
-
-    inputs: paths that must stay as they are; what is not a file (a network's name, "noise") is ignored.
-    outputs: {option: path, or None where it was not given}; see `_SUFFIXES`.
-    """
-    inputs = [path for path in inputs if path and os.path.exists(path)]
-    outputs = {option: os.fspath(path) for option, path in outputs.items() if path is not None}
-    for option, path in outputs.items():
-        if option in _SUFFIXES:
-            check_suffix(path, *_SUFFIXES[option])
-    given = []
-    for path in outputs.values():
-        if any(same_file(path, source) for source in inputs):
-            raise InputError(f"{shown(path)}: this is one of the inputs; give another name for the result")
-        if any(same_file(path, other) for other in given):
-            raise InputError(f"{shown(path)}: two results would have this name; give another one")
-        check_writable(path)
-        given.append(path)
-
-
-def same_file(a, b):
-    """Whether two paths are of one file, which need not exist."""
-    there = os.path.exists(a) and os.path.exists(b)
-    return os.path.samefile(a, b) if there else os.path.realpath(a) == os.path.realpath(b)
-
-
-def free_name(path):
-    """A default name for a result: `path`, or with the first number (-2, -3, ...) that is not taken.
-
-    Two inputs, methods or settings may have one default name, and no result may replace another unasked.
-    """
-    path, number = Path(path), 1
-    found = path
-    while os.path.lexists(found):
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
-
-
-def written(write, *arguments):
-    """Write one of several results: whether it could be written; if not, say so, so that the others are kept."""
-    try:
-        write(*arguments)
-    except NpgradError as error:
-        say(error)
-        return False
-    return True
 
 
 def say(line):
@@ -254,6 +180,32 @@ def say_what_is_seen(model, paths):
         if size and (text := middle(model.preprocessing, size)):
             say(f"{shown(path)}: only {text} is seen by the network")
             return
+
+
+def layer_name(model, text):
+    """The layer that --layer means: its name or alias in any spelling, which is said if it differs. None: None."""
+    return text and spelled("layer", text, [*model.layer_names(), *model.aliases, INPUT])
+
+
+def target_of(model, text):
+    """The index of the class that --target names; None for "auto", which is each image's most likely class."""
+    if text != "auto":
+        return class_index(model, text)
+    if text in (model.classes or ()):
+        index = model.classes.index(text)
+        warnings.warn(
+            f"target 'auto' taken as the most likely class; class {index} is also named so", stacklevel=1
+        )
+    return None
+
+
+def image_of(argument):
+    """What an IMAGE argument names: the path of a file, or for "-" the image on stdin."""
+    if argument != "-":
+        return argument
+    from npgrad.images.reading import image_of_bytes
+
+    return image_of_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "stdin")
 
 
 def print_json(value):

@@ -11,6 +11,7 @@ cannot be read are skipped and reported; the exit code is then 2."""
 import os
 from pathlib import Path
 
+from npgrad._files import shown
 from npgrad._outputs import measure, measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
@@ -20,16 +21,15 @@ from npgrad.cli._common import (
     add_json,
     add_outputs,
     add_weights,
-    check_outputs,
-    class_index,
-    free_name,
+    image_of,
     load_network,
     print_json,
     progress_bar,
     say_what_is_seen,
     table,
-    written,
+    target_of,
 )
+from npgrad.cli._results import check_outputs, free_name, written
 from npgrad.errors import InputError
 
 HELP = "heat map of where the evidence for a class is, for an image or a folder"
@@ -46,9 +46,9 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument(
         "image",
-        nargs="?",
+        nargs="*",
         metavar="IMAGE|FOLDER",
-        help=f"{CROPPED_HELP}; or a folder of them",
+        help=f"{CROPPED_HELP}; - for the image on stdin; or a folder of them",
     )
     parser.add_argument(
         "--method",
@@ -96,6 +96,12 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
+    if len(args.image) > 1:
+        found = ", ".join(map(shown, args.image[:3])) + ", ..." * (len(args.image) > 3)
+        raise InputError(
+            f"attribute: expected one image, or a folder for several; found {len(args.image)}: {found}"
+        )
+    [args.image] = args.image
     if args.method.casefold() == "all":
         args.method = "all"
     else:
@@ -107,7 +113,8 @@ def run(args):
     if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
-    output = free_name(f"{Path(args.image).stem}-{args.method}.png") if args.output is None else args.output
+    stem = "stdin" if args.image == "-" else Path(args.image).stem
+    output = free_name(f"{stem}-{args.method}.png") if args.output is None else args.output
     check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
     return _one(args, options, output)
 
@@ -120,8 +127,8 @@ def _one(args, options, output):
     model = load_network(args)
     request = Request(
         tuple(methods.METHODS) if several else args.method,
-        None if args.target == "auto" else class_index(model, args.target),
-        options,
+        target_of(model, args.target),
+        methods.with_layer_name(model, options),
         args.sign,
         args.outliers,
         args.alone,
@@ -131,7 +138,7 @@ def _one(args, options, output):
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, args.image, request, progress)
+        explanation = explain(model, image_of(args.image), request, progress)
     finally:
         if progress is not None:
             progress.close()

@@ -8,6 +8,7 @@ from npgrad.cli._common import (
     add_json,
     add_outputs,
     add_weights,
+    image_of,
     load_network,
     print_json,
     say_what_is_seen,
@@ -20,11 +21,12 @@ HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
   npgrad classify npgrad-demo/scene.png
   npgrad classify your-photo.jpg --weights squeezenet1_1
-  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json"""
+  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json
+  curl -s https://example.org/cat.jpg | npgrad classify - --weights squeezenet1_1"""
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=CROPPED_HELP)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
     add_weights(parser)
     add_outputs(parser)
     parser.add_argument(
@@ -39,7 +41,7 @@ def run(args):
     results, exit_code = [], 0
     for path in args.images:
         try:
-            [classes] = model.predict(path, top=args.top)
+            [classes] = model.predict(image_of(path), top=args.top)
         except ImageError as error:  # one broken image does not lose the others
             print(f"npgrad: {error}", file=sys.stderr)
             exit_code = 2

@@ -7,7 +7,9 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
-from npgrad.cli._common import add_outputs, add_preprocessing, check_outputs, preprocessing_changes, written
+from npgrad._names import spelled
+from npgrad.cli._common import add_outputs, add_preprocessing, preprocessing_changes
+from npgrad.cli._results import check_outputs, written
 from npgrad.images.preprocessing import doubts
 
 HELP = "npgrad weights file (.h5) made from another framework's"
@@ -26,7 +28,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="class names, one per line in the order of the index; default for 1,000 classes: ImageNet's",
+        help="class names, one per line in the order of the index, or with their indices (CSV, JSON, Python dict); "
+        "default for 1,000 classes: ImageNet's",
     )
     add_outputs(parser)
     parser.add_argument(
@@ -42,9 +45,11 @@ def add_arguments(parser):
 
 def run(args):
     from npgrad.io.converting import convert
+    from npgrad.models.registry import BUILDERS
 
     check_outputs([args.input, args.labels], network=args.output)
-    options = {"labels": args.labels, "architecture": args.arch, "outputs": args.outputs, "key": args.key}
+    arch = args.arch and spelled("architecture", args.arch, BUILDERS)
+    options = {"labels": args.labels, "architecture": arch, "outputs": args.outputs, "key": args.key}
     model = convert(args.input, **options)
     if changes := preprocessing_changes(args):
         model = model.with_preprocessing(**changes)

@@ -15,14 +15,12 @@ from npgrad.cli._common import (
     add_json,
     add_seed,
     add_weights,
-    free_name,
     load_network,
     print_json,
-    same_file,
     say,
     say_what_is_seen,
-    written,
 )
+from npgrad.cli._results import free_name, same_file, written
 from npgrad.errors import InputError, NpgradError
 
 HELP = "folder of images that show what npgrad does, with a page to view them"

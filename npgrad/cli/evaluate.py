@@ -27,7 +27,7 @@ from npgrad.cli._common import (
     progress_bar,
     say_what_is_seen,
     table,
-    target_index,
+    target_of,
     whole_number_type,
 )
 from npgrad.errors import ImageError
@@ -84,7 +84,8 @@ def run(args):
     model = load_network(args)
     say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
-    target = target_index(model, x, args.target)
+    target = target_of(model, args.target)
+    target = int(model(x).argmax()) if target is None else target
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import (
     CROPPED_HELP,
@@ -19,10 +20,9 @@ from npgrad.cli._common import (
     load_network,
     print_json,
     say_what_is_seen,
-    spelled,
     table,
-    written,
 )
+from npgrad.cli._results import written
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.images._seen import middle
@@ -117,7 +117,7 @@ def run(args):
 
 def _options(args):
     """The options that were given, checked against what the method takes."""
-    args.method = spelled(args.method, METHODS)
+    args.method = spelled("method", args.method, METHODS)
     given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
     takes = METHODS[args.method][1]
     for key in given:

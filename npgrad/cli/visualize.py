@@ -1,15 +1,16 @@
 """Make an image, starting from noise, to which a class, or a channel or single neuron of a layer, responds as strongly
 as possible: class visualization and feature visualization by gradient ascent."""
 
+from npgrad._names import spelled
 from npgrad._outputs import measure, measured
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import (
     TARGET_HELP,
     add_outputs,
     class_index,
+    layer_name,
     load_network,
     print_json,
-    spelled,
     whole_number_type,
 )
 from npgrad.errors import InputError
@@ -18,7 +19,7 @@ HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
   npgrad visualize tartan
   npgrad visualize flamingo --weights squeezenet1_1
-  npgrad visualize great_white_shark --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
+  npgrad visualize "great white shark" --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
   npgrad visualize flamingo --weights squeezenet1_1 --method pixels --steps 200
   npgrad visualize --layer fire6 --channel 10"""
 
@@ -60,7 +61,7 @@ def add_arguments(parser):
 def run(args):
     from npgrad.synthesis.class_visualization import DEFAULTS, create_class_visualization
 
-    args.method = spelled(args.method, DEFAULTS)
+    args.method = spelled("method", args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
     if args.output is None:
@@ -96,7 +97,7 @@ def _target(args, model):
         return {"target": index}, model.class_name(index)
     if args.channel is None:
         raise InputError("--layer: expected --channel N as well, found none")
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     target = {"layer": layer, "channel": args.channel, "neuron": args.neuron}
     return target, "-".join(map(str, (layer, args.channel, *(args.neuron or ()))))
 

@@ -102,8 +102,6 @@ def _warn_if_dark(image, deep, name):
 
 
 def _open_file(path, to_srgb):
-    from PIL import Image, UnidentifiedImageError
-
     name = shown(path)
     with _reading(name):
         if path.is_dir():
@@ -112,13 +110,25 @@ def _open_file(path, to_srgb):
             raise ImageError(f"{name}: no such file")
         if not path.is_file():
             raise ImageError(f"{name}: expected an image; found a device or pipe")
-        try:
-            image = Image.open(path, formats=_formats())
-        except UnidentifiedImageError:
-            readable = ", ".join(READ_FORMATS)
-            raise ImageError(f"{name}: not an image, or not in one of the formats {readable}") from None
-        with image:
-            return _upright_rgb(image, name, to_srgb)
+        return _decoded(path, name, to_srgb)
+
+
+def image_of_bytes(data, name):
+    """The image in the bytes of a file, as `open_image` opens it; `name` is for messages."""
+    with _reading(name):
+        return _decoded(io.BytesIO(data), name)
+
+
+def _decoded(file, name, to_srgb=False):
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(file, formats=_formats())
+    except UnidentifiedImageError:
+        readable = ", ".join(READ_FORMATS)
+        raise ImageError(f"{name}: not an image, or not in one of the formats {readable}") from None
+    with image:
+        return _upright_rgb(image, name, to_srgb)
 
 
 def _formats():

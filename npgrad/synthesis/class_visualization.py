@@ -147,7 +147,7 @@ def create_class_visualization(
     ((1, 3, 96, 96), True)
     """
     aim = Aim.at(model, target, layer, channel, neuron)
-    if method not in DEFAULTS:
+    if not isinstance(method, str) or method not in DEFAULTS:
         raise unknown("method", method, DEFAULTS)
     if method == "pixels" and aim.layer is not None and l2_reg is None:
         l2_reg = 0.0  # the homework's weight is tuned for classes; it would leave most channels' images gray

@@ -13,44 +13,60 @@ from npgrad.models import resnet18, squeezenet1_0, squeezenet1_1
 SPELLINGS = {
     "grad_cam": ["Grad-CAM", "grad cam", "GradCAM", "GRAD_CAM", " grad-cam "],
     "grad_cam_plus_plus": ["Grad-CAM++", "GradCAM++", "grad cam plus plus"],
-    "integrated_gradients": ["Integrated Gradients", "IntegratedGradients", "integrated-gradients"],
-    "input_x_gradient": ["Input x Gradient", "InputXGradient"],
+    "integrated_gradients": [
+        "Integrated Gradients",
+        "IntegratedGradients",
+        "integrated-gradients",
+        "IG",
+        "ig",
+    ],
+    "input_x_gradient": ["Input x Gradient", "InputXGradient", "IxG", "Gradient x Input"],
     "x_grad_cam": ["XGrad-CAM", "xgradcam"],
     "hires_cam": ["HiResCAM"],
     "smoothgrad": ["SmoothGrad", "Smooth Grad"],
     "deep_lift_shap": ["DeepLIFT SHAP", "DeepLiftShap"],
-    "lrp": ["LRP"],
+    "lrp": ["LRP", "Layer-wise Relevance Propagation"],
+    "guided_backprop": ["GBP", "Guided Backpropagation", "guided-backprop"],
 }
+
+
+def taken(text):
+    """The method that is taken for `text`, which is said."""
+    with pytest.warns(UserWarning) as said:
+        name = methods.method_name(text)
+    assert [str(one.message) for one in said] == [f"method {text!r} taken as {name}"]
+    return name
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_is_found_by_its_own_name(name):
     assert methods.method_name(name) == name
-    assert methods.method_name(name.upper().replace("_", "-")) == name
-    assert methods.method_name(name.replace("_", "")) == name
+    assert taken(name.upper().replace("_", "-")) == name
+    assert "_" not in name or taken(name.replace("_", "")) == name
     assert methods.function_of(name) is getattr(npgrad.attribution, name)
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_case_hyphens_and_spaces_do_not_matter(name):
-    assert {methods.method_name(text) for text in SPELLINGS[name]} == {name}
+    assert {taken(text) for text in SPELLINGS[name]} == {name}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("salience", "no method 'salience'; nearest: saliency"),
-        ("Grad-CAN", "no method 'grad_can'; nearest: grad_cam"),
+        ("Grad-CAN", "no method 'Grad-CAN'; nearest: grad_cam"),
         ("Integrated Gradient", "nearest: integrated_gradients"),
         ("", "no method ''; known: saliency, "),
         ("grad_cam+", "nearest: grad_cam"),
-        (None, "no method 'none'"),
     ],
 )
 def test_an_unknown_name_lists_the_nearest(text, message):
     with pytest.raises(UnknownName) as raised:
         methods.method_name(text)
     assert message in str(raised.value)
+    with pytest.raises(npgrad.NpgradError, match="method: expected a name, found NoneType None"):
+        methods.method_name(None)
 
 
 def conv(channels, filters):

@@ -398,8 +398,8 @@ def test_an_onnx_file_becomes_a_model(tmp_path):
                            [constant("m", np.ones((2, 3)))]))  # fmt: skip
     model = convert(path, source={"url": "there"})
     assert model.classes is None and list(model.source) == ["file", "format", "sha256", "url"]
-    (tmp_path / "names.txt").write_text("n01234567 a b, c\n\n d \ne\n", encoding="utf-8-sig")
-    assert convert(path, labels=tmp_path / "names.txt").classes == ("a b", "d", "e")
+    (tmp_path / "names.txt").write_text("a b, c\n\n d \ne\n", encoding="utf-8-sig")
+    assert convert(path, labels=tmp_path / "names.txt").classes == ("a b, c", "d", "e")
     found = line(lambda: convert(path, architecture="resnet18"))
     assert found == f"{path}: expected resnet18, found an ONNX file, which names no architecture"
     assert convert(path).source["file"] == "net.onnx"
