@@ -10,7 +10,7 @@ from npgrad import WeightsError, layers
 from npgrad.io.formats import _onnx_node as node
 from npgrad.io.formats import onnx as reader
 from npgrad.io.formats._onnx_operators import OPERATORS
-from npgrad.io.formats._onnx_sizes import Size, count_windows
+from npgrad.io.formats._onnx_sizes import Size, count_windows, quotient
 from npgrad.layers.im2col import output_size
 
 rng = np.random.default_rng(3)
@@ -152,6 +152,14 @@ def test_open_sizes_count_windows_as_the_layers_do():
                 assert at(size, side) == output_size(side, kernel, stride, padding, bool(ceil_mode))
         else:
             assert ceil_mode and stride > kernel - padding
+
+
+def test_quotients_of_open_sizes():
+    h, w = Size("h"), Size("w", 2)
+    assert quotient((3, h, 4, w), (h, 6, w)) == 2 and quotient((h,), ()) == h
+    assert quotient((3, h, w), (w,)) == quotient((h, 3), ()) != quotient((h, 2), ())
+    for divisors in ((w,), (2,), (h, 2), (0,), (h, 0)):
+        assert quotient((3, h), divisors) is None
 
 
 def branches(kernel, padding, x):

@@ -45,6 +45,9 @@ EQUAL = {  # nodes, constants, opset, shape of the input
         [("Shape", ["x"], "all"), ("Gather", ["all", "zero"], "size"), ("Unsqueeze", ["size", "axes"], "one"),
          ("Concat", ["one", "rest"], "s", {"axis": 0}), ("Reshape", ["x", "s"], "y")],
         [constant("zero", 0, np.int64), ints("axes", 0), ints("rest", -1)], 13, ("n", 3, 4, 4)),
+    "reshape, a part of the shape": (
+        [("Shape", ["x"], "size", {"start": -4, "end": 1}), ("Concat", ["size", "rest"], "s", {"axis": 0}),
+         ("Reshape", ["x", "s"], "y")], [ints("rest", -1)], 15, ("n", 3, 4, 4)),
     "concat from the end": ([("Concat", ["x", "x"], "y", {"axis": -3})], [], 13, ("n", 3, 4, 4)),
     "concat of sequences": ([("Concat", ["x", "x"], "y", {"axis": -2})], [], 13, ("n", 3, 4)),
     "flatten from the end": ([("Flatten", ["x"], "y", {"axis": -3})], [], 13, ("n", 3, 4, 4)),
@@ -162,6 +165,9 @@ REFUSED = {  # nodes, constants, opset, shape of the input, line
         [("Constant", [], "c0", {"value": constant("c", np.ones(1 << 16))}),
          *(("Concat", [f"c{i}"] * 16, f"c{i + 1}", {"axis": 0}) for i in range(9)), ("Clip", ["x", "c9"], "y")],
         [], 13, OPEN, "expected a constant of at most 134217728 elements, found 268435456$"),
+    "a constant of no rows": (
+        [FLAT, ("Reshape", ["w", "s"], "m", {"allowzero": 1}), ("MatMul", ["f", "m"], "y")],
+        [weights(48, 2), ints("s", 0, -1)], 14, OPEN, "node 'm' .Reshape.: cannot reshape"),
     "an infinite quotient": (
         [FLAT, ("Div", ["w", "z"], "m"), ("MatMul", ["f", "m"], "y")], [weights(48, 2), constant("z", [0.0])], 13, OPEN,
         "expected finite numbers, found NaN or Inf$"),
