@@ -18,8 +18,7 @@ HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
   npgrad classify cat.jpg --weights squeezenet1_1.h5
   npgrad classify *.jpg --weights squeezenet1_1.h5 --top 1
-  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json
-  curl -s https://example.org/cat.jpg | npgrad classify - --weights squeezenet1_1.h5"""
+  npgrad classify cat.jpg --weights squeezenet1_1.h5 --json"""
 
 
 def add_arguments(parser):
