@@ -19,8 +19,8 @@ from npgrad.tape import INPUT
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
-    "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
-    "also by WordNet id, for ImageNet's classes and where the weights file has the ids"
+    "class by index, name, or WordNet id where it is known; a name in another spelling, or a word that only one class "
+    "has, is enough: a warning says which class is taken"
 )
 SEED_HELP = (
     "seed of the random generator (default {default}); the same seed gives the same {gives} with the same settings, "

@@ -57,8 +57,8 @@ def convert(
     path : str or path
         A .pth, .caffemodel, Deep Compression .net, .npz, .safetensors or .onnx file, recognized by its content.
     labels : str, path or None, default None
-        A text file with one class name per line, for which WordNet ids are kept, too. None: ImageNet's names for 1,000
-        classes, otherwise none.
+        A file of class names, see `npgrad.io.labels.read_labels`; its WordNet ids are kept, too. None: ImageNet's names
+        for 1,000 classes, otherwise none.
     architecture : str or None, default None
         The name of the network that the file must contain. None: any network that npgrad can build.
     source : dict or None, default None

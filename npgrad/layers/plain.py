@@ -253,3 +253,22 @@ def softmax_backward(dy, y):
     for n, c, k in np.ndindex(*y.shape, y.shape[1]):
         dx[n, k] += dy[n, c] * y[n, c] * ((c == k) - y[n, k])
     return dx
+
+
+def log_softmax(x):
+    """y[n, c] = x[n, c] - log(sum over classes of exp(x[n])); x (N, C)."""
+    y = np.zeros(x.shape, x.dtype)
+    for n in range(len(x)):
+        largest = max(value.real for value in x[n])  # the same difference, and exp cannot overflow
+        total = sum(np.exp(value - largest) for value in x[n])
+        for c in range(x.shape[1]):
+            y[n, c] = x[n, c] - largest - np.log(total)
+    return y
+
+
+def log_softmax_backward(dy, y):
+    """dx from dy and the output y: dy_c/dx_k = (1[c = k] - exp(y_k))."""
+    dx = np.zeros(y.shape, np.result_type(dy, y))
+    for n, c, k in np.ndindex(*y.shape, y.shape[1]):
+        dx[n, k] += dy[n, c] * ((c == k) - np.exp(y[n, k]))
+    return dx

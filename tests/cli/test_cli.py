@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -43,7 +44,7 @@ def test_a_broken_image_does_not_lose_the_others(run, weights, photo, tmp_path):
 
 
 def test_attribute(run, weights, photo, tmp_path):
-    code, out, err = run("attribute", photo, "--weights", weights, "--target", "two_words", "-o", "map.png",
+    code, out, err = run("attribute", photo, "--weights", weights, "--target", "two words", "-o", "map.png",
                          "--save-array", "map.npy")  # fmt: skip
     assert (code, err) == (0, "")
     assert "saliency of two words (2), probability" in out
@@ -241,7 +242,7 @@ def test_every_command_shows_examples_that_parse(run, capsys):
         assert (code, err) == (0, "")
         assert "examples:" in out
         for line in command.EXAMPLES.splitlines()[1:]:
-            words = line.replace('"', "").replace("tiger cat", "tiger_cat").split()
+            words = shlex.split(line)
             assert words[:2] == ["npgrad", name]
             _parser().parse_args(words[1:])
     assert run()[0] == 0

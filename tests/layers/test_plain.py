@@ -34,6 +34,9 @@ def run_plain(layer, x, dy, training=False):
         window, counted = (layer.kernel_size, layer.stride, layer.padding), layer.count_include_pad
         y = plain.avg_pool2d(x, *window, layer.ceil_mode, counted)
         return {"y": y, "dx": plain.avg_pool2d_backward(dy, x, *window, counted)}
+    if isinstance(layer, layers.LogSoftmax):
+        y = plain.log_softmax(x)
+        return {"y": y, "dx": plain.log_softmax_backward(dy, y)}
     if isinstance(layer, layers.Softmax):
         y = plain.softmax(x)
         return {"y": y, "dx": plain.softmax_backward(dy, y)}

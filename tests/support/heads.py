@@ -9,36 +9,11 @@ from npgrad import Model, layers
 from npgrad.layers import Layer
 
 
-@dataclass(frozen=True)
-class LogSoftmax(Layer):
-    """As a user would write it."""
-
-    def forward(self, x):
-        y = x - x.max(axis=1, keepdims=True)
-        y = y - np.log(np.exp(y).sum(axis=1, keepdims=True))
-        return y, y
-
-    def backward(self, dy, y):
-        return dy - np.exp(y) * dy.sum(axis=1, keepdims=True)
-
-
-@dataclass(frozen=True)
-class Sigmoid(Layer):
-    """As a user would write it."""
-
-    def forward(self, x):
-        y = 1 / (1 + np.exp(-x))
-        return y, y
-
-    def backward(self, dy, y):
-        return dy * y * (1 - y)
-
-
 HEADS = {  # name: (layer or None, what torch makes probabilities with)
     "logits": (None, lambda s: torch.softmax(s, 1)),
     "Softmax": (layers.Softmax(), lambda s: torch.softmax(s, 1)),
-    "LogSoftmax": (LogSoftmax(), lambda s: torch.softmax(s, 1)),
-    "Sigmoid": (Sigmoid(), torch.sigmoid),
+    "LogSoftmax": (layers.LogSoftmax(), lambda s: torch.softmax(s, 1)),
+    "Sigmoid": (layers.Sigmoid(), torch.sigmoid),
 }
 FORMS = ("flat", "one pixel", "nested", "graph", "flattened at the end")
 
