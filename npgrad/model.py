@@ -15,7 +15,7 @@ from npgrad._described import Described
 from npgrad._outputs import KINDS, probabilities
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
-from npgrad._targets import class_count
+from npgrad._targets import class_logits
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input, one_of
 from npgrad.errors import InputError, TooSmall
@@ -97,14 +97,12 @@ class Model(Described):
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x: Array) -> Array:
-        """The outputs (N, classes) of x (N, C, H, W), also where they are (N, C, 1, 1); nothing of the pass is kept."""
+        """The outputs of x (N, C, H, W), usually logits (N, classes); nothing of the pass is kept."""
         x = check_input(x)
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return passes.flat(
-                np.concatenate(
-                    parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
-                )
+            return np.concatenate(
+                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
             )
 
     def forward(
@@ -220,7 +218,8 @@ class Model(Described):
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
         outputs = self(images if ready else self.preprocess(images))
         if self.outputs == "value":
-            best = np.broadcast_to(np.arange(class_count(self, outputs)), outputs.shape)
+            outputs = class_logits(self, outputs)
+            best = np.broadcast_to(np.arange(outputs.shape[1]), outputs.shape)
         else:
             outputs = probabilities(self, outputs)
             best = np.argsort(-outputs, axis=1, kind="stable")[:, :top]

@@ -27,7 +27,7 @@ class Sigmoid(Layer):
     """As a user would write it."""
 
     def forward(self, x):
-        y = 1 / (1 + np.exp(-x))
+        y = np.exp(-np.logaddexp(0, -x))  # 1 / (1 + exp(-x))
         return y, y
 
     def backward(self, dy, y):
