@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from npgrad._targets import class_count, class_logits
+from npgrad._targets import class_count, class_logits, flat
 from npgrad._typing import Array
 from npgrad.errors import InputError, level_outside
 from npgrad.layers import (
@@ -156,7 +156,7 @@ def probabilities(model: Model, outputs: Array) -> Array:
         The outputs are values or maps, or their number is not that of the classes.
     """
     expect_classes(model, "probabilities")
-    kind, y = model.output_kind, np.asarray(outputs, np.float64)
+    kind, y = model.output_kind, flat(np.asarray(outputs, np.float64))
     count = class_count(model, y)
     if found := final_activation(model.network):
         _refuse_one(*found, y.shape[1])

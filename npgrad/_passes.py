@@ -31,11 +31,9 @@ class Records:
     iterating gives the records in the order in which the layers finished.
     """
 
-    upto: str | None = None
-
     def __init__(self, x, aliases=None, keep=None):
         self.x: Array = x
-        self.last: Array = None  # type: ignore[assignment]  # the last output; None until the first layer has run
+        self.output: Array = None  # type: ignore[assignment]  # until the first layer has run
         self.records = {}
         self.unfinished = {}  # composites in which a partial pass stopped
         self.aliases = aliases or {}
@@ -48,7 +46,7 @@ class Records:
         if self.records[name].y is not None:
             return self.records[name].y
         if name == next(reversed(self.records)):
-            return self.last
+            return self.output
         raise InputError(f"{name}: its output was not kept; name it in keep=")
 
     def __contains__(self, name):
@@ -63,11 +61,6 @@ class Records:
 
     def __repr__(self):
         return "\n".join([f"input {_shape(self.x)}", *map(repr, self)])
-
-    @property
-    def output(self):
-        """The last output; that of the whole network as (N, C) where it is (N, C, 1, 1)."""
-        return self.last if self.upto else flat(self.last)
 
     @property
     def parts(self):
@@ -187,17 +180,8 @@ def checked_upstream(tape, dy):
 
 
 def by_layer(tape, dy):
-    """`dy` as {layer: upstream gradient}; an array belongs to the last output, or to `flat` of it."""
-    if isinstance(dy, dict):
-        return dy
-    last, dy = next(reversed(tape.records)), np.asarray(dy)
-    one_pixel = tape[last].ndim == dy.ndim + 2 == 4 and tape[last].shape[1:] == (*dy.shape[1:], 1, 1)
-    return {last: dy[:, :, None, None] if one_pixel else dy}
-
-
-def flat(y):
-    """Outputs of a network that are maps of one pixel, (N, C, 1, 1), as (N, C); any others as they are."""
-    return y.reshape(y.shape[:2]) if y.ndim == 4 and y.shape[2:] == (1, 1) else y
+    """`dy` as {layer: upstream gradient}; an array belongs to the last output."""
+    return dy if isinstance(dy, dict) else {next(reversed(tape.records)): dy}
 
 
 def check_upstream(name, dy, shape):

@@ -174,7 +174,8 @@ def resolve_targets(model, outputs, target=None):
 
 
 def class_count(model, outputs):
-    """The number of classes (or values) that the outputs (N, outputs) are of."""
+    """The number of classes (or values) that the outputs are of; they must be (N, C) or (N, C, 1, 1)."""
+    outputs = flat(outputs)
     if outputs.ndim != 2:
         kind = "maps" if outputs.ndim == 4 else "an array"
         found = f"found {kind} of shape {outputs.shape}"
@@ -185,20 +186,28 @@ def class_count(model, outputs):
     return count
 
 
+def flat(outputs):
+    """Maps of one pixel, (N, C, 1, 1), as (N, C); anything else as it is."""
+    return (
+        outputs.reshape(outputs.shape[:2]) if outputs.ndim == 4 and outputs.shape[2:] == (1, 1) else outputs
+    )
+
+
 def class_logits(model, outputs):
     """One column per class, the top class having the highest.
 
     A single output s, of two classes, becomes (-s/2, s/2): their softmax is the sigmoid of -s and of s.
     """
     if class_count(model, outputs) == outputs.shape[1]:
-        return outputs
-    s = outputs - MIDDLE.get(model.output_kind, 0)
+        return flat(outputs)
+    s = flat(outputs) - MIDDLE.get(model.output_kind, 0)
     return np.concatenate([-s, s], axis=1) / 2
 
 
 def class_logits_backward(dlogits, outputs):
     """The gradient with respect to the outputs, given that with respect to `class_logits`."""
-    return dlogits if dlogits.shape == outputs.shape else (dlogits[:, 1:] - dlogits[:, :1]) / 2
+    pair = dlogits.shape[1] != outputs.shape[1]
+    return ((dlogits[:, 1:] - dlogits[:, :1]) / 2 if pair else dlogits).reshape(outputs.shape)
 
 
 def named_targets(model, target):
@@ -225,7 +234,7 @@ def target_list(target, n):
 def scores(model, outputs, targets):
     """The score of each image's target: (N,). Of a single output s, class 1 has the score s, and class 0 has -s."""
     column, sign = _columns(model, outputs, targets)
-    return sign * outputs[np.arange(len(outputs)), column]
+    return sign * flat(outputs)[np.arange(len(outputs)), column]
 
 
 def one_hot(model, outputs, targets):
@@ -234,9 +243,9 @@ def one_hot(model, outputs, targets):
     The scores are summed over the batch; no image's score depends on another image, so each gradient is its own.
     """
     column, sign = _columns(model, outputs, targets)
-    dy = np.zeros_like(outputs)
+    dy = np.zeros_like(flat(outputs))
     dy[np.arange(len(outputs)), column] = sign
-    return dy
+    return dy.reshape(outputs.shape)
 
 
 def _columns(model, outputs, targets):

@@ -17,13 +17,13 @@ from npgrad._described import Described
 from npgrad._outputs import KINDS, probabilities
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
-from npgrad._targets import class_count
+from npgrad._targets import class_logits
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input, one_of
 from npgrad.errors import InputError, TooSmall, level_outside
-from npgrad.images._seen import looks_drawn
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.images.reading import open_image
+from npgrad.images.seen import looks_drawn
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
 
@@ -107,14 +107,12 @@ class Model(Described):
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x: Array) -> Array:
-        """The outputs (N, classes) of x (N, C, H, W), also where they are (N, C, 1, 1); nothing of the pass is kept."""
+        """The outputs of x (N, C, H, W), usually logits (N, classes); nothing of the pass is kept."""
         x = check_input(x, self._largest_input())
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return passes.flat(
-                np.concatenate(
-                    parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
-                )
+            return np.concatenate(
+                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
             )
 
     def forward(
@@ -239,7 +237,8 @@ class Model(Described):
             )
         outputs = self(images if ready else self.preprocess(images))
         if self.outputs == "value":
-            best = np.broadcast_to(np.arange(class_count(self, outputs)), outputs.shape)
+            outputs = class_logits(self, outputs)
+            best = np.broadcast_to(np.arange(outputs.shape[1]), outputs.shape)
         else:
             outputs = probabilities(self, outputs)
             best = np.argsort(-outputs, axis=1, kind="stable")[:, :top]

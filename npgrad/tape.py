@@ -55,7 +55,7 @@ class Tape(Records):
     def __init__(self, network: Layer, x: Array, upto: str | None = None, training: bool = False, rng: Rng = None,
                  aliases: dict[str, str] | None = None, keep: Any = None):  # fmt: skip
         super().__init__(x, aliases, keep)
-        self.network, self.upto, self._keep = network, upto, keep
+        self.network, self._upto, self._keep = network, upto, keep
         self._options = {"training": training, "rng": None if rng is None else np.random.default_rng(rng)}
         with passes.until_stopped():
             network.forward(x, self)
@@ -77,12 +77,12 @@ class Tape(Records):
 
     def _note(self, record: Record) -> Array:
         """Add a record to the tape and return its output; the pass ends after the record `upto`."""
-        self.records[record.name], self.last = record, record.y
+        self.records[record.name], self.output = record, record.y
         self.origins.note(record)
         passes.forget(record, self._keep)
-        if record.name == self.upto:
+        if record.name == self._upto:
             raise passes.Stop
-        return self.last
+        return self.output
 
     def backward(self, dy: Any, rules: Rules = None, at: Layers = (INPUT,)) -> dict[str, Array]:
         """Gradients of the sum of ``dy * output`` with respect to the outputs of the layers `at`.

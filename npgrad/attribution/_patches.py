@@ -8,7 +8,6 @@ windows, such as global average pooling, the changed rectangle is put into the c
 
 import numpy as np
 
-from npgrad._passes import flat
 from npgrad._targets import scores
 from npgrad.attribution._narrow import narrowed
 from npgrad.layers import Sequential
@@ -54,7 +53,7 @@ class Rescoring:
     def _score(self, x):
         for layer in self._rest:
             x = layer(x)
-        return scores(self._model, flat(x), self._target)[0]
+        return scores(self._model, x, self._target)[0]
 
 
 def _span(marked):

@@ -20,7 +20,7 @@ import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches, copies_at_once
-from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
+from npgrad._targets import flat, one_hot, resolve_targets, scores, warn_if_dead
 from npgrad._typing import Array, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
 from npgrad.attribution._layer_rules import DEEP_LIFT as RULES
@@ -240,7 +240,7 @@ def _with_reference(rule, reference, record, dy):
 
 
 def _outputs(model, x, size):
-    return np.concatenate([model(x[rows]) for rows in batches(len(x), size)])
+    return flat(np.concatenate([model(x[rows]) for rows in batches(len(x), size)]))
 
 
 def _delta(attributions, difference):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from npgrad._outputs import explains_scores
-from npgrad._targets import one_hot, resolve_targets, warn_if_dead
+from npgrad._targets import flat, one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
 from npgrad.attribution._layer_rules import LRP as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
@@ -192,7 +192,7 @@ def _relevance(model, x, target, layer, rules):
     refuse_unknown_layers(tape, rules, "lrp")
     layer = model.map_layer(tape, layer)
     start = one_hot(model, tape.output, targets) * tape.output
-    return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
+    return tape.backward(start, rules, at=layer)[layer], flat(start).sum(axis=1)
 
 
 def _chains(layer, prefix=""):

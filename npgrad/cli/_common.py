@@ -11,7 +11,7 @@ from npgrad._names import spelled
 from npgrad._outputs import KINDS
 from npgrad._targets import resolve_targets
 from npgrad.errors import InputError, NpgradError
-from npgrad.images._seen import middle, upright_size
+from npgrad.images.seen import middle, upright_size
 from npgrad.io.loading import load
 from npgrad.model import DRAWN_SCENES
 from npgrad.tape import INPUT
@@ -152,8 +152,8 @@ def load_network(args):
 
 def say(line):
     """Print a line on stderr, above the progress bars."""
-    tqdm = sys.modules.get("tqdm")
-    with tqdm.tqdm.external_write_mode(file=sys.stderr) if tqdm else nullcontext():
+    bars = sys.modules.get("tqdm.std")
+    with bars.tqdm.external_write_mode(file=sys.stderr) if bars else nullcontext():
         print(f"npgrad: {line}", file=sys.stderr)
 
 

@@ -25,7 +25,7 @@ from npgrad.cli._common import (
 from npgrad.cli._results import written
 from npgrad.errors import InputError
 from npgrad.images import open_image
-from npgrad.images._seen import middle
+from npgrad.images.seen import middle
 
 HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:

@@ -54,7 +54,6 @@ def expected(seed, head, form, classes=3, scale=1.0):
 @pytest.mark.parametrize("form", FORMS)
 def test_predict_says_what_the_network_says(head, form):
     model, x, _, p = expected(0, head, form)
-    assert model(x).shape == p.shape
     assert_close(as_rows(model.predict(x), 3), p, 1e-14)
     assert_close(as_rows(model.predict(x, top=2), 3)[0, np.argsort(p[0])[1:]], np.sort(p[0])[1:], 1e-14)
 
@@ -137,7 +136,7 @@ def pair(seed, half=False, **options):
 def test_one_output_is_the_score_of_two_classes(head, form):
     model, scores, x = drawn_net(5, 1, head, form)
     s = scores(torch.tensor(x)).numpy()[:, 0]
-    assert (model.num_classes, model(x).shape) == (2, (2, 1))
+    assert (model.num_classes, model(x).size) == (2, 2)
     with pytest.warns(UserWarning, match="one output|ends in") as caught:
         explained = attribution.input_x_gradient(model, x, 1)
     assert len(caught) == 1
@@ -342,21 +341,43 @@ def test_maps_can_be_run_and_their_layers_asked(rng):
     assert attribution.layer_activation(model, x, layer="conv").shape == (2, 5, 4, 4)
 
 
-def test_maps_of_one_pixel_are_vectors(rng):
-    model, _, x = drawn_net(12, 3, form="one pixel")
-    twin, _, _ = drawn_net(12, 3)
-    x = np.repeat(x, 20, axis=0)
-    tape, plain = model.forward(x), twin.forward(x)
-    assert_close(model(x), twin(x), 1e-13)
-    assert_close(tape.output, plain.output, 1e-13)
-    assert tape["fc"].shape == (40, 3, 1, 1) and model.forward(x, upto="fc").output.shape == (40, 3, 1, 1)
-    dy = rng.normal(size=(40, 3))
-    wanted = plain.backward(dy)["input"]
-    for upstream in (dy, dy[:, :, None, None], {"fc": dy[:, :, None, None]}):
-        assert_close(tape.backward(upstream)["input"], wanted, 1e-12)
-    assert_close(model.forward(x, keep=()).backward(dy)["input"], wanted, 1e-12)
-    for name, gradient in plain.parameter_gradients(dy).items():
-        assert_close(tape.parameter_gradients(dy)[name].reshape(gradient.shape), gradient, 1e-12)
+@pytest.mark.parametrize("name", SCORED)
+@pytest.mark.parametrize("classes", [1, 3])
+def test_maps_of_one_pixel_are_explained_as_vectors(name, classes):
+    model, twin = (drawn_net(12, classes, form=form, outputs="scores")[0] for form in ("one pixel", "flat"))
+    x = drawn_net(12)[2]
+    assert model(x).shape == model.forward(x).output.shape == (2, classes, 1, 1)
+    assert model.class_index(1) == 1 and model.num_classes == twin.num_classes
+    assert_close(call(name, model, x, [1, 0]), call(name, twin, x, [1, 0]), 1e-6)
+    assert_close(call(name, model, x, None), call(name, twin, x, None), 1e-6)
+
+
+def test_lrp_of_a_map_of_one_pixel_has_the_same_delta():
+    model, twin = (drawn_net(12, 3, form=form)[0] for form in ("one pixel", "flat"))
+    x = drawn_net(12)[2]
+    for method in (attribution.lrp, attribution.deep_lift, attribution.deep_lift_shap):
+        delta, wanted = (method(one, x, [1, 2], return_delta=True)[1] for one in (model, twin))
+        np.testing.assert_allclose(delta, wanted, atol=1e-9)
+
+
+def test_maps_of_one_pixel_are_shown_fooled_and_trained_as_vectors():
+    for classes in (1, 3):
+        options = {"outputs": "scores"} if classes == 1 else {}
+        model, twin = (drawn_net(12, classes, form=form, **options)[0] for form in ("one pixel", "flat"))
+        x, target = drawn_net(12)[2], np.array([1, 0])
+        assert_close(
+            as_rows(model.predict(x), model.num_classes), as_rows(twin.predict(x), model.num_classes), 1e-12
+        )
+        for make in (synthesis.fgsm, synthesis.pgd, synthesis.smallest_perturbation):
+            assert_close(make(model, x[:1], 1).image, make(twin, x[:1], 1).image, 1e-9)
+        found, wanted = (training.batch_gradients(one, x, target, rng=0, parts=1) for one in (model, twin))
+        assert found[:2] == pytest.approx(wanted[:2])
+        for key, gradient in wanted[2].items():
+            assert_close(found[2][key].reshape(gradient.shape), gradient, 1e-12)
+        a = np.random.default_rng(0).normal(size=(2, 6, 6))
+        assert_close(*(evaluation.deletion_auc(one, x, a, target, n_steps=4) for one in (model, twin)), 1e-12)
+    values = drawn_net(12, 3, form="one pixel", outputs="value")[0]
+    assert [[v for _, _, v in row] for row in values.predict(x)] == values(x)[:, :, 0, 0].tolist()
 
 
 def test_the_number_of_class_names_is_that_of_the_outputs(rng):

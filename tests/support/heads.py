@@ -1,13 +1,9 @@
 """Little networks of every kind of output: with a head, nested or as a graph, and the same in torch up to the head."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from npgrad import Model, layers
-from npgrad.layers import Layer
-
 
 HEADS = {  # name: (layer or None, what torch makes probabilities with)
     "logits": (None, lambda s: torch.softmax(s, 1)),
