@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad._outputs import KINDS
-from npgrad._targets import resolve_targets
 from npgrad.errors import InputError, NpgradError
 from npgrad.images.seen import middle, upright_size
 from npgrad.io.loading import load
@@ -155,11 +154,6 @@ def say(line):
     bars = sys.modules.get("tqdm.std")
     with bars.tqdm.external_write_mode(file=sys.stderr) if bars else nullcontext():
         print(f"npgrad: {line}", file=sys.stderr)
-
-
-def target_index(model, x, target):
-    """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(resolve_targets(model, model(x))[0]) if target == "auto" else class_index(model, target)
 
 
 def class_index(model, target):

@@ -22,7 +22,7 @@ EXAMPLES = """examples:
   npgrad classify npgrad-demo/scene.png
   npgrad classify your-photo.jpg --weights squeezenet1_1
   npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json
-  curl -s https://example.org/cat.jpg | npgrad classify - --weights squeezenet1_1"""
+  npgrad classify - --weights squeezenet1_1 < your-photo.jpg"""
 
 
 def add_arguments(parser):

@@ -116,7 +116,9 @@ def _open_file(path, to_srgb):
 def image_of_bytes(data, name):
     """The image in the bytes of a file, as `open_image` opens it; `name` is for messages."""
     with _reading(name):
-        return _decoded(io.BytesIO(data), name)
+        image, deep = _decoded(io.BytesIO(data), name)
+    _warn_if_dark(image, deep, name)
+    return image
 
 
 def _decoded(file, name, to_srgb=False):

@@ -93,7 +93,7 @@ def _single(value):
 
 def test_signed_gamma_without_bias_goes_by_the_sign_without_bias():
     """At A, y is 2 but -1 without its bias: z = (1, -2), the negative part is favored, R = 2 z'/(z'_1 + z'_2)."""
-    model = Model(Sequential({"fc": Linear(np.array([[1.0, -2.0]]), np.array([3.0]))}))
+    model = Model(Sequential({"fc": Linear(np.array([[1.0, -2.0]]), np.array([3.0]))}), outputs="value")
     A, B = np.array([[1.0, 1.0]]), np.array([[-1.0, 1.0]])
     rule = Gamma(0.25, bias=False, signed=True, epsilon=0)
     expected = 2 * np.array([1.0, -2 * 1.25]) / (1 - 2 * 1.25)

@@ -178,7 +178,7 @@ def test_gradcheck_at_a_kink_has_no_verdict(run, weights, monkeypatch):
         yield "right", npgrad.gradcheck(ReLU(), np.ones(3), method)
         yield "relu", npgrad.gradcheck(ReLU(), np.zeros(3), method)
 
-    monkeypatch.setattr("npgrad.gradcheck.check_layers", at_zero)
+    monkeypatch.setattr(sys.modules["npgrad.gradcheck"], "check_layers", at_zero)
     code, out, err = run("gradcheck", "--weights", weights, "--size", 33)
     assert (code, err) == (3, "")
     *_, row, last = out.splitlines()

@@ -113,7 +113,7 @@ def rules(model):
     norms = {name: norm for name, norm in walk_layers(model.network) if isinstance(norm, BatchNorm2d)}
     layers = model.layer_names()
     for kind in (getattr(lrp_rules, name) for name in lrp_rules.__all__):
-        if not inspect.isclass(kind) or kind in (lrp_rules.Rule, lrp_rules.Merged):
+        if not inspect.isclass(kind) or kind in (lrp_rules.Rule, lrp_rules.Merged, lrp_rules.FixedScale):
             continue
         fields = {own.name: values.get(own.name, (False, True)) for own in dataclasses.fields(kind)}
         for some in product(*fields.values()):
