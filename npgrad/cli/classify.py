@@ -21,8 +21,7 @@ HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
   npgrad classify npgrad-demo/scene.png
   npgrad classify your-photo.jpg --weights squeezenet1_1
-  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json
-  npgrad classify - --weights squeezenet1_1 < your-photo.jpg"""
+  npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json"""
 
 
 def add_arguments(parser):

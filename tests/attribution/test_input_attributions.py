@@ -205,7 +205,7 @@ def test_the_size_of_batches_changes_rounding_alone_in_a_dense_network(name):
     checks.assert_close(METHODS[name](pair.model, pair.x, TARGETS, batch_size=2), expected, 1e-12)
 
 
-def test_smoothgrad_hands_batch_size_and_seeds_on():
+def test_smoothgrad_passes_batch_size_and_random_seed_on():
     pair, seen = PAIRS["convolutions"], []
 
     def spy(model, x, target, batch_size=None, rng=0):

@@ -55,6 +55,7 @@ def checked_page(folder):
     return text, set(links.found)
 
 
+@pytest.mark.filterwarnings("ignore:the bundled network knows only drawn scenes")  # a fooling image is none
 def test_the_demo(run, quick, tmp_path):
     code, out, err = run("demo")
     assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)

@@ -87,5 +87,5 @@ def test_the_other_methods(make, folder, options, function, keywords, target):
     assert (result["norm"], result["steps"]) == (expected.norm, expected.steps)
     assert result["fooled"] == (code == 0)
     assert result["fooled"] == (result["after"] == 2 if target else result["after"] != 1)
-    assert result["output"] == f"photo-{target or 'fooled'}-{options.split()[0]}.png"
+    assert result["output"] == f"photo-{'two_words' if target else 'fooled'}-{options.split()[0]}.png"
     assert len(err) == (0 if result["fooled"] else 1)

@@ -139,7 +139,7 @@ def test_an_empty_edition_gets_nothing():
 @pytest.mark.parametrize(
     ("arguments", "named", "message"),
     [
-        (("Q1.5", own.grad_cam), {}, "no question 'Q1.5'; nearest: Q2.5, Q1.4"),
+        (("Q1.5", own.grad_cam), {}, "no question 'Q1.5'; nearest: Q1.1, Q1.2, Q1.4, Q2.5"),
         (("Q1.1",), {}, "Q1.1: expected compute_saliency_maps, found no function"),
         (("Q1.1", own.grad_cam, own.grad_cam), {}, "Q1.1: expected compute_saliency_maps, found 2 functions"),
         (("Q1.2",), {"gradcam": own.grad_cam}, "no function of Q1.2 'gradcam'; nearest: grad_cam"),

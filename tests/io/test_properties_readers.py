@@ -14,7 +14,12 @@ from strategies import LAYERS, array, seeds
 from npgrad import Model, Preprocessing, WeightsError, layers
 from npgrad.io.formats import caffe, deep_compression, hdf5, npz, onnx, safetensors, torch_pth
 
-SINGLE = ("Add", "Concat", "Multiply", "Subtract")  # they take several arrays, and cannot stand alone in a network
+SINGLE = (
+    "Add",
+    "Concat",
+    "Multiply",
+    "Subtract",
+)  # they take several arrays, and cannot stand alone in a network
 
 
 @pytest.mark.sampled(6)

@@ -170,7 +170,8 @@ def test_a_users_own_network(rng):
     tape = model.forward(x)
     assert model(x).shape == (3, 2)
     assert tape.backward(np.ones((3, 2)), at="a")["a"].shape == (3, 5)
-    assert model.class_index("Yes") == 1
+    with pytest.warns(UserWarning, match="taken as yes"):
+        assert model.class_index("Yes") == 1
     alone = npgrad.Model(Linear.init(4, 2))
     assert alone.layer_names() == ["layer"]
     assert alone.num_classes == 2

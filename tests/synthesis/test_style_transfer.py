@@ -13,10 +13,9 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 import npgrad
 from npgrad import Model
 from npgrad.layers import Conv2d, Sequential
-from npgrad.optim import Adam
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
-from npgrad.synthesis._descent import advance
+from npgrad.synthesis._descent import AdamSchedule, advance
 from npgrad.synthesis._run import Run
 from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
 from npgrad.synthesis.presets import PRESETS
@@ -124,11 +123,12 @@ def test_first_20_of_200_steps_are_the_homeworks_in_torch(model, content, style,
     np.testing.assert_allclose(found, history, rtol=1e-8)
 
 
-def test_the_schedule_of_200_steps():
+def test_the_schedule_of_200_steps(model):
     """Without a network, which would blow rounding up: the fresh Adam at 180, the limit lifted at 190."""
     rng = np.random.default_rng(0)
     goal, start = 2 * rng.normal(size=(2, 1, 3, 4, 5))
-    run, adam = Run(start, 200, optimizer=Adam()), Adam()
+    adam = AdamSchedule(model, start)
+    run = Run(start, 200, optimizer=adam)
     for t in run:
         advance(run, adam, lambda x: ({"loss": np.sum((x - goal) ** 2)}, 2 * (x - goal)), run.image, t, 200)
     x = torch.tensor(start, requires_grad=True)
