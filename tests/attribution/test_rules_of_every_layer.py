@@ -47,6 +47,7 @@ def test_composites_are_the_only_layers_left_out():
     assert all(issubclass(kind, layers.Composite) for kind in left_out)
 
 
+@pytest.mark.sampled(12)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_deep_lift_accounts_for_the_whole_difference(kind, data, seed):
@@ -63,6 +64,7 @@ def test_deep_lift_accounts_for_the_whole_difference(kind, data, seed):
     )
 
 
+@pytest.mark.sampled(12)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_lrp_conserves_relevance_where_nothing_absorbs_it(kind, data, seed):

@@ -46,6 +46,7 @@ def test_every_layer_is_drawn():
     assert set(LAYERS) == set(layers.__all__) - {"Layer", "Composite"}
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_dx_is_linear_in_dy(kind, data, seed):
@@ -58,6 +59,7 @@ def test_dx_is_linear_in_dy(kind, data, seed):
     both(together, apart, lambda p, q: np.testing.assert_allclose(p, q, rtol=0, atol=1e-10 * size))
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
@@ -72,6 +74,7 @@ def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
     assert np.isclose(dot(dy, Jv), dot(layer.backward(dy, cache), v), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_a_batch_is_its_images_one_by_one(kind, data, seed):
@@ -110,6 +113,7 @@ def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
     each(single.backward(np.float32(dy), cache), lambda one: np.testing.assert_equal(one.dtype, np.float32))
 
 
+@pytest.mark.sampled(8)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_a_layer_comes_back_from_its_description(kind, data, seed):
