@@ -93,8 +93,10 @@ def convert(
     # no computation uses the number of training passes of BatchNorm, nor of an average of weights
     tensors = {k: array for k, array in contents.tensors.items() if _last(k) not in COUNTERS}
     for k, array in tensors.items():
-        if array.dtype.kind != "f":
-            raise WeightsError(f"{name}: {k}: expected floating point numbers, found {array.dtype}")
+        if array.dtype.kind in "iu" and array.itemsize < 8:
+            raise WeightsError(
+                f"{name}: {k}: expected floating point numbers, found {array.dtype} (quantized?)"
+            )
     from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
     tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)

@@ -120,12 +120,12 @@ class Machine:
 
     def extend(self, values):
         """Append to the list on the top of the stack."""
-        if type(self.top()) is not Inert:
+        if not first_inert(*self.stack[-1:]):
             self.top(list).extend(values)
 
     def update(self, pairs):
         """Set items of the dict on the top of the stack."""
-        if type(self.top()) is not Inert:
+        if not first_inert(*self.stack[-1:]):
             table = self.top(dict)
             for key, value in pairs:
                 put(table, as_key(key) if self.lenient else key, value)

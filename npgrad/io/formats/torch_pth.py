@@ -194,12 +194,13 @@ def _tables(content, path=""):
 
 def _described(content):
     """What was found instead of a state dict, in words, and what to do."""
-    values = content.values() if type(content) is dict else [content]
+    inside = type(content) in (dict, list, tuple)
+    values = content.values() if type(content) is dict else content if inside else [content]
     whole = next((value for value in values if type(value) is _pickles.Inert), None)
-    found = [str(key)[:20] for key in list(content)[:5]] if type(content) is dict else _pickles.kind(content)
+    found = [str(key)[:60] for key in list(content)[:5]] if type(content) is dict else _pickles.kind(content)
     if whole is None:
         return found
-    where = f" in {found}" if type(content) is dict else ""
+    where = f" in {found}" if inside else ""
     return (
         f"a pickled object of {whole}{where}, which cannot be read without running it: where it was made, "
         "torch.save(model.state_dict(), FILE) writes what can be read; or export the model to ONNX"
