@@ -229,7 +229,7 @@ class Model(Described):
             The outputs are maps (N, C, H, W), or their number differs from that of the class names.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
-        if ready and 0 <= images.min() < images.max() <= 1 and self._largest_input() > 20:
+        if ready and images.size and 0 <= images.min() < images.max() <= 1 and self._largest_input() > 20:
             warnings.warn(
                 "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
                 f"{self._largest_input():.4g}",

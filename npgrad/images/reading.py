@@ -237,7 +237,7 @@ def image_of_array(array):
 
 
 def _hint(array):
-    """What to do with an array that is not an image, if that is clear."""
+    """What to do with an array that is not an image, or ""."""
     if array.ndim == 3 and array.shape[0] in (3, 4) and array.shape[2] not in (3, 4):
         return "; is it (C, H, W)? transpose(1, 2, 0) it"
     if array.ndim == 3 and array.shape[2] == 1:
