@@ -11,9 +11,9 @@ from npgrad._files import atomic_file
 from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
 from npgrad.errors import InputError
-from npgrad.images._seen import middle
 from npgrad.images.heat_maps import heat_map
 from npgrad.images.reading import open_image
+from npgrad.images.seen import middle
 from npgrad.images.sheets import contact_sheet
 from npgrad.model import Model
 

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from npgrad._files import check_suffix, check_writable, shown
 from npgrad.errors import InputError, NpgradError, unknown
-from npgrad.images._seen import middle, upright_size
 from npgrad.images.animation import FORMATS as ANIMATIONS
 from npgrad.images.saving import WRITE_FORMATS
+from npgrad.images.seen import DRAWN_SCENES, middle, upright_size
 from npgrad.io.loading import load
-from npgrad.model import DRAWN_SCENES
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
@@ -158,8 +157,8 @@ def written(write, *arguments):
 
 def say(line):
     """Print a line on stderr, above the progress bars."""
-    tqdm = sys.modules.get("tqdm")
-    with tqdm.tqdm.external_write_mode(file=sys.stderr) if tqdm else nullcontext():
+    bars = sys.modules.get("tqdm.std")
+    with bars.tqdm.external_write_mode(file=sys.stderr) if bars else nullcontext():
         print(f"npgrad: {line}", file=sys.stderr)
 
 

@@ -12,8 +12,8 @@ from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._demo_page import Section
 from npgrad.cli.style import SMOOTHER
 from npgrad.images import save_image
-from npgrad.images._seen import middle, upright_size
 from npgrad.images.heat_maps import heat_map
+from npgrad.images.seen import middle, upright_size
 from npgrad.images.sheets import contact_sheet
 from npgrad.scenes import CLASSES, scene
 

@@ -24,7 +24,7 @@ from npgrad.cli._common import (
 )
 from npgrad.errors import InputError
 from npgrad.images import open_image
-from npgrad.images._seen import middle
+from npgrad.images.seen import middle
 
 HELP = "image changed slightly so that the network classifies it differently"
 EXAMPLES = """examples:
@@ -93,7 +93,6 @@ def run(args):
         method = () if args.method == "ascent" else (args.method,)
         args.output = synthesis.file_name(Path(args.image).stem, wanted, *method)
     synthesis.check_files(args, [args.image, args.weights])
-    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
     with synthesis.RunOutput(
@@ -101,6 +100,7 @@ def run(args):
     ) as output:
         result = _make(args.method, model, x, target, args.seed, output, options)
     code = output.save(result)
+    say_what_is_seen(model, [args.image])
     if args.compare is not None and not written(_compare, model, photo, result, args.compare):
         args.compare, code = None, code or 1
     after = model.preprocessing.apply(args.output) if output.there else result.image

@@ -9,7 +9,7 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import load_network, print_json, whole_number_type
-from npgrad.model import warn_unless_drawn
+from npgrad.images.seen import warn_unless_drawn
 
 HELP = "image in the style of another image"
 EXAMPLES = """examples:

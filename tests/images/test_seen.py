@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import npgrad
-from npgrad.images._seen import looks_drawn, middle
+from npgrad.images.seen import looks_drawn, middle
 from npgrad.scenes import scene
 
 
