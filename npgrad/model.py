@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-import weakref
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,15 +20,9 @@ from npgrad._typing import Array, ImageLike, Layers, Path, Rng
 from npgrad._validate import check_input, one_of
 from npgrad.errors import InputError, TooSmall, level_outside
 from npgrad.images.preprocessing import Preprocessing
-from npgrad.images.reading import open_image
-from npgrad.images.seen import looks_drawn
+from npgrad.images.seen import warn_unless_drawn
 from npgrad.layers import Composite, Layer, Sequential
 from npgrad.tape import INPUT, Tape
-
-DRAWN_SCENES = "drawn scenes only"  # in `Model.source` of the bundled network: what it knows
-_warned = (
-    weakref.WeakSet()
-)  # networks that have said so; Python's own record is lost whenever a file is opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,18 +309,3 @@ class Model(Described):
         kind = "outputs" if self.outputs == "value" else "classes"
         classes = f"{len(self.classes)} named {kind}" if self.classes else f"unnamed {kind}"
         return f"Model({name}, {count:,} parameters, {classes})"
-
-
-def warn_unless_drawn(model, images):
-    """Warn, once, if the bundled network is shown anything else: it gives one of its 26 classes with confidence."""
-    if model.source.get("knows") != DRAWN_SCENES or model in _warned:
-        return
-    several = isinstance(images, (list, tuple)) or (isinstance(images, np.ndarray) and images.ndim == 4)
-    if not all(looks_drawn(open_image(image)) for image in (images if several else [images])):
-        _warned.add(model)
-        warnings.warn(
-            "the bundled network knows only drawn scenes (npgrad.scenes), and this image does not look like one; "
-            "npgrad.load(NAME), or --weights NAME in the command, takes another network "
-            "(`npgrad weights list` has names)",
-            stacklevel=level_outside(),
-        )

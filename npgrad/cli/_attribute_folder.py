@@ -59,7 +59,6 @@ def run(args, options):
     target, options = target_of(model, args.target), methods.with_layer_name(model, options)
     bar = _Bar(args.method)
     photos = find_photos(args.image)[0]
-    say_what_is_seen(model, (os.path.join(args.image, photo) for photo in photos))
     workers = args.workers or usual_count(len(photos))
     with _executor(workers) as executor:
         try:
@@ -83,6 +82,7 @@ def run(args, options):
         if run.interrupted and executor is not None:
             executor.stop()
             remove_leftovers(output)
+    say_what_is_seen(model, (os.path.join(args.image, photo) for photo in photos))
     return _report(run, time.perf_counter() - start, args)
 
 

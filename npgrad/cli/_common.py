@@ -10,9 +10,8 @@ from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad._outputs import KINDS
 from npgrad.errors import InputError, NpgradError
-from npgrad.images.seen import middle, upright_size
+from npgrad.images.seen import DRAWN_SCENES, middle, upright_size
 from npgrad.io.loading import load
-from npgrad.model import DRAWN_SCENES
 from npgrad.tape import INPUT
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"

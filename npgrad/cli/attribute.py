@@ -133,7 +133,6 @@ def _one(args, options, output):
         args.outliers,
         args.alone,
     )
-    say_what_is_seen(model, [args.image])
     progress = None
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
@@ -145,6 +144,7 @@ def _one(args, options, output):
     done = written(save_image, explanation.image, output)
     there = args.save_array and written(save_array, explanation.array, args.save_array)
     _report(model, explanation.target, output if done else None, args.save_array if there else None, args)
+    say_what_is_seen(model, [args.image])
     return 0 if done and there in (None, True) else 1
 
 

@@ -36,7 +36,6 @@ def add_arguments(parser):
 
 def run(args):
     model = load_network(args)
-    say_what_is_seen(model, args.images)
     results, exit_code = [], 0
     for path in args.images:
         try:
@@ -53,4 +52,5 @@ def run(args):
             print(f"{path}\n{table(rows)}", flush=True)
     if args.json:
         print_json(results)
+    say_what_is_seen(model, args.images)
     return exit_code

@@ -53,7 +53,6 @@ def run(args):
     check_folder(folder, images.FILES)
     if args.photo is not None:
         _check_photo(args.photo, folder, images.FILES)
-        say_what_is_seen(model, [args.photo])
     subject = images.Scenes(model, args) if args.photo is None else images.Photo(model, args)
     _make(folder)
     code = 0 if written(subject.save, folder) else 1
@@ -72,6 +71,7 @@ def run(args):
                 code = 1
     except KeyboardInterrupt:
         interrupted = True
+    say_what_is_seen(model, [args.photo] if args.photo else [])
     _report(args, folder, sections, time.perf_counter() - start, interrupted)
     return 130 if interrupted else code
 

@@ -9,7 +9,7 @@ from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import IMAGE_HELP, layer_name, load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 from npgrad.images import open_image
-from npgrad.model import warn_unless_drawn
+from npgrad.images.seen import warn_unless_drawn
 
 HELP = "image with more of what a layer sees in it (DeepDream)"
 EXAMPLES = """examples:

@@ -82,7 +82,6 @@ def add_arguments(parser):
 def run(args):
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
-    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     target = target_of(model, args.target)
     target = int(model(x).argmax()) if target is None else target
@@ -94,6 +93,7 @@ def run(args):
             progress(done + 1, len(names) + 1)
     finally:
         progress.close()
+    say_what_is_seen(model, [args.image])
     if args.json:
         return print_json(
             {"image": args.image, "target": target, "class": model.class_name(target), "rows": rows}

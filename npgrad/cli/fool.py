@@ -95,7 +95,6 @@ def run(args):
         method = () if args.method == "ascent" else (args.method,)
         args.output = synthesis.file_name(Path(args.image).stem, wanted, *method)
     synthesis.check_files(args, [args.image, args.weights])
-    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
     with synthesis.RunOutput(
@@ -103,6 +102,7 @@ def run(args):
     ) as output:
         result = _make(args.method, model, x, target, args.seed, output, options)
     code = output.save(result)
+    say_what_is_seen(model, [args.image])
     if args.compare is not None and not written(_compare, model, photo, result, args.compare):
         args.compare, code = None, code or 1
     after = model.preprocessing.apply(args.output) if output.there else result.image

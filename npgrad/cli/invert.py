@@ -50,7 +50,6 @@ def run(args):
         args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.image, *start, args.weights])
-    say_what_is_seen(model, [args.image])
     x = model.preprocess(args.image)
     options = synthesis.given_options(args, "steps", "content_weight", "tv_weight")
     with synthesis.RunOutput(args, args.steps or 200, lambda image: model.deprocess(image)[0]) as output:
@@ -66,6 +65,7 @@ def run(args):
             **options,
         )
     code = output.save(result)
+    say_what_is_seen(model, [args.image])
     if args.json:
         found = {"correlation": result.correlation, "relative_error": result.relative_error}
         print_json({"image": args.image, "layer": layer, **found, **output.report(result)})

@@ -10,7 +10,7 @@ from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import layer_name, load_network, print_json, whole_number_type
-from npgrad.model import warn_unless_drawn
+from npgrad.images.seen import warn_unless_drawn
 
 HELP = "image in the style of another image"
 EXAMPLES = """examples:

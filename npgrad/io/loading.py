@@ -59,8 +59,8 @@ def load(source: Path | None = None) -> "Model":
 
 def _scenes(path):
     """The bundled network, which says what it knows: `Model.preprocess` warns of other images."""
+    from npgrad.images.seen import DRAWN_SCENES
     from npgrad.io.formats import hdf5
-    from npgrad.model import DRAWN_SCENES
 
     model = hdf5.load(path)
     return dataclasses.replace(model, source={**model.source, "knows": DRAWN_SCENES})

@@ -65,7 +65,8 @@ def test_the_demo(run, quick, tmp_path):
     # the fooled image fools as a file, too, and the page's commands find theirs
     model = npgrad.load()
     before, after = (
-        model.predict(tmp_path / "npgrad-demo" / name, top=1)[0][0][0] for name in ("scene.png", "fooled.png")
+        model.predict(model.preprocess(tmp_path / "npgrad-demo" / name, resize=False), top=1)[0][0][0]
+        for name in ("scene.png", "fooled.png")
     )
     assert before != after
     assert f"<code>npgrad attribute {Path('npgrad-demo') / 'scene.png'} --method all</code>" in text
