@@ -20,12 +20,30 @@ from npgrad.layers.base import PIXEL, Layer
 class Elementwise(Layer):
     """y = f(x), elementwise; any shape. dx = dy * f'(x)."""
 
-    def function(self, x):
-        """f(x)"""
+    def function(self, x: Array) -> Array:
+        """Return f(x).
+
+        Parameters
+        ----------
+        x : ndarray
+
+        Returns
+        -------
+        ndarray
+        """
         raise TypeError(f"{type(self).__name__} has no function")
 
-    def slope(self, x):
-        """f'(x)"""
+    def slope(self, x: Array) -> Array:
+        """Return the derivative f'(x).
+
+        Parameters
+        ----------
+        x : ndarray
+
+        Returns
+        -------
+        ndarray
+        """
         raise TypeError(f"{type(self).__name__} has no slope")
 
     def __post_init__(self):
@@ -45,14 +63,19 @@ class Elementwise(Layer):
 
 @dataclass(frozen=True)
 class LeakyReLU(Elementwise):
-    """f(x) = x where x > 0, else negative_slope * x (Maas, Hannun, Ng 2013)."""
+    """f(x) = x where x > 0, else negative_slope * x (Maas, Hannun, Ng 2013).
+
+    Parameters
+    ----------
+    negative_slope : float, default 0.01
+    """
 
     negative_slope: float = 0.01
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return np.where(x.real > 0, x, self.negative_slope * x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return np.where(x.real > 0, 1, self.negative_slope)
 
 
@@ -61,6 +84,10 @@ class PReLU(Elementwise):
     """f(x) = x where x > 0, else weight * x, with a trained weight (C,) for each channel, or (1,) for all.
 
     dweight = sum of dy * x over the values of its channel that are not positive (He et al. 2015, section 2.1).
+
+    Parameters
+    ----------
+    weight : ndarray (C,) or (1,)
     """
 
     weight: Array
@@ -77,7 +104,7 @@ class PReLU(Elementwise):
     def forward(self, x: Array) -> tuple[Array, Cache]:
         return np.where(x.real > 0, x, self._per_channel(x) * x), x
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return np.where(x.real > 0, x.dtype.type(1), self._per_channel(x))
 
     def parameter_gradients(self, dy: Array, x: Cache) -> dict[str, Array]:
@@ -93,14 +120,19 @@ class PReLU(Elementwise):
 
 @dataclass(frozen=True)
 class ELU(Elementwise):
-    """f(x) = x where x > 0, else alpha * (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2016)."""
+    """f(x) = x where x > 0, else alpha * (exp(x) - 1) (Clevert, Unterthiner, Hochreiter 2016).
+
+    Parameters
+    ----------
+    alpha : float, default 1
+    """
 
     alpha: float = 1.0
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return np.where(x.real > 0, x, self.alpha * np.expm1(_not_positive(x)))
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return np.where(x.real > 0, 1, self.alpha * np.exp(_not_positive(x)))
 
 
@@ -111,10 +143,10 @@ class SELU(Elementwise):
     With these two numbers, mean 0 and variance 1 are a fixed point from layer to layer.
     """
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return SELU_SCALE * ELU(SELU_ALPHA).function(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return SELU_SCALE * ELU(SELU_ALPHA).slope(x)
 
 
@@ -125,10 +157,10 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 class Sigmoid(Elementwise):
     """f(x) = 1 / (1 + exp(-x)), and f' = f * (1 - f) (Rumelhart, Hinton, Williams 1986)."""
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return _sigmoid(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return _sigmoid(x) * _sigmoid(-x)
 
 
@@ -137,16 +169,21 @@ class HardSigmoid(Elementwise):
     """f(x) = alpha * x + beta, clipped to 0..1 (Courbariaux, Bengio, David 2015).
 
     PyTorch's is min(max(x + 3, 0), 6) / 6 (Howard et al. 2019), the default here; ONNX's own default is alpha = 0.2.
+
+    Parameters
+    ----------
+    alpha : float, default 1/6
+    beta : float, default 0.5
     """
 
     alpha: float = 1 / 6
     beta: float = 0.5
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         y = self.alpha * x + self.beta
         return np.where(y.real <= 0, 0, np.where(y.real >= 1, 1, y))
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         y = self.alpha * x.real + self.beta
         return np.where((y > 0) & (y < 1), self.alpha, 0)
 
@@ -155,10 +192,10 @@ class HardSigmoid(Elementwise):
 class SiLU(Elementwise):
     """f(x) = x * sigmoid(x), also called swish (Elfwing, Uchibe, Doya 2018; Ramachandran, Zoph, Le 2017)."""
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return x * _sigmoid(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return _sigmoid(x) * (1 + x * _sigmoid(-x))
 
 
@@ -166,10 +203,10 @@ class SiLU(Elementwise):
 class HardSwish(Elementwise):
     """f(x) = x * min(max(x + 3, 0), 6) / 6 (Howard et al. 2019, section 5.2)."""
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return x * HardSigmoid().function(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return np.where(x.real <= -3, 0, np.where(x.real >= 3, 1, x / 3 + 0.5))
 
 
@@ -177,10 +214,10 @@ class HardSwish(Elementwise):
 class Tanh(Elementwise):
     """f(x) = tanh(x), and f' = 1 - f^2 (LeCun et al. 1998, section 4.4)."""
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return np.tanh(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return 1 - np.tanh(x) ** 2
 
 
@@ -189,6 +226,11 @@ class Softplus(Elementwise):
     """f(x) = log(1 + exp(beta * x)) / beta, and f' = sigmoid(beta * x) (Dugas et al. 2001).
 
     PyTorch's is x itself where beta * x > 20; the two differ by less than 3e-9 / beta.
+
+    Parameters
+    ----------
+    beta : float, default 1
+        Greater than 0.
     """
 
     beta: float = 1.0
@@ -198,10 +240,10 @@ class Softplus(Elementwise):
         if not self.beta > 0:
             raise InputError(f"Softplus beta: expected a number > 0, found {self.beta!r}")
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return _softplus(self.beta * x) / self.beta
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         return _sigmoid(self.beta * x)
 
 
@@ -209,10 +251,10 @@ class Softplus(Elementwise):
 class Mish(Elementwise):
     """f(x) = x * tanh(softplus(x)) (Misra 2020)."""
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return x * np.tanh(_softplus(x))
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         t = np.tanh(_softplus(x))
         return t + x * (1 - t * t) * _sigmoid(x)
 
@@ -221,7 +263,10 @@ class Mish(Elementwise):
 class GELU(Elementwise):
     """f(x) = x * P(Z <= x), Z standard normal (Hendrycks, Gimpel 2016, section 2).
 
-    approximate: "none", or "tanh", which is x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))).
+    Parameters
+    ----------
+    approximate : {"none", "tanh"}, default "none"
+        "tanh" is x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))).
     """
 
     approximate: str = "none"
@@ -229,10 +274,10 @@ class GELU(Elementwise):
     def __post_init__(self):
         one_of(self.approximate, "GELU approximate", ("none", "tanh"))
 
-    def function(self, x):
+    def function(self, x: Array) -> Array:
         return x * self._share(x)
 
-    def slope(self, x):
+    def slope(self, x: Array) -> Array:
         share = self._share(x)
         if self.approximate == "none":
             return share + x * np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)

@@ -44,7 +44,7 @@ class GroupNorm(Standardizing):
         """weight 1, bias 0; `rng` is not used."""
         return cls(groups, np.ones(num_channels, np.float32), np.zeros(num_channels, np.float32), eps)
 
-    def blocks(self, x):
+    def blocks(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         channels = x.shape[1] if x.ndim > 1 else 0
         if self.weight is not None and channels != len(self.weight):
             raise InputError(
@@ -56,5 +56,5 @@ class GroupNorm(Standardizing):
             )
         return x.reshape(len(x), self.groups, -1), (2,)
 
-    def spread(self, values, x):
+    def spread(self, values: Array, x: Array) -> Array:
         return values.reshape(-1, *(1,) * (x.ndim - 2))

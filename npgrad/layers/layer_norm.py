@@ -50,7 +50,7 @@ class LayerNorm(Standardizing):
     def receptive_field(self) -> Window | None:
         return PIXEL if self.channels else None
 
-    def blocks(self, x):
+    def blocks(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         shape = self.weight.shape
         found = x.shape[1:2] if self.channels else x.shape[x.ndim - len(shape) :]
         if x.ndim <= len(shape) or found != shape:
@@ -58,5 +58,5 @@ class LayerNorm(Standardizing):
             raise InputError(f"LayerNorm expects {where} {shape}, found an array of shape {x.shape}")
         return x, (1,) if self.channels else tuple(range(x.ndim - len(shape), x.ndim))
 
-    def spread(self, values, x):
+    def spread(self, values: Array, x: Array) -> Array:
         return values.reshape(-1, *(1,) * (x.ndim - 2)) if self.channels else values

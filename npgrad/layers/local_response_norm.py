@@ -55,12 +55,30 @@ class LocalResponseNorm(Layer):
         power = d**-self.beta
         return dy * power - 2 * self.alpha * self.beta / self.size * x * self.neighbors(dy * x * power / d)
 
-    def divisor(self, x):
-        """d"""
+    def divisor(self, x: Array) -> Array:
+        """Return d, which x is divided by to the power of beta.
+
+        Parameters
+        ----------
+        x : ndarray (N, C, H, W)
+
+        Returns
+        -------
+        ndarray (N, C, H, W)
+        """
         return self.k + self.alpha / self.size * self.neighbors(x * x)
 
-    def neighbors(self, x):
-        """The sum over the channels from c - size//2 to c + size//2."""
+    def neighbors(self, x: Array) -> Array:
+        """Return the sum over the channels from c - size//2 to c + size//2.
+
+        Parameters
+        ----------
+        x : ndarray (N, C, H, W)
+
+        Returns
+        -------
+        ndarray (N, C, H, W)
+        """
         total = x.copy()
         for away in range(1, min(self.size // 2 + 1, x.shape[1])):
             total[:, away:] += x[:, :-away]

@@ -23,12 +23,32 @@ class Standardizing(Layer):
 
     parameter_names = ("weight", "bias")
 
-    def blocks(self, x):
-        """(x in a shape in which blocks are along some axes, these axes)."""
+    def blocks(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        """Return x in a shape in which each block is along some axes, and these axes.
+
+        Parameters
+        ----------
+        x : ndarray
+
+        Returns
+        -------
+        ndarray, tuple of int
+        """
         raise TypeError(f"{type(self).__name__} has no blocks")
 
-    def spread(self, values, x):
-        """weight or bias in a shape that broadcasts against x."""
+    def spread(self, values: Array, x: Array) -> Array:
+        """Return weight or bias in a shape that broadcasts against x.
+
+        Parameters
+        ----------
+        values : ndarray
+            The weight or the bias.
+        x : ndarray
+
+        Returns
+        -------
+        ndarray
+        """
         raise TypeError(f"{type(self).__name__} spreads no values")
 
     def set_arrays(self, ndims):
@@ -58,13 +78,35 @@ class Standardizing(Layer):
         along_xhat = (dxhat * xhat).mean(axis=axes, keepdims=True)
         return ((dxhat - dxhat.mean(axis=axes, keepdims=True) - xhat * along_xhat) * scale).reshape(dy.shape)
 
-    def fixed_scale_backward(self, dy, cache):
-        """dx if the standard deviation were a constant."""
+    def fixed_scale_backward(self, dy: Array, cache: Cache) -> Array:
+        """Return dx for a standard deviation that is taken as a constant.
+
+        Parameters
+        ----------
+        dy : ndarray
+            Upstream gradient.
+        cache : Any
+            What `forward` returned.
+
+        Returns
+        -------
+        ndarray
+        """
         (dxhat, axes), (_, scale) = self.dxhat(dy), cache
         return ((dxhat - dxhat.mean(axis=axes, keepdims=True)) * scale).reshape(dy.shape)
 
-    def dxhat(self, dy):
-        """(dy * weight, as blocks; the axes of a block)."""
+    def dxhat(self, dy: Array) -> tuple[Array, tuple[int, ...]]:
+        """Return dy * weight as blocks, and the axes of a block.
+
+        Parameters
+        ----------
+        dy : ndarray
+            Upstream gradient.
+
+        Returns
+        -------
+        ndarray, tuple of int
+        """
         return self.blocks(dy if self.weight is None else dy * self.spread(self.weight, dy))
 
     def parameter_gradients(self, dy: Array, cache: Cache) -> dict[str, Array]:

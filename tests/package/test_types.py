@@ -161,7 +161,6 @@ def test_every_public_function_is_annotated(name):
     assert returned is not inspect.Signature.empty, f"{name}: no annotation of what it returns"
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_public_function_is_documented(name):
     value = FUNCTIONS[name]
