@@ -60,8 +60,13 @@ def slow_epsilon(rule, x, w, b, relevance, seen):
 
 
 def slow_gamma(rule, x, w, b, relevance, seen):
-    z = x * np.where(w > 0, w * (1 + rule.gamma), w)
-    return slow_share_out(z, b * rule.bias, relevance, rule.epsilon)
+    z, b = x * w, b * rule.bias
+    if not rule.signed:
+        z = x * np.where(w > 0, w * (1 + rule.gamma), w)
+        return slow_share_out(z, b, relevance, rule.epsilon)
+    sign = np.sign(z.sum(axis=1) + b)[:, None]
+    z = z + rule.gamma * np.where(z * sign > 0, z, 0)
+    return slow_share_out(z, b, relevance * (sign[:, 0] != 0), rule.epsilon)
 
 
 def slow_alpha_beta(rule, x, w, b, relevance, seen):
@@ -114,6 +119,8 @@ RULES_TO_CHECK = [
     Epsilon(0.01, relative=0.25),
     Gamma(),
     Gamma(2, bias=False, epsilon=0.1),
+    Gamma(signed=True),
+    Gamma(0.5, bias=False, signed=True, epsilon=0.1),
     AlphaBeta(),
     AlphaBeta(1.5, 0.5, bias=False, epsilon=0.2),
     AlphaBeta(1, 0),

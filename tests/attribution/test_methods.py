@@ -5,7 +5,7 @@ import pytest
 
 import npgrad
 from npgrad import Model
-from npgrad.attribution import methods
+from npgrad.attribution import feature_ablation, methods
 from npgrad.errors import UnknownName
 from npgrad.layers import Conv2d, Fire, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
 from npgrad.models import resnet18, squeezenet1_0, squeezenet1_1
@@ -109,6 +109,17 @@ FLAT = {"flatten": Flatten(), "fc": Linear(np.ones((5, 3 * 8 * 8), np.float32), 
 def test_internal_influence_takes_a_layer_in_the_middle(model, side, layer):
     x = np.zeros((1, 3, side, side), np.float32)
     assert methods.defaults("internal_influence", model, x) == ({"layer": layer} if layer else {})
+
+
+def test_the_defaults_of_an_image_are_its_own_in_a_batch(rng):
+    model, x = squeezenet1_1(num_classes=5), rng.normal(size=(3, 3, 20, 24)).astype(np.float32)
+    together = methods.defaults("feature_ablation", model, x)["mask"]
+    for i in range(3):
+        alone = methods.defaults("feature_ablation", model, x[i : i + 1])["mask"]
+        np.testing.assert_array_equal(together[i : i + 1], alone)
+        baseline = methods.defaults("deep_lift_shap", model, x[i : i + 1])["baseline"]
+        np.testing.assert_array_equal(methods.defaults("deep_lift_shap", model, x)["baseline"], baseline)
+    assert feature_ablation(model, x, 1, together).shape == x.shape
 
 
 def test_the_middle_of_the_bundled_network():

@@ -110,11 +110,13 @@ def test_intervals():
 
 
 def test_the_sanity_methods_take_no_notice_of_the_network(rng):
-    x = rng.random((1, 3, 20, 30))
+    x = rng.random((2, 3, 20, 30))
     found = {name: method(None, x, 0) for name, method in evaluation.sanity_methods(5).items()}
     assert list(found) == ["random map", "centered blob", "edge detector"]
-    assert all(a.shape == (1, 20, 30) for a in found.values())
-    np.testing.assert_array_equal(found["random map"], evaluation.sanity_methods(5)["random map"](None, x, 1))
+    assert all(a.shape == (2, 20, 30) for a in found.values())
+    for i in range(len(x)):
+        alone = evaluation.sanity_methods(5)["random map"](None, x[i : i + 1], 1)
+        np.testing.assert_array_equal(found["random map"][i : i + 1], alone)
     blob = found["centered blob"][0]
     assert {(9, 14), (10, 15)} <= set(zip(*np.nonzero(blob == blob.max()), strict=True))
     step = np.zeros((1, 3, 20, 30))

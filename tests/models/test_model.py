@@ -75,9 +75,12 @@ def test_pixels_in_0_to_255_are_noticed_once(model, x):
     with pytest.warns(UserWarning, match="as pixels do") as caught:
         model(np.abs(x) * 80)
     assert len(caught) == 1
+    with pytest.warns(UserWarning, match="as pixels do"):
+        model(np.concatenate([x, np.abs(x[:1]) * 80]))  # whatever images are beside it
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model(x)
+        model(np.concatenate([np.abs(x), x * 80]))
 
 
 @pytest.mark.parametrize(

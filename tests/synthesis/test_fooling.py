@@ -153,6 +153,15 @@ def test_waking_opens_the_final_relu_for_the_target_alone(x):
     np.testing.assert_allclose(waking_gradient(tape, dy, 2), expected, rtol=1e-13)
 
 
+def test_each_image_wakes_its_own_target(x):
+    model, images = little_net([0, 0, -4, 0, 0]), np.concatenate([x, 20 * x, x])
+    tape, together = score_gradient(model, images, 2)
+    assert (tape.output[:, 2] == 0).tolist() == [True, False, True]
+    for i in range(3):
+        alone = score_gradient(model, images[i : i + 1], 2)[1]
+        np.testing.assert_allclose(together[i : i + 1], alone, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [(["conv", "relu", "mean"], "relu"), (["conv", "relu"], "relu"), (["conv", "mean"], None),
