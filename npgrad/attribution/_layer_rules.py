@@ -18,7 +18,7 @@ from npgrad.attribution.deep_lift_rules import (
 )
 from npgrad.attribution.lrp_rules import Epsilon, FixedScale, own_backward, pass_through
 from npgrad.attribution.lrp_rules import product as lrp_product
-from npgrad.layers.activations import Elementwise
+from npgrad.layers.elementwise import Elementwise
 from npgrad.layers.rearrange import Rearrangement
 from npgrad.layers.standardizing import Standardizing
 

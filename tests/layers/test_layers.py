@@ -16,7 +16,7 @@ from npgrad.layers import (
     ReLU,
     ReLU6,
 )
-from npgrad.layers.activations import Elementwise
+from npgrad.layers.elementwise import Elementwise
 
 
 @over(CASES)

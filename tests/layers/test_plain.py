@@ -8,7 +8,7 @@ from layer_cases import CASES, over, tied_inputs
 from npgrad import layers
 from npgrad.layers import _kernels as kernels
 from npgrad.layers import im2col, max_pool, plain, plain_activations
-from npgrad.layers.activations import Elementwise
+from npgrad.layers.elementwise import Elementwise
 
 PLAIN = (
     layers.Conv2d, layers.MaxPool2d, layers.AvgPool2d, layers.Linear, layers.BatchNorm2d, layers.Softmax, Elementwise,

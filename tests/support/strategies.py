@@ -12,7 +12,7 @@ from layer_strategies import OTHERS
 from strategies_common import array, images, seeds, sides, sizes
 
 from npgrad import layers
-from npgrad.layers.activations import Elementwise
+from npgrad.layers.elementwise import Elementwise
 
 settings.register_profile("npgrad", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("npgrad")
