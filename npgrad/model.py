@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,8 +17,8 @@ from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
 from npgrad._targets import class_logits
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
-from npgrad._validate import check_input, one_of
-from npgrad.errors import InputError, TooSmall, level_outside
+from npgrad._validate import check_input, one_of, warn_of_unit_range
+from npgrad.errors import InputError, TooSmall
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.images.seen import warn_unless_drawn
 from npgrad.layers import Composite, Layer, Sequential
@@ -222,12 +221,8 @@ class Model(Described):
             The outputs are maps (N, C, H, W), or their number differs from that of the class names.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
-        if ready and images.size and 0 <= images.min() < images.max() <= 1 and self._largest_input() > 20:
-            warnings.warn(
-                "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
-                f"{self._largest_input():.4g}",
-                stacklevel=level_outside(),
-            )
+        if ready:
+            warn_of_unit_range(images, self._largest_input())
         outputs = self(images if ready else self.preprocess(images))
         if self.outputs == "value":
             outputs = class_logits(self, outputs)

@@ -91,7 +91,7 @@ def convert(
     contents = reading.read(path, key)
     name = shown(path)
     # no computation uses the number of training passes of BatchNorm, nor of an average of weights
-    tensors = {k: array for k, array in contents.tensors.items() if _last(k) not in COUNTERS}
+    tensors = {k: array for k, array in contents.tensors.items() if k.rpartition(".")[2] not in COUNTERS}
     for k, array in tensors.items():
         if array.dtype.kind in "iu" and array.itemsize < 8:
             raise WeightsError(
@@ -101,7 +101,9 @@ def convert(
     tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    tensors = _renamed(tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{_last(k)}", name)
+    tensors = _renamed(
+        tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{k.rpartition('.')[2]}", name
+    )
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
     taken_for = f"{name}: taken for {model.architecture['name']}"
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
@@ -289,13 +291,9 @@ def _one_head(tensors, name):
                 "say whether there is an activation",
                 stacklevel=level_outside(),
             )
-            return {f"{layer}.{_last(k)}" if k in inside else k: array for k, array in tensors.items()}
+            return {layer + k[k.rindex(".") :] if k in inside else k: array for k, array in tensors.items()}
     return tensors
 
 
 def _layer(key):
     return key.rpartition(".")[0]
-
-
-def _last(key):
-    return key.rpartition(".")[2]
