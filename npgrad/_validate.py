@@ -211,6 +211,7 @@ def warn_of_unit_range(images, largest):
     """Warn of images with values from 0 to 1 for a network whose input goes up to `largest`, over 20."""
     if images.size and 0 <= images.min() < images.max() <= 1 and largest > 20:
         warnings.warn(
-            f"the images have values from 0 to 1, but this network takes what model.preprocess gives, up to {largest:.4g}",
+            "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
+            f"{largest:.4g}",
             stacklevel=level_outside(),
         )

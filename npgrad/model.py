@@ -43,17 +43,15 @@ class Model(Described):
     aliases : dict
         {other name: layer's own name}.
     source : dict
-        What is known about the weights: origin, SHA-256, license.
+        The origin, SHA-256 and license of the weights.
     default_layer : str or None
         Where activation maps are made by default; see `map_layer`.
     presets : tuple of str
         Names of the style transfer presets that are tuned for this network.
     outputs : {"logits", "scores", "probabilities", "log-probabilities", "value"} or None
-        What the outputs are: "logits" of exclusive classes (probabilities by softmax); "scores" of independent classes
-        (by the sigmoid of each), or one score, of the positive class 1 against the negative class 0; probabilities or
-        their logarithms; or values of a regression, which have no probabilities. None: as the last layers say, which is
-        probabilities after a final Softmax or Sigmoid, log-probabilities after a LogSoftmax, otherwise "scores" for one
-        output and "logits" for several. Attributions then explain the scores before such a final layer.
+        Scores of exclusive classes; scores of independent classes, or one score, of class 1 against class 0; their
+        probabilities or logarithms; or values of a regression. None: as the last layers say. Attributions then explain
+        the scores before a final Softmax, LogSoftmax or Sigmoid.
 
     Examples
     --------
@@ -103,9 +101,8 @@ class Model(Described):
         x = check_input(x, self._largest_input())
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return np.concatenate(
-                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
-            )
+            parts = parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
+            return np.concatenate(parts)
 
     def forward(
         self,
@@ -172,7 +169,6 @@ class Model(Described):
         Returns
         -------
         ndarray (N, C, H, W), float32
-            With the network's channels; see `Preprocessing`.
 
         Raises
         ------
@@ -202,8 +198,6 @@ class Model(Described):
     ) -> list[list[tuple[int, str, float]]]:
         """Return the `top` most probable classes of each image, or the values that the network outputs.
 
-        Probabilities are the network's own where it ends in Softmax, LogSoftmax or Sigmoid; see `outputs`.
-
         Parameters
         ----------
         images : as for `preprocess`, or a float ndarray (N, C, H, W) that is preprocessed already
@@ -212,8 +206,8 @@ class Model(Described):
         Returns
         -------
         list of list of (index, name, probability)
-            One list per image, in descending order of probability. With outputs "value", (index, name, value) of all
-            outputs in their order.
+            One list per image, in descending order of probability, which is the network's own where it ends in Softmax,
+            LogSoftmax or Sigmoid. With outputs "value", (index, name, value) of all outputs in their order.
 
         Raises
         ------
@@ -302,6 +296,6 @@ class Model(Described):
     def __repr__(self):
         name = self.architecture["name"] if self.architecture else type(self.network).__name__
         count = sum(array.size for array in self.parameters().values())
+        named = f"{len(self.classes)} named" if self.classes else "unnamed"
         kind = "outputs" if self.outputs == "value" else "classes"
-        classes = f"{len(self.classes)} named {kind}" if self.classes else f"unnamed {kind}"
-        return f"Model({name}, {count:,} parameters, {classes})"
+        return f"Model({name}, {count:,} parameters, {named} {kind})"

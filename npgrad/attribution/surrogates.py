@@ -15,15 +15,8 @@ from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores as target_scores
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import (
-    full_baseline,
-    generator,
-    generators,
-    not_negative,
-    one_of,
-    positive_number,
-    whole_number,
-)
+from npgrad._validate import full_baseline, generator, generators, not_negative, one_of, positive_number
+from npgrad._validate import whole_number as whole
 from npgrad.attribution._copies import begin
 from npgrad.attribution.segments import feature_maps
 from npgrad.errors import level_outside
@@ -96,7 +89,7 @@ def lime(
     one_of(penalty, "penalty", _PENALTIES)
     positive_number(kernel_width, "kernel_width")
     not_negative(alpha, "alpha")
-    n_samples = whole_number(n_samples, "n_samples")
+    n_samples = whole(n_samples, "n_samples")
     segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
     coalitions = [rng.random((n_samples, m)) < 0.5 for rng, m in segmented.rngs_and_counts]
 
@@ -155,7 +148,7 @@ def kernel_shap(
     ndarray (N, C, H, W)
         At each element the Shapley value of its segment.
     """
-    n_samples = whole_number(n_samples, "n_samples")
+    n_samples = whole(n_samples, "n_samples")
     segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
     drawn = [_shapley_coalitions(m, n_samples, rng) for rng, m in segmented.rngs_and_counts]
     coalitions = [_with_ends(z) for z, _ in drawn]
