@@ -124,7 +124,7 @@ def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
 def test_softmax_sums_up_at_any_scale(scale, dtype, rng):
     """The contributions stay as large as the probabilities, whatever the logits."""
     fc = Linear((scale * rng.normal(size=(10, 6))).astype(dtype))
-    model = Model(Sequential({"fc": fc, "softmax": Softmax()}))
+    model = Model(Sequential({"fc": fc, "softmax": Softmax()}), outputs="probabilities")
     x, x0 = rng.normal(size=(2, 20, 6)).astype(dtype)
     x0[:10] = 0
     target = np.where(np.arange(20) % 2, model(x).argmax(axis=1), model(x0).argmax(axis=1))
@@ -139,7 +139,7 @@ def test_softmax_sums_up_at_any_scale(scale, dtype, rng):
 def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference(both):
     """A common shift of all logits changes no multiplier."""
     x, x0 = np.array([[1.5, -1.0]]) + both, np.array([[-0.5, 0.25]])
-    model = Model(Sequential({"fc": Linear(np.eye(2)), "softmax": Softmax()}))
+    model = Model(Sequential({"fc": Linear(np.eye(2)), "softmax": Softmax()}), outputs="probabilities")
     multipliers = deep_lift(model, x, 0, baseline=x0) / (x - x0)
     sigmoid = 1 / (1 + np.exp([-2.5, 0.75]))
     slope = (sigmoid[0] - sigmoid[1]) / (2.5 + 0.75)
@@ -152,7 +152,7 @@ def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference(both):
 def test_softmax_where_all_logits_rise_together(large, dtype, rtol):
     """The score depends on x_0 - x_1 alone, which rises from 0 to 1: each has the slope over it for a multiplier."""
     weight = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype)
-    model = Model(Sequential({"fc": Linear(weight), "softmax": Softmax()}))
+    model = Model(Sequential({"fc": Linear(weight), "softmax": Softmax()}), outputs="probabilities")
     x = np.array([[large, large - 1]], dtype)
     found, delta = deep_lift(model, x, 0, return_delta=True)
     slope = 1 / (1 + np.exp(-1) + np.exp(-0.5)) - 1 / 3

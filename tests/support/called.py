@@ -19,6 +19,7 @@ from public_names import MODULES, public_names
 from tiers import QUICK
 
 TESTS, PACKAGE = (str(Path(__file__).resolve().parents[2] / part) + "/" for part in ("tests", "npgrad"))
+WRAPPERS = set()  # code of the functions that stand in for public ones
 NOTE = "_npgrad_function_called"  # a builtin while the tests run
 
 
@@ -66,7 +67,7 @@ def functions():
             methods = vars(value).items() if inspect.isclass(value) else [(None, value)]
             for method, function in methods:
                 function = function.fget if isinstance(function, property) else function
-                function = inspect.unwrap(getattr(function, "__func__", function))
+                function = unwrapped(getattr(function, "__func__", function))
                 written = getattr(function, "__code__", None)
                 if (
                     not written
@@ -80,10 +81,18 @@ def functions():
     return found
 
 
+def unwrapped(function):
+    """The function that decorators have wrapped."""
+    while hasattr(function, "__wrapped__"):
+        WRAPPERS.add(function.__code__)
+        function = function.__wrapped__
+    return function
+
+
 def called_by_a_test(frame):
-    """Whether the next frame above that is a test's or npgrad's is a test's."""
+    """Whether the next frame above that is a test's or npgrad's, and not a decorator's, is a test's."""
     while frame := frame.f_back:
-        if frame.f_code.co_filename.startswith((TESTS, PACKAGE)):
+        if frame.f_code.co_filename.startswith((TESTS, PACKAGE)) and frame.f_code not in WRAPPERS:
             return frame.f_code.co_filename.startswith(TESTS)
     return False
 
