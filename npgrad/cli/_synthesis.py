@@ -26,7 +26,12 @@ from npgrad.io import checkpoints
 def add_options(parser, output, steps):
     """The common options. output, steps: their defaults as the help describes them."""
     add_weights(parser)
-    parser.add_argument("-o", "--output", metavar="OUT.png", help=f"image file to write; default: {output}")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.png",
+        help=f"image file to write; default: {output} (or OUT-2.png, ... rather than replace a file)",
+    )
     parser.add_argument(
         "--steps", type=whole_number_type(1), metavar="N", help=f"largest number of steps (default {steps})"
     )
