@@ -5,7 +5,7 @@ BIN := .venv/$(SCRIPTS)
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 INSTALL := $(BIN)/$(PIP_INSTALL)
 
-.PHONY: demo test test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint wheel clean
+.PHONY: demo test test-all test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint types docs-check wheel clean
 
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that `npgrad convert` reads
@@ -15,16 +15,21 @@ demo: .venv/core
 		*) mkdir -p build && $(BIN)/npgrad convert "$(WEIGHTS)" -o build/demo.h5 ;; esac
 	$(BIN)/npgrad demo $(if $(PHOTO),"$(PHOTO)") $(if $(WEIGHTS),--weights $(if $(filter %.h5,$(WEIGHTS)),"$(WEIGHTS)",build/demo.h5))
 
-# Everything that the README claims, compared with torch and Captum.
+# What a contributor runs: every public function, every layer against torch, every planted error; two minutes.
+# Then everything but the slow tests, ten minutes. PYTEST has more options: make test PYTEST="-x tests/io"
+ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+PYTEST ?=
 test: .venv/dev
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto $(PYTEST)
 
-# The same tests in a second environment, .venv-oldest, with the oldest Python and libraries that setup.cfg allows;
-# make test-oldest OLDEST=/path/to/python TESTS="tests/layers tests/tape"
+test-all: .venv/dev
+	$(ONE_THREAD) $(BIN)/python -m pytest -n auto -m "not slow" $(PYTEST)
+
+# `make test` in a second environment, .venv-oldest, with the oldest Python and libraries that setup.cfg allows;
+# make test-oldest OLDEST=/path/to/python
 OLDEST ?= python3.10
-TESTS ?=
 test-oldest: .venv-oldest/test
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 .venv-oldest/$(SCRIPTS)/python -m pytest -n auto $(TESTS)
+	$(ONE_THREAD) .venv-oldest/$(SCRIPTS)/python -m pytest -n auto $(PYTEST)
 
 # Tests that take minutes, such as training twice with the same result.
 test-slow: .venv/dev
@@ -42,7 +47,7 @@ fuzz: .venv/fuzz
 
 # Mutation testing: 40 mutants per file of layers, tape, losses and readers, and those that no test notices; 15 minutes;
 # make mutation MUTATION= tries all 8,000; make mutation MUTATION=--help lists the options
-MUTATION ?= --sample 40
+MUTATION ?= --sample 40 --all
 mutation: .venv/mutation
 	$(BIN)/python -m tests.mutants $(MUTATION)
 
@@ -60,6 +65,13 @@ notebooks: .venv/dev
 lint: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Types, as mypy --strict sees them in a user's program; then docstrings, words, and what the README says.
+types: .venv/dev
+	$(BIN)/python -m pytest -m "not slow" tests/package/test_types.py
+
+docs-check: .venv/dev
+	$(BIN)/python -m pytest -m "not slow" tests/package/test_words.py tests/package/test_public.py
 
 wheel: .venv/dev
 	$(BIN)/python -m build --wheel

@@ -8,9 +8,10 @@ from npgrad.errors import WeightsError
 
 @functools.cache
 def imagenet_classes() -> tuple[str, ...]:
-    """Return the short names of ImageNet's 1,000 classes, in the order of the index.
+    """Return torchvision's names of ImageNet's 1,000 classes, in the order of the index.
 
-    Two names occur twice: crane (134 the bird, 517 the machine) and maillot (638, 639).
+    They are the first names in WordNet, but for 134 "crane bird" (517 is "crane") and 639 "maillot tank suit" (638 is
+    "maillot"), and so no two are equal.
 
     Returns
     -------

@@ -52,7 +52,7 @@ class Records:
     def __contains__(self, name):
         try:
             self.resolve(name)
-        except UnknownName:
+        except (UnknownName, InputError):  # InputError: no string, so no name
             return False
         return True
 
@@ -79,6 +79,8 @@ class Records:
 
     def resolve(self, name):
         """The record's own name for a name or an alias; UnknownName lists the nearest."""
+        if not isinstance(name, str):
+            raise InputError(f"layer: expected one name, found {type(name).__name__} {name!r:.60}")
         own = self.aliases.get(name, name)
         if own != INPUT and own not in self.records:
             raise unknown("layer on this tape", name, self.records)

@@ -36,7 +36,10 @@ Cache: TypeAlias = Any
 """What a layer's backward needs of its forward pass; only the layer knows its form."""
 
 Window: TypeAlias = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-"""(kernel size, stride, padding), each (height, width)."""
+"""(size, stride, padding), each (height, width); the padding is that at the top and left."""
 
 Pair: TypeAlias = int | tuple[int, int]
 """Height and width, or one number for both."""
+
+Border: TypeAlias = Pair | tuple[int, int, int, int]
+"""Pixels of padding: one number for all sides, (height, width), or (top, bottom, left, right)."""

@@ -1,5 +1,6 @@
 """Every check of an argument: one place, one line for each mistake."""
 
+import copy
 import threading
 import warnings
 
@@ -63,6 +64,15 @@ def generator(rng):
         raise InputError(f"rng: expected a Generator or a whole number >= 0, found {rng!r}") from None
 
 
+def generators(rng, n):
+    """n Generators in the same state, one per image: what an image draws does not depend on the others in its batch.
+
+    The first is the Generator that was given, if one was.
+    """
+    first = generator(rng)
+    return [first, *(copy.deepcopy(first) for _ in range(n - 1))]
+
+
 def one_image(x, name="x"):
     """x as a single image (1, C, H, W); InputError for anything else."""
     x = check_input(x)
@@ -113,6 +123,16 @@ def pair(value, name, smallest=1):
     return tuple(int(v) for v in values)
 
 
+def border(value, name):
+    """A border of pixels: (height, width) if it is the same on opposite sides, otherwise (top, bottom, left, right)."""
+    if not isinstance(value, (tuple, list)) or len(value) != 4:
+        return pair(value, name, smallest=0)
+    if not all(is_whole(v) and v >= 0 for v in value):
+        raise InputError(f"{name}: expected whole numbers >= 0 (top, bottom, left, right), found {value!r}")
+    top, bottom, left, right = map(int, value)
+    return (top, left) if (top, left) == (bottom, right) else (top, bottom, left, right)
+
+
 def float_array(values, name, ndim):
     """`values` as a floating (or complex) array of `ndim` dimensions; an InputError names what is not."""
     array = np.asarray(values)
@@ -153,8 +173,11 @@ def check_channels(layer, x, channels):
         raise InputError(f"{name} expects {channels} channels, found an array of shape {x.shape}{hint}")
 
 
-def check_input(x):
-    """x as an array that the layers can process; otherwise an InputError that says why not."""
+def check_input(x, largest=None):
+    """x as an array that the layers can process; otherwise an InputError that says why not.
+
+    largest: the network's input for white; warn of an input that seems to be pixels if that is a small number.
+    """
     try:
         x = np.asarray(x)
     except ValueError:
@@ -168,10 +191,27 @@ def check_input(x):
     if not np.isfinite(x).all():
         raise InputError(f"input: expected finite numbers, found {np.sum(~np.isfinite(x))} NaN or Inf")
     ours = threading.current_thread().name.startswith("npgrad")  # the caller of this part has warned
-    if x.dtype.kind == "f" and not ours and x.min() >= 0 and x.max() > 20:
+    each = tuple(range(1, x.ndim))  # image by image: another one beside it changes nothing
+    small = largest is not None and largest <= 20
+    if (
+        small
+        and x.dtype.kind == "f"
+        and not ours
+        and ((x.min(axis=each) >= 0) & (x.max(axis=each) > 20)).any()
+    ):
         # always in the same words: Python shows a warning of a line only once
         warnings.warn(
             "the input goes up from 0 to over 20, as pixels do; the network expects what model.preprocess gives",
             stacklevel=level_outside(),
         )
     return x.astype(x.dtype.newbyteorder("="), copy=False)
+
+
+def warn_of_unit_range(images, largest):
+    """Warn of images with values from 0 to 1 for a network whose input goes up to `largest`, over 20."""
+    if images.size and 0 <= images.min() < images.max() <= 1 and largest > 20:
+        warnings.warn(
+            "the images have values from 0 to 1, but this network takes what model.preprocess gives, up to "
+            f"{largest:.4g}",
+            stacklevel=level_outside(),
+        )

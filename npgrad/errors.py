@@ -5,6 +5,7 @@ command prints that line and exits with status 2; every other exception is a bug
 """
 
 import sys
+import unicodedata
 from collections.abc import Iterable
 
 LONGEST = 800  # the most characters in a message
@@ -89,8 +90,11 @@ def level_outside() -> int:
     return level
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
+def unknown(kind: str, name: object, known: Iterable[str], why: str = "") -> UnknownName:
     """Create the UnknownName exception for a name, listing the nearest known names.
+
+    The nearest names are those that share a word with it, or a word that is spelled much like one of its words, and
+    those whose whole spelling is similar.
 
     Parameters
     ----------
@@ -100,6 +104,8 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
         The unknown name.
     known : iterable of str
         The known names.
+    why : str, default ""
+        What is said between the name and the nearest ones.
 
     Returns
     -------
@@ -110,10 +116,62 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     >>> str(unknown("layer", "fier2", ["fire2", "fire3", "conv1"]))
     "no layer 'fier2'; nearest: fire2, fire3"
     """
-    import difflib  # needed only for errors
-
-    known = list(known)
-    nearest = difflib.get_close_matches(str(name), known, n=4, cutoff=0.5)
+    known = list(dict.fromkeys(map(str, known)))
+    nearest = _nearest(str(name), known)
     more = f" and {len(known) - 20} more" if len(known) > 20 else ""
     hint = f"nearest: {', '.join(nearest)}" if nearest else f"known: {', '.join(known[:20])}{more}"
-    return UnknownName(f"no {kind} {str(name)!r}; {hint}")
+    return UnknownName(f"no {kind} {str(name)!r}{why}; {hint}")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a name, without case and punctuation.
+
+    Parameters
+    ----------
+    text : str
+        The name.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> words("Yellow lady's-slipper")
+    ['yellow', 'lady', 's', 'slipper']
+    """
+    return "".join(" " if is_sign(c) else c for c in text.casefold()).split()
+
+
+def is_sign(character: str) -> bool:
+    """Return whether a character is no letter, digit or accent: it separates words.
+
+    Parameters
+    ----------
+    character : str
+        One character.
+
+    Returns
+    -------
+    bool
+    """
+    return unicodedata.category(character)[0] not in "LNM"
+
+
+def _nearest(name, known):
+    """At most four names each that share a word with `name`, are like it, or have a word like one of its words."""
+    import difflib  # needed only for errors
+
+    def sharing(asked):
+        fitting = [key for key in known if own[key] & asked]
+        return sorted(fitting, key=lambda key: (len(own[key] & asked), likeness(key)), reverse=True)[:4]
+
+    def likeness(key):
+        return difflib.SequenceMatcher(None, name.casefold(), key.casefold()).ratio()
+
+    own, asked = {key: set(words(key)) for key in known}, set(words(name[:LONGEST]))
+    every = sorted(set().union(*own.values()))
+    similar = {near for word in asked for near in difflib.get_close_matches(word, every, n=2, cutoff=0.75)}
+    folded = {key.casefold(): key for key in reversed(known)}
+    alike = [folded[key] for key in difflib.get_close_matches(name.casefold(), folded, n=4, cutoff=0.5)]
+    return list(dict.fromkeys([*sharing(asked), *alike, *sharing(similar - asked)]))[:8]

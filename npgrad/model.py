@@ -12,10 +12,12 @@ import numpy as np
 from npgrad import _passes as passes
 from npgrad import config
 from npgrad._described import Described
+from npgrad._outputs import KINDS, probabilities
 from npgrad._parallel import threads as parallel
 from npgrad._parallel.batch_tape import BatchTape
+from npgrad._targets import class_logits
 from npgrad._typing import Array, ImageLike, Layers, Path, Rng
-from npgrad._validate import check_input
+from npgrad._validate import check_input, one_of, warn_of_unit_range
 from npgrad.errors import InputError, TooSmall
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.images.seen import warn_unless_drawn
@@ -25,26 +27,31 @@ from npgrad.tape import INPUT, Tape
 
 @dataclass(frozen=True, eq=False)
 class Model(Described):
-    """A network with its classes and preprocessing. ``model(x)`` returns logits, ``model.forward(x)`` a tape.
+    """A network with its classes and preprocessing. ``model(x)`` returns its outputs, ``model.forward(x)`` a tape.
 
     Parameters
     ----------
     network : Layer
         Takes x (N, C, H, W), float32 for work or float64 for checks, and returns logits (N, classes).
     classes : sequence of str or None
-        The names of the classes, in the order of the outputs.
+        The names of the classes, in the order of the outputs; for a network with one output, the names of the negative
+        and of the positive class.
     preprocessing : Preprocessing or None
-        None: ImageNet's.
+        None: ImageNet's, or gray from 0 to 1 for a network of one channel.
     architecture : dict or None
         {"name", "options"} of a network that npgrad can build.
     aliases : dict
         {other name: layer's own name}.
     source : dict
-        What is known about the weights: origin, SHA-256, license.
+        The origin, SHA-256 and license of the weights.
     default_layer : str or None
         Where activation maps are made by default; see `map_layer`.
     presets : tuple of str
         Names of the style transfer presets that are tuned for this network.
+    outputs : {"logits", "scores", "probabilities", "log-probabilities", "value"} or None
+        Scores of exclusive classes; scores of independent classes, or one score, of class 1 against class 0; their
+        probabilities or logarithms; or values of a regression. None: as the last layers say. Attributions then explain
+        the scores before a final Softmax, LogSoftmax or Sigmoid.
 
     Examples
     --------
@@ -62,21 +69,26 @@ class Model(Described):
     source: dict[str, Any] = field(default_factory=dict)
     default_layer: str | None = None
     presets: tuple[str, ...] = ()
+    outputs: str | None = None
 
     def __post_init__(self):
         if not isinstance(self.network, Layer):
             raise InputError(f"Model: expected a layer, found {type(self.network).__name__}")
         if not isinstance(self.network, Composite):
             object.__setattr__(self, "network", Sequential({"layer": self.network}))
+        if self.outputs is not None:
+            one_of(self.outputs, "outputs", KINDS)
         if self.classes is not None:
             object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+            self._check_count()
         for name in (*self.layer_names(), *(self.classes or ())):
             if not name.isprintable():  # names are printed; a file's could contain terminal escape codes
                 raise InputError(
                     f"names of layers and classes: expected printable characters, found {name!r}"
                 )
         if self.preprocessing is None:
-            object.__setattr__(self, "preprocessing", Preprocessing())
+            channels = "gray" if self.in_channels == 1 else "RGB"
+            object.__setattr__(self, "preprocessing", Preprocessing(channels=channels))
         if self.default_layer is not None:
             if self.default_layer not in (*self.layer_names(), *self.aliases):
                 raise InputError(
@@ -85,13 +97,12 @@ class Model(Described):
             object.__setattr__(self, "default_layer", self.resolve(self.default_layer))
 
     def __call__(self, x: Array) -> Array:
-        """The logits (N, classes) of x (N, C, H, W); nothing of the pass is kept."""
-        x = check_input(x)
+        """The outputs of x (N, C, H, W), usually logits (N, classes); nothing of the pass is kept."""
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
         with self._saying_what_fits(x):
-            return np.concatenate(
-                parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
-            )
+            parts = parallel.thread_map(lambda rows: self.network(x[rows]), parallel.split_batch(x))
+            return np.concatenate(parts)
 
     def forward(
         self,
@@ -135,7 +146,7 @@ class Model(Described):
             raise InputError("upto: expected a layer to run up to, found 'input'")
         if keep is not None:
             keep = {self.resolve(name) for name in ((keep,) if isinstance(keep, str) else keep)}
-        x = check_input(x)
+        x = check_input(x, self._largest_input())
         config.tell_allocator()
 
         def run(x):
@@ -152,12 +163,12 @@ class Model(Described):
         ----------
         images : path, PIL image, uint8 ndarray (H, W, 3), or a list of them
         resize : bool, default True
-            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px.
-            False: keep the images at their size, which must be the same for all.
+            Resize the shorter side to ``preprocessing.resize`` px and crop the center ``preprocessing.crop`` px, as
+            torchvision does, to the pixel. False: keep the images at their size, which must be the same for all.
 
         Returns
         -------
-        ndarray (N, 3, H, W), float32
+        ndarray (N, C, H, W), float32
 
         Raises
         ------
@@ -173,38 +184,49 @@ class Model(Described):
 
         Parameters
         ----------
-        x : ndarray (N, 3, H, W)
+        x : ndarray (N, C, H, W)
 
         Returns
         -------
         ndarray (N, H, W, 3), uint8
-            Clipped to 0 to 255 and rounded.
+            In RGB, clipped to 0 to 255 and rounded.
         """
         return self.preprocessing.invert(x)
 
     def predict(
         self, images: ImageLike | Sequence[ImageLike], top: int = 5
     ) -> list[list[tuple[int, str, float]]]:
-        """Return the `top` most probable classes of each image.
+        """Return the `top` most probable classes of each image, or the values that the network outputs.
 
         Parameters
         ----------
-        images : as for `preprocess`, or a float ndarray (N, 3, H, W) that is preprocessed already
+        images : as for `preprocess`, or a float ndarray (N, C, H, W) that is preprocessed already
         top : int, default 5
 
         Returns
         -------
         list of list of (index, name, probability)
-            One list per image, in descending order of probability.
+            One list per image, in descending order of probability, which is the network's own where it ends in Softmax,
+            LogSoftmax or Sigmoid. With outputs "value", (index, name, value) of all outputs in their order.
+
+        Raises
+        ------
+        InputError
+            The outputs are maps (N, C, H, W), or their number differs from that of the class names.
         """
         ready = isinstance(images, np.ndarray) and images.dtype.kind == "f"
-        logits = self(images if ready else self.preprocess(images)).astype(np.float64)
-        e = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = e / e.sum(axis=1, keepdims=True)
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        if ready:
+            warn_of_unit_range(images, self._largest_input())
+        outputs = self(images if ready else self.preprocess(images))
+        if self.outputs == "value":
+            outputs = class_logits(self, outputs)
+            best = np.broadcast_to(np.arange(outputs.shape[1]), outputs.shape)
+        else:
+            outputs = probabilities(self, outputs)
+            best = np.argsort(-outputs, axis=1, kind="stable")[:, :top]
         return [
             [(int(i), self.class_name(i), float(row[i])) for i in order]
-            for row, order in zip(probabilities, best, strict=True)
+            for row, order in zip(outputs, best, strict=True)
         ]
 
     def map_layer(self, tape: Tape | None, layer: str | None = None) -> str:
@@ -244,6 +266,11 @@ class Model(Described):
                 f"{error}; this network takes images of at least {side}x{side} px" if side else error
             ) from None
 
+    def _largest_input(self):
+        """The network's input for white, in its largest channel."""
+        seen = self.preprocessing
+        return max((1 - mean) / std for mean, std in zip(seen.pixel_mean, seen.pixel_std, strict=True))
+
     def _fits(self, channels, side):
         with suppress(InputError):
             self.network(np.zeros((1, channels, side, side), np.float32))
@@ -269,5 +296,6 @@ class Model(Described):
     def __repr__(self):
         name = self.architecture["name"] if self.architecture else type(self.network).__name__
         count = sum(array.size for array in self.parameters().values())
-        classes = f"{len(self.classes)} named classes" if self.classes else "unnamed classes"
-        return f"Model({name}, {count:,} parameters, {classes})"
+        named = f"{len(self.classes)} named" if self.classes else "unnamed"
+        kind = "outputs" if self.outputs == "value" else "classes"
+        return f"Model({name}, {count:,} parameters, {named} {kind})"

@@ -2,10 +2,22 @@
 
 from pathlib import Path
 
+import called
 import numpy as np
 import pytest
+import tiers
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config):
+    if called.whole_run(config):
+        config.pluginmanager.register(called.Called(config))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    tiers.leave_to_test_all(items)
 
 
 @pytest.fixture(scope="session")

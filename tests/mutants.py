@@ -1,6 +1,6 @@
 """Mutation testing: do the tests notice a changed operator, number, name or argument in the code?
 
-    python -m tests.mutants [FILE ...] [--sample N] [--seconds S] [--after JSON] [-o FOLDER]
+    python -m tests.mutants [FILE ...] [--sample N] [--all] [--seconds S] [--after JSON] [-o FOLDER]
     python -m tests.mutants --list [FILE ...] [-o FOLDER]       the survivors of a run, or of one that is still going on
 
 mutmut makes the mutants, in a copy of the project; this program runs them. The tests are collected once. Each mutant
@@ -62,8 +62,8 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
         "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
-        "convert formats onnx_files onnx_operators refusals architectures caffe_options structure protocol_buffers "
-        "pickle_limits",
+        "convert formats onnx_files onnx_operators onnx_versions onnx_old_opsets onnx_external onnx_differential "
+        "refusals architectures caffe_options structure protocol_buffers pickle_limits",
     ),
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant
@@ -282,6 +282,7 @@ def main():
         metavar="S",
         help="seconds of tests per mutant, the quickest first",
     )
+    parser.add_argument("--all", action="store_true", help="also the tests that `make test` leaves out")
     parser.add_argument(
         "--after",
         type=Path,
@@ -304,6 +305,8 @@ def main():
     sys.path[:0] = [os.getcwd(), os.path.join(os.getcwd(), "tests", "support")]
     plugin = Mutation(chosen, arguments.seconds, before)
     options = ["-s", "-q", "-p", "no:cacheprovider", "--basetemp", os.path.abspath("tmp"), "-k", SLOW]
+    if arguments.all:
+        options += ["-m", "not slow"]
     names = [
         test for group in {group_of(file): None for file in mutants} for test in GROUPS[group][1].split()
     ]

@@ -25,7 +25,7 @@ def by_parts(model, x, target, work, keep=None):
     def of_part(rows):
         tape = model.forward(x[rows], keep=keep)
         targets = resolve_targets(model, tape.output, target and target[rows])
-        return tape.output, targets, work(tape, one_hot(tape.output, targets))
+        return tape.output, targets, work(tape, one_hot(model, tape.output, targets))
 
     logits, targets, found = zip(*thread_map(of_part, split_batch(x)), strict=True)
     logits, targets = np.concatenate(logits), np.concatenate(targets)

@@ -24,7 +24,7 @@ def begin(model, x, target=None, batch_size=None, backward=True):
     logits = np.concatenate([model(x[rows]) for rows in batches(len(x), size)])
     targets = resolve_targets(model, logits, target)
     warn_if_dead(model, logits, targets)
-    return x, targets, scores(logits, targets), size
+    return x, targets, scores(model, logits, targets), size
 
 
 def gradient_of_scores(model, x, targets):
@@ -33,7 +33,7 @@ def gradient_of_scores(model, x, targets):
 
     def of_part(rows):
         tape = model.forward(x[rows], keep=())
-        return tape.backward(one_hot(tape.output, targets[rows]))["input"]
+        return tape.backward(one_hot(model, tape.output, targets[rows]))["input"]
 
     return np.concatenate(thread_map(of_part, split_batch(x)))
 
@@ -41,7 +41,7 @@ def gradient_of_scores(model, x, targets):
 def scores_of(model, x, targets, size):
     """The score of each image's own target (N,), computed `size` images at a time."""
     model, targets = narrowed(model, targets)
-    return np.concatenate([scores(model(x[rows]), targets[rows]) for rows in batches(len(x), size)])
+    return np.concatenate([scores(model, model(x[rows]), targets[rows]) for rows in batches(len(x), size)])
 
 
 def per_sample(values, x):

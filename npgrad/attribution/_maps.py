@@ -8,6 +8,10 @@ from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError
 from npgrad.images.resize import resize_map
 
+CONSTANT = (
+    1e-5  # a map that varies by a smaller part of its largest value does so by rounding, of a sum in float32
+)
+
 
 def activation_and_gradient(model, x, target=None, layer=None):
     """(A, d score / d A) at a layer with a spatial output, (N, C, h, w) each."""
@@ -76,9 +80,10 @@ def divide(a, b):
 
 
 def scaled(maps):
-    """Each map (..., h, w) scaled to 0..1; a constant map becomes 0."""
+    """Each map (..., h, w) scaled to 0..1; a map that is constant up to rounding becomes 0."""
     low, high = maps.min(axis=(-2, -1), keepdims=True), maps.max(axis=(-2, -1), keepdims=True)
-    return (maps - low) / np.where(high > low, high - low, 1)
+    varies = high - low > CONSTANT * np.maximum(np.abs(low), np.abs(high))
+    return np.where(varies, maps - low, 0) / np.where(varies, high - low, 1)
 
 
 def at_size(x, maps, resize):

@@ -4,9 +4,20 @@ import dataclasses
 
 import numpy as np
 
-from npgrad.layers import AvgPool2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, MaxPool2d, ReLU, Sequential
+from npgrad.layers import (
+    AvgPool2d,
+    Conv2d,
+    Dropout,
+    GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sequential,
+)
 
-PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d)  # these treat each channel independently
+# these treat each channel independently
+PER_CHANNEL = (ReLU, Dropout, MaxPool2d, AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d)
 
 
 def narrowed(model, targets):
@@ -20,10 +31,17 @@ def narrowed(model, targets):
     layers = model.network.layers if type(model.network) is Sequential else {}
     for name, layer in reversed(layers.items()):
         if type(layer) is Linear or (type(layer) is Conv2d and layer.groups == 1):
+            if len(layer.weight) == 1:
+                break  # one output may be the score of two classes
             bias = None if layer.bias is None else layer.bias[classes]
             narrow = dataclasses.replace(layer, weight=layer.weight[classes], bias=bias)
             network = Sequential({**layers, name: narrow})
-            return dataclasses.replace(model, network=network, classes=None, architecture=None), places
+            changes = {
+                "classes": None,
+                "architecture": None,
+                "outputs": "value",
+            }  # each column is a score by itself
+            return dataclasses.replace(model, network=network, **changes), places
         if type(layer) not in PER_CHANNEL:
             break
     return model, np.asarray(targets)

@@ -8,6 +8,7 @@ windows, such as global average pooling, the changed rectangle is put into the c
 
 import numpy as np
 
+from npgrad._targets import scores
 from npgrad.attribution._narrow import narrowed
 from npgrad.layers import Sequential
 
@@ -19,8 +20,8 @@ class Rescoring:
     """
 
     def __init__(self, model, x, target):
-        model, [self._target] = narrowed(model, [target])
-        layers = _flat(model.network)
+        self._model, [self._target] = narrowed(model, [target])
+        layers = _flat(self._model.network)
         self._x, self._stages = x, []
         while layers and x.ndim == 4 and (field := layers[0].receptive_field()):
             layer, *layers = layers
@@ -52,7 +53,7 @@ class Rescoring:
     def _score(self, x):
         for layer in self._rest:
             x = layer(x)
-        return x[0, self._target]
+        return scores(self._model, x, self._target)[0]
 
 
 def _span(marked):

@@ -8,60 +8,28 @@ gradients. At a nonlinearity the rescale rule uses the slope between the two pas
 
 in place of the slope at x (Shrikumar, Greenside, Kundaje 2017, section 3.5.2, and their chain rule for
 multipliers, section 3.2). Nothing is lost: m * (x - x0) sums to F(x) - F(x0), at every layer through which the
-whole network passes. The rules of the layers are in deep_lift_rules.py.
+whole network passes. The rules are in deep_lift_rules.py, and which layer has which in _layer_rules.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches, copies_at_once
-from npgrad._targets import one_hot, resolve_targets, scores, warn_if_dead
+from npgrad._targets import flat, one_hot, resolve_targets, scores, warn_if_dead
 from npgrad._typing import Array, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
+from npgrad.attribution._layer_rules import DEEP_LIFT as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
-from npgrad.attribution.deep_lift_rules import elementwise, linear, max_pool, softmax
-from npgrad.layers import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Clip,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Softmax,
-)
 from npgrad.model import Model
 from npgrad.tape import INPUT
 
-RULES: Mapping[Any, Callable[..., Any]] = {
-    Conv2d: linear,
-    Linear: linear,
-    AvgPool2d: linear,
-    GlobalAvgPool2d: linear,
-    AdaptiveAvgPool2d: linear,
-    BatchNorm2d: linear,  # with the running statistics
-    Dropout: linear,  # inactive
-    Flatten: linear,
-    Concat: linear,
-    Add: linear,
-    ReLU: elementwise,  # and its subclass ReLU6
-    Clip: elementwise,
-    MaxPool2d: max_pool,
-    Softmax: softmax,
-}
 
-
+@explains_scores
 def deep_lift(
     model: Model,
     x: Array,
@@ -115,18 +83,19 @@ def deep_lift(
     >>> from npgrad.attribution import deep_lift
     >>> from npgrad.layers import Linear, ReLU, Sequential
     >>> weight = np.array([[1.0, -2.0]])
-    >>> model = Model(Sequential({"fc": Linear(weight, np.array([-1.0])), "relu": ReLU()}))
+    >>> model = Model(Sequential({"fc": Linear(weight, np.array([-1.0])), "relu": ReLU()}), outputs="value")
     >>> x = np.array([[4.0, 1.0]])
     >>> deep_lift(model, x, 0)  # score 1 at x and 0 at the baseline; the ReLU's slope between them is 1/2
     array([[ 2., -1.]])
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    attributions = _contributions(tape, reference, targets, INPUT, rules)
+    attributions = _contributions(model, tape, reference, targets, INPUT, rules)
     if not return_delta:
         return attributions
-    return attributions, _delta(attributions, scores(tape.output - reference.output, targets))
+    return attributions, _delta(attributions, scores(model, tape.output - reference.output, targets))
 
 
+@explains_scores
 def layer_deep_lift(
     model: Model,
     x: Array,
@@ -167,9 +136,10 @@ def layer_deep_lift(
         If no layer has the given name, or a rule's layer does not exist.
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    return _contributions(tape, reference, targets, model.map_layer(tape, layer), rules)
+    return _contributions(model, tape, reference, targets, model.map_layer(tape, layer), rules)
 
 
+@explains_scores
 def deep_lift_shap(
     model: Model,
     x: Array,
@@ -228,20 +198,21 @@ def deep_lift_shap(
         size = max(1, size // 2)  # two passes of each pair are kept
     logits = _outputs(model, x, size)
     targets = resolve_targets(model, logits, target)
-    references = _outputs(model, baselines, size)[:, targets].T  # (N, M)
+    of_baselines = _outputs(model, baselines, size)
+    references = np.stack([scores(model, of_baselines, t) for t in targets])  # (N, M)
     warn_if_dead(model, logits + np.abs(references).sum(axis=1, keepdims=True), targets)
     total = np.zeros(x.shape, logits.dtype)
     for pairs in batches(len(x) * len(baselines), size, progress):
         image, base = np.divmod(pairs, len(baselines))
         tape = model.forward(x[image], whole=True)
         reference = model.forward(baselines[base], whole=True)
-        contributions = _contributions(tape, reference, targets[image], INPUT, rules)
+        contributions = _contributions(model, tape, reference, targets[image], INPUT, rules)
         for i, contribution in zip(image, contributions, strict=True):
             total[i] += contribution
     attributions = total / len(baselines)
     if not return_delta:
         return attributions
-    return attributions, _delta(attributions, scores(logits, targets) - references.mean(axis=1))
+    return attributions, _delta(attributions, scores(model, logits, targets) - references.mean(axis=1))
 
 
 def _two_passes(model, x, target, baseline):
@@ -254,12 +225,12 @@ def _two_passes(model, x, target, baseline):
     return tape, reference, targets
 
 
-def _contributions(tape, reference, targets, layer, rules):
+def _contributions(model, tape, reference, targets, layer, rules):
     """Multiplier times difference from the reference, at a layer's output."""
     rules = with_defaults(rules, RULES)
     refuse_unknown_layers(tape, rules, "deep_lift")
     against = {key: partial(_with_reference, rule, reference) for key, rule in rules.items()}
-    multipliers = tape.backward(one_hot(tape.output, targets), against, at=layer)[layer]
+    multipliers = tape.backward(one_hot(model, tape.output, targets), against, at=layer)[layer]
     return multipliers * (tape[layer] - reference[layer])
 
 
@@ -269,7 +240,7 @@ def _with_reference(rule, reference, record, dy):
 
 
 def _outputs(model, x, size):
-    return np.concatenate([model(x[rows]) for rows in batches(len(x), size)])
+    return flat(np.concatenate([model(x[rows]) for rows in batches(len(x), size)]))
 
 
 def _delta(attributions, difference):

@@ -1,6 +1,5 @@
 """One image explained: the target and method that were requested, and the heat map that a person looks at."""
 
-import dataclasses
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgrad._files import atomic_file
+from npgrad._targets import resolve_targets
 from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
 from npgrad.errors import InputError
@@ -95,7 +95,7 @@ class Explanation:
     array : ndarray or None
         The raw attribution of the image, without the batch axis. None for a contact sheet.
     target : (int, str, float)
-        Index, name and probability of the target class.
+        Index, name and probability of the target class; or index, name and value of an output.
     """
 
     image: "Image"
@@ -130,8 +130,10 @@ def explain(model: Model, source: ImageLike, request: Request, progress: Progres
     x = model.preprocess(source)
     ranking = model.predict(x, top=model.num_classes)[0]
     index = ranking[0][0] if request.target is None else model.class_index(request.target)
+    if request.target is None and model.outputs == "value":
+        index = resolve_targets(model, model(x))[0]  # which refuses to choose among several
     target = next(found for found in ranking if found[0] == index)
-    shown = _enlarged(model, source)
+    shown = model.preprocessing.view(source, zoom=2)
     if isinstance(request.method, str):
         array = _attribution(model, x, index, request.method, request.options, progress)
         return Explanation(_heat_map(array, shown, request.method, request), array, target)
@@ -163,14 +165,9 @@ def _attribution(model, x, target, name, options, progress):
 
 def _heat_map(array, shown, name, request):
     sign = request.sign or methods.METHODS[name].sign
+    if array.ndim == 3:
+        array = (np.abs(array) if sign == "absolute" else array).sum(axis=0)
     return heat_map(array, None if request.alone else shown, sign=sign, outliers=request.outliers)
-
-
-def _enlarged(model, source):
-    """The crop that the network sees, as pixels at twice the resolution, for viewing."""
-    seen = model.preprocessing
-    twice = dataclasses.replace(seen, resize=2 * seen.resize, crop=2 * seen.crop)
-    return twice.invert(twice.apply(source))[0]
 
 
 def save_array(array: Array, path: Path) -> None:

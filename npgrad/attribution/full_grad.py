@@ -2,22 +2,25 @@
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
-from npgrad.layers import BatchNorm2d
+from npgrad.layers import Affine, BatchNorm2d
+from npgrad.layers.standardizing import Standardizing
 from npgrad.model import Model
 
 
+@explains_scores
 def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     """Sum psi(x * dx) over channels, and psi(b * db) over the channels of every layer with a bias b.
 
     Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales it to 0..1 (its
-    minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A constant map becomes 0. As in the
-    paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of fully connected
-    layers. (The authors' code scales all channels of a layer together.)
+    minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A map that is constant up to rounding
+    becomes 0. As in the paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of
+    fully connected layers. (The authors' code scales all channels of a layer together.)
 
     Parameters
     ----------
@@ -39,6 +42,7 @@ def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     return sum(resize_map(maps, size, "bilinear") for maps in sums)  # resizing is linear: sum first
 
 
+@explains_scores
 def full_gradients(model: Model, x: Array, target: Target = None) -> dict[str, Array]:
     """Split each image's score into the contributions of the input and of every layer's bias.
 
@@ -60,13 +64,15 @@ def full_gradients(model: Model, x: Array, target: Target = None) -> dict[str, A
     dict of str to ndarray
         The contributions by layer name: "input" of the shape of x, the others of the shape of the layer's output.
     """
-    biases = {name: _bias(model.layer(name)) for name in model.layer_names()}
-    biases = {name: bias for name, bias in biases.items() if bias is not None}
+    layers = {name: model.layer(name) for name in model.layer_names()}
+    biases = {name: bias for name, layer in layers.items() if (bias := _bias(layer)) is not None}
     _, _, gradients = score_gradients(model, x, target, at=("input", *biases))
     parts = {"input": check_input(x) * gradients["input"]}
     for name, bias in biases.items():
         dy = gradients[name]
-        parts[name] = bias.reshape(-1, *(1,) * (dy.ndim - 2)) * dy
+        per_value = isinstance(layers[name], Standardizing)  # it may have a bias for each pixel
+        spread = layers[name].spread(bias, dy) if per_value else bias.reshape(-1, *(1,) * (dy.ndim - 2))
+        parts[name] = spread * dy
     return parts
 
 
@@ -74,4 +80,6 @@ def _bias(layer):
     """What a layer adds to each channel of its output, or None."""
     if isinstance(layer, BatchNorm2d):
         return layer.bias - layer.running_mean * layer.weight / np.sqrt(layer.running_var + layer.eps)
+    if isinstance(layer, Affine):
+        return np.atleast_1d(layer.shift) if np.any(layer.shift) else None
     return layer.arrays().get("bias")

@@ -6,6 +6,7 @@ shape of x. `grad_cam_plus_plus`, `layer_cam` and `guided_grad_cam` include the 
 unless relu=True. In the signed maps positive values support the class. The score is the raw logit of the target.
 """
 
+from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
 from npgrad.attribution._maps import (
     activation_and_gradient,
@@ -22,6 +23,7 @@ from npgrad.model import Model
 from npgrad.rules import guided
 
 
+@explains_scores
 def grad_cam(
     model: Model,
     x: Array,
@@ -74,6 +76,7 @@ def grad_cam(
     return at_size(x, positive(maps) if relu else maps, resize)
 
 
+@explains_scores
 def grad_cam_plus_plus(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
 ) -> Array:
@@ -110,6 +113,7 @@ def grad_cam_plus_plus(
     return at_size(x, positive(weighted_sum((alpha * positive(dA)).sum(axis=(2, 3)), A)), resize)
 
 
+@explains_scores
 def hires_cam(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
 ) -> Array:
@@ -139,6 +143,7 @@ def hires_cam(
     return at_size(x, (dA * A).sum(axis=1), resize)
 
 
+@explains_scores
 def layer_cam(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
 ) -> Array:
@@ -169,6 +174,7 @@ def layer_cam(
     return at_size(x, positive((positive(dA) * A).sum(axis=1)), resize)
 
 
+@explains_scores
 def x_grad_cam(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
 ) -> Array:
@@ -200,6 +206,7 @@ def x_grad_cam(
     return at_size(x, weighted_sum(weights, A), resize)
 
 
+@explains_scores
 def guided_grad_cam(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str = "nearest"
 ) -> Array:

@@ -6,13 +6,15 @@ from itertools import islice
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import baseline_set, generator, not_negative, whole_number
+from npgrad._validate import baseline_set, generator, generators, not_negative, whole_number
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 from npgrad.model import Model
 
 
+@explains_scores
 def gradient_shap(
     model: Model,
     x: Array,
@@ -50,7 +52,8 @@ def gradient_shap(
     noise : float, default 0.0
         Standard deviation of the noise, in the units of x.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed.
+        The random generator, or its seed. All images of a batch get the same random numbers, so that an
+        image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -90,8 +93,8 @@ def _contributions(model, targets, samples):
 
 def _draw(x, baselines, n_samples, noise, rng):
     """Generate the samples (x', x0, a), all of the first image first."""
-    for image in x:
+    for image, own in zip(x, generators(rng, len(x)), strict=True):
         for _ in range(n_samples):
-            start = baselines[rng.integers(len(baselines))]
-            a = rng.random()
-            yield image + (noise * rng.standard_normal(image.shape)).astype(x.dtype), start, a
+            start = baselines[own.integers(len(baselines))]
+            a = own.random()
+            yield image + (noise * own.standard_normal(image.shape)).astype(x.dtype), start, a

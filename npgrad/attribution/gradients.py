@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import scores
 from npgrad._typing import Array, Target
 from npgrad._validate import check_input
@@ -12,6 +13,7 @@ from npgrad.model import Model
 from npgrad.rules import deconv, guided
 
 
+@explains_scores
 def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
     """Compute the input times the gradient of the score, x * d score / d x.
 
@@ -43,6 +45,7 @@ def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
     return check_input(x) * gradients["input"]
 
 
+@explains_scores
 def guided_backprop(model: Model, x: Array, target: Target = None) -> Array:
     """Compute the gradient of the score with guided backpropagation at every ReLU.
 
@@ -75,6 +78,7 @@ def guided_backprop(model: Model, x: Array, target: Target = None) -> Array:
     return gradients["input"]
 
 
+@explains_scores
 def deconvolution(model: Model, x: Array, target: Target = None) -> Array:
     """Compute the gradient of the score with the deconvolutional network's rule at every ReLU.
 
@@ -105,5 +109,5 @@ def deconvolution(model: Model, x: Array, target: Target = None) -> Array:
         If a target is not a class of the network.
     """
     logits, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
-    alive = scores(logits, targets) != 0  # the rule ignores that the last ReLU is inactive
+    alive = scores(model, logits, targets) != 0  # the rule ignores that the last ReLU is inactive
     return gradients["input"] * per_sample(alive, gradients["input"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Target
 from npgrad._validate import full_baseline
@@ -14,6 +15,7 @@ from npgrad.attribution._quadrature import quadrature
 from npgrad.model import Model
 
 
+@explains_scores
 def integrated_gradients(
     model: Model,
     x: Array,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import one_hot
 from npgrad._typing import Array, Progress, Target
@@ -16,6 +17,7 @@ from npgrad.attribution._surgery import onward, run_to
 from npgrad.model import Model
 
 
+@explains_scores
 def layer_integrated_gradients(
     model: Model,
     x: Array,
@@ -82,13 +84,14 @@ def layer_integrated_gradients(
         integral = 0
         for steps in batches(len(nodes), size, part_of(progress, i, len(x))):
             above = onward(model, tape, layer, y0 + per_sample(nodes[steps], y) * (y - y0))
-            dy = one_hot(above.output, np.full(len(steps), targets[i]))
+            dy = one_hot(model, above.output, np.full(len(steps), targets[i]))
             for k, gradient in zip(steps, above.backward(dy, at=(layer,))[layer], strict=True):
                 integral = integral + weights[k] * gradient
         attributions.append((y - y0) * integral)
     return np.concatenate(attributions)
 
 
+@explains_scores
 def layer_conductance(
     model: Model,
     x: Array,
@@ -154,6 +157,7 @@ def layer_conductance(
     return np.stack(conductance)
 
 
+@explains_scores
 def internal_influence(
     model: Model,
     x: Array,
@@ -220,5 +224,5 @@ def _along_path(model, x, targets, layer, baseline, nodes, size, progress):
     for copies in batches(len(x) * len(nodes), size, progress):
         i, k = np.divmod(copies, len(nodes))
         tape = model.forward(x0[i] + per_sample(nodes[k], x) * (x[i] - x0[i]))
-        gradients = tape.backward(one_hot(tape.output, targets[i]), at=(layer,))[layer]
+        gradients = tape.backward(one_hot(model, tape.output, targets[i]), at=(layer,))[layer]
         yield from zip(i, k, tape[layer], gradients, strict=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Target
 from npgrad.attribution._common import layer_name
@@ -33,6 +34,7 @@ class LayerView(NamedTuple):
     grad_cam: Array | None
 
 
+@explains_scores
 def every_layer(model: Model, x: Array, target: Target = None) -> dict[str, LayerView]:
     """Compute activation, gradient and Grad-CAM of all layers with one forward and one backward pass.
 
@@ -61,7 +63,7 @@ def every_layer(model: Model, x: Array, target: Target = None) -> dict[str, Laye
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
     names = [record.name for record in tape.parts[0]]
-    gradients = tape.backward(one_hot(tape.output, targets), at=names)
+    gradients = tape.backward(one_hot(model, tape.output, targets), at=names)
     return {name: _view(tape[name], gradients[name]) for name in names}
 
 
@@ -95,6 +97,7 @@ def layer_activation(model: Model, x: Array, target: Target = None, layer: str |
     return run_to(model, x, layer)[layer].copy()  # the output of inactive dropout is the caller's own x
 
 
+@explains_scores
 def layer_gradient_x_activation(
     model: Model, x: Array, target: Target = None, layer: str | None = None
 ) -> Array:
@@ -129,7 +132,7 @@ def layer_gradient_x_activation(
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
-    return tape[layer] * tape.backward(one_hot(tape.output, targets), at=(layer,))[layer]
+    return tape[layer] * tape.backward(one_hot(model, tape.output, targets), at=(layer,))[layer]
 
 
 def _view(y, dy):

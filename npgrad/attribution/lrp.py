@@ -17,52 +17,20 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._targets import one_hot, resolve_targets, warn_if_dead
+from npgrad._outputs import explains_scores
+from npgrad._targets import flat, one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
+from npgrad.attribution._layer_rules import LRP as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
-from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, own_backward, pass_through
+from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, pass_through
 from npgrad.errors import InputError
-from npgrad.layers import (
-    AdaptiveAvgPool2d,
-    Add,
-    AvgPool2d,
-    BatchNorm2d,
-    Clip,
-    Concat,
-    Conv2d,
-    Dropout,
-    Flatten,
-    GlobalAvgPool2d,
-    Graph,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Residual,
-    Sequential,
-    Softmax,
-)
+from npgrad.layers import BatchNorm2d, Conv2d, Graph, Linear, Residual, Sequential
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.tape import INPUT
 
-RULES = {
-    Conv2d: Epsilon(),
-    Linear: Epsilon(),
-    BatchNorm2d: Epsilon(),
-    AvgPool2d: Epsilon(),
-    GlobalAvgPool2d: Epsilon(),
-    AdaptiveAvgPool2d: Epsilon(),
-    Add: Epsilon(),
-    MaxPool2d: Epsilon(),  # the maximum gets all of it
-    Concat: own_backward,
-    Flatten: own_backward,
-    Dropout: own_backward,
-    ReLU: pass_through,
-    Clip: pass_through,
-    Softmax: pass_through,
-}
 
-
+@explains_scores
 def lrp(
     model: Model,
     x: Array,
@@ -114,7 +82,7 @@ def lrp(
     >>> from npgrad.attribution import lrp
     >>> from npgrad.layers import Linear, ReLU, Sequential
     >>> layers = {"fc1": Linear(np.array([[1.0, 1.0]]), None), "relu": ReLU(), "fc2": Linear(np.array([[2.0]]), None)}
-    >>> lrp(Model(Sequential(layers)), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
+    >>> lrp(Model(Sequential(layers), outputs="value"), np.array([[3.0, -1.0]]), 0).round(6)  # the score is 4
     array([[ 6., -2.]])
     """
     relevance, score = _relevance(model, x, target, INPUT, rules)
@@ -123,6 +91,7 @@ def lrp(
     return relevance, relevance.reshape(len(relevance), -1).sum(axis=1) - score
 
 
+@explains_scores
 def layer_lrp(
     model: Model,
     x: Array,
@@ -222,8 +191,8 @@ def _relevance(model, x, target, layer, rules):
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
     layer = model.map_layer(tape, layer)
-    start = one_hot(tape.output, targets) * tape.output
-    return tape.backward(start, rules, at=layer)[layer], start.sum(axis=1)
+    start = one_hot(model, tape.output, targets) * tape.output
+    return tape.backward(start, rules, at=layer)[layer], flat(start).sum(axis=1)
 
 
 def _chains(layer, prefix=""):
@@ -261,5 +230,5 @@ def _by_type(rules):
 
 def _pixel_box(model):
     """z-box between black and white, as the network's preprocessing maps them."""
-    mean, std = np.array(model.preprocessing.mean), np.array(model.preprocessing.std)
+    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
     return ZBox(tuple(-mean / std), tuple((1 - mean) / std))

@@ -18,6 +18,9 @@ Montavon et al. 2017: Explaining nonlinear classification decisions with deep Ta
     Recognition 65.
 Montavon et al. 2019: Layer-wise relevance propagation: an overview. In: Explainable AI, LNCS 11700, chapter 10.
 Andeol et al. 2021: Learning domain invariant representations by joint Wasserstein distance minimization.
+Arras et al. 2017: Explaining recurrent neural network predictions in sentiment analysis. WASSA 2017.
+Ali et al. 2022: XAI for transformers: better explanations through conservative propagation. ICML 2022.
+Achtibat et al. 2024: AttnLRP: attention-aware layer-wise relevance propagation for transformers. ICML 2024.
 Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what machines really learn. Nature
     Communications 10.
 """
@@ -30,6 +33,7 @@ import numpy as np
 
 from npgrad._typing import Array
 from npgrad.attribution._lrp_input_rules import Flat, WSquare, ZBox
+from npgrad.attribution._lrp_products import FixedScale, product
 from npgrad.attribution._lrp_sharing import Rule, divide, part, share_out, weighted
 from npgrad.errors import InputError
 from npgrad.layers import BatchNorm2d
@@ -38,6 +42,7 @@ from npgrad.tape import Record
 __all__ = [
     "AlphaBeta",
     "Epsilon",
+    "FixedScale",
     "Flat",
     "Gamma",
     "Merged",
@@ -47,6 +52,7 @@ __all__ = [
     "ZPlus",
     "own_backward",
     "pass_through",
+    "product",
 ]
 
 
@@ -118,16 +124,19 @@ class Gamma(Rule):
 
     def __call__(self, record: Record, relevance: Array) -> Array:
         """Return the relevance of the layer's input, given that of its output."""
-        layer = weighted(self, record)
-        layer = layer if self.bias else replace(layer, bias=None)
-        if self.signed and ((record.x < 0).any() or relevance[record.y <= 0].any()):
-            return self._signed(record, layer, relevance)
+        layer, x, z = weighted(self, record), record.x, record.y
+        if not self.bias:
+            layer = replace(layer, bias=None)
+            z = layer(x)  # can have another sign than y
+        if self.signed and ((x < 0).any() or relevance[z <= 0].any()):
+            return self._signed(layer, x, z, relevance)
+        # The same as _signed in this case, and faster.
         favored = replace(layer, weight=layer.weight + self.gamma * np.maximum(layer.weight, 0))
-        return share_out(relevance, [(record.x, favored)], self.epsilon)
+        return share_out(relevance, [(x, favored)], self.epsilon)
 
-    def _signed(self, record, layer, relevance):
+    def _signed(self, layer, x, z, relevance):
         """First the positive outputs, then the negative ones."""
-        x, z, dx = record.x, layer.forward(record.x)[0], 0
+        dx = 0
         for sign in (1, -1):
             favored = [
                 (self.gamma * part(x, own), replace(layer, weight=part(layer.weight, sign * own), bias=None))

@@ -1,7 +1,6 @@
 """The attribution methods as a table: how each is shown, and what it needs besides a network and an image."""
 
 import inspect
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgrad import attribution
+from npgrad._names import spelled
 from npgrad._typing import Array
 from npgrad.attribution.lrp import composite_by_position
 from npgrad.attribution.segments import superpixels
@@ -72,13 +72,25 @@ METHODS = {
 }
 
 
+SHORT = {
+    "IG": "integrated_gradients",
+    "IxG": "input_x_gradient",
+    "gradient x input": "input_x_gradient",
+    "GBP": "guided_backprop",
+    "guided backpropagation": "guided_backprop",
+    "layer-wise relevance propagation": "lrp",
+}
+
+
 def method_name(text: str) -> str:
     """Find a method by its name in any spelling: case, hyphens, underscores and spaces do not matter.
+
+    A warning says which method is taken, if the spelling is not that in `METHODS`.
 
     Parameters
     ----------
     text : str
-        A name as in a paper or in `METHODS`.
+        A name as in a paper or in `METHODS`, or an abbreviation such as "IG".
 
     Returns
     -------
@@ -89,21 +101,15 @@ def method_name(text: str) -> str:
     ------
     UnknownName
         There is no such method; the message lists the nearest names.
+    InputError
+        `text` is not a string.
 
     Examples
     --------
-    >>> method_name("Grad-CAM"), method_name("GradCAM++"), method_name("integrated gradients")
-    ('grad_cam', 'grad_cam_plus_plus', 'integrated_gradients')
+    >>> method_name("grad_cam")
+    'grad_cam'
     """
-    key = _plain(str(text))
-    for name in METHODS:
-        if _plain(name) == key:
-            return name
-    raise unknown("method", re.sub(r"[\s_-]+", "_", str(text).strip().casefold()), METHODS)
-
-
-def _plain(name):
-    return re.sub(r"[\s_-]", "", name.casefold().replace("+", "plus"))
+    return spelled("method", text, METHODS, SHORT)
 
 
 def function_of(name: str) -> Callable[..., Any]:
@@ -124,7 +130,7 @@ def function_of(name: str) -> Callable[..., Any]:
     UnknownName
         There is no such method.
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise unknown("method", name, METHODS)
     return getattr(attribution, name)
 
@@ -147,9 +153,9 @@ def takes(name: str, option: str) -> bool:
 
 
 def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
-    """Choose the arguments that a method needs for one image and whose own defaults do not depend on the image.
+    """Choose the arguments that a method needs for its images and whose own defaults do not depend on the images.
 
-    These are segments of the image, a set of baselines, the LRP rules by the position of the layers, and, for
+    These are segments of each image, a set of baselines, the LRP rules by the position of the layers, and, for
     internal_influence, a layer in the middle of the network. (The last block is followed by little more than a mean, so
     the gradient alone would be nearly constant over the map.)
 
@@ -159,8 +165,8 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         A key of `METHODS`.
     model : Model
         The network.
-    x : ndarray (1, C, H, W)
-        A preprocessed image, as ``model.preprocess`` returns it.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
 
     Returns
     -------
@@ -173,10 +179,10 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         layer = _middle_layer(model, x)
         return {"layer": layer} if layer else {}
     if name == "feature_ablation":
-        return {"mask": superpixels(x[0])}
+        return {"mask": np.stack([superpixels(image) for image in x])[:, None]}
     if name == "deep_lift_shap":
-        black, white = (np.broadcast_to(_gray(model, value, x), x.shape) for value in (0, 1))
-        return {"baseline": np.concatenate([np.zeros_like(x), black, white])}
+        mean = np.zeros_like(x[:1])
+        return {"baseline": np.concatenate([mean, *(mean + _gray(model, value, x) for value in (0, 1))])}
     return {}
 
 
@@ -224,6 +230,6 @@ def _in_sequence(network, prefix=""):
 
 
 def _gray(model, value, x):
-    """A gray level of 0..1 in the units of the network's input: (1, 3, 1, 1)."""
-    seen = model.preprocessing
-    return ((value - np.array(seen.mean)) / np.array(seen.std)).reshape(1, 3, 1, 1).astype(x.dtype)
+    """A gray level of 0..1 in the units of the network's input: (1, C, 1, 1)."""
+    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
+    return ((value - mean) / std).reshape(1, -1, 1, 1).astype(x.dtype)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot
 from npgrad._typing import Array, Progress, Target
@@ -174,6 +175,7 @@ def neuron_integrated_gradients(
     return _integral(gradient, x, baseline, nodes, weights, size, progress)
 
 
+@explains_scores
 def neuron_conductance(
     model: Model,
     x: Array,
@@ -240,7 +242,7 @@ def neuron_conductance(
     def gradient(points, image):
         tape = model.forward(points)
         place = _place(tape[layer], layer, neuron)
-        above = tape.backward(one_hot(tape.output, targets[image]), at=(layer,))[layer]
+        above = tape.backward(one_hot(model, tape.output, targets[image]), at=(layer,))[layer]
         dy = np.zeros_like(above)
         dy[place] = above[place]
         return tape.backward({layer: dy})["input"]

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._parallel.threads import thread_map
 from npgrad._typing import Array, Progress, Target
@@ -15,6 +16,7 @@ from npgrad.errors import InputError
 from npgrad.model import Model
 
 
+@explains_scores
 def occlusion(
     model: Model,
     x: Array,
@@ -76,6 +78,7 @@ def occlusion(
     return lost / cover
 
 
+@explains_scores
 def feature_ablation(
     model: Model,
     x: Array,

@@ -5,7 +5,9 @@ This takes one forward pass per channel and image.
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
+from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Target
 from npgrad.attribution._copies import begin
 from npgrad.attribution._maps import at_size, divide, map_layer, part_of, positive, scaled, weighted_sum
@@ -14,6 +16,7 @@ from npgrad.images.resize import resize_map
 from npgrad.model import Model
 
 
+@explains_scores
 def score_cam(
     model: Model,
     x: Array,
@@ -29,7 +32,8 @@ def score_cam(
     scaled to 0..1, multiplies x as a mask, and alpha is the softmax over channels of the scores of the masked images.
     (The paper subtracts the score of a baseline from each, which cancels in the softmax.)
 
-    The mask of a constant channel is 0 everywhere. An image whose own score is exactly 0 gets a map of zeros.
+    The mask of a channel that is constant up to rounding is 0 everywhere. An image whose own score is exactly 0 gets
+    a map of zeros.
 
     Parameters
     ----------
@@ -61,12 +65,13 @@ def score_cam(
         masked = np.empty(A.shape[1], score.dtype)
         for k in batches(len(masked), size, part_of(progress, i, len(x))):
             masks = scaled(resize_map(A[0, k], image.shape[1:], "bilinear"))
-            masked[k] = model(image * masks[:, None])[:, targets[i]]
+            masked[k] = scores(model, model(image * masks[:, None]), targets[i])
         alpha = np.exp(masked - masked.max())
         maps.append(positive(weighted_sum(alpha[None] / alpha.sum(), A)) * (score[i] != 0))
     return at_size(x, np.concatenate(maps), resize)
 
 
+@explains_scores
 def ablation_cam(
     model: Model,
     x: Array,
@@ -114,7 +119,7 @@ def ablation_cam(
         for k in batches(len(without), size, part_of(progress, i, len(x))):
             ablated = np.repeat(A, len(k), axis=0)
             ablated[np.arange(len(k)), k] = 0
-            without[k] = onward(model, tape, layer, ablated).output[:, targets[i]]
+            without[k] = scores(model, onward(model, tape, layer, ablated).output, targets[i])
         weights = divide(score[i] - without, np.full_like(without, score[i]))
         maps.append(positive(weighted_sum(weights[None], A)))
     return at_size(x, np.concatenate(maps), resize)

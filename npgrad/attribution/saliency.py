@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
 from npgrad.attribution._common import score_gradients
 from npgrad.model import Model
 
 
+@explains_scores
 def saliency(model: Model, x: Array, target: Target = None) -> Array:
     """Compute the absolute gradient of the score, |d score / d x|.
 

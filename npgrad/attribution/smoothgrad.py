@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, not_negative, whole_number
@@ -20,6 +21,7 @@ from npgrad.model import Model
 KINDS = ("mean", "squares", "variance")
 
 
+@explains_scores
 def smoothgrad(
     model: Model,
     x: Array,
@@ -50,8 +52,9 @@ def smoothgrad(
         The class by index or name, for all images or one per image. None: each image's top class.
     method : str, callable or None
         The name of a function of `npgrad.attribution`, or any function (model, x, target, **options) that
-        returns one array. It is called once per sample with noise on all images of x; if it has a parameter
-        `batch_size` or `rng`, it receives the one given here. None: the gradient.
+        returns one array. It is called once per sample with noise on all images of x. If it has a parameter
+        `batch_size`, it receives the one given here; if it has a parameter `rng`, a seed drawn from the generator given
+        here, another one for each sample. None: the gradient.
     kind : str, default "mean"
         "mean"; "squares", the mean of squares (SmoothGrad-Squared, Hooker et al. 2019); or "variance", the mean of
         squares minus the square of the mean (VarGrad, Adebayo et al. 2018).
@@ -62,7 +65,8 @@ def smoothgrad(
     noise_absolute : float or None
         Standard deviation of the noise in the units of x, in place of `noise`.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed.
+        The random generator, or its seed. All images of a batch get the same random numbers, so that an
+        image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -90,10 +94,13 @@ def smoothgrad(
     not_negative(noise, "noise")
     x, targets, _, size = begin(model, x, target, batch_size)
     deviation = _deviation(x, noise, noise_absolute)
-    method, options, rounds = _wrapped(method, options, size, len(x), batch_size, rng)
+    method, options, rounds = _wrapped(method, options, size, len(x), batch_size)
+    draws = "rng" in inspect.signature(method).parameters
     running = _Running(kind)
     for samples in batches(n_samples, rounds, progress):
-        noisy = [x + deviation * rng.standard_normal(x.shape).astype(x.dtype) for _ in samples]
+        noisy = [x + deviation * rng.standard_normal(x.shape[1:]).astype(x.dtype) for _ in samples]
+        if draws:
+            options["rng"] = int(rng.integers(2**32))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the score of")  # already issued once, for the unmodified x
             found = method(model, np.concatenate(noisy), np.tile(targets, len(samples)), **options)
@@ -134,7 +141,7 @@ def _deviation(x, noise, noise_absolute):
     return per_sample(noise * (flat.max(axis=1) - flat.min(axis=1)), x)
 
 
-def _wrapped(method, options, size, n, batch_size, rng):
+def _wrapped(method, options, size, n, batch_size):
     """(the method, its options, the number of samples per call).
 
     Only the gradient is known to treat every image independently. Any other method gets one sample of x at a
@@ -146,9 +153,8 @@ def _wrapped(method, options, size, n, batch_size, rng):
         method = _by_name(method)
     if not callable(method):
         raise InputError(f"method: expected a function (model, x, target) or its name, found {method!r:.60}")
-    taken = inspect.signature(method).parameters
-    own = {"batch_size": batch_size, "rng": rng}
-    return method, {**{key: own[key] for key in own if key in taken}, **options}, 1
+    own = {"batch_size": batch_size} if "batch_size" in inspect.signature(method).parameters else {}
+    return method, {**own, **options}, 1
 
 
 def _by_name(name):

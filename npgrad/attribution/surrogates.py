@@ -5,22 +5,27 @@ replaced by the baseline. A linear model of z is fitted to the scores of many co
 gets the segment's coefficient.
 """
 
+import warnings
 from itertools import product
 from math import comb
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores as target_scores
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import full_baseline, generator, not_negative, one_of, positive_number, whole_number
+from npgrad._validate import full_baseline, generator, generators, not_negative, one_of, positive_number
+from npgrad._validate import whole_number as whole
 from npgrad.attribution._copies import begin
 from npgrad.attribution.segments import feature_maps
+from npgrad.errors import level_outside
 from npgrad.model import Model
 
 ENUMERATED = 10  # with at most this many segments Kernel SHAP scores every coalition
 
 
+@explains_scores
 def lime(
     model: Model,
     x: Array,
@@ -57,7 +62,8 @@ def lime(
     baseline : None, float or ndarray, default 0
         The values of a segment that is off, broadcast to x. None: 0, the mean color.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the coalitions.
+        The random generator, or its seed, for the coalitions. It is in the same state for every image of a
+        batch, so that an image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -83,20 +89,20 @@ def lime(
     one_of(penalty, "penalty", _PENALTIES)
     positive_number(kernel_width, "kernel_width")
     not_negative(alpha, "alpha")
-    n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    segmented = _Segmented(model, x, target, mask, baseline, batch_size)
-    coalitions = [rng.random((n_samples, m)) < 0.5 for m in segmented.counts]
+    n_samples = whole(n_samples, "n_samples")
+    segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
+    coalitions = [rng.random((n_samples, m)) < 0.5 for rng, m in segmented.rngs_and_counts]
 
-    def similarity(image, copies):
-        return np.exp(-(_DISTANCES[distance](image, copies) ** 2) / (2 * kernel_width**2))
+    def away(image, copies):  # minus the logarithm of the weight, which itself can be 0 for all copies
+        return (_DISTANCES[distance](image, copies) / kernel_width) ** 2 / 2
 
-    scored = segmented.scores(coalitions, progress, similarity)
+    scored = segmented.scores(coalitions, progress, away)
+    _warn_if_narrow(np.stack([far for _, far in scored]), kernel_width)
     fit = _PENALTIES[penalty]
-    return segmented.spread(
-        [fit(z, f, weights, alpha) for z, (f, weights) in zip(coalitions, scored, strict=True)]
-    )
+    return segmented.spread([fit(z, f, far, alpha) for z, (f, far) in zip(coalitions, scored, strict=True)])
 
 
+@explains_scores
 def kernel_shap(
     model: Model,
     x: Array,
@@ -130,7 +136,8 @@ def kernel_shap(
     baseline : None, float or ndarray, default 0
         The values of a segment that is off, broadcast to x. None: 0, the mean color.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the coalitions.
+        The random generator, or its seed, for the coalitions. It is in the same state for every image of a
+        batch, so that an image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -141,9 +148,9 @@ def kernel_shap(
     ndarray (N, C, H, W)
         At each element the Shapley value of its segment.
     """
-    n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    segmented = _Segmented(model, x, target, mask, baseline, batch_size)
-    drawn = [_shapley_coalitions(m, n_samples, rng) for m in segmented.counts]
+    n_samples = whole(n_samples, "n_samples")
+    segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
+    drawn = [_shapley_coalitions(m, n_samples, rng) for rng, m in segmented.rngs_and_counts]
     coalitions = [_with_ends(z) for z, _ in drawn]
     scored = segmented.scores(coalitions, progress)
     values = []
@@ -152,14 +159,28 @@ def kernel_shap(
     return segmented.spread(values)
 
 
+def _warn_if_narrow(far, kernel_width):
+    """Warn if for some image nearly all weight is on one copy, which leaves nothing to fit. far: (N, S)."""
+    weights = np.exp(far.min(axis=1, keepdims=True) - far)
+    share = (1 / weights.sum(axis=1)).max()  # the largest weight is 1
+    if share > 0.99 and far.shape[1] > 1:
+        near, away = kernel_width * np.sqrt(2 * far.min()), kernel_width * np.sqrt(2 * far.max())
+        warnings.warn(
+            f"kernel_width: {kernel_width:g} is small for distances of {near:.3g} to {away:.3g}: one copy has "
+            f"{share:.0%} of the weight, so there is little to fit",
+            stacklevel=level_outside(),
+        )
+
+
 class _Segmented:
     """Images cut into segments, and the scores of their coalitions."""
 
-    def __init__(self, model, x, target, mask, baseline, batch_size):
-        self.model = model
+    def __init__(self, model, x, target, mask, baseline, rng, batch_size):
+        self.model, rng = model, generator(rng)
         self.x, self.targets, _, self.size = begin(model, x, target, batch_size, backward=False)
         self.maps = feature_maps(mask, self.x)
-        self.counts = [int(labels.max()) + 1 for labels in self.maps]
+        counts = [int(labels.max()) + 1 for labels in self.maps]
+        self.rngs_and_counts = list(zip(generators(rng, len(counts)), counts, strict=True))
         self.baseline = full_baseline(baseline, self.x.shape, self.x.dtype)
 
     def copies(self, i, z):
@@ -168,20 +189,20 @@ class _Segmented:
         # Each copy contiguous, so that the rounding of sums over it does not depend on the other copies.
         return np.ascontiguousarray(copies)
 
-    def scores(self, coalitions, progress, similarity=None):
-        """For each image the scores and weights of its coalitions, two arrays (S,) in float64."""
+    def scores(self, coalitions, progress, away=None):
+        """For each image the scores of its coalitions, and `away` of their copies: two arrays (S,) in float64."""
         total, done, scored = sum(map(len, coalitions)), 0, []
         for i, z in enumerate(coalitions):
-            f, weights = np.empty(len(z)), np.ones(len(z))
+            f, far = np.empty((2, len(z)))
             for part in batches(len(z), self.size):
                 copies = self.copies(i, z[part])
-                f[part] = target_scores(self.model(copies), np.full(len(part), self.targets[i]))
-                if similarity is not None:
-                    weights[part] = similarity(self.x[i], copies)
+                f[part] = target_scores(self.model, self.model(copies), self.targets[i])
+                if away is not None:
+                    far[part] = away(self.x[i], copies)
                 done += len(part)
                 if progress is not None:
                     progress(done, total)
-            scored.append((f, weights))
+            scored.append((f, far))
         return scored
 
     def spread(self, values):
@@ -200,13 +221,13 @@ def _euclidean_distance(image, copies):
     return np.linalg.norm((copies.astype(np.float64) - image).reshape(len(copies), -1), axis=1)
 
 
-def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
-    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 / (2 sum of w) + alpha sum |b|.
+def _lasso(z, f, far, alpha, tolerance=1e-12, rounds=10_000):
+    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 / (2 sum of w) + alpha sum |b|, w = exp(-far).
 
     Coordinate descent (Friedman, Hastie, Tibshirani 2010, equation 5), until no coefficient changes by more than
     `tolerance` times the largest.
     """
-    z, f, weights = _centered(z, f, weights)
+    z, f, weights = _centered(z, f, far)
     gram, slope = (z * weights[:, None]).T @ z, z.T @ (weights * f)
     b = np.zeros(len(gram))
     for _ in range(rounds):
@@ -219,16 +240,20 @@ def _lasso(z, f, weights, alpha, tolerance=1e-12, rounds=10_000):
     return b + 0.0  # no -0
 
 
-def _ridge(z, f, weights, alpha):
-    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 + alpha sum b^2."""
-    total = weights.sum()
-    z, f, weights = _centered(z, f, weights)
-    gram = (z * weights[:, None]).T @ z + alpha / total * np.eye(z.shape[1])
-    return np.linalg.lstsq(gram, z.T @ (weights * f), rcond=None)[0]
+def _ridge(z, f, far, alpha):
+    """Coefficients b (M,) that minimize sum of w (f - b0 - z b)^2 + alpha sum b^2, w = exp(-far)."""
+    total = np.exp(-far).sum()
+    share = (
+        total / (total + alpha) if alpha else 1.0
+    )  # of the weights; the penalty has the rest, also if total is 0
+    z, f, weights = _centered(z, f, far)
+    gram = share * (z * weights[:, None]).T @ z + (1 - share) * np.eye(z.shape[1])
+    return np.linalg.lstsq(gram, share * z.T @ (weights * f), rcond=None)[0]
 
 
-def _centered(z, f, weights):
+def _centered(z, f, far):
     """z and f minus their weighted means, which eliminates the intercept b0; and weights that sum to 1."""
+    weights = np.exp(far.min() - far)
     weights = weights / weights.sum()
     return z - weights @ z, f - weights @ f, weights
 

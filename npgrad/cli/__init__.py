@@ -1,7 +1,7 @@
 """The `npgrad` command. Results go to stdout, progress and messages to stderr.
 
 Exit codes: 0 success, 1 a check that failed or a result that could not be written (the others are), 2 an error in the
-arguments or files, 130 interrupted.
+arguments or files, 3 a check without a verdict, 130 interrupted.
 A bug in npgrad itself ends in a traceback.
 """
 
@@ -81,7 +81,7 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0, 1, 2 or 130.
+        The exit code: 0, 1, 2, 3 or 130.
     """
     _escape_what_stdout_cannot_encode()
     lost = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from npgrad._files import check_folder, shown
 from npgrad.cli import _methods as methods
-from npgrad.cli._common import class_index, load_network, print_json, say_what_is_seen, whole_number_type
+from npgrad.cli._common import load_network, print_json, say_what_is_seen, target_of, whole_number_type
 from npgrad.errors import InputError
 
 MOST_WARNINGS = 3  # different ones; the manifest has those of every image
@@ -56,7 +56,7 @@ def run(args, options):
         check_folder(output)
     start = time.perf_counter()
     model = load_network(args)
-    target = None if args.target == "auto" else class_index(model, args.target)
+    target, options = target_of(model, args.target), methods.with_layer_name(model, options)
     bar = _Bar(args.method)
     photos = find_photos(args.image)[0]
     workers = args.workers or usual_count(len(photos))

@@ -1,24 +1,24 @@
 """What several commands share: options, loading the network, printing."""
 
+import dataclasses
 import json
-import os
-import re
 import sys
+import warnings
 from contextlib import nullcontext
-from pathlib import Path
 
-from npgrad._files import check_suffix, check_writable, shown
-from npgrad.errors import InputError, NpgradError, unknown
-from npgrad.images.animation import FORMATS as ANIMATIONS
-from npgrad.images.saving import WRITE_FORMATS
+from npgrad._files import shown
+from npgrad._names import spelled
+from npgrad._outputs import KINDS
+from npgrad.errors import InputError, NpgradError
 from npgrad.images.seen import DRAWN_SCENES, middle, upright_size
 from npgrad.io.loading import load
+from npgrad.tape import INPUT
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
 CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
-    "class by index or name; case is ignored, _ and - stand for spaces, and a word that only one class has is enough; "
-    "also by WordNet id, for ImageNet's classes and where the weights file has the ids"
+    "class by index, name, or WordNet id where it is known; a name in another spelling, or a word that only one class "
+    "has, is enough: a warning says which class is taken"
 )
 SEED_HELP = (
     "seed of the random generator (default {default}); the same seed gives the same {gives} with the same settings, "
@@ -26,18 +26,78 @@ SEED_HELP = (
 )
 
 
-def add_weights(parser):
-    """--weights: the network."""
+def add_weights(parser, size=True):
+    """--weights: the network, and the options of its input; without --size where that is another size."""
     parser.add_argument(
         "--weights",
         metavar="FILE|NAME",
         help="weights file (.h5, .onnx), or a name from `npgrad weights list`; default: the bundled network",
     )
+    add_preprocessing(parser, size)
+
+
+def add_preprocessing(parser, size=True):
+    """--mean, --std, --scale, --bgr, --gray, --size: how images become the network's input."""
+    group = parser.add_argument_group(
+        "the network's input, if the weights file does not say it",
+        "(v * scale - mean) / std for values v from 0 to 255. Of the three, those not given are then 1/255, 0 and 1",
+    )
+    several = "three numbers separated by commas, in the order of the channels, or one number"
+    group.add_argument("--mean", type=_numbers, metavar="M,M,M", help=f"mean: {several}")
+    group.add_argument("--std", type=_numbers, metavar="S,S,S", help=f"standard deviation: {several}")
+    group.add_argument(
+        "--scale", type=_fraction, metavar="F", help="1/255, or 1 for a network that takes 0..255"
+    )
+    channels = group.add_mutually_exclusive_group()
+    channels.add_argument(
+        "--bgr", dest="channels", action="store_const", const="BGR", help="channels are blue, green, red"
+    )
+    channels.add_argument(
+        "--gray", dest="channels", action="store_const", const="gray", help="one channel, converted to gray"
+    )
+    if size:
+        group.add_argument("--size", dest="crop", type=_size, metavar="PX|HxW", help="height and width in px")
+
+
+def preprocessing_changes(args):
+    """What the options of `add_preprocessing` say, as keywords of `Model.with_preprocessing`."""
+    given = {name: getattr(args, name, None) for name in ("mean", "std", "scale", "channels", "crop")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _fraction(text):
+    above, _, below = text.partition("/")
+    if below and not float(below):
+        raise ValueError
+    return float(above) / float(below or 1)
+
+
+def _numbers(text):
+    numbers = tuple(float(part) for part in text.split(","))
+    return numbers if len(numbers) > 1 else numbers[0]
+
+
+def _size(text):
+    sides = tuple(int(part) for part in text.lower().split("x"))
+    return sides if len(sides) > 1 else sides[0]
+
+
+_fraction.__name__, _numbers.__name__, _size.__name__ = "number", "list of numbers (1,2,3)", "size PX or HxW"
+
+
+def add_outputs(parser):
+    """--outputs: what the network's outputs are."""
+    parser.add_argument(
+        "--outputs",
+        choices=KINDS,
+        help="what the network's outputs are: logits of exclusive classes, scores of independent classes or of one, "
+        "probabilities, or the value of a regression; default: as the weights file or the last layer says",
+    )
 
 
 def add_network(parser):
     """--weights or --arch: a network with weights, or a freshly initialized one."""
-    add_weights(parser)
+    add_weights(parser, size=False)
     parser.add_argument(
         "--arch", metavar="NAME", help="freshly initialized network instead, e.g. squeezenet1_1"
     )
@@ -72,87 +132,20 @@ def whole_number_type(smallest):
     return convert
 
 
-def spelled(text, names):
-    """The one of `names` (methods) that `text` means; case, hyphens and spaces do not matter."""
-
-    def plain(name):
-        return re.sub(r"[\s_-]", "", name.casefold())
-
-    found = next((name for name in names if plain(name) == plain(text)), None)
-    if found is None:
-        raise unknown("method", text, names)
-    return found
-
-
 def load_network(args):
     """The Model that --weights or --arch names."""
     if not getattr(args, "arch", None):
-        return load(args.weights)
-    if args.weights:
+        model = load(args.weights)
+    elif args.weights:
         raise InputError("--weights and --arch: expected one of them, found both")
-    from npgrad.models import registry
+    else:
+        from npgrad.models import registry
 
-    return registry.fresh(args.arch)
-
-
-# option -> (what it writes, its suffixes); what is not here may have any
-_SUFFIXES = {
-    "output": ("an image", WRITE_FORMATS),
-    "compare": ("an image", WRITE_FORMATS),
-    "animate": ("an animation", ANIMATIONS),
-    "save_array": ("an array", (".npy",)),
-    "network": ("a network", (".h5",)),
-}
-
-
-def check_outputs(inputs, **outputs):
-    """Before any work: an InputError or ImageError for the first path that a result cannot be written to.
-
-    inputs: paths that must stay as they are; what is not a file (a network's name, "noise") is ignored.
-    outputs: {option: path, or None where it was not given}; see `_SUFFIXES`.
-    """
-    inputs = [path for path in inputs if path and os.path.exists(path)]
-    outputs = {option: os.fspath(path) for option, path in outputs.items() if path is not None}
-    for option, path in outputs.items():
-        if option in _SUFFIXES:
-            check_suffix(path, *_SUFFIXES[option])
-    given = []
-    for path in outputs.values():
-        if any(same_file(path, source) for source in inputs):
-            raise InputError(f"{shown(path)}: this is one of the inputs; give another name for the result")
-        if any(same_file(path, other) for other in given):
-            raise InputError(f"{shown(path)}: two results would have this name; give another one")
-        check_writable(path)
-        given.append(path)
-
-
-def same_file(a, b):
-    """Whether two paths are of one file, which need not exist."""
-    there = os.path.exists(a) and os.path.exists(b)
-    return os.path.samefile(a, b) if there else os.path.realpath(a) == os.path.realpath(b)
-
-
-def free_name(path):
-    """A default name for a result: `path`, or with the first number (-2, -3, ...) that is not taken.
-
-    Two inputs, methods or settings may have one default name, and no result may replace another unasked.
-    """
-    path, number = Path(path), 1
-    found = path
-    while os.path.lexists(found):
-        number += 1
-        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return found
-
-
-def written(write, *arguments):
-    """Write one of several results: whether it could be written; if not, say so, so that the others are kept."""
-    try:
-        write(*arguments)
-    except NpgradError as error:
-        say(error)
-        return False
-    return True
+        model = registry.fresh(spelled("architecture", args.arch, registry.BUILDERS))
+    if outputs := getattr(args, "outputs", None):
+        model = dataclasses.replace(model, outputs=outputs)
+    changes = preprocessing_changes(args)
+    return model.with_preprocessing(**changes) if changes else model
 
 
 def say(line):
@@ -160,11 +153,6 @@ def say(line):
     bars = sys.modules.get("tqdm.std")
     with bars.tqdm.external_write_mode(file=sys.stderr) if bars else nullcontext():
         print(f"npgrad: {line}", file=sys.stderr)
-
-
-def target_index(model, x, target):
-    """The index of the class that --target names for one image; "auto" is its top class."""
-    return int(model(x).argmax()) if target == "auto" else class_index(model, target)
 
 
 def class_index(model, target):
@@ -185,6 +173,32 @@ def say_what_is_seen(model, paths):
         if size and (text := middle(model.preprocessing, size)):
             say(f"{shown(path)}: only {text} is seen by the network")
             return
+
+
+def layer_name(model, text):
+    """The layer that --layer means: its name or alias in any spelling, which is said if it differs. None: None."""
+    return text and spelled("layer", text, [*model.layer_names(), *model.aliases, INPUT])
+
+
+def target_of(model, text):
+    """The index of the class that --target names; None for "auto", which is each image's most likely class."""
+    if text != "auto":
+        return class_index(model, text)
+    if text in (model.classes or ()):
+        index = model.classes.index(text)
+        warnings.warn(
+            f"target 'auto' taken as the most likely class; class {index} is also named so", stacklevel=1
+        )
+    return None
+
+
+def image_of(argument):
+    """What an IMAGE argument names: the path of a file, or for "-" the image on stdin."""
+    if argument != "-":
+        return argument
+    from npgrad.images.reading import image_of_bytes
+
+    return image_of_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "stdin")
 
 
 def print_json(value):

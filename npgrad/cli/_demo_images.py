@@ -161,7 +161,7 @@ def fooling_image(model, subject, folder):
 
     x, before = subject.x, _target(model, subject)
     rank = min(max(5, model.num_classes // 20), model.num_classes - 1)  # not one that resembles the first
-    target = int(np.argsort(-model(x)[0], kind="stable")[rank])
+    target = model.predict(x, top=rank + 1)[0][rank][0]
     result = pgd(
         model, x, target, targeted=True, epsilon=EPSILON / 255, steps=STEPS["fooling"], rng=subject.seed
     )
@@ -186,8 +186,8 @@ def class_images(model, subject, folder):
     """what it imagines: images of classes"""
     from npgrad.synthesis import create_class_visualization
 
-    order = np.argsort(-model(subject.x)[0], kind="stable")
-    targets = subject.labels[:3] if subject.images else [int(i) for i in order[:3]]
+    likely = [index for index, _, _ in model.predict(subject.x, top=3)[0]]
+    targets = subject.labels[:3] if subject.images else likely
     tiles, labels = [], []
     for target in targets:
         result = create_class_visualization(
@@ -250,7 +250,7 @@ MAKERS = (classification, attributions, fooling_image, class_images, style_image
 
 
 def _target(model, subject):
-    return int(model(subject.x).argmax())
+    return model.predict(subject.x, top=1)[0][0][0]
 
 
 def _probability(model, x, target):

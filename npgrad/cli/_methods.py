@@ -1,6 +1,6 @@
 """The attribution methods as the command offers them: which options each takes."""
 
-from npgrad.cli._common import SEED_HELP, whole_number_type
+from npgrad.cli._common import SEED_HELP, layer_name, whole_number_type
 from npgrad.errors import InputError
 
 # keyword of a method -> (its option, how it is read, metavar, help)
@@ -51,8 +51,13 @@ def options_of(name, args):
     return given
 
 
+def with_layer_name(model, options):
+    """The options with --layer as the network spells it."""
+    return {key: layer_name(model, value) if key == "layer" else value for key, value in options.items()}
+
+
 def method_names(text):
     """The names in a list with commas; UnknownName for one that is not a method."""
     from npgrad.attribution.methods import method_name
 
-    return [method_name(name.strip()) for name in text.split(",") if name.strip()]
+    return [method_name(name.strip()) for name in text.split(",")]

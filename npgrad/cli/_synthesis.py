@@ -7,25 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
-from npgrad.cli._common import (
-    add_json,
-    add_seed,
-    add_weights,
-    check_outputs,
-    free_name,
-    say,
-    whole_number_type,
-    written,
-)
+from npgrad.cli._common import add_json, add_seed, add_weights, say, whole_number_type
+from npgrad.cli._results import check_outputs, free_name, written
 from npgrad.errors import InputError
 from npgrad.images.animation import Animation
 from npgrad.images.saving import save_image
 from npgrad.io import checkpoints
 
 
-def add_options(parser, output, steps):
-    """The common options. output, steps: their defaults as the help describes them."""
-    add_weights(parser)
+def add_options(parser, output, steps, size=True):
+    """The common options. output, steps: their defaults as the help describes them. size: whether --size is free."""
+    add_weights(parser, size)
     parser.add_argument(
         "-o",
         "--output",

@@ -11,23 +11,25 @@ cannot be read are skipped and reported; the exit code is then 2."""
 import os
 from pathlib import Path
 
+from npgrad._files import shown
+from npgrad._outputs import measure, measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
     CROPPED_HELP,
     TARGET_HELP,
     add_json,
+    add_outputs,
     add_weights,
-    check_outputs,
-    class_index,
-    free_name,
+    image_of,
     load_network,
     print_json,
     progress_bar,
     say_what_is_seen,
     table,
-    written,
+    target_of,
 )
+from npgrad.cli._results import check_outputs, free_name, written
 from npgrad.errors import InputError
 
 HELP = "heat map of where the evidence for a class is, for an image or a folder"
@@ -44,9 +46,9 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument(
         "image",
-        nargs="?",
+        nargs="*",
         metavar="IMAGE|FOLDER",
-        help=f"{CROPPED_HELP}; or a folder of them",
+        help=f"{CROPPED_HELP}; - for the image on stdin; or a folder of them",
     )
     parser.add_argument(
         "--method",
@@ -62,6 +64,7 @@ def add_arguments(parser):
         help=f"{TARGET_HELP}; default auto: the most likely class",
     )
     add_weights(parser)
+    add_outputs(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -94,6 +97,12 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
+    if len(args.image) > 1:
+        found = ", ".join(map(shown, args.image[:3])) + ", ..." * (len(args.image) > 3)
+        raise InputError(
+            f"attribute: expected one image, or a folder for several; found {len(args.image)}: {found}"
+        )
+    [args.image] = args.image
     if args.method.casefold() == "all":
         args.method = "all"
     else:
@@ -105,7 +114,8 @@ def run(args):
     if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
-    output = free_name(f"{Path(args.image).stem}-{args.method}.png") if args.output is None else args.output
+    stem = "stdin" if args.image == "-" else Path(args.image).stem
+    output = free_name(f"{stem}-{args.method}.png") if args.output is None else args.output
     check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
     return _one(args, options, output)
 
@@ -118,8 +128,8 @@ def _one(args, options, output):
     model = load_network(args)
     request = Request(
         tuple(methods.METHODS) if several else args.method,
-        None if args.target == "auto" else class_index(model, args.target),
-        options,
+        target_of(model, args.target),
+        methods.with_layer_name(model, options),
         args.sign,
         args.outliers,
         args.alone,
@@ -128,33 +138,34 @@ def _one(args, options, output):
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, args.image, request, progress)
+        explanation = explain(model, image_of(args.image), request, progress)
     finally:
         if progress is not None:
             progress.close()
     done = written(save_image, explanation.image, output)
     there = args.save_array and written(save_array, explanation.array, args.save_array)
-    _report(explanation.target, output if done else None, args.save_array if there else None, args)
+    _report(model, explanation.target, output if done else None, args.save_array if there else None, args)
     say_what_is_seen(model, [args.image])
     return 0 if done and there in (None, True) else 1
 
 
-def _report(target, output, array, args):
+def _report(model, target, output, array, args):
     """Print the target, and the files that were written."""
-    index, name, probability = target
+    index, name, number = target
     if args.json:
         print_json(
             {
                 "image": args.image,
                 "method": args.method,
-                "target": {"index": index, "name": name, "probability": probability},
+                "target": {"index": index, "name": name, measure(model): number},
                 "output": output and str(output),
                 "array": array,
             }
         )
         return
     files = f" -> {output or array}" if output or array else ""
-    print(f"{args.image}: {args.method} of {name} ({index}), probability {probability:.2%}{files}")
+    of = f"{name} ({index}), {measure(model)} {measured(model, number)}"
+    print(f"{args.image}: {args.method} of {of}{files}")
 
 
 def _list(args):

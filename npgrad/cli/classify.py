@@ -1,11 +1,14 @@
-"""Print the most likely classes of images, with their probabilities."""
+"""Print the most likely classes of images, with their probabilities; or the values that a regression gives."""
 
 import sys
 
+from npgrad._outputs import measure, measured
 from npgrad.cli._common import (
     CROPPED_HELP,
     add_json,
+    add_outputs,
     add_weights,
+    image_of,
     load_network,
     print_json,
     say_what_is_seen,
@@ -22,8 +25,9 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=CROPPED_HELP)
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
     add_weights(parser)
+    add_outputs(parser)
     parser.add_argument(
         "--top", type=whole_number_type(1), default=5, metavar="N", help="number of classes (default 5)"
     )
@@ -35,16 +39,16 @@ def run(args):
     results, exit_code = [], 0
     for path in args.images:
         try:
-            [classes] = model.predict(path, top=args.top)
+            [classes] = model.predict(image_of(path), top=args.top)
         except ImageError as error:  # one broken image does not lose the others
             print(f"npgrad: {error}", file=sys.stderr)
             exit_code = 2
             continue
         if args.json:
-            names = ("index", "name", "probability")
+            names = ("index", "name", measure(model))
             results.append({"image": path, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
         else:
-            rows = [[f"{p:8.2%}", name, f"({index})"] for index, name, p in classes]
+            rows = [[f"{measured(model, p):>8}", name, f"({index})"] for index, name, p in classes]
             print(f"{path}\n{table(rows)}", flush=True)
     if args.json:
         print_json(results)

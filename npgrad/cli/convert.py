@@ -7,13 +7,19 @@ needed. Class names in the form of synset_words.txt ("n02123045 tabby, tabby cat
 then accepted wherever a class is named."""
 
 from npgrad._files import shown
-from npgrad.cli._common import check_outputs, written
+from npgrad._names import spelled
+from npgrad.cli._common import add_outputs, add_preprocessing, preprocessing_changes
+from npgrad.cli._results import check_outputs, written
+from npgrad.images.preprocessing import doubts
 
 HELP = "npgrad weights file (.h5) made from another framework's"
 EXAMPLES = """examples:
   npgrad convert squeezenet1_1-b8a52dc0.pth -o squeezenet1_1.h5
   npgrad convert your-weights.pth -o net.h5 --labels your-names.txt --arch squeezenet1_1
-  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt"""
+  npgrad convert your-checkpoint.pth -o net.h5 --key model_ema
+  npgrad convert your-net.onnx -o net.h5 --labels your-names.txt --mean 0.5 --std 0.5
+  npgrad convert your-caffe-net.onnx -o net.h5 --bgr --scale 1 --mean 104,117,123
+  npgrad convert your-regression.onnx -o net.h5 --outputs value"""
 
 
 def add_arguments(parser):
@@ -22,19 +28,36 @@ def add_arguments(parser):
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="class names, one per line in the order of the index; default for 1,000 classes: ImageNet's",
+        help="class names, one per line in the order of the index, or with their indices (CSV, JSON, Python dict); "
+        "default for 1,000 classes: ImageNet's",
     )
+    add_outputs(parser)
     parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
+    )
+    add_preprocessing(parser)
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        help="which state dict of a checkpoint with several, e.g. model_ema; default: the only one",
     )
 
 
 def run(args):
     from npgrad.io.converting import convert
+    from npgrad.models.registry import BUILDERS
 
     check_outputs([args.input, args.labels], network=args.output)
-    model = convert(args.input, labels=args.labels, architecture=args.arch)
+    arch = args.arch and spelled("architecture", args.arch, BUILDERS)
+    options = {"labels": args.labels, "architecture": arch, "outputs": args.outputs, "key": args.key}
+    model = convert(args.input, **options)
+    if changes := preprocessing_changes(args):
+        model = model.with_preprocessing(**changes)
     if not written(model.save, args.output):
         return 1
     print(f"{shown(args.input)} ({model.source['format']}) -> {shown(args.output)}: {model!r}")
+    if not model.preprocessing.assumed:
+        print(f"images become its input as {model.preprocessing}")
+    for doubt in doubts(model.preprocessing):
+        print(doubt)
     return 0

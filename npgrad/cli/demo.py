@@ -10,18 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from npgrad._files import atomic_write, check_folder, reason, shown
+from npgrad._outputs import expect_classes
 from npgrad.cli._common import (
     add_json,
     add_seed,
     add_weights,
-    free_name,
     load_network,
     print_json,
-    same_file,
     say,
     say_what_is_seen,
-    written,
 )
+from npgrad.cli._results import free_name, same_file, written
 from npgrad.errors import InputError, NpgradError
 
 HELP = "folder of images that show what npgrad does, with a page to view them"
@@ -49,6 +48,7 @@ def run(args):
 
     start = time.perf_counter()
     model = load_network(args)
+    expect_classes(model, "demo")
     folder = free_name("npgrad-demo") if args.output is None else Path(args.output)
     check_folder(folder, images.FILES)
     if args.photo is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, load_network, print_json, whole_number_type
+from npgrad.cli._common import IMAGE_HELP, layer_name, load_network, print_json, whole_number_type
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.images.seen import warn_unless_drawn
@@ -45,14 +45,16 @@ def add_arguments(parser):
         help=f"number of image sizes (default {OCTAVES})",
     )
     parser.add_argument("--learning-rate", type=float, metavar="R", help="step length (default 0.03)")
-    synthesis.add_options(parser, "IMAGE-LAYER[-CHANNEL].png in this folder", f"{STEPS} per octave")
+    synthesis.add_options(
+        parser, "IMAGE-LAYER[-CHANNEL].png in this folder", f"{STEPS} per octave", size=False
+    )
 
 
 def run(args):
     from npgrad.synthesis.deep_dream import deep_dream
 
     model = load_network(args)
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     if args.output is None:
         channel = () if args.channel is None else (args.channel,)
         args.output = synthesis.file_name(Path(args.image).stem, layer, *channel)

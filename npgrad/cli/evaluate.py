@@ -19,6 +19,7 @@ from npgrad.cli._common import (
     CROPPED_HELP,
     TARGET_HELP,
     add_json,
+    add_outputs,
     add_seed,
     add_weights,
     load_network,
@@ -26,7 +27,7 @@ from npgrad.cli._common import (
     progress_bar,
     say_what_is_seen,
     table,
-    target_index,
+    target_of,
     whole_number_type,
 )
 from npgrad.errors import ImageError
@@ -74,6 +75,7 @@ def add_arguments(parser):
     )
     add_seed(parser, "measures")
     add_weights(parser)
+    add_outputs(parser)
     add_json(parser)
 
 
@@ -81,7 +83,8 @@ def run(args):
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
     x = model.preprocess(args.image)
-    target = target_index(model, x, args.target)
+    target = target_of(model, args.target)
+    target = int(model(x).argmax()) if target is None else target
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:

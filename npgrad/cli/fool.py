@@ -10,18 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import (
     CROPPED_HELP,
     TARGET_HELP,
+    add_outputs,
     class_index,
     load_network,
     print_json,
     say_what_is_seen,
-    spelled,
     table,
-    written,
 )
+from npgrad.cli._results import written
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.images.seen import middle
@@ -81,6 +82,7 @@ def add_arguments(parser):
         metavar="FILE.png",
         help="save a sheet of the image before, the change, and the image after",
     )
+    add_outputs(parser)
     synthesis.add_options(parser, "IMAGE-CLASS[-METHOD].png in this folder", "100; pgd 10, smallest 50")
 
 
@@ -115,7 +117,7 @@ def run(args):
 
 def _options(args):
     """The options that were given, checked against what the method takes."""
-    args.method = spelled(args.method, METHODS)
+    args.method = spelled("method", args.method, METHODS)
     given = {key: getattr(args, key) for key in _OPTIONAL if getattr(args, key) is not None}
     takes = METHODS[args.method][1]
     for key in given:
@@ -160,18 +162,19 @@ class _Photo:
     def __init__(self, model, path, x):
         from PIL import Image
 
-        self.model, seen, image = model, model.preprocessing, open_image(path)
-        self.note = middle(seen, image.size)
-        self.x = x
-        width, height = (round(seen.resize * side / min(image.size)) for side in image.size)
-        self.pixels = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-        left, top = round((width - seen.crop) / 2), round((height - seen.crop) / 2)
-        self.middle = slice(top, top + seen.crop), slice(left, left + seen.crop)
+        self.model, self.x, image = model, x, open_image(path)
+        self.note = middle(model.preprocessing, image.size)
+        size, (left, top) = model.preprocessing.layout(image.size)
+        how = Image.Resampling[model.preprocessing.interpolation.upper()]
+        self.pixels = np.asarray(image.resize(size, how))
+        (rows, columns), (height, width) = model.preprocessing.size, self.pixels.shape[:2]
+        self.middle = slice(max(top, 0), top + rows), slice(max(left, 0), left + columns)
+        self.inside = slice(max(-top, 0), height - top), slice(max(-left, 0), width - left)
 
     def changed(self, image):
         """The whole photo with the run's image as its center: uint8 (H, W, 3)."""
         pixels = self.pixels.copy()
-        pixels[self.middle] = self.model.deprocess(image)[0]
+        pixels[self.middle] = self.model.deprocess(image)[0][self.inside]
         return pixels
 
     def frame(self, image):

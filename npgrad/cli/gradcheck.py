@@ -1,6 +1,6 @@
 """Check the hand-written gradients of every layer of a network against numerical ones, by complex step or centered
 difference, at random inputs of the layer's own shape in float64. Each row shows the entry with the largest error. The
-exit code is 1 if a gradient is wrong."""
+exit code is 1 if a gradient is wrong, and 3 if none is but some cannot be judged, at a kink such as ReLU at 0."""
 
 from npgrad.cli._common import (
     add_json,
@@ -43,20 +43,21 @@ def add_arguments(parser):
 def run(args):
     import numpy as np
 
-    from npgrad.gradcheck import TOLERANCES, check_layers
+    from npgrad.gradcheck import KINK, TOLERANCES, GradientCheck, check_layers
 
     model = load_network(args).astype(np.float64)
     channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
     x = np.random.default_rng(args.seed).standard_normal((1, channels, args.size, args.size))
-    lines, rows, wrong = [["layer", "gradient of", "worst entry", "found", "expected", "error", ""]], [], []
+    lines, rows = [["layer", "gradient of", "worst entry", "found", "expected", "error", ""]], []
+    named = {"WRONG": [], KINK: []}
     for name, check in check_layers(model, x, args.method, args.entries, args.seed):
         for row in check.rows:
-            right = row.error <= check.tolerance
-            if not right:
-                wrong.append(f"{name} {row.name}")
+            verdict = GradientCheck((row,), check.method, check.tolerance).verdict
+            if verdict in named:
+                named[verdict].append(f"{name} {row.name}")
             entry = f"[{', '.join(map(str, row.index))}]"
             numbers = [f"{row.found:.6g}", f"{row.expected:.6g}", f"{row.error:.1e}"]
-            lines.append([name, row.name, entry, *numbers, "" if right else "WRONG"])
+            lines.append([name, row.name, entry, *numbers, "" if verdict == "right" else verdict])
             rows.append(
                 {
                     "layer": name,
@@ -65,17 +66,22 @@ def run(args):
                     "found": row.found,
                     "expected": row.expected,
                     "error": row.error,
-                    "right": bool(right),
+                    "right": verdict == "right",
+                    "verdict": verdict,
                 }
             )
+    wrong, unjudged = named["WRONG"], named[KINK]
     if args.json:
+        right = not wrong and not unjudged
         print_json(
-            {"method": args.method, "tolerance": TOLERANCES[args.method], "right": not wrong, "rows": rows}
+            {"method": args.method, "tolerance": TOLERANCES[args.method], "right": right, "rows": rows}
         )
     else:
         print(table(lines, right=(3, 4, 5)))
-        verdict = f"wrong: {', '.join(wrong)}" if wrong else "all right"
+        said = [f"wrong: {', '.join(wrong)}"] if wrong else []
+        said += [f"{KINK}: {', '.join(unjudged)}"] if unjudged else []
         print(
-            f"{len(rows)} gradients, {args.method} step, tolerance {TOLERANCES[args.method]:.0e}: {verdict}"
+            f"{len(rows)} gradients, {args.method} step, tolerance {TOLERANCES[args.method]:.0e}: "
+            f"{'; '.join(said) or 'all right'}"
         )
-    return 1 if wrong else 0
+    return 1 if wrong else 3 if unjudged else 0

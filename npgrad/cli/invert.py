@@ -6,8 +6,9 @@ the network has discarded by then; the deeper the layer, the more."""
 from pathlib import Path
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import CROPPED_HELP, load_network, print_json, say_what_is_seen
+from npgrad.cli._common import CROPPED_HELP, layer_name, load_network, print_json, say_what_is_seen
 
 HELP = "image reconstructed from one layer's activation"
 EXAMPLES = """examples:
@@ -44,7 +45,7 @@ def run(args):
     from npgrad.synthesis.inversion import invert_features
 
     model = load_network(args)
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     if args.output is None:
         args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]
@@ -56,7 +57,7 @@ def run(args):
             model,
             x,
             layer,
-            optimizer=args.optimizer,
+            optimizer=spelled("optimizer", args.optimizer, ("adam", "lbfgs")),
             start=args.start,
             rng=args.seed,
             callback=output,

@@ -21,13 +21,12 @@ from npgrad.cli._common import (
     add_json,
     add_seed,
     add_weights,
-    check_outputs,
     load_network,
     print_json,
     table,
     whole_number_type,
-    written,
 )
+from npgrad.cli._results import check_outputs, written
 
 HELP = "table of how well attribution methods find the object in drawn scenes"
 EXAMPLES = """examples:

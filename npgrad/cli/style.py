@@ -7,8 +7,9 @@ fine grid is visible in uniform areas."""
 from pathlib import Path
 
 from npgrad._files import shown
+from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import load_network, print_json, whole_number_type
+from npgrad.cli._common import layer_name, load_network, print_json, whole_number_type
 from npgrad.images.seen import warn_unless_drawn
 
 HELP = "image in the style of another image"
@@ -78,7 +79,7 @@ def add_arguments(parser):
         metavar="W",
         help=f"weight of the total variation loss; default: {SMOOTHER} times the preset's",
     )
-    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200")
+    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200", size=False)
 
 
 def run(args):
@@ -90,6 +91,10 @@ def run(args):
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
     model = load_network(args)
+    args.preset = args.preset and spelled("preset", args.preset, presets.PRESETS)
+    args.optimizer = spelled("optimizer", args.optimizer, ("adam", "lbfgs"))
+    args.content_layer = layer_name(model, args.content_layer)
+    args.style_layers = args.style_layers and tuple(layer_name(model, name) for name in args.style_layers)
     warn_unless_drawn(model, [args.content, *args.styles])
     options = synthesis.given_options(
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
@@ -133,4 +138,4 @@ def _numbers(kind):
 
 
 def _names(text):
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+    return tuple(name.strip() for name in text.split(","))

@@ -1,15 +1,25 @@
 """Make an image, starting from noise, to which a class, or a channel or single neuron of a layer, responds as strongly
 as possible: class visualization and feature visualization by gradient ascent."""
 
+from npgrad._names import spelled
+from npgrad._outputs import measure, measured
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import TARGET_HELP, class_index, load_network, print_json, spelled, whole_number_type
+from npgrad.cli._common import (
+    TARGET_HELP,
+    add_outputs,
+    class_index,
+    layer_name,
+    load_network,
+    print_json,
+    whole_number_type,
+)
 from npgrad.errors import InputError
 
 HELP = "image that a class, a channel or a neuron responds to most"
 EXAMPLES = """examples:
   npgrad visualize tartan
   npgrad visualize flamingo --weights squeezenet1_1
-  npgrad visualize great_white_shark --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
+  npgrad visualize "great white shark" --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
   npgrad visualize flamingo --weights squeezenet1_1 --method pixels --steps 200
   npgrad visualize --layer fire6 --channel 10"""
 
@@ -44,13 +54,14 @@ def add_arguments(parser):
     parser.add_argument(
         "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
     )
-    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100")
+    add_outputs(parser)
+    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False)
 
 
 def run(args):
     from npgrad.synthesis.class_visualization import DEFAULTS, create_class_visualization
 
-    args.method = spelled(args.method, DEFAULTS)
+    args.method = spelled("method", args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
     if args.output is None:
@@ -86,7 +97,7 @@ def _target(args, model):
         return {"target": index}, model.class_name(index)
     if args.channel is None:
         raise InputError("--layer: expected --channel N as well, found none")
-    layer = model.resolve(args.layer)
+    layer = model.resolve(layer_name(model, args.layer))
     target = {"layer": layer, "channel": args.channel, "neuron": args.neuron}
     return target, "-".join(map(str, (layer, args.channel, *(args.neuron or ()))))
 
@@ -103,15 +114,16 @@ def _report(model, target, result, output, args):
     """Print the class of the saved file (of the image, if it could not be saved), at its own size."""
     x = model.preprocess(args.output, resize=False) if output.there else result.image
     [seen] = model.predict(x, top=model.num_classes)
-    index, name, probability = seen[0]
+    index, name, number = seen[target["target"] if model.outputs == "value" and args.layer is None else 0]
     if args.json:
-        found = {"score": result.score, "probability": {i: p for i, _, p in seen}.get(target.get("target"))}
-        classes = {"index": index, "name": name, "probability": probability}
+        found = {"score": result.score, measure(model): {i: p for i, _, p in seen}.get(target.get("target"))}
+        classes = {"index": index, "name": name, measure(model): number}
         print_json({**target, "method": args.method, **found, "seen": classes, **output.report(result)})
         return
     print(f"{args.method}, {result.steps} steps; score {result.score:.4g}")
     if args.layer is None:
         what = "file" if output.there else "image"
-        print(f"the {what} is classified as {name} ({index}), probability {probability:.2%}")
+        says = "gives" if model.outputs == "value" else "is classified as"
+        print(f"the {what} {says} {name} ({index}), {measure(model)} {measured(model, number)}")
     if output.there:
         print(output.arrow().strip())

@@ -106,6 +106,7 @@ def _show(args):
         "dtype": str(next(iter(parameters.values())).dtype) if parameters else None,
         "classes": model.num_classes,
         "first classes": list(model.classes[:5]) if model.classes else None,
+        "outputs": model.output_kind,
         "preprocessing": model.preprocessing.to_json(),
         **{f"source: {key}": value for key, value in model.source.items()},
     }

@@ -91,7 +91,7 @@ def grad_cam(X: Array, y: Target, model: Model) -> Array:
 
 
 def guided_grad_cam(X: Array, y: Target, model: Model) -> Array:
-    """Compute the product of `guided_backprop` and `grad_cam` (Q1.2).
+    """Compute the product of `guided_backprop` and `grad_cam`, which is scaled over the whole batch (Q1.2).
 
     Parameters
     ----------
@@ -139,11 +139,11 @@ def compute_attributions(method: str, X: Array, y: Target, model: Model, **optio
     UnknownName
         If there is no such method.
     """
+    if not isinstance(method, str) or method not in {**_INPUT_METHODS, **_LAYER_METHODS}:
+        raise unknown("attribution", method, [*_INPUT_METHODS, *_LAYER_METHODS])
     if method in _INPUT_METHODS:
         function, defaults = _INPUT_METHODS[method]
         return getattr(attribution, function)(model, X, y, **{**defaults, **options})
-    if method not in _LAYER_METHODS:
-        raise unknown("attribution", method, [*_INPUT_METHODS, *_LAYER_METHODS])
     resize = options.pop("resize", "nearest")
     values = getattr(attribution, _LAYER_METHODS[method])(model, X, y, **{"layer": FEATURES_3, **options})
     if values.ndim == 4:

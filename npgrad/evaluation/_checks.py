@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npgrad._outputs import probabilities
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import resolve_targets
 from npgrad._validate import check_input
@@ -57,8 +58,6 @@ def image_masks(mask, size):
     return masks
 
 
-def probabilities(logits, targets):
-    """The softmax probability of each image's target, (N,) float64."""
-    logits = logits.astype(np.float64)
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return e[np.arange(len(e)), targets] / e.sum(axis=1)
+def target_probabilities(model, outputs, targets):
+    """The probability of each image's target, (N,) float64."""
+    return probabilities(model, outputs)[np.arange(len(outputs)), targets]

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores, scores_of
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import generator, not_negative, whole_number
+from npgrad._validate import generator, generators, not_negative, whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, expect_function
 from npgrad.model import Model
 
 
+@explains_scores
 def infidelity(
     model: Model,
     x: Array,
@@ -52,7 +54,8 @@ def infidelity(
     normalize : bool, default False
         Whether to scale the attribution first by the factor that minimizes the mean, so that only its direction counts.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the perturbations.
+        The random generator, or its seed, for the perturbations. It is in the same state for every image of
+        a batch, so that an image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -66,16 +69,16 @@ def infidelity(
     perturb = _perturbation(noise)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     x, logits, targets, size = begin(model, x, target, batch_size)
-    n, before = len(x), scores(logits, targets).astype(np.float64)
+    n, before = len(x), scores(model, logits, targets).astype(np.float64)
     attribution = np.asarray(attribution)
     if attribution.shape != x.shape:
         raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
-    predicted, change = np.empty(n_samples * n), np.empty(n_samples * n)
+    predicted, change, rngs = np.empty(n_samples * n), np.empty(n_samples * n), generators(rng, n)
     for part in batches(n_samples * n, size, progress):
         i = part % n  # the first sample of every image, then the second, ...
-        moved = np.stack([_checked(perturb(x[j], rng), x[j]) for j in i])
+        moved = np.stack([_checked(perturb(x[j], rngs[j]), x[j], "noise") for j in i])
         predicted[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
-        change[part] = before[i] - scores(model((x[i] - moved).astype(x.dtype)), targets[i])
+        change[part] = before[i] - scores(model, model((x[i] - moved).astype(x.dtype)), targets[i])
     predicted, change = predicted.reshape(n_samples, n), change.reshape(n_samples, n)
     if normalize:
         square = (predicted**2).mean(axis=0)
@@ -111,11 +114,12 @@ def sensitivity_max(
     target : int, str, sequence of them, or None
         The class by index or name, for all images or one per image. None: each image's top class.
     radius : float or callable, default 0.02
-        The largest change of an element, or a function (x, rng) -> e of the shape of x.
+        The largest change of an element, or a function (image (1, C, H, W), rng) -> e of the same shape.
     n_samples : int, default 10
         Number of perturbations.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the perturbations.
+        The random generator, or its seed, for the perturbations. It is in the same state for every image of
+        a batch, so that an image's result does not depend on the others.
     progress : callable or None
         Called with (done, total).
     **options
@@ -127,16 +131,17 @@ def sensitivity_max(
         The sensitivity of each image's attribution.
     """
     expect_function(method)
+    model = scores_of(model)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    if not callable(radius):
-        not_negative(radius, "radius")
+    draw = _within(radius)
     x, _, targets, _ = begin(model, x, target)
+    rngs, images = generators(rng, len(x)), [x[i : i + 1] for i in range(len(x))]
     before = np.asarray(method(model, x, targets, **options))
     norm = _norms(before)
     largest = np.zeros(len(x))
     for k in range(n_samples):
-        e = radius(x, rng) if callable(radius) else rng.uniform(-radius, radius, x.shape)
-        after = method(model, (x + e).astype(x.dtype), targets, **options)
+        e = [_checked(draw(*one), one[0], "radius") for one in zip(images, rngs, strict=True)]
+        after = method(model, (x + np.concatenate(e)).astype(x.dtype), targets, **options)
         largest = np.maximum(largest, _norms(after - before) / np.where(norm == 0, 1, norm))
         if progress is not None:
             progress(k + 1, n_samples)
@@ -154,7 +159,14 @@ def _perturbation(noise):
     return lambda image, rng: noise * rng.standard_normal(image.shape)
 
 
-def _checked(moved, image):
+def _within(radius):
+    if callable(radius):
+        return radius
+    not_negative(radius, "radius")
+    return lambda image, rng: rng.uniform(-radius, radius, image.shape)
+
+
+def _checked(moved, image, name):
     if np.shape(moved) != image.shape:
-        raise InputError(f"noise: expected a perturbation of shape {image.shape}, found {np.shape(moved)}")
+        raise InputError(f"{name}: expected a perturbation of shape {image.shape}, found {np.shape(moved)}")
     return moved

@@ -235,8 +235,9 @@ def sanity_methods(rng: int = 0) -> dict[str, Callable[[Model, Array, int], Arra
     seed = whole_number(rng, "rng", 0)
 
     def random_map(model, x, target):
-        image = zlib.crc32(x.tobytes())  # a different map for each image, the same in every call
-        return np.random.default_rng([seed, image]).random((len(x), *x.shape[2:]))
+        # a different map for each image, the same in every call
+        images = [np.random.default_rng([seed, zlib.crc32(image.tobytes())]) for image in x]
+        return np.stack([rng.random(x.shape[2:]) for rng in images])
 
     def centered_blob(model, x, target):
         down, right = ((np.arange(side) + 0.5) / side - 0.5 for side in x.shape[2:])

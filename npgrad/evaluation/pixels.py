@@ -8,7 +8,7 @@ from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Target
 from npgrad._validate import full_baseline, whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, pixel_map, probabilities
+from npgrad.evaluation._checks import begin, pixel_map, target_probabilities
 from npgrad.model import Model
 
 BLUR = 5  # px, the standard deviation of the paper's blur, and the radius at which it is truncated
@@ -161,7 +161,7 @@ def _area(model, x, attribution, target, n_steps, baseline, deleting, batch_size
     for part in batches(curve.size, size, progress):
         i, k = np.unravel_index(part, curve.shape)
         changed = rank[i] < counts[k][:, None, None, None]
-        curve[i, k] = probabilities(model(np.where(changed, after[i], before[i])), targets[i])
+        curve[i, k] = target_probabilities(model, model(np.where(changed, after[i], before[i])), targets[i])
     fractions = counts / (height * width)
     area = ((curve[:, 1:] + curve[:, :-1]) / 2 * np.diff(fractions)).sum(axis=1)
     return (area, fractions, curve) if return_curve else area

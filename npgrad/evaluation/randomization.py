@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator
@@ -44,6 +45,7 @@ class Randomization:
         return "\n".join([f"{'layer':<{width}}spearman  ssim", *lines])
 
 
+@explains_scores
 def randomization(
     model: Model,
     x: Array,
@@ -60,9 +62,10 @@ def randomization(
     becomes the identity, including its statistics), and method(model, x, targets, **options) is compared with its
     result for the original network. The targets are those of the original network. The model itself is not changed.
 
-    Random weights make the ReLU after the logits, if there is one, output 0 for every second class on average. The
-    biases of the first re-initialized layer are then raised until the score is positive; otherwise there would be
-    nothing to compare.
+    Random weights make the ReLU after the logits, if there is one, output 0 for every second class on average. For an
+    image with such a score, the biases of the first re-initialized layer are raised until the score is positive;
+    otherwise there would be nothing to compare. The method is then called once for each height of the biases, always
+    with all images.
 
     Parameters
     ----------
@@ -106,8 +109,12 @@ def randomization(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="the score of")  # a map of zeros is compared as such
             warnings.filterwarnings("ignore", message="the input goes up")  # the first call has warned
-            changed = _opened(changed, layers[0], x, targets)
-            maps.append(_magnitude(method(changed, x, targets, **options)))
+            heights, found = _heights(changed, layers[0], x, targets), np.empty_like(first)
+            for height in np.unique(heights):
+                raised = _raised(changed, layers[0], height) if height else changed
+                same = heights == height
+                found[same] = _magnitude(method(raised, x, targets, **options))[same]
+            maps.append(found)
         if progress is not None:
             progress(k + 1, len(layers))
     return Randomization(
@@ -213,13 +220,23 @@ def _fresh(name, array, rng):
     return he_normal(array.shape, rng, array.dtype)
 
 
-def _opened(model, top, x, targets):
-    """A copy with the biases of the layer `top` high enough that no target's score is 0."""
-    biases = {n: a for n, a in _parameters_of(model, top).items() if n.endswith("bias")}
-    logits = model(x)
-    raised = float(np.abs(logits).max()) or 1.0
-    opened = model
-    while biases and (scores(logits, targets) == 0).any() and np.isfinite(raised):
-        opened = model.with_parameters({n: np.full_like(a, raised) for n, a in biases.items()})
-        logits, raised = opened(x), raised * 2
-    return opened
+def _heights(model, top, x, targets):
+    """For each image, how high the biases of the layer `top` must be for its target's score not to be 0: (N,).
+
+    0 where the score is not 0 as it is, or cannot be raised. Heights are powers of two, so that few are different.
+    """
+    heights, logits = np.zeros(len(x)), model(x)
+    for i in np.flatnonzero(scores(model, logits, targets) == 0):
+        first = np.ceil(np.log2(np.abs(logits[i]).max() or 1))
+        for height in 2.0 ** (first + np.arange(20)):
+            opened = _raised(model, top, height)
+            if scores(opened, opened(x[i : i + 1]), targets[i : i + 1])[0] != 0:
+                heights[i] = height
+                break
+    return heights
+
+
+def _raised(model, top, height):
+    """A copy with the biases of the layer `top` at this height."""
+    biases = {name: array for name, array in _parameters_of(model, top).items() if name.endswith("bias")}
+    return model.with_parameters({name: np.full_like(array, height) for name, array in biases.items()})

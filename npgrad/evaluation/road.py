@@ -10,9 +10,9 @@ import numpy as np
 
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import generator, not_negative, one_of
+from npgrad._validate import generator, generators, not_negative, one_of
 from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, pixel_map, probabilities
+from npgrad.evaluation._checks import begin, pixel_map, target_probabilities
 from npgrad.evaluation.pixels import importance_order
 from npgrad.model import Model
 
@@ -60,7 +60,8 @@ def road(
     noise : float, default 0.01
         The standard deviation of the noise added to each imputed element, in units of x.
     rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the noise.
+        The random generator, or its seed, for the noise. It is in the same state for every image of a batch,
+        so that an image's result does not depend on the others.
     batch_size : int or None
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
@@ -76,6 +77,7 @@ def road(
     rng = generator(rng)
     x, _, targets, size = begin(model, x, target, batch_size)
     n, _, height, width = x.shape
+    rngs = generators(rng, n)
     ranks = importance_order(pixel_map(attribution, (n, height, width))).argsort(axis=1)
     counts = [min(max(round(f * height * width), 1), height * width - 1) for f in fractions]
     after = np.empty((n, len(ORDERS[order]), len(counts)))
@@ -83,8 +85,10 @@ def road(
         copies = []
         for i, direction, k in zip(*np.unravel_index(part, after.shape), strict=True):
             rank = ranks[i] if ORDERS[order][direction] == 1 else ranks[i].size - 1 - ranks[i]
-            copies.append(impute(x[i], rank.reshape(height, width) < counts[k], noise, rng))
-        after.flat[part] = probabilities(model(np.stack(copies)), targets[part // after[0].size])
+            copies.append(impute(x[i], rank.reshape(height, width) < counts[k], noise, rngs[i]))
+        after.flat[part] = target_probabilities(
+            model, model(np.stack(copies)), targets[part // after[0].size]
+        )
     mean = after.mean(axis=2)
     return mean[:, 1] - mean[:, 0] if order == "both" else mean[:, 0]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from npgrad._typing import Array, ImageLike
 from npgrad._validate import one_of
-from npgrad.errors import InputError
+from npgrad.errors import InputError, level_outside
 from npgrad.images.reading import open_image
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def to_map(attribution: Array, sign: str = "absolute") -> Array:
         found = f"{attribution.dtype} of shape {attribution.shape}"
         hint = "; for one image of a batch pass attribution[0]" if attribution.ndim == 4 else ""
         raise InputError(f"attribution: expected real numbers (C, H, W) or (H, W); found {found}{hint}")
+    if _channels_are_last(attribution.shape):
+        raise InputError(
+            f"attribution: expected (C, H, W) or (H, W), found shape {attribution.shape}; is it (H, W, C)? "
+            "transpose(2, 0, 1) it, or sum its channels"
+        )
     values = attribution.astype(np.float64)
     if sign == "absolute":
         values = np.abs(values)
@@ -106,13 +111,28 @@ def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Ar
     if sign == "positive":
         values = np.maximum(values, 0)
     values = _at_most_one(values)
-    if values.min() == values.max():
-        warnings.warn("nothing to show: the map is the same everywhere", stacklevel=2)
+    if _is_constant(values):
+        warnings.warn("nothing to show: the map is the same everywhere", stacklevel=level_outside())
         return np.zeros_like(values)
     sizes = np.sort(np.abs(values), axis=None)
     cumulative = np.cumsum(sizes)
     threshold = sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
     return np.clip(values / threshold, -1, 1)
+
+
+def _channels_are_last(shape):
+    """Whether a shape (C, H, W) is in fact that of an image, (H, W, C), and not that of a narrow map."""
+    return (
+        len(shape) == 3
+        and shape[2] in (1, 3, 4)
+        and min(shape[:2]) >= 8
+        and max(shape[:2]) <= 4 * min(shape[:2])
+    )
+
+
+def _is_constant(values):
+    """Whether values of at most 1 are the same up to the rounding of float32."""
+    return np.ptp(values) <= 1e-6
 
 
 def _at_most_one(values):
@@ -205,9 +225,14 @@ def heat_map(
 
     values = _at_most_one(to_map(attribution, sign))
     photo = None if image is None else open_image(image)
-    if photo is not None:
-        values = _resized(values, photo.size)
-    values = normalize(_smoothed(values, smooth), sign, outliers)
+    if not _is_constant(
+        values
+    ):  # resizing and smoothing round, after which normalizing would find differences
+        values = values if photo is None else _resized(values, photo.size)
+        values = _smoothed(values, smooth)
+    elif photo is not None:
+        values = np.full(photo.size[::-1], values[0, 0])
+    values = normalize(values, sign, outliers)
     colors = color(values, sign)
     if photo is None:
         return Image.fromarray(colors)

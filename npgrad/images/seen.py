@@ -21,7 +21,7 @@ _warned = (
 
 
 def middle(preprocessing: Preprocessing, size: tuple[int, int]) -> str:
-    """Say which part of an image is left by the crop to a square.
+    """Say which part of an image is left by a crop to other proportions.
 
     Parameters
     ----------
@@ -33,12 +33,14 @@ def middle(preprocessing: Preprocessing, size: tuple[int, int]) -> str:
     Returns
     -------
     str
-        Such as "the middle 175x175 of 300x200 px"; empty for a square image.
+        Such as "the middle 175x175 of 300x200 px"; empty for an image of the proportions that the network takes.
     """
-    if size[0] == size[1]:
+    (width, height), (left, top) = preprocessing.layout(size)
+    rows, columns = preprocessing.size
+    if size[0] * rows == size[1] * columns or max(left, top) <= 0:
         return ""
-    side = round(min(size) * preprocessing.crop / preprocessing.resize)
-    return f"the middle {side}x{side} of {size[0]}x{size[1]} px"
+    seen = round(min(columns, width) * size[0] / width), round(min(rows, height) * size[1] / height)
+    return f"the middle {seen[0]}x{seen[1]} of {size[0]}x{size[1]} px"
 
 
 def upright_size(path: Path) -> tuple[int, int] | None:

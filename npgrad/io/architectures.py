@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from npgrad._typing import Array
 from npgrad.errors import WeightsError
 
-FIRST = ("features.0.weight", "features.0.0.weight")
+FIRST = ("conv1.weight", "features.0.weight", "features.0.0.weight", "conv1_1.weight")
 # the last weights of the networks, with one row per class
 LAST = ("conv10.weight", "fc.weight", "fc8.weight", "classifier.6.weight", "classifier.1.weight")
 VGG = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by number of convolutions
@@ -32,11 +32,18 @@ def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
         If the tensors belong to no network that npgrad can build.
     """
     last = next((tensors[key] for key in LAST if key in tensors), None)
-    first = next((tensors[key] for key in ("conv1.weight", "conv1_1.weight", *FIRST) if key in tensors), None)
+    first = next((tensors[key] for key in FIRST if key in tensors), None)
+    if first is not None and first.ndim == 4 and last is None and len(tensors) > 2:
+        head = sorted(key for key in tensors if key.startswith(("fc.", "classifier.")))
+        raise WeightsError(
+            f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(LAST)}; "
+            f"found {', '.join(head[:4]) or 'none'}: save the whole network's state_dict, or export a network whose "
+            "head has several layers, or that has none, to ONNX"
+        )
     if first is None or last is None or first.ndim != 4 or last.ndim not in (2, 4) or not len(last):
         some = ", ".join(sorted(tensors)[:4])
         raise WeightsError(
-            f"{name}: expected one of the networks in npgrad.models, first tensor conv1.weight or {' or '.join(FIRST)} "
+            f"{name}: expected one of the networks in npgrad.models, first tensor {' or '.join(FIRST)} "
             f"(F, C, KH, KW), last one of {', '.join(LAST)}; found {some} ..."
         )
     return _network(tensors, first.shape, last, name), len(last)

@@ -46,7 +46,8 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
 
 def _digest(digest, value):
     if isinstance(value, Model):
-        value = [value.network.arrays(buffers=True), repr(value.preprocessing)]
+        outputs = [value.outputs] if value.outputs else []
+        value = [value.network.arrays(buffers=True), repr(value.preprocessing), *outputs]
     if isinstance(value, dict):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
         value = [item for pair in pairs for item in pair]

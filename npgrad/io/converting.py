@@ -5,18 +5,20 @@ The format and the network are recognized from the file's content. Weights from 
 """
 
 import dataclasses
+import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-from npgrad._files import shown
+from npgrad._files import shown, weights_folder
 from npgrad._typing import Array, Path
-from npgrad.errors import WeightsError, unknown
+from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
-from npgrad.io.architectures import architecture_of
+from npgrad.io.architectures import FIRST, LAST, architecture_of
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -29,6 +31,7 @@ CAFFE_SCALE = (
     64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
 )
 CAFFE_CROP = 227
+COUNTERS = ("num_batches_tracked", "n_averaged")
 
 
 def convert(
@@ -36,20 +39,35 @@ def convert(
     labels: Path | None = None,
     architecture: str | None = None,
     source: Mapping[str, Any] | None = None,
+    outputs: str | None = None,
+    key: str | None = None,
 ) -> Model:
     """Convert a weights file of another library to a Model.
+
+    Of a checkpoint, the state dict is read. A prefix that all names have in common ("module.", "_orig_mod.", "model.")
+    is dropped if it is not the network's own, and so are the counters of BatchNorm and of averaged models. A head that
+    was replaced by a Sequential with a single layer that has weights (Dropout, Linear) is that layer, with a warning.
+
+    Such files do not say how images become the network's input. Unless the file is one of those that `npgrad weights`
+    knows, ImageNet's mean and std, RGB and a square are assumed, and the first image is converted with a warning that
+    says so; `Model.with_preprocessing` sets what is right.
 
     Parameters
     ----------
     path : str or path
         A .pth, .caffemodel, Deep Compression .net, .npz, .safetensors or .onnx file, recognized by its content.
     labels : str, path or None, default None
-        A text file with one class name per line, for which WordNet ids are kept, too. None: ImageNet's names for 1,000
-        classes, otherwise none.
+        A file of class names, see `npgrad.io.labels.read_labels`; its WordNet ids are kept, too. None: ImageNet's names
+        for 1,000 classes, otherwise none.
     architecture : str or None, default None
         The name of the network that the file must contain. None: any network that npgrad can build.
     source : dict or None, default None
         Facts about the file (url, license, ...), stored with the model beside the file's name and SHA-256.
+    outputs : str or None, default None
+        What the outputs are, such as "value" for a regression; see `Model`. None: as the last layers say.
+    key : str or None, default None
+        The key of the state dict in a .pth checkpoint that contains several, with dots if it is nested; the error
+        message lists them.
 
     Returns
     -------
@@ -58,7 +76,7 @@ def convert(
     Raises
     ------
     WeightsError
-        If the file cannot be read, or contains another network.
+        If the file cannot be read, or contains another network, or several.
     UnknownName
         If there is no such architecture.
 
@@ -67,20 +85,28 @@ def convert(
     >>> convert("squeezenet1_1-b8a52dc0.pth").save("squeezenet1_1.h5")  # doctest: +SKIP
     """
     if onnx.matches(path):
-        return _from_onnx(path, labels, architecture, source)
-    contents = reading.read(path)
+        if key is not None:
+            raise WeightsError(f"{shown(path)}: key: expected a .pth file, found an ONNX file")
+        return _from_onnx(path, labels, architecture, source, outputs)
+    contents = reading.read(path, key)
     name = shown(path)
-    tensors = _renamed(contents.tensors, _own_name, name)
-    from_caffe = any("/" in key for key in contents.tensors)  # only Caffe's layer names contain it
+    # no computation uses the number of training passes of BatchNorm, nor of an average of weights
+    tensors = {k: array for k, array in contents.tensors.items() if k.rpartition(".")[2] not in COUNTERS}
+    for k, array in tensors.items():
+        if array.dtype.kind in "iu" and array.itemsize < 8:
+            raise WeightsError(
+                f"{name}: {k}: expected floating point numbers, found {array.dtype} (quantized?)"
+            )
+    from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
+    tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    # torch counts the training passes of BatchNorm; no computation uses that count
-    tensors = {key: array for key, array in tensors.items() if _last(key) != "num_batches_tracked"}
     tensors = _renamed(
-        tensors, lambda key: f"{model.aliases.get(_layer(key), _layer(key))}.{_last(key)}", name
+        tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{k.rpartition('.')[2]}", name
     )
-    expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
-    check_names_and_shapes(expected, {key: array.shape for key, array in tensors.items()}, name)
+    expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
+    taken_for = f"{name}: taken for {model.architecture['name']}"
+    check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     with np.errstate(over="ignore"):  # checked below, by name
@@ -91,19 +117,20 @@ def convert(
                 f"{name}: {key}: expected values within the range of float32, found larger ones"
             )
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
-    count = model.architecture["options"]["num_classes"]
+    model = dataclasses.replace(model, outputs=outputs)
+    count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about |= {**_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
 
 
-def _from_onnx(path, labels, architecture, source):
+def _from_onnx(path, labels, architecture, source, outputs):
     """The Model of an ONNX file, which describes its network itself."""
     if architecture is not None:
         raise WeightsError(
             f"{shown(path)}: expected {architecture}, found an ONNX file, which names no architecture"
         )
-    model = onnx.load(path)
+    model = dataclasses.replace(onnx.load(path), outputs=outputs)
     classes = read_labels(labels, model.num_classes) if labels else model.classes
     about = {**model.source, **_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model, classes=classes, source=about)
@@ -156,13 +183,13 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         if architecture not in registry.BUILDERS:
             raise unknown("architecture", architecture, registry.BUILDERS)
         raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
-    options, crop = {"num_classes": count}, 224
+    options = {"num_classes": count}
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
                 f"{name}: expected SqueezeNet, the only network supported from Caffe, found the tensors of {found}"
             )
-        options["conv10_padding"], crop = _conv10_padding(found, contents.details, name), CAFFE_CROP
+        options["conv10_padding"] = _conv10_padding(found, contents.details, name)
     values = sum(array.size for array in tensors.values())
     try:
         model = registry.skeleton({"name": found, "options": options}, room=values)
@@ -170,7 +197,17 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         raise WeightsError(
             f"{name}: expected the tensors of {found}, found {values} values: {error}"
         ) from None
-    return dataclasses.replace(model, preprocessing=Preprocessing(crop=crop))
+    if from_caffe:  # `to_torchvision_input` brings them to the usual input
+        preprocessing = Preprocessing(resize=256, crop=CAFFE_CROP)
+    else:
+        preprocessing = Preprocessing(assumed=not _is_known(contents.sha256))
+    return dataclasses.replace(model, preprocessing=preprocessing)
+
+
+def _is_known(sha256):
+    """Whether a file is one of those that `npgrad weights get` downloads, which all take the default input."""
+    known = json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
+    return any(sha256.startswith(entry.get("sha256", entry.get("sha256_prefix", "?"))) for entry in known)
 
 
 def _conv10_padding(architecture, details, name):
@@ -225,14 +262,38 @@ def _renamed(tensors, rename, name):
 
 
 def _own_name(key):
-    """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`) or DataParallel's (`module.conv1.weight`)."""
-    parts = re.split(r"[./]", key.removeprefix("module."))
+    """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`)."""
+    parts = re.split(r"[./]", key)
     return ".".join(CAFFE_PARTS.get(part, part) for part in parts)
+
+
+def _without_prefix(tensors):
+    """The tensors without what all names begin with, such as "module.", unless a network's names begin so."""
+    while tensors and not any(key in tensors for key in FIRST):
+        first = {key.partition(".")[0] for key in tensors}
+        if len(first) > 1 or any("." not in key for key in tensors):
+            break
+        tensors = {key.partition(".")[2]: array for key, array in tensors.items()}
+    return tensors
+
+
+def _one_head(tensors, name):
+    """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
+    for key in LAST:
+        layer = _layer(key)
+        inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
+        if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
+            inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()
+        if key not in tensors and len({_layer(k) for k in inside}) == 1:
+            found = _layer(next(iter(inside)))
+            warnings.warn(
+                f"{name}: {found} is taken for the only layer of the head but Dropout: a file of weights does not "
+                "say whether there is an activation",
+                stacklevel=level_outside(),
+            )
+            return {layer + k[k.rindex(".") :] if k in inside else k: array for k, array in tensors.items()}
+    return tensors
 
 
 def _layer(key):
     return key.rpartition(".")[0]
-
-
-def _last(key):
-    return key.rpartition(".")[2]

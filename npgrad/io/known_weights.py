@@ -159,7 +159,7 @@ def get(
     WeightsError
         If the file cannot be converted.
     """
-    if name not in known():
+    if not isinstance(name, str) or name not in known():
         raise unknown("weights", name, known())
     entry = known()[name]
     target = _cached(entry)

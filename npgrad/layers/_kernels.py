@@ -34,14 +34,14 @@ def _is_depthwise(layer):
 
 def depthwise(layer, image, W, out, y):
     """One filter per channel: a sum of products, no matrix."""
-    seen = windows(image, layer.kernel_size, layer.stride, out)
+    seen = windows(image, layer.kernel_size, layer.stride, out, layer.dilation)
     np.einsum("hwijc,ijc->hwc", seen, _planes(layer), out=y.reshape(*out, -1))
 
 
 def depthwise_input_gradient(layer, dy, W, out, dx):
     """dx += dy * weight at every position of the windows."""
     dy, planes = dy.transpose(1, 0, 2).reshape(*out, -1), _planes(layer)
-    for (i, j), rows, columns in positions(layer.kernel_size, layer.stride, out):
+    for (i, j), rows, columns in positions(layer.kernel_size, layer.stride, out, layer.dilation):
         dx[rows, columns] += dy * planes[i, j]
 
 
@@ -55,7 +55,8 @@ def few_channels_input_gradient(layer, dy, W, out, dx):
     """dcolumns transposed: one plane per channel and window position, so that whole rows are added at once."""
     planes = W @ dy.transpose(0, 2, 1)
     planes = planes.reshape(layer.groups, *layer.kernel_size, -1, *out).transpose(1, 2, 0, 3, 4, 5)
-    dx += planes_to_image(planes.reshape(*layer.kernel_size, -1, *out), layer.stride, dx.shape[:2])
+    planes = planes.reshape(*layer.kernel_size, -1, *out)
+    dx += planes_to_image(planes, layer.stride, dx.shape[:2], layer.dilation)
 
 
 def without_idle_filters(dy, W):
@@ -70,18 +71,18 @@ def without_idle_filters(dy, W):
     return dy, W
 
 
-def planes_to_image(planes, stride, size):
+def planes_to_image(planes, stride, size, dilation=(1, 1)):
     """col2im with one plane per channel: (KH, KW, C, OH, OW) -> (H, W, C), with `size` = (H, W).
 
-    With stride s, position i of the windows falls on the pixels i, i + s, i + 2s, ..., those with remainder i % s. So
+    With stride s, pixel i of the windows falls on the pixels i, i + s, i + 2s, ..., those with remainder i % s. So
     the pixels are kept in separate planes by their remainders, which are interleaved at the end.
     """
     (kh, kw, c, oh, ow), (sh, sw), (h, w) = planes.shape, stride, size
     x = np.zeros((sh, sw, c, -(-h // sh), -(-w // sw)), planes.dtype)
     for i in range(kh):
         for j in range(kw):
-            top, left = i // sh, j // sw
-            x[i % sh, j % sw, :, top : top + oh, left : left + ow] += planes[i, j]
+            (top, down), (left, right) = divmod(i * dilation[0], sh), divmod(j * dilation[1], sw)
+            x[down, right, :, top : top + oh, left : left + ow] += planes[i, j]
     x = x.transpose(3, 0, 4, 1, 2)  # (H/s, s, W/s, s, C)
     return x.reshape(x.shape[0] * sh, x.shape[2] * sw, c)[:h, :w]
 
@@ -94,39 +95,41 @@ def _planes(layer):
 # Max pooling, a batch: padded (N, H, W, C), y and argmax (N, OH, OW, C).
 
 
-def separable_max(x, kernel, stride, out):
+def separable_max(x, kernel, stride, out, dilation=(1, 1)):
     """The maximum of each window, and its position in the window (row * KW + column), along one axis at a time.
 
     The largest value of a window is the largest of its rows' largest values, and it is in the first row that has it,
     at the first pixel of that row that has it: so ties are resolved in reading order, as the definition does.
     """
-    rows, y = separable_maxima(x, kernel, stride, out)
-    i = _first_position(rows, y, 1, kernel[0], stride[0])
-    j = _first_position(x, rows, 2, kernel[1], stride[1])  # for every row; the largest row's is selected next
+    rows, y = separable_maxima(x, kernel, stride, out, dilation)
+    i = _first_position(rows, y, 1, kernel[0], stride[0], dilation[0])
+    j = _first_position(
+        x, rows, 2, kernel[1], stride[1], dilation[1]
+    )  # for every row; the largest row's is selected next
     winner = np.zeros(y.shape, np.min_scalar_type(kernel[0] * kernel[1]))
-    for row, tap in enumerate(taps(kernel[0], stride[0], out[0])):
+    for row, tap in enumerate(taps(kernel[0], stride[0], out[0], dilation[0])):
         winner += (j[:, tap] + winner.dtype.type(row * kernel[1])) * (i == row)
     return y, winner
 
 
-def separable_maxima(x, kernel, stride, out):
+def separable_maxima(x, kernel, stride, out, dilation=(1, 1)):
     """The maxima along the width (N, H, OW, C), and of those along the height, y (N, OH, OW, C)."""
-    rows = _largest(x, 2, kernel[1], stride[1], out[1])
-    return rows, _largest(rows, 1, kernel[0], stride[0], out[0])
+    rows = _largest(x, 2, kernel[1], stride[1], out[1], dilation[1])
+    return rows, _largest(rows, 1, kernel[0], stride[0], out[0], dilation[0])
 
 
-def _largest(x, axis, kernel, stride, out):
+def _largest(x, axis, kernel, stride, out, dilation):
     """The maximum over windows along one axis of (N, H, W, C). NaN stays NaN."""
-    first, *others = (x[_along(axis, tap)] for tap in taps(kernel, stride, out))
+    first, *others = (x[_along(axis, tap)] for tap in taps(kernel, stride, out, dilation))
     y = first.copy()
     for other in others:
         np.maximum(y, other, out=y)
     return y
 
 
-def _first_position(x, y, axis, kernel, stride):
+def _first_position(x, y, axis, kernel, stride, dilation):
     """Inverts `_largest`: the first position in each window along one axis that holds its maximum y."""
-    *others, _ = taps(kernel, stride, y.shape[axis])  # it is the last if it is none of the others
+    *others, _ = taps(kernel, stride, y.shape[axis], dilation)  # it is the last if it is none of the others
     position = np.zeros(y.shape, np.min_scalar_type(kernel))
     not_yet = np.ones(y.shape, bool)
     for tap in others:

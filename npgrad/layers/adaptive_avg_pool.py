@@ -8,8 +8,8 @@ import numpy as np
 
 from npgrad._typing import Array, Cache, Pair
 from npgrad._validate import expect_ndim, pair
+from npgrad.layers._sides import map_sides
 from npgrad.layers.base import Layer
-from npgrad.layers.im2col import channels_first, channels_last
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,11 @@ class AdaptiveAvgPool2d(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         expect_ndim(self, x, 4)
-        return self._both(x, *self._matrices(x.shape, x.real.dtype)), x.shape
+        return map_sides(x, *self._matrices(x.shape, x.real.dtype)), x.shape
 
     def backward(self, dy: Array, shape: Cache) -> Array:
         P, Q = self._matrices(shape, dy.real.dtype)
-        return self._both(dy, P.T, Q.T)
-
-    def _both(self, x, P, Q):
-        """P @ x @ Q.T of every channel, in channels-last memory order."""
-        n, h, w, c = (x := channels_last(x)).shape
-        rows = (P @ x.reshape(n, h, w * c)).reshape(n, len(P), w, c)
-        return channels_first(Q @ rows)
+        return map_sides(dy, P.T, Q.T)
 
     def _matrices(self, shape, dtype):
         return [

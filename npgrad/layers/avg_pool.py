@@ -6,11 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad._typing import Array, Cache, Pair, Window
+from npgrad._typing import Array, Border, Cache, Pair, Window
 from npgrad._validate import expect_ndim
 from npgrad.layers._pooling import cut_padding, pad_to_windows, set_window
 from npgrad.layers.base import Layer
-from npgrad.layers.im2col import channels_first, channels_last, output_shape, positions
+from npgrad.layers.im2col import (
+    borders,
+    channels_first,
+    channels_last,
+    output_shape,
+    positions,
+    receptive_field,
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class AvgPool2d(Layer):
     kernel_size : int or pair of int
     stride : int, pair of int, or None
         None: the kernel size.
-    padding : int or pair of int, default 0
+    padding : int, pair of int or (top, bottom, left, right), default 0
     ceil_mode : bool, default False
         Whether the last window may extend past the edge; pixels past the padding never count (PyTorch's rule).
     count_include_pad : bool, default True
@@ -33,7 +40,7 @@ class AvgPool2d(Layer):
 
     kernel_size: Pair
     stride: Pair | None = None
-    padding: Pair = 0
+    padding: Border = 0
     ceil_mode: bool = False
     count_include_pad: bool = True
 
@@ -41,7 +48,7 @@ class AvgPool2d(Layer):
         set_window(self)
 
     def receptive_field(self) -> Window | None:
-        return self.kernel_size, self.stride, self.padding
+        return receptive_field(self)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         out = output_shape(self, x)
@@ -64,10 +71,10 @@ class AvgPool2d(Layer):
     def _counts(self, shape, out):
         """The number of pixels in the mean of each window: (OH, OW, 1)."""
         sides = []
-        window = (self.kernel_size, self.stride, self.padding)
-        for size, o, kernel, stride, padding in zip(shape[2:], out, *window, strict=True):
-            low, high = (-padding, size + padding) if self.count_include_pad else (0, size)
-            begin = np.arange(o) * stride - padding
+        window = (self.kernel_size, self.stride, *borders(self.padding))
+        for size, o, kernel, stride, before, after in zip(shape[2:], out, *window, strict=True):
+            low, high = (-before, size + after) if self.count_include_pad else (0, size)
+            begin = np.arange(o) * stride - before
             sides.append(np.minimum(begin + kernel, high) - np.maximum(begin, low))
         return np.multiply.outer(*sides)[:, :, None]
 

@@ -100,7 +100,7 @@ class Layer:
         return {}
 
     def receptive_field(self) -> Window | None:
-        """(kernel size, stride, padding) of the windows that single outputs depend on.
+        """(size, stride, padding at the top and left) of the windows that single outputs depend on.
 
         None: an output depends on the whole image, or this is not known.
         """

@@ -14,7 +14,7 @@ from npgrad.layers.base import PIXEL, Layer
 
 @dataclass(frozen=True, eq=False)
 class BatchNorm2d(Layer):
-    """Normalize each channel to mean 0 and variance 1, then scale and shift it: x, y (N, C, H, W).
+    """Normalize each channel to mean 0 and variance 1, then scale and shift it. x, y (N, C, H, W) or (N, C).
 
         xhat = (x - mean) / sqrt(var + eps)
         y    = weight * xhat + bias
@@ -78,13 +78,13 @@ class BatchNorm2d(Layer):
 
     def forward(self, x: Array, training: bool = False, rng: Rng = None) -> tuple[Array, Cache]:
         """The cache is (x, mean, 1/sqrt(var + eps), batch statistics or None in inference mode)."""
-        expect_ndim(self, x, 4)
+        expect_ndim(self, x, 2, 4)
         if x.shape[1] != len(self.weight):
             raise InputError(f"BatchNorm2d expects {len(self.weight)} channels, found shape {x.shape}")
         if training:
-            mean = x.mean(axis=(0, 2, 3))
-            centered = x - _channels(mean)
-            var = (centered * centered).mean(axis=(0, 2, 3))
+            mean = x.mean(axis=_pixels(x))
+            centered = x - _channels(mean, x)
+            var = (centered * centered).mean(axis=_pixels(x))
             count = x.size // x.shape[1]
             if count < 2:
                 raise InputError(
@@ -95,26 +95,26 @@ class BatchNorm2d(Layer):
             mean, var, batch = self.running_mean, self.running_var, None
         scale = 1 / np.sqrt(var + self.eps)
         slope = self.weight * scale  # y = slope * x + (bias - slope * mean)
-        shift = _channels(self.bias - slope * mean)
-        y = x * _channels(slope)
+        shift = _channels(self.bias - slope * mean, x)
+        y = x * _channels(slope, x)
         y = np.add(y, shift, out=None if np.iscomplexobj(shift) else y)
         return y, (x, mean, scale, batch)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x, mean, scale, batch = cache
         if batch is None:
-            return dy * _channels(self.weight * scale)
+            return dy * _channels(self.weight * scale, x)
         xhat = _normalized(x, mean, scale)
-        dxhat = dy * _channels(self.weight)
-        along_xhat = (dxhat * xhat).mean(axis=(0, 2, 3))
-        dxhat = dxhat - _channels(dxhat.mean(axis=(0, 2, 3))) - xhat * _channels(along_xhat)
-        return dxhat * _channels(scale)
+        dxhat = dy * _channels(self.weight, x)
+        along_xhat = (dxhat * xhat).mean(axis=_pixels(x))
+        dxhat = dxhat - _channels(dxhat.mean(axis=_pixels(x)), x) - xhat * _channels(along_xhat, x)
+        return dxhat * _channels(scale, x)
 
     def parameter_gradients(self, dy: Array, cache: Cache) -> dict[str, Array]:
         x, mean, scale, _ = cache
         return {
-            "weight": (dy * _normalized(x, mean, scale)).sum(axis=(0, 2, 3)),
-            "bias": dy.sum(axis=(0, 2, 3)),
+            "weight": (dy * _normalized(x, mean, scale)).sum(axis=_pixels(x)),
+            "bias": dy.sum(axis=_pixels(x)),
         }
 
     def new_statistics(self, cache: Cache) -> dict[str, Array]:
@@ -140,9 +140,14 @@ class BatchNorm2d(Layer):
 
 def _normalized(x, mean, scale):
     """xhat"""
-    return (x - _channels(mean)) * _channels(scale)
+    return (x - _channels(mean, x)) * _channels(scale, x)
 
 
-def _channels(values):
-    """(C,) -> (C, 1, 1), which broadcasts against (N, C, H, W)."""
-    return values[:, None, None]
+def _pixels(x):
+    """The axes of one channel's values: all but axis 1."""
+    return 0, *range(2, x.ndim)
+
+
+def _channels(values, x):
+    """(C,) -> (C, 1, 1), which broadcasts against x (N, C, H, W); one axis for every axis of x after N."""
+    return values.reshape(-1, *(1,) * (x.ndim - 2))

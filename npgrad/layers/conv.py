@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad._typing import Array, Cache, Pair, Rng, Window
-from npgrad._validate import check_bias, check_groups, float_array, pair
+from npgrad._typing import Array, Border, Cache, Pair, Rng, Window
+from npgrad._validate import border, check_bias, check_groups, float_array, pair
 from npgrad.layers import _kernels as kernels
 from npgrad.layers import im2col as windows
 from npgrad.layers.base import Layer, he_normal
@@ -26,12 +26,12 @@ class Conv2d(Layer):
         dW       = columns.T @ dy        summed over images; a weight multiplies one pixel of every window
         dbias    = sum of dy over images and pixels
 
-    x (N, C, H, W) -> y (N, F, OH, OW), where OH = floor((H + 2*padding - KH) / stride) + 1.
+    x (N, C, H, W) -> y (N, F, OH, OW), where OH = floor((H + 2*padding - dilation*(KH - 1) - 1) / stride) + 1.
 
     Parameters
     ----------
     weight, bias : ndarray (F, C/groups, KH, KW), ndarray (F,) or None
-    stride, padding : int or pair of int, default 1 and 0
+    stride, padding, dilation : int or pair of int, default 1, 0 and 1; padding also (top, bottom, left, right)
     groups : int, default 1
         Filters and channels are split into `groups` parts that do not see each other; so are all matrices.
     """
@@ -39,13 +39,14 @@ class Conv2d(Layer):
     weight: Array
     bias: Array | None = None
     stride: Pair = 1
-    padding: Pair = 0
+    padding: Border = 0
     groups: int = 1
+    dilation: Pair = 1
     parameter_names = ("weight", "bias")
 
     def __post_init__(self):
-        object.__setattr__(self, "stride", pair(self.stride, "Conv2d stride"))
-        object.__setattr__(self, "padding", pair(self.padding, "Conv2d padding", smallest=0))
+        for name, check in {"stride": pair, "padding": border, "dilation": pair}.items():
+            object.__setattr__(self, name, check(getattr(self, name), f"Conv2d {name}"))
         weight = float_array(self.weight, "Conv2d weight (F, C, KH, KW)", 4)
         check_groups(self.groups, weight.shape[0])
         weight = np.array(weight.transpose(2, 3, 1, 0), order="C")  # (KH, KW, C, F): then W is a view
@@ -54,17 +55,17 @@ class Conv2d(Layer):
             self._freeze("bias", check_bias(self.bias, "Conv2d", self.weight))
 
     @classmethod
-    def init(cls, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0,
-             groups: int = 1, rng: Rng = 0) -> Conv2d:  # fmt: skip
+    def init(cls, in_channels: int, out_channels: int, kernel_size: Pair, stride: Pair = 1, padding: Border = 0,
+             groups: int = 1, dilation: Pair = 1, rng: Rng = 0) -> Conv2d:  # fmt: skip
         """He-normal weights, bias 0."""
         check_groups(groups, in_channels)
-        shape = (out_channels, in_channels // groups, *pair(kernel_size, "kernel_size"))
-        return cls(he_normal(shape, rng), np.zeros(out_channels, np.float32), stride, padding, groups)
+        weight = he_normal((out_channels, in_channels // groups, *pair(kernel_size, "kernel_size")), rng)
+        return cls(weight, np.zeros(out_channels, np.float32), stride, padding, groups, dilation)
 
     kernel_size = property(lambda self: self.weight.shape[2:], doc="(KH, KW)")
 
     def receptive_field(self) -> Window | None:
-        return self.kernel_size, self.stride, self.padding
+        return windows.receptive_field(self)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_forward(self)
@@ -81,16 +82,15 @@ class Conv2d(Layer):
 
     def backward(self, dy: Array, x: Cache) -> Array:
         out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_input_gradient(self)
-        (n, c, h, w), (ph, pw) = x.shape, self.padding
-        dpadded = np.zeros((n, h + 2 * ph, w + 2 * pw, c), np.result_type(dy, self.weight))
+        dpadded, dx = windows.zeros_with_border(x.shape, self.padding, np.result_type(dy, self.weight))
         for dyn, dimage in zip(windows.pixel_rows(dy, self.groups), dpadded, strict=True):
             if kernel is not None:
                 kernel(self, dyn, W, out, dimage)
             else:
                 dyn, Wn = kernels.without_idle_filters(dyn, W)
                 dcolumns = dyn @ Wn.transpose(0, 2, 1)
-                windows.col2im(dcolumns, self.kernel_size, self.stride, out, dimage)
-        return windows.channels_first(dpadded[:, ph : ph + h, pw : pw + w])
+                windows.col2im(dcolumns, self.kernel_size, self.stride, out, dimage, self.dilation)
+        return dx
 
     def parameter_gradients(self, dy: Array, x: Cache) -> dict[str, Array]:
         out, W = self._output_shape_and_matrix(x)
@@ -102,7 +102,7 @@ class Conv2d(Layer):
         return gradients if self.bias is None else gradients | {"bias": dy.sum(axis=(0, 2, 3))}
 
     def _columns(self, image, out):
-        return windows.im2col(image, self.kernel_size, self.stride, out, self.groups)
+        return windows.im2col(image, self.kernel_size, self.stride, out, self.groups, self.dilation)
 
     def _output_shape_and_matrix(self, x):
         out = windows.output_shape(self, x, channels=self.weight.shape[1] * self.groups)

@@ -12,6 +12,7 @@ from npgrad.errors import InputError
 from npgrad.layers.base import Layer
 from npgrad.layers.composite import Calls, Composite, add, in_a_row
 from npgrad.layers.conv import Conv2d
+from npgrad.layers.im2col import borders, window_size
 from npgrad.layers.relu import ReLU
 
 
@@ -40,7 +41,8 @@ class Fire(Composite):
 
     def __post_init__(self):
         b = self.expand3x3
-        if any(2 * p != k - 1 for p, k in zip(b.padding, b.kernel_size, strict=True)) or b.stride != (1, 1):
+        sides = zip(*borders(b.padding), window_size(b), strict=True)
+        if any(before + after != k - 1 for before, after, k in sides) or b.stride != (1, 1):
             raise InputError(
                 f"Fire: expand3x3 must keep the image's size; found kernel {b.kernel_size}, padding {b.padding}, "
                 f"stride {b.stride}"

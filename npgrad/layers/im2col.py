@@ -12,13 +12,30 @@ from npgrad._validate import check_channels
 from npgrad.errors import TooSmall
 
 
-def output_size(size, kernel, stride, padding=0, ceil_mode=False):
-    """The number of windows along one side of `size` pixels.
+def borders(padding):
+    """(height, width) or (top, bottom, left, right) as ((top, left), (bottom, right))."""
+    return (padding, padding) if len(padding) == 2 else (padding[::2], padding[1::2])
+
+
+def window_size(layer):
+    """(height, width) in pixels of a layer's window: k pixels at a distance d span (k - 1) * d + 1."""
+    dilation = getattr(layer, "dilation", (1, 1))
+    return tuple((k - 1) * d + 1 for k, d in zip(layer.kernel_size, dilation, strict=True))
+
+
+def receptive_field(layer):
+    """(size, stride, padding at the top and left) of a layer's windows."""
+    return window_size(layer), layer.stride, borders(layer.padding)[0]
+
+
+def output_size(size, kernel, stride, padding=0, ceil_mode=False, after=None):
+    """The number of windows of `kernel` pixels along one side of `size` pixels.
 
     floor((size + 2*padding - kernel) / stride) + 1; with `ceil_mode` the last window may extend past the edge, but
-    must start inside the image or its left padding (as in Caffe and PyTorch).
+    must start inside the image or its left padding (as in Caffe and PyTorch). `after` is the padding at the end, if it
+    is another than at the start.
     """
-    free = size + 2 * padding - kernel
+    free = size + padding + (padding if after is None else after) - kernel
     count = (-(-free // stride) if ceil_mode else free // stride) + 1
     if ceil_mode and (count - 1) * stride >= size + padding:
         count -= 1
@@ -28,13 +45,14 @@ def output_size(size, kernel, stride, padding=0, ceil_mode=False):
 def output_shape(layer, x, channels=None):
     """(OH, OW) for an input x (N, C, H, W); an InputError if C is not `channels` or not a single window fits."""
     check_channels(layer, x, channels)
-    window = layer.kernel_size, layer.stride, layer.padding, (getattr(layer, "ceil_mode", False),) * 2
-    out = tuple(map(output_size, x.shape[2:], *window))
+    before, after = borders(layer.padding)
+    ceil_mode = (getattr(layer, "ceil_mode", False),) * 2
+    out = tuple(map(output_size, x.shape[2:], window_size(layer), layer.stride, before, ceil_mode, after))
     if min(out) < 1:
-        (h, w), (kh, kw), (ph, pw) = x.shape[2:], layer.kernel_size, layer.padding
+        (h, w), (kh, kw), padding = x.shape[2:], window_size(layer), ", ".join(map(str, layer.padding))
         name = type(layer).__name__
         raise TooSmall(
-            f"{name}: the input is {h}x{w} px, smaller than the {kh}x{kw} window (padding {ph}, {pw})"
+            f"{name}: the input is {h}x{w} px, smaller than the {kh}x{kw} window (padding {padding})"
         )
     return out
 
@@ -66,49 +84,56 @@ def pad(x, before, after, value=0):
 
 
 def padded(x, padding):
-    """x (N, C, H, W) as (N, H + 2*PH, W + 2*PW, C), with a border of zeros."""
-    return pad(channels_last(x), padding, padding)
+    """x (N, C, H, W) as (N, top + H + bottom, left + W + right, C), with a border of zeros."""
+    return pad(channels_last(x), *borders(padding))
 
 
-def taps(kernel, stride, out):
+def zeros_with_border(shape, padding, dtype):
+    """Zeros of the shape of `padded`, and the view (N, C, H, W) of `shape` of the image inside the border."""
+    (n, c, h, w), ((top, left), (bottom, right)) = shape, borders(padding)
+    zeros = np.zeros((n, top + h + bottom, left + w + right, c), dtype)
+    return zeros, channels_first(zeros[:, top : top + h, left : left + w])
+
+
+def taps(kernel, stride, out, dilation=1):
     """For each position inside a window along one side, the slice of pixels there over all windows."""
-    return [slice(k, k + stride * (out - 1) + 1, stride) for k in range(kernel)]
+    return [slice(k * dilation, k * dilation + stride * (out - 1) + 1, stride) for k in range(kernel)]
 
 
-def positions(kernel, stride, out):
+def positions(kernel, stride, out, dilation=(1, 1)):
     """((i, j), rows, columns) for each position inside a window: the pixels there over all windows."""
-    for i, rows in enumerate(taps(kernel[0], stride[0], out[0])):
-        for j, columns in enumerate(taps(kernel[1], stride[1], out[1])):
+    for i, rows in enumerate(taps(kernel[0], stride[0], out[0], dilation[0])):
+        for j, columns in enumerate(taps(kernel[1], stride[1], out[1], dilation[1])):
             yield (i, j), rows, columns
 
 
-def windows(x, kernel, stride, out):
+def windows(x, kernel, stride, out, dilation=(1, 1)):
     """All windows of padded images (..., H, W, C), as a view (..., OH, OW, KH, KW, C)."""
     *batch, sh, sw, sc = x.strides
     shape = (*x.shape[:-3], *out, *kernel, x.shape[-1])
-    strides = (*batch, sh * stride[0], sw * stride[1], sh, sw, sc)
+    strides = (*batch, sh * stride[0], sw * stride[1], sh * dilation[0], sw * dilation[1], sc)
     return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
-def im2col(image, kernel, stride, out, groups=1):
+def im2col(image, kernel, stride, out, groups=1, dilation=(1, 1)):
     """The windows of a padded image (H, W, C) as the rows of a matrix (groups, OH*OW, KH*KW*C/groups).
 
     A window of one pixel at stride 1 is the pixel itself: then no value is copied.
     """
     pointwise = kernel == stride == (1, 1)
-    rows = (image if pointwise else windows(image, kernel, stride, out)).reshape(out[0] * out[1], -1, groups,
-                                                                                image.shape[-1] // groups)  # fmt: skip
+    seen = image if pointwise else windows(image, kernel, stride, out, dilation)
+    rows = seen.reshape(out[0] * out[1], -1, groups, image.shape[-1] // groups)
     return rows.transpose(2, 0, 1, 3).reshape(groups, rows.shape[0], -1)
 
 
-def col2im(columns, kernel, stride, out, image):
+def col2im(columns, kernel, stride, out, image, dilation=(1, 1)):
     """The transpose of `im2col`: add, in place, each entry of `columns` to the pixel of `image` (H, W, C) it came from.
 
     A pixel that is in several windows receives the sum of its entries.
     """
     dwindows = columns.reshape(len(columns), *out, *kernel, -1).transpose(1, 2, 3, 4, 0, 5)
     dwindows = dwindows.reshape(*out, *kernel, -1)
-    for (i, j), rows, cols in positions(kernel, stride, out):
+    for (i, j), rows, cols in positions(kernel, stride, out, dilation):
         image[rows, cols] += dwindows[:, :, i, j]
 
 

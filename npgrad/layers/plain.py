@@ -5,7 +5,8 @@ backward pass, every product ``y += x * w`` of the forward pass becomes ``dx += 
 and batch normalization use the formulas in their docstrings.
 
 Arrays are (N, C, H, W) or (N, C). `kernel_size`, `stride`, `padding` and `dilation` are (height, width) or an int for
-both, with PyTorch's meanings. The dtype follows the inputs, so float64 and the complex step work, too.
+both, with PyTorch's meanings; `padding` may also be (top, bottom, left, right). The dtype follows the inputs, so
+float64 and the complex step work, too.
 """
 
 import numpy as np
@@ -16,15 +17,22 @@ def pair(value):
     return (value, value) if np.ndim(value) == 0 else tuple(value)
 
 
-def count_windows(size, kernel, stride, padding, ceil_mode=False):
-    """The number of windows along one side of `size` pixels.
+def start_and_end(padding):
+    """The padding before the first pixel and after the last, along the height and along the width."""
+    top, bottom, left, right = padding if np.size(padding) == 4 else np.repeat(pair(padding), 2)
+    return (top, bottom), (left, right)
 
-    Windows start at -padding and every `stride` pixels. One that ends outside the padded image counts only with
+
+def count_windows(size, kernel, stride, padding, ceil_mode=False):
+    """The number of windows along one side of `size` pixels; padding: the same before and after, or (before, after).
+
+    Windows start at -before and every `stride` pixels. One that ends outside the padded image counts only with
     `ceil_mode`, and only if it starts in the image or its left padding, and the window before it did not reach the end.
     """
-    count, end = 0, size + padding
+    before, after = pair(padding)
+    count, end = 0, size + after
     while True:
-        begin = count * stride - padding
+        begin = count * stride - before
         fits = begin + kernel <= end
         pixels_left_over = begin - stride + kernel < end
         if not (fits or (ceil_mode and begin < size and pixels_left_over)):
@@ -34,16 +42,18 @@ def count_windows(size, kernel, stride, padding, ceil_mode=False):
 
 def output_shape(x, kernel_size, stride, padding, ceil_mode=False, dilation=1):
     """(OH, OW). A kernel of size k with dilation d covers (k - 1) * d + 1 pixels."""
-    sides = zip(x.shape[2:], pair(kernel_size), pair(stride), pair(padding), pair(dilation), strict=True)
+    padding = start_and_end(padding)
+    sides = zip(x.shape[2:], pair(kernel_size), pair(stride), padding, pair(dilation), strict=True)
     return tuple(count_windows(size, (k - 1) * d + 1, s, p, ceil_mode) for size, k, s, p, d in sides)
 
 
 def pixels(x, i, j, kernel_size, stride, padding, dilation=1):
     """The window of output (i, j) in reading order: (ki, kj, row, column) of each position inside the image."""
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = map(pair, (kernel_size, stride, padding, dilation))
+    (kh, kw), (sh, sw), (dh, dw) = map(pair, (kernel_size, stride, dilation))
+    (top, _), (left, _) = start_and_end(padding)
     for ki in range(kh):
         for kj in range(kw):
-            row, column = i * sh - ph + ki * dh, j * sw - pw + kj * dw
+            row, column = i * sh - top + ki * dh, j * sw - left + kj * dw
             if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
                 yield ki, kj, row, column
 
@@ -56,7 +66,7 @@ def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     x : ndarray (N, C, H, W)
     weight : ndarray (F, C/groups, KH, KW)
     bias : ndarray (F,) or None
-    stride, padding, dilation : int or pair of int
+    stride, padding, dilation : int or pair of int, padding also (top, bottom, left, right)
     groups : int
         Filter f sees only the f // (F/groups)-th part of the channels.
 
@@ -92,42 +102,41 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0, dilation=1, groups=1):
     return dx, dweight, dbias
 
 
-def argmax(x, n, c, i, j, kernel_size, stride, padding):
+def argmax(x, n, c, i, j, kernel_size, stride, padding, dilation=1):
     """(row, column) of the largest pixel of a window; of several equal ones the first in reading order."""
     best = None
-    for _, _, row, column in pixels(x, i, j, kernel_size, stride, padding):
+    for _, _, row, column in pixels(x, i, j, kernel_size, stride, padding, dilation):
         if best is None or x[n, c, row, column].real > x[n, c, best[0], best[1]].real:
             best = row, column
     return best
 
 
-def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False):
+def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, dilation=1):
     """Max pooling: y[n, c, i, j] = the largest x[n, c] in the window at (i, j); stride None is the kernel size."""
     window = (kernel_size, kernel_size if stride is None else stride, padding)
-    y = np.zeros((*x.shape[:2], *output_shape(x, *window, ceil_mode)), x.dtype)
+    y = np.zeros((*x.shape[:2], *output_shape(x, *window, ceil_mode, dilation)), x.dtype)
     for n, c, i, j in np.ndindex(y.shape):
-        row, column = argmax(x, n, c, i, j, *window)
+        row, column = argmax(x, n, c, i, j, *window, dilation)
         y[n, c, i, j] = x[n, c, row, column]
     return y
 
 
-def max_pool2d_backward(dy, x, kernel_size, stride=None, padding=0):
+def max_pool2d_backward(dy, x, kernel_size, stride=None, padding=0, dilation=1):
     """dx: each dy goes to the argmax of its window; a pixel that is the argmax of several windows gets the sum."""
     window = (kernel_size, kernel_size if stride is None else stride, padding)
     dx = np.zeros(x.shape, dy.dtype)
     for n, c, i, j in np.ndindex(dy.shape):
-        row, column = argmax(x, n, c, i, j, *window)
+        row, column = argmax(x, n, c, i, j, *window, dilation)
         dx[n, c, row, column] += dy[n, c, i, j]
     return dx
 
 
 def window_count(x, i, j, kernel_size, stride, padding, count_include_pad):
     """The divisor of a mean: the window's pixels in the image, with `count_include_pad` those in the padding too."""
-    border = pair(padding) if count_include_pad else (0, 0)
     count = 1
-    for axis, index in enumerate((i, j)):
-        begin = index * pair(stride)[axis] - pair(padding)[axis]
-        inside = range(-border[axis], x.shape[2 + axis] + border[axis])
+    for axis, (index, (before, after)) in enumerate(zip((i, j), start_and_end(padding), strict=True)):
+        begin = index * pair(stride)[axis] - before
+        inside = range(-before, x.shape[2 + axis] + after) if count_include_pad else range(x.shape[2 + axis])
         count *= sum(place in inside for place in range(begin, begin + pair(kernel_size)[axis]))
     return count
 
@@ -177,9 +186,14 @@ def linear_backward(dy, x, weight):
     return dx, dweight, dbias
 
 
+def channel_values(x, c):
+    """The index of every value of channel c of x (N, C, H, W) or (N, C)."""
+    return [(n, c, *pixel) for n, *pixel in np.ndindex(len(x), *x.shape[2:])]
+
+
 def channel_statistics(x, c):
-    """(count, mean, biased variance) of channel c of x (N, C, H, W), over images and pixels."""
-    values = [x[n, c, i, j] for n, i, j in np.ndindex(len(x), *x.shape[2:])]
+    """(count, mean, biased variance) of channel c, over images and pixels."""
+    values = [x[at] for at in channel_values(x, c)]
     mean = sum(values) / len(values)
     return len(values), mean, sum((value - mean) ** 2 for value in values) / len(values)
 
@@ -192,8 +206,8 @@ def batch_norm2d(x, weight, bias, running_mean=None, running_var=None, training=
     y = np.zeros(x.shape, np.result_type(x, weight))
     for c in range(x.shape[1]):
         _, mean, var = channel_statistics(x, c) if training else (None, running_mean[c], running_var[c])
-        for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-            y[n, c, i, j] = weight[c] * (x[n, c, i, j] - mean) / np.sqrt(var + eps) + bias[c]
+        for at in channel_values(x, c):
+            y[at] = weight[c] * (x[at] - mean) / np.sqrt(var + eps) + bias[c]
     return y
 
 
@@ -209,16 +223,16 @@ def batch_norm2d_backward(dy, x, weight, running_mean=None, running_var=None, tr
     for c in range(x.shape[1]):
         count, mean, var = channel_statistics(x, c) if training else (1, running_mean[c], running_var[c])
         std, dmean, dvar = np.sqrt(var + eps), 0, 0
-        for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-            d, centered = dy[n, c, i, j], x[n, c, i, j] - mean
+        for at in channel_values(x, c):
+            d, centered = dy[at], x[at] - mean
             dweight[c] += d * centered / std
             dbias[c] += d
-            dx[n, c, i, j] += d * weight[c] / std
+            dx[at] += d * weight[c] / std
             dmean -= d * weight[c] / std
             dvar -= d * weight[c] * centered * 0.5 / std**3
         if training:
-            for n, i, j in np.ndindex(len(x), *x.shape[2:]):
-                dx[n, c, i, j] += dmean / count + dvar * 2 * (x[n, c, i, j] - mean) / count
+            for at in channel_values(x, c):
+                dx[at] += dmean / count + dvar * 2 * (x[at] - mean) / count
     return dx, dweight, dbias
 
 
@@ -238,4 +252,23 @@ def softmax_backward(dy, y):
     dx = np.zeros(y.shape, np.result_type(dy, y))
     for n, c, k in np.ndindex(*y.shape, y.shape[1]):
         dx[n, k] += dy[n, c] * y[n, c] * ((c == k) - y[n, k])
+    return dx
+
+
+def log_softmax(x):
+    """y[n, c] = x[n, c] - log(sum over classes of exp(x[n])); x (N, C)."""
+    y = np.zeros(x.shape, x.dtype)
+    for n in range(len(x)):
+        largest = max(value.real for value in x[n])  # the same difference, and exp cannot overflow
+        total = sum(np.exp(value - largest) for value in x[n])
+        for c in range(x.shape[1]):
+            y[n, c] = x[n, c] - largest - np.log(total)
+    return y
+
+
+def log_softmax_backward(dy, y):
+    """dx from dy and the output y: dy_c/dx_k = (1[c = k] - exp(y_k))."""
+    dx = np.zeros(y.shape, np.result_type(dy, y))
+    for n, c, k in np.ndindex(*y.shape, y.shape[1]):
+        dx[n, k] += dy[n, c] * ((c == k) - np.exp(y[n, k]))
     return dx

@@ -44,19 +44,21 @@ class Weights:
         return Conv2d(weight, np.zeros(filters, np.float32) if bias else None, groups=groups, **options)
 
     def linear(self, channels, filters):
-        weight = self.draw((whole_number(filters, "num_classes"), channels))
+        weight = self.draw((filters, channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
     def batch_norm(self, channels):
         return BatchNorm2d.init(channels)
 
 
+def begin(num_classes, weights):
+    """The number of classes, checked before any weight is drawn, and the weights: zeros if there are none."""
+    return whole_number(num_classes, "num_classes"), weights or Weights.zero()
+
+
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):
     """The Model of a named architecture."""
-    architecture = {
-        "name": name,
-        "options": {"num_classes": whole_number(num_classes, "num_classes"), **options},
-    }
+    architecture = {"name": name, "options": {"num_classes": num_classes, **options}}
     return Model(
         network, architecture=architecture, aliases=aliases, default_layer=default_layer, presets=presets
     )

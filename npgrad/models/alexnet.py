@@ -3,7 +3,7 @@
 from npgrad._typing import Rng
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished, torchvision_names
+from npgrad.models._building import Weights, begin, finished, torchvision_names
 
 # filters, kernel, stride, padding of each convolution
 CONVOLUTIONS = {
@@ -51,7 +51,8 @@ def build(name: str, num_classes: int = 1000, weights: Weights | None = None) ->
     -------
     Model
     """
-    weights, channels, layers = weights or Weights.zero(), 3, {}
+    num_classes, weights = begin(num_classes, weights)
+    channels, layers = 3, {}
     for conv, (filters, kernel, stride, padding) in CONVOLUTIONS.items():
         number = conv[-1]
         layers[conv] = weights.conv(channels, filters, kernel, stride=stride, padding=padding)

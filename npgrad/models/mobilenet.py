@@ -8,7 +8,7 @@ them.
 from npgrad._typing import Rng
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished
+from npgrad.models._building import Weights, begin, finished
 
 # expansion, channels, number of blocks, stride of the first
 BOTTLENECKS = (
@@ -57,7 +57,7 @@ def build(name: str, num_classes: int = 1000, weights: Weights | None = None) ->
     -------
     Model
     """
-    weights = weights or Weights.zero()
+    num_classes, weights = begin(num_classes, weights)
     layers = dict(zip(("conv1", "bn1", "relu1"), _conv(weights, 3, 32, 3, stride=2, padding=1), strict=True))
     channels, number = 32, 0
     for expansion, out, count, stride in BOTTLENECKS:

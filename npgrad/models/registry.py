@@ -74,7 +74,7 @@ def fresh(name: str, rng: Rng = 0) -> Model:
     UnknownName
         If there is no such architecture; the message lists the nearest names.
     """
-    if name not in BUILDERS:
+    if not isinstance(name, str) or name not in BUILDERS:
         raise unknown("architecture", name, BUILDERS)
     build, _ = BUILDERS[name]
     return build(name, weights=Weights.drawn(rng))

@@ -8,7 +8,7 @@ Blocks are named as in the table: conv2_1, conv2_2, ... conv5_3. The parts of a 
 from npgrad._typing import Rng
 from npgrad.layers import GlobalAvgPool2d, MaxPool2d, ReLU, Residual, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished
+from npgrad.models._building import Weights, begin, finished
 
 WIDTHS = (64, 128, 256, 512)  # filters in the stages conv2 to conv5
 BLOCKS = {  # in each stage
@@ -91,7 +91,7 @@ def build(name: str, num_classes: int = 1000, weights: Weights | None = None) ->
     -------
     Model
     """
-    weights = weights or Weights.zero()
+    num_classes, weights = begin(num_classes, weights)
     block, expansion = (_bottleneck, 4) if name == "resnet50" else (_basic, 1)
     layers = {
         "conv1": weights.conv(3, 64, 7, stride=2, padding=3, bias=False),

@@ -5,11 +5,10 @@ torchvision's names are aliases.
 """
 
 from npgrad._typing import Rng
-from npgrad._validate import whole_number
 from npgrad.errors import InputError
 from npgrad.layers import Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished
+from npgrad.models._building import Weights, begin, finished
 
 # filters of each fire: squeeze 1x1, expand 1x1, expand 3x3
 FIRES = {
@@ -98,7 +97,7 @@ def build(
     InputError
         If an option is invalid.
     """
-    weights = weights or Weights.zero()
+    num_classes, weights = begin(num_classes, weights)
     if conv10_padding not in (0, 1):
         raise InputError(f"conv10_padding: expected 0 or 1, found {conv10_padding!r}")
     channels, kernel, pooled = VERSIONS[name]
@@ -115,9 +114,7 @@ def build(
         if fire in pooled:
             layers[f"pool{fire[-1]}"] = _pool()
     layers["drop9"] = Dropout(0.5)
-    layers["conv10"] = weights.conv(
-        channels, whole_number(num_classes, "num_classes"), 1, padding=conv10_padding
-    )
+    layers["conv10"] = weights.conv(channels, num_classes, 1, padding=conv10_padding)
     layers["relu10"] = ReLU()
     layers["pool10"] = GlobalAvgPool2d()
     aliases = _torchvision_names(layers)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._validate import pair
 from npgrad.layers import Composite, Conv2d, Linear
 from npgrad.model import Model
 
@@ -37,24 +38,24 @@ class LayerSummary:
     memory: int
 
 
-def summarize(model: Model, size: int | None = None) -> list[LayerSummary]:
+def summarize(model: Model, size: int | tuple[int, int] | None = None) -> list[LayerSummary]:
     """Summarize every layer of a network, for one image.
 
     Parameters
     ----------
     model : Model
         The network.
-    size : int or None, default None
-        The side of the image in pixels. None: the crop size of the model's preprocessing.
+    size : int, (int, int) or None, default None
+        The image's height and width in pixels; one number for a square. None: the size of the preprocessing.
 
     Returns
     -------
     list of LayerSummary
         In the order of execution.
     """
-    size = model.preprocessing.crop if size is None else size
-    channels = next(array.shape[1] for array in model.parameters().values() if array.ndim == 4)
-    tape = model.forward(np.zeros((1, channels, size, size), np.float32))
+    height, width = model.preprocessing.size if size is None else pair(size, "size")
+    channels = model.in_channels or len(model.preprocessing.mean)
+    tape = model.forward(np.zeros((1, channels, height, width), np.float32))
     rows = {}
     for record in tape:
         inner = [row for name, row in rows.items() if name.startswith(record.name + ".")]

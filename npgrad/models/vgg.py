@@ -8,7 +8,7 @@ numbered like the layer before it: relu1_1, bn1_1, pool1.
 from npgrad._typing import Rng
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished, torchvision_names
+from npgrad.models._building import Weights, begin, finished, torchvision_names
 
 FILTERS = (64, 128, 256, 512, 512)  # of the five stages, each ending in a pool
 CONVOLUTIONS = {  # in each stage
@@ -193,7 +193,8 @@ def build(name: str, num_classes: int = 1000, weights: Weights | None = None) ->
     -------
     Model
     """
-    weights, channels, layers = weights or Weights.zero(), 3, {}
+    num_classes, weights = begin(num_classes, weights)
+    channels, layers = 3, {}
     version, _, norm = name.partition("_")
     for stage, (count, filters) in enumerate(zip(CONVOLUTIONS[version], FILTERS, strict=True), start=1):
         for number in range(1, count + 1):

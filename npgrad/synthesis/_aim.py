@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._outputs import explained
+from npgrad._targets import scores
 from npgrad._validate import whole_number
 from npgrad.errors import InputError, level_outside
 from npgrad.layers import ReLU
@@ -36,7 +38,7 @@ class Aim:
         if target is not None:
             if channel is not None or neuron is not None:
                 raise InputError("channel and neuron belong to a layer; found a target")
-            return cls(model, target=model.class_index(target))
+            return cls(explained(model, declared=True), target=model.class_index(target))
         place = (whole_number(channel, "channel", 0),)
         if neuron is not None:
             if not isinstance(neuron, (tuple, list)) or len(neuron) != 2:
@@ -55,7 +57,7 @@ class Aim:
         """
         if self.layer is None:
             tape, dx = score_gradient(self.model, x, self.target)
-            return tape.output[0, self.target], dx
+            return scores(self.model, tape.output, self.target)[0], dx
         tape = self.model.forward(x, upto=self.layer, keep=self.layer)
         score, dy = self._mean(tape[self.layer])
         dx = tape.backward({self.layer: dy})["input"]

@@ -4,16 +4,25 @@ import numpy as np
 
 from npgrad.errors import InputError, unknown
 from npgrad.optim import LBFGS, Adam
-from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.pixels import image_limits, standardization
 
 FIRST_RATE, LAST_RATE = 3.0, 0.1
 LIMIT = 1.5  # of normalized values, in the homework; the last few steps may exceed it
 
 
+class AdamSchedule(Adam):
+    """Adam with the homework's rates and limits, which are in units of `standardization`."""
+
+    def __init__(self, model, x):
+        self.unit, origin = standardization(model, x)
+        self.limits = origin - LIMIT * self.unit, origin + LIMIT * self.unit
+        super().__init__(FIRST_RATE * self.unit, eps=1e-8 / self.unit)
+
+
 def make_optimizer(name, model, x):
     """The optimizer called "adam" or "lbfgs" for an image like x."""
     if name == "adam":
-        return Adam(FIRST_RATE)
+        return AdamSchedule(model, x)
     if name == "lbfgs":
         return LBFGS(bounds=image_limits(model, x))
     raise unknown("optimizer", name, ("adam", "lbfgs"))
@@ -32,11 +41,11 @@ def advance(run, optimizer, objective, x, t, steps):
         return
     restart, unclipped = steps * 9 // 10, steps * 19 // 20
     if t < unclipped:
-        x = np.clip(x, -LIMIT, LIMIT)
+        x = np.clip(x, *optimizer.limits)
     losses, dx = objective(x)
     if t in (0, restart):
         optimizer.state = {"t": 0}
-    optimizer.lr = FIRST_RATE if t < restart else LAST_RATE
+    optimizer.lr = optimizer.unit * (FIRST_RATE if t < restart else LAST_RATE)
     run.update(optimizer.step(x, dx), losses)
 
 

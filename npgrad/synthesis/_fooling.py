@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._targets import class_logits
 from npgrad.synthesis._run import Synthesis
 from npgrad.synthesis._scores import lead, probability
 from npgrad.synthesis.pixels import as_saved
@@ -55,11 +56,11 @@ class Fooling(Synthesis):
 
 
 def fools(model, image, logits, target, margin=0.0, rounded=False, targeted=True):
-    """Whether the image with these logits reaches the goal; `rounded`: also after being saved to a file."""
+    """Whether the image with these class logits reaches the goal; `rounded`: also after being saved to a file."""
     if is_top(logits, target, margin) is not targeted:
         return False
     return not rounded or fools(
-        model, image, model(as_saved(model, image)), target, margin, targeted=targeted
+        model, image, class_logits(model, model(as_saved(model, image))), target, margin, targeted=targeted
     )
 
 
@@ -71,8 +72,9 @@ def is_top(logits, target, margin=0.0):
 def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=True):
     """The Fooling for a run that started from x; `reason` applies if the goal was not reached."""
     image = run.image
-    logits, change = model(image), image - x
-    std = np.reshape(model.preprocessing.std, (1, -1, 1, 1))
+    outputs, change = model(image), image - x
+    logits = class_logits(model, outputs)
+    std = np.reshape(model.preprocessing.pixel_std, (1, -1, 1, 1))
     reached = fools(model, image, logits, target, margin, rounded, targeted)
     return Fooling(
         image=image,
@@ -83,9 +85,9 @@ def report(model, x, run, target, reason, margin=0.0, rounded=False, targeted=Tr
         reached=reached,
         norm=float(np.linalg.norm(change.ravel())),  # summed in C order, whatever the memory order
         largest_change=float(np.abs(change * std).max() * 255),
-        before=int(model(x).argmax()),
+        before=int(class_logits(model, model(x)).argmax()),
         after=int(logits.argmax()),
-        probability=probability(logits, target),
+        probability=probability(model, outputs, target),
         reason="" if reached else ("interrupted" if run.interrupted else reason),
         targeted=targeted,
     )

@@ -33,9 +33,10 @@ AXES = np.stack(
 class Waves:
     """The map from a spectrum to a normalized image of height x width px, and its gradient.
 
-    mean, std: those of the network's preprocessing. decay: amplitudes are divided by frequency^decay, slightly
-    more than in photographs, since gradients contain more high frequencies. contrast: a factor of all amplitudes.
-    A spectrum is a real array (2, 3, H, W // 2 + 1) of real and imaginary parts, which any optimizer can handle.
+    mean, std: those of the network's preprocessing, for pixel values 0..1. channels: the network's. decay:
+    amplitudes are divided by frequency^decay, slightly more than in photographs, since gradients contain more high
+    frequencies. contrast: a factor of all amplitudes.
+    A spectrum is a real array (2, C, H, W // 2 + 1) of real and imaginary parts, which any optimizer can handle.
     """
 
     height: int
@@ -44,19 +45,27 @@ class Waves:
     std: tuple
     decay: float = 1.4
     contrast: float = 0.1
+    channels: str = "RGB"
+
+    @property
+    def axes(self):
+        """The color of one unit of each plane, in the network's channels; for gray, there is light only."""
+        return {"RGB": AXES, "BGR": AXES[::-1], "gray": np.ones((1, 1))}[self.channels]
 
     def noise(self, rng, dtype, amplitude=0.01):
         """An initial spectrum, that of an almost uniform gray."""
-        shape = (2, 3, self.height, self.width // 2 + 1)
+        shape = (2, len(self.mean), self.height, self.width // 2 + 1)
         return (amplitude * rng.standard_normal(shape)).astype(dtype)
 
     def forward(self, spectrum):
-        """The image (1, 3, H, W) of a spectrum, and the cache for `backward`."""
+        """The image (1, C, H, W) of a spectrum, and the cache for `backward`."""
         from scipy.fft import irfft2
 
         z = (spectrum[0] + 1j * spectrum[1]) * self._amplitudes(spectrum.dtype)
         colors = irfft2(z, s=(self.height, self.width), norm="ortho")
-        rgb = (1 + np.tanh(_mix(AXES, colors) / 2)) / 2  # the sigmoid, without an overflowing exponential
+        rgb = (
+            1 + np.tanh(_mix(self.axes, colors) / 2)
+        ) / 2  # the sigmoid, without an overflowing exponential
         std, mean = _each_channel(self.std, rgb), _each_channel(self.mean, rgb)
         return ((rgb - mean) / std)[None], rgb
 
@@ -65,7 +74,7 @@ class Waves:
         from scipy.fft import rfft2
 
         drgb = dimage[0] / _each_channel(self.std, rgb)
-        dcolors = _mix(AXES.T, drgb * rgb * (1 - rgb))
+        dcolors = _mix(self.axes.T, drgb * rgb * (1 - rgb))
         # irfft2 sums cosines and negative sines, weighted by the real and imaginary parts. Its adjoint is the scalar
         # product of dcolors with each of them, which is rfft2; coefficients with an implicit mirror image count twice.
         dz = rfft2(dcolors, norm="ortho") * self._amplitudes(rgb.dtype)
@@ -81,12 +90,12 @@ class Waves:
 
 
 def _mix(matrix, planes):
-    """A 3x3 matrix times every pixel of planes (3, H, W)."""
+    """A CxC matrix times every pixel of planes (C, H, W)."""
     return np.tensordot(matrix.astype(planes.dtype), planes, axes=1)
 
 
 def _each_channel(values, like):
-    return np.reshape(values, (3, 1, 1)).astype(like.dtype)
+    return np.reshape(values, (-1, 1, 1)).astype(like.dtype)
 
 
 class SpectrumAdam:

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 
+from npgrad._outputs import expect_classes, explained
+from npgrad._targets import resolve_targets
 from npgrad._validate import one_image
 from npgrad.errors import InputError
 from npgrad.synthesis.pixels import image_limits
@@ -12,15 +14,13 @@ ZERO = "its gradient is 0 everywhere"
 
 
 def start(model, x, target, targeted):
-    """(x, the target's index, 1 to increase its loss or -1 to decrease it)."""
-    x = one_image(x)
+    """(the model up to its scores, x, the target's index, 1 to increase its loss or -1 to decrease it)."""
+    expect_classes(model, "target")
+    model, x = explained(model, declared=True), one_image(x)
     if target is None and targeted:
         raise InputError("target: expected a class to aim at, found None")
-    logits = model(x)
-    if logits.size < 2:
-        raise InputError(f"model: expected at least two classes to choose from, found logits {logits.shape}")
-    target = int(logits.argmax()) if target is None else model.class_index(target)
-    return x, target, -1 if targeted else 1
+    target = resolve_targets(model, model(x), target)[0] if target is None else model.class_index(target)
+    return model, x, int(target), -1 if targeted else 1
 
 
 def limits(model, x):

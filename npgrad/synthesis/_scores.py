@@ -2,14 +2,15 @@
 
 import numpy as np
 
+from npgrad import _outputs
+
 
 def lead(logits, target):
-    """The target's score minus the highest other score: logits (1, classes)."""
+    """The target's score minus the highest other score: logits (1, classes), as `class_logits` returns them."""
     others = np.delete(logits[0], target)
     return float(logits[0, target] - others.max()) if others.size else np.inf
 
 
-def probability(logits, target):
-    """The softmax probability of the target: logits (1, classes)."""
-    e = np.exp(logits[0] - logits[0].max())
-    return float(e[target] / e.sum())
+def probability(model, outputs, target):
+    """The probability of the target: outputs (1, outputs); None where the outputs are values."""
+    return None if model.outputs == "value" else float(_outputs.probabilities(model, outputs)[0, target])

@@ -10,6 +10,7 @@ from npgrad.errors import InputError
 from npgrad.layers.composite import add
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import topmost
+from npgrad.synthesis.pixels import standardization
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class LossWeights:
         style = {name: weight for name, weight in style.items() if weight}  # the others need not be computed
         content = not_negative(chosen["content_weight"], "content_weight")
         tv = not_negative(chosen["tv_weight"], "tv_weight")
-        return cls(layer, content, style, tv, grow, topmost(model, [layer, *style]))
+        unit, _ = standardization(model, np.empty(0))
+        return cls(layer, content, style, tv / unit**2, grow, topmost(model, [layer, *style]))
 
 
 @dataclass(frozen=True, eq=False)

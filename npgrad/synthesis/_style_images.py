@@ -9,6 +9,7 @@ from npgrad._validate import not_negative, one_image, whole_number
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.synthesis._aim import float_type
+from npgrad.synthesis.pixels import standardization
 
 LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue: the Y of YIQ
 
@@ -33,11 +34,11 @@ class Images:
     @classmethod
     def of(cls, model, content, style, sizes, image_size, style_size, chosen, blend, masks, original_colors):
         """From the arguments of `style_transfer`; `chosen` holds the sizes that replace None."""
-        content = opened(content, "content")
+        content = opened(model, content, "content")
         styles = list(style) if isinstance(style, (list, tuple)) else [style]
         if not styles:
             raise InputError("style: expected an image or a list of them, found none")
-        styles = [opened(each, "style") for each in styles]
+        styles = [opened(model, each, "style") for each in styles]
         if sizes is None:
             sizes = (size_of(content, image_size, chosen["image_size"], "image_size"),)
         elif image_size is not None:
@@ -83,13 +84,13 @@ class Images:
         return [images, self.sizes, self.style_sizes, self.factors, self.masks, bool(self.original_colors)]
 
 
-def opened(source, name):
-    """An image that can be resized: a float array (1, 3, H, W) unchanged, anything else as a PIL image."""
+def opened(model, source, name):
+    """An image that can be resized: a float array (1, C, H, W) unchanged, anything else as a PIL image."""
     if not isinstance(source, np.ndarray) or source.dtype.kind == "u":
         return open_image(source)
-    x = one_image(source, name)
-    if x.shape[1] != 3 or x.dtype.kind != "f":
-        raise InputError(f"{name}: expected floats (1, 3, H, W), found {x.dtype} of shape {x.shape}")
+    x, channels = one_image(source, name), len(model.preprocessing.mean)
+    if x.shape[1] != channels or x.dtype.kind != "f":
+        raise InputError(f"{name}: expected floats (1, {channels}, H, W), found {x.dtype} of shape {x.shape}")
     return x
 
 
@@ -136,8 +137,9 @@ def beginning(model, start, content, rng):
     if isinstance(start, str) and start == "content":
         return content
     if isinstance(start, str) and start == "noise":
-        return rng.random(content.shape).astype(content.dtype)
-    return at_size(model, opened(start, "start"), content.shape[2:], content.dtype)
+        unit, origin = standardization(model, content)
+        return unit * rng.random(content.shape).astype(content.dtype) + origin
+    return at_size(model, opened(model, start, "start"), content.shape[2:], content.dtype)
 
 
 def style_factors(blend, count, masks=None):
@@ -159,9 +161,9 @@ def style_factors(blend, count, masks=None):
 def luminance(model, x):
     """The luminance of each pixel, on the scale 0 to 1: (1, 1, H, W)."""
     mean, std = _mean_and_std(model, x)
-    return np.sum(
-        (x * std + mean) * np.reshape(LUMINANCE, (1, 3, 1, 1)).astype(x.dtype), axis=1, keepdims=True
-    )
+    weights = {"RGB": LUMINANCE, "BGR": LUMINANCE[::-1], "gray": (1.0,)}[model.preprocessing.channels]
+    weights = np.reshape(weights, (1, -1, 1, 1)).astype(x.dtype)
+    return np.sum((x * std + mean) * weights, axis=1, keepdims=True)
 
 
 def with_colors_of(model, x, content):
@@ -198,5 +200,5 @@ def resized_mask(mask, size, dtype):
 
 
 def _mean_and_std(model, x):
-    both = model.preprocessing.mean, model.preprocessing.std
-    return (np.reshape(values, (1, 3, 1, 1)).astype(x.dtype) for values in both)
+    both = model.preprocessing.pixel_mean, model.preprocessing.pixel_std
+    return (np.reshape(values, (1, -1, 1, 1)).astype(x.dtype) for values in both)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import not_negative, one_of, whole_number
 from npgrad.losses import cross_entropy
@@ -71,7 +72,7 @@ def fgsm(
     TargetError, UnknownName
         If the target is not a class of the network.
     """
-    x, target, sign = start(model, x, target, targeted)
+    model, x, target, sign = start(model, x, target, targeted)
     epsilon = not_negative(epsilon, "epsilon")
     std, (low, high) = pixel_std(model, x), limits(model, x)
     reason = f"one step of {255 * epsilon:.3g}/255 was not enough"
@@ -160,7 +161,7 @@ def pgd(
     >>> result.reached, result.largest_change < 8.5
     (True, True)
     """
-    x, target, sign = start(model, x, target, targeted)
+    model, x, target, sign = start(model, x, target, targeted)
     one_of(norm, "norm", NORMS)
     whole_number(steps, "steps", 0)
     epsilon = not_negative((8 / 255 if norm == "linf" else 2) if epsilon is None else epsilon, "epsilon")
@@ -192,6 +193,8 @@ def pgd(
 def _loss_gradient(model, x, target, targeted, loss):
     """(loss, its gradient with respect to x, logits); for a target to be reached, see `waking_gradient`."""
     tape = model.forward(x, keep=())
-    value, dlogits = loss(tape.output, target)
-    dx = waking_gradient(tape, dlogits, target) if targeted else tape.backward(dlogits)["input"]
-    return value, dx, tape.output
+    logits = class_logits(model, tape.output)
+    value, dlogits = loss(logits, target)
+    dy = class_logits_backward(dlogits, tape.output)
+    dx = waking_gradient(tape, dy, target) if targeted else tape.backward(dy)["input"]
+    return value, dx, logits

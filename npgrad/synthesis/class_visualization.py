@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad import losses
+from npgrad._targets import scores
 from npgrad._typing import Path, Rng
-from npgrad._validate import generator, not_negative, whole_number
+from npgrad._validate import generator, not_negative, pair, whole_number
 from npgrad.errors import unknown
 from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
@@ -21,7 +22,7 @@ from npgrad.synthesis._aim import Aim, float_type
 from npgrad.synthesis._fourier import SpectrumAdam, Waves
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis._scores import probability
-from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.pixels import image_limits, standardization
 from npgrad.synthesis.transforms import affine, affine_backward, blur, jitter
 
 __all__ = ["DEFAULTS", "Visualization", "create_class_visualization"]
@@ -50,7 +51,7 @@ class Visualization(Synthesis):
     score : float
         The final score: the class's raw score, the mean of the channel's map, or the neuron's activation.
     probability : float or None
-        Probability of the class. None for a layer.
+        Probability of the class. None for a layer, and for a value.
     draws : int
         Number of noise images drawn until one had a nonzero gradient.
     """
@@ -61,7 +62,9 @@ class Visualization(Synthesis):
     draws: int = 1
 
     def __repr__(self):
-        name = "" if self.target is None else f"class {self.target}, probability {self.probability:.1%}; "
+        name = "" if self.target is None else f"output {self.target}; "
+        if self.probability is not None:
+            name = f"class {self.target}, probability {self.probability:.1%}; "
         size = f"{self.image.shape[2]}x{self.image.shape[3]} px"
         state = ", interrupted" if self.interrupted else ""
         return f"Visualization({name}score {self.score:.4g}; {size}, {self.steps} steps{state})"
@@ -75,7 +78,7 @@ def create_class_visualization(
     channel: int | None = None,
     neuron: Sequence[int] | None = None,
     method: str = "pixels",
-    size: int | None = None,
+    size: int | tuple[int, int] | None = None,
     l2_reg: float | None = None,
     learning_rate: float | None = None,
     num_iterations: int | None = None,
@@ -103,8 +106,8 @@ def create_class_visualization(
         Row and column of the channel's map; only this activation is maximized.
     method : {"pixels", "fourier"}, default "pixels"
         What is optimized: the pixels, or a Fourier spectrum.
-    size : int or None
-        Height and width in px. None: the size that the preprocessing crops to.
+    size : int, (int, int) or None
+        Height and width in px; one number for both. None: the size that the preprocessing crops to.
     l2_reg : float or None
         Weight of the penalty. With "fourier", it is relative to the score's gradient, which is first scaled to a root
         mean square of 1. None: the method's value in DEFAULTS, but 0 for the pixels of a layer.
@@ -144,7 +147,7 @@ def create_class_visualization(
     ((1, 3, 96, 96), True)
     """
     aim = Aim.at(model, target, layer, channel, neuron)
-    if method not in DEFAULTS:
+    if not isinstance(method, str) or method not in DEFAULTS:
         raise unknown("method", method, DEFAULTS)
     if method == "pixels" and aim.layer is not None and l2_reg is None:
         l2_reg = 0.0  # the homework's weight is tuned for classes; it would leave most channels' images gray
@@ -155,7 +158,7 @@ def create_class_visualization(
     options["num_iterations"] = whole_number(options["num_iterations"], "num_iterations", 0)
     options["blur_every"] = whole_number(blur_every, "blur_every")
     options["max_jitter"] = whole_number(max_jitter, "max_jitter", 0)
-    size = model.preprocessing.crop if size is None else whole_number(size, "size")
+    size = model.preprocessing.size if size is None else pair(size, "size")
     ascend = _ascend_pixels if method == "pixels" else _ascend_spectrum
     run, draws = ascend(aim, size, generator(rng), callback, checkpoint, **options)
     return _report(aim, run, draws)
@@ -166,15 +169,17 @@ def _ascend_pixels(
 ):
     """The homework's ascent: shift, a step of fixed length, shift back, clip, and periodically blur."""
     dtype = float_type(aim.model)
-    x, draws = aim.draw(lambda: rng.standard_normal((1, 3, size, size)).astype(dtype))
-    ascent, limits = NormalizedAscent(learning_rate), image_limits(aim.model, x)
+    shape = (1, len(aim.model.preprocessing.mean), *size)
+    unit, origin = standardization(aim.model, np.empty(0, dtype))
+    x, draws = aim.draw(lambda: unit * rng.standard_normal(shape).astype(dtype) + origin)
+    ascent, limits = NormalizedAscent(unit * learning_rate), image_limits(aim.model, x)
     settings = aim.settings(l2=l2_reg, rate=learning_rate, blur=blur_every, jitter=max_jitter)
     with Run(x, num_iterations, rng, ascent, callback, checkpoint, settings=settings) as run:
         for t in run:
             ox, oy = rng.integers(0, max_jitter, size=2, endpoint=True)
             image = jitter(run.image, ox, oy)
             score, dscore = aim.gradient(image)
-            l2, dl2 = losses.l2_loss(image, l2_reg)
+            l2, dl2 = losses.l2_loss(image - origin, l2_reg / unit**2)
             image = ascent.step(image, dscore - dl2)
             image = np.clip(jitter(image, -ox, -oy), *limits)
             if t % blur_every == 0:
@@ -187,7 +192,9 @@ def _ascend_spectrum(
     aim, size, rng, callback, checkpoint, l2_reg, learning_rate, num_iterations, max_jitter, **unused
 ):
     """The spectrum gives the image, the image a transformed view; backward through all three."""
-    waves = Waves(size, size, aim.model.preprocessing.mean, aim.model.preprocessing.std)
+    seen = aim.model.preprocessing
+    waves = Waves(*size, seen.pixel_mean, seen.pixel_std, channels=seen.channels)
+    unit, origin = standardization(aim.model, np.empty(0, float_type(aim.model)))
     spectrum, draws = aim.draw(
         lambda: waves.noise(rng, float_type(aim.model)), decode=lambda spectrum: waves.forward(spectrum)[0]
     )
@@ -199,13 +206,13 @@ def _ascend_spectrum(
         for _ in run:
             scale, angle = rng.uniform(*SCALES), rng.uniform(*ANGLES)
             shift = rng.uniform(-max_jitter / 2, max_jitter / 2, size=2)
-            view, view_cache = affine(image, scale, angle, shift)
-            score, dview = aim.gradient(view)
+            view, view_cache = affine(image - origin, scale, angle, shift)  # around the image, it is 0
+            score, dview = aim.gradient(view + origin)
             dscore = affine_backward(dview, view_cache)
             rms = (
                 np.sqrt(np.mean(dscore * dscore)) or 1
             )  # dividing by it makes l2_reg comparable across layers
-            l2, dl2 = losses.l2_loss(image, l2_reg)
+            l2, dl2 = losses.l2_loss((image - origin) / unit, l2_reg)
             adam.ascend(waves.backward(dscore / rms - dl2, cache))
             image, cache = waves.forward(adam.spectrum)
             run.update(image, {"score": score, "l2": l2})
@@ -216,11 +223,11 @@ def _report(aim, run, draws):
     found = {"image": run.image, "steps": run.t, "losses": run.losses, "interrupted": run.interrupted}
     if aim.layer is not None:
         return Visualization(**found, score=float(aim.gradient(run.image)[0]), draws=draws)
-    logits = aim.model(run.image)
+    outputs = aim.model(run.image)
     return Visualization(
         **found,
         target=aim.target,
-        score=float(logits[0, aim.target]),
-        probability=probability(logits, aim.target),
+        score=float(scores(aim.model, outputs, aim.target)[0]),
+        probability=probability(aim.model, outputs, aim.target),
         draws=draws,
     )

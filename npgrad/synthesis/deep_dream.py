@@ -8,7 +8,7 @@ from npgrad.errors import InputError, TooSmall
 from npgrad.images.resize import resize_map
 from npgrad.model import Model
 from npgrad.synthesis._run import Callback, Run, Synthesis
-from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.pixels import image_limits, standardization
 from npgrad.synthesis.transforms import jitter
 from npgrad.tape import INPUT
 
@@ -93,7 +93,7 @@ def deep_dream(
         whole_number(channel, "channel", 0)
     images = [_resized(x, _size(x, octave_scale**-k)) for k in reversed(range(octaves))]
     _check_smallest(model, images[0], layer)
-    limits = image_limits(model, x)
+    limits, (unit, _) = image_limits(model, x), standardization(model, x)
     settings = {
         "make": "dream",
         "model": model,
@@ -113,7 +113,7 @@ def deep_dream(
             tape = model.forward(jitter(image, ox, oy), upto=layer, keep=())
             activation, dy = _activation(tape[layer], layer, channel)
             g = jitter(tape.backward({layer: dy})["input"], -ox, -oy)
-            image = image + learning_rate * g / (np.abs(g).mean() or 1)
+            image = image + unit * learning_rate * g / (np.abs(g).mean() or 1)
             run.update(np.clip(image, *limits), {"activation": activation})
     image = run.image
     if run.interrupted and run.t <= (octaves - 1) * steps:  # at a smaller size

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from npgrad._outputs import expect_classes, explained
+from npgrad._targets import class_logits, scores
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import not_negative, one_image, whole_number
 from npgrad.model import Model
@@ -9,7 +11,7 @@ from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._fooling import Fooling, fools, report
 from npgrad.synthesis._run import Callback, Run
 from npgrad.synthesis._scores import lead
-from npgrad.synthesis.pixels import image_limits
+from npgrad.synthesis.pixels import image_limits, standardization
 from npgrad.synthesis.scores import score_gradient
 
 __all__ = ["Fooling", "make_fooling_image"]
@@ -82,10 +84,13 @@ def make_fooling_image(
     >>> result.reached, model.class_name(result.after)
     (True, 'key')
     """
+    expect_classes(model, "make_fooling_image")
+    model = explained(model, declared=True)
     x, target = one_image(x), model.class_index(target)
     whole_number(max_iter, "max_iter", 0)
     not_negative(margin, "margin")
-    ascent = NormalizedAscent(not_negative(learning_rate, "learning_rate"))
+    unit, _ = standardization(model, x)
+    ascent = NormalizedAscent(unit * not_negative(learning_rate, "learning_rate"))
     limits = image_limits(model, x) if clip else None
     settings = {
         "make": "fooling",
@@ -100,12 +105,13 @@ def make_fooling_image(
     with Run(x, max_iter, rng, ascent, callback, checkpoint, settings=settings) as run:
         for _ in run:
             tape, g = score_gradient(model, run.image, target)
-            if fools(model, run.image, tape.output, target, margin, rounded):
+            logits = class_logits(model, tape.output)
+            if fools(model, run.image, logits, target, margin, rounded):
                 break
             if not g.any():
                 reason = "its gradient is 0 everywhere"
                 break
             image = ascent.step(run.image, g)
             image = image if limits is None else np.clip(image, *limits)
-            run.update(image, {"score": tape.output[0, target], "lead": lead(tape.output, target)})
+            run.update(image, {"score": scores(model, tape.output, target)[0], "lead": lead(logits, target)})
     return report(model, x, run, target, reason, margin, rounded)

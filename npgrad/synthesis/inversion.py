@@ -13,6 +13,7 @@ from npgrad.synthesis import _style_images as images
 from npgrad.synthesis._aim import float_type
 from npgrad.synthesis._descent import advance, make_optimizer, topmost
 from npgrad.synthesis._run import Callback, Run, Synthesis
+from npgrad.synthesis.pixels import standardization
 
 __all__ = ["Inversion", "invert_features"]
 
@@ -100,7 +101,7 @@ def invert_features(
         If layer or optimizer is not known.
     """
     steps, rng, layer = whole_number(steps, "steps", 0), generator(rng), model.resolve(layer)
-    x = images.opened(x, "x")
+    x = images.opened(model, x, "x")
     x = images.at_size(model, x, None, x.dtype if isinstance(x, np.ndarray) else float_type(model))
     top = topmost(model, [layer])
     goal = model.forward(x, upto=top)[layer]
@@ -117,9 +118,10 @@ def invert_features(
     def objective(image):
         tape = model.forward(image, upto=top, keep=layer)
         content, dcontent = losses.content_loss(content_weight, tape[layer], goal)
-        tv, dtv = losses.tv_loss(image, tv_weight)
+        tv, dtv = losses.tv_loss(image, tv_weight / unit**2)
         return {"content": content, "tv": tv}, tape.backward({layer: dcontent, "input": dtv})["input"]
 
+    unit, _ = standardization(model, x)
     descent = make_optimizer(optimizer, model, x)
     begin = images.beginning(model, start, x, rng)
     settings = {"make": "inversion", "model": model, "optimizer": optimizer, "x": x, "layer": layer}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad import losses
+from npgrad._targets import class_count, one_hot
 from npgrad._typing import Array
 from npgrad.layers import Dropout, Flatten, GlobalAvgPool2d, ReLU
 from npgrad.model import Model
@@ -14,12 +14,15 @@ __all__ = ["score_gradient", "waking_gradient"]
 def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
     """Return the gradient of a class's raw score, and the tape of the forward pass.
 
+    The score is the network's output, so that of a network that ends in Softmax is a probability; `npgrad.synthesis`
+    leaves the Softmax out. Of a single output s, class 1 has the score s and class 0 has -s.
+
     Parameters
     ----------
     model : Model
         The network.
-    x : ndarray (1, C, H, W)
-        A preprocessed image.
+    x : ndarray (N, C, H, W)
+        Preprocessed images.
     target : int
         Index of the class.
 
@@ -27,11 +30,12 @@ def score_gradient(model: Model, x: Array, target: int) -> tuple[Tape, Array]:
     -------
     tape : Tape
         Keeps only what backward needs; ``tape.output`` are the logits.
-    dx : ndarray (1, C, H, W)
+    dx : ndarray (N, C, H, W)
         See `waking_gradient` for a score that a final ReLU has set to 0.
     """
     tape = model.forward(x, keep=())
-    return tape, waking_gradient(tape, losses.score(tape.output, target)[1], target)
+    class_count(model, tape.output)  # refuses maps
+    return tape, waking_gradient(tape, one_hot(model, tape.output, [target]), target)
 
 
 def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
@@ -43,21 +47,23 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     Parameters
     ----------
     tape : Tape
-        The pass of one image.
-    dy : ndarray (1, classes)
+        The pass of the images.
+    dy : ndarray (N, outputs)
         Upstream gradient of the logits; only the target's part skips the ReLU.
     target : int
         Index of the class.
 
     Returns
     -------
-    ndarray (1, C, H, W)
+    ndarray (N, C, H, W)
     """
     dx = tape.backward(dy)["input"]
     relu = _final_relu(tape)
-    if relu is not None and tape.output[0, target] == 0:
+    column = min(target, dy.shape[1] - 1)  # one output may be the score of two classes
+    shut = tape.output[:, column] == 0
+    if relu is not None and shut.any():
         only = np.zeros_like(dy)
-        only[0, target] = dy[0, target]
+        only[shut, column] = dy[shut, column]
         dx = dx + tape.backward(only, rules={relu: lambda record, dy: dy})["input"]
     return dx
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import whole_number
 from npgrad.model import Model
@@ -74,8 +75,9 @@ def smallest_perturbation(
         If the target is not a class of the network.
     """
     targeted = target is not None
-    x, target, _ = start(model, x, target, targeted)
-    unit = float(model(x).std()) or 1.0  # of leads, so that the scale of the logits does not matter
+    model, x, target, _ = start(model, x, target, targeted)
+    # the unit of leads, so that the scale of the logits does not matter
+    unit = float(class_logits(model, model(x)).std()) or 1.0
     fraction = cosine(0.3, whole_number(steps, "steps", 0), last=0.02)
     low, high = limits(model, x)
     reason, found = f"{steps} steps were not enough", SimpleNamespace(state={})
@@ -108,13 +110,13 @@ def _lead_gradient(model, x, target, targeted, sharpness):
     over the soft and the hard maximum.
     """
     tape = model.forward(x, keep=())
-    logits, sign = tape.output, 1 if targeted else -1
+    logits, sign = class_logits(model, tape.output), 1 if targeted else -1
     others = np.delete(logits[0], target)
     top = others.max()
     e = np.exp(sharpness * (others - top))
     soft = top + math.log(e.sum()) / sharpness
     dlogits = sign * -np.insert(e / e.sum(), target, -1)[None]
-    dx = waking_gradient(tape, dlogits.astype(x.dtype), target)
+    dx = waking_gradient(tape, class_logits_backward(dlogits.astype(x.dtype), tape.output), target)
     f = min(sign * (float(logits[0, target]) - float(rival)) for rival in (top, soft))
     return f, dx, logits
 

@@ -21,17 +21,13 @@ def as_input(images: Array, preprocessing: Preprocessing) -> Array:
     images : ndarray of uint8 (N, H, W, 3)
         RGB images.
     preprocessing : Preprocessing
-        Its mean and std are used.
+        The network's.
 
     Returns
     -------
-    ndarray of float32 (N, 3, H, W)
+    ndarray of float32 (N, C, H, W)
     """
-    mean, std = (np.array(v, np.float32) for v in (preprocessing.mean, preprocessing.std))
-    x = images.astype(np.float32)
-    x *= 1 / (255 * std)
-    x -= mean / std
-    return x.transpose(0, 3, 1, 2)
+    return preprocessing.apply(images, resize=False)
 
 
 def augment(images: Array, rng: Rng, flip: bool = True, shift: int = 4, light: float = 0.15) -> Array:

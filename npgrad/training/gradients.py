@@ -4,8 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
+from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Rng
+from npgrad.errors import InputError
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
 
@@ -47,16 +50,24 @@ def batch_gradients(
     statistics : dict of str to ndarray
         BatchNorm's updated running statistics.
     """
+    expect_classes(model, "training")
+    model = explained(model, declared=True)
     parts = _default_parts(model, x) if parts is None else parts
     rows = np.array_split(np.arange(len(x)), max(1, min(parts, len(x))))
     seeds = np.random.default_rng(rng).integers(2**63, size=len(rows))
 
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())
-        loss, dlogits = cross_entropy(tape.output, target[part])
+        logits = class_logits(model, tape.output)
+        if model.outputs == "scores" and logits is tape.output:
+            raise InputError(
+                "training: expected exclusive classes or one output, found scores of independent ones"
+            )
+        loss, dlogits = cross_entropy(logits, target[part])
         share = len(part) / len(x)  # parts may differ in size; the mean weighs every image equally
-        gradients = tape.parameter_gradients((share * dlogits).astype(tape.output.dtype))
-        right = np.sum(tape.output.argmax(axis=1) == target[part])
+        dy = class_logits_backward(share * dlogits, tape.output)
+        gradients = tape.parameter_gradients(dy.astype(tape.output.dtype))
+        right = np.sum(logits.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics
 
     loss, right, total, statistics = 0.0, 0, {}, {}

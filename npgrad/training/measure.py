@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._outputs import expect_classes
+from npgrad._targets import class_logits
 from npgrad._typing import Array
 from npgrad.errors import InputError
 from npgrad.model import Model
@@ -55,9 +57,10 @@ def accuracy(model: Model, batches: Iterable[tuple[Array, Array]]) -> Accuracy:
     InputError
         If there is no batch.
     """
+    expect_classes(model, "accuracy")
     confusion = None
     for x, target in batches:
-        logits = model(x)
+        logits = class_logits(model, model(x))
         if confusion is None:
             confusion = np.zeros((logits.shape[1], logits.shape[1]), int)
         np.add.at(confusion, (target, logits.argmax(axis=1)), 1)

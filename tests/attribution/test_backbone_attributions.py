@@ -94,6 +94,7 @@ def captum(pair, captums, *layer, **options):
     return found.detach().numpy()
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", OF_THE_INPUT)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_the_input_are_captums(name, method, pairs):
@@ -102,6 +103,7 @@ def test_attributions_of_the_input_are_captums(name, method, pairs):
     checks.assert_close(found, captum(pair, theirs, **options), rtol)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -113,6 +115,7 @@ def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected.numpy(), 1e-8)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -122,6 +125,7 @@ def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected, 1e-10)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", OF_A_LAYER)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_layers_are_captums(name, method, pairs):
@@ -132,6 +136,7 @@ def test_attributions_of_layers_are_captums(name, method, pairs):
         checks.assert_close(found.reshape(expected.shape), expected, rtol, layer)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", OF_A_NEURON)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_neurons_are_captums(name, method, pairs):
@@ -164,6 +169,7 @@ def with_average_pools(pair):
     return Backbone(pair.name, model, net, pair.x)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_deep_lift_is_captums(name, pairs):
     pair = with_average_pools(pairs[name])
@@ -198,6 +204,7 @@ def asked(name, pairs, others):
     return model, pairs["resnet18"].x[:2], TARGETS[:2]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["zero", "corner"])
 @pytest.mark.parametrize("name", ALL)
 def test_deep_lift_is_complete(name, kind, pairs, others):
@@ -248,6 +255,7 @@ def with_sums(pair):
     return Backbone(pair.name, pair.model, net, pair.x)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", NAMES)
 def test_lrp_is_captums(name, pairs):
     from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, GammaRule
@@ -273,6 +281,7 @@ def without_shifts(model):
     )
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ALL)
 def test_lrp_conserves(name, pairs, others):
     """Without biases the relevances sum to the score: at the input, and at every layer that all must pass."""

@@ -8,6 +8,7 @@ import torch
 from captum_nets import TARGETS, pairs, squeezenets
 from torch.nn import functional
 
+from npgrad.attribution._maps import scaled
 from npgrad.attribution.eigen_cam import eigen_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
@@ -103,6 +104,7 @@ def test_grad_cam_plus_plus_is_the_papers_with_its_derivatives_of_exp_score():
     checks.assert_close(found * Y[:, None, None], expected, 1e-10)
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("pair", WIDE, ids=lambda pair: pair.name)
 def test_grad_cam_is_captums(pair, relu):
@@ -113,6 +115,7 @@ def test_grad_cam_is_captums(pair, relu):
         checks.assert_close(found[:, None], expected.detach().numpy(), 1e-10, layer)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")  # Captum's own
 @pytest.mark.parametrize("pair", WIDE, ids=lambda pair: pair.name)
 def test_guided_grad_cam_is_captums(pair):
@@ -254,6 +257,16 @@ def test_constant_and_zero_activations_give_numbers(name):
         found = MAPS[name](FIRES.model.with_parameters(empty), FIRES.x, TARGETS)
         assert np.isfinite(found).all()
         assert (found == found[:, :1, :1]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_map_that_is_constant_up_to_rounding_is_not_stretched_to_0_to_1(dtype, rng):
+    level = np.array([0.3, -7e4, 1e-6, 0], dtype).reshape(4, 1, 1)
+    rounded = (level + level * 1e-6 * rng.uniform(size=(4, 6, 5))).astype(dtype)
+    assert np.ptp(rounded[:3], axis=(1, 2)).all()
+    assert not scaled(rounded).any()
+    varied = level[:3] + np.abs(level[:3]) * 1e-3 * rng.uniform(size=(3, 6, 5))
+    assert (scaled(varied).min(axis=(1, 2)) == 0).all() and (scaled(varied).max(axis=(1, 2)) == 1).all()
 
 
 WRONG_LAYERS = {

@@ -84,6 +84,7 @@ def test_shap_equals_captum(pair):
     np.testing.assert_allclose(delta, 0, atol=1e-12)
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize("pair", ALL, **ids)
 @pytest.mark.parametrize("kind", ["zero", "corner"])
 def test_attributions_sum_to_the_difference_of_the_scores(pair, kind):
@@ -102,6 +103,7 @@ def test_attributions_sum_to_the_difference_of_the_scores(pair, kind):
             np.testing.assert_allclose(found.reshape(3, -1).sum(axis=1), score, rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["zero", "flat areas", "corner"])
 def test_real_network_on_a_photo_sums_to_the_difference_of_the_scores(real_model, shared, kind):
     model = real_model.astype(np.float64)

@@ -22,6 +22,7 @@ from npgrad.layers import (
     Sequential,
     Softmax,
 )
+from npgrad.layers.im2col import borders
 
 POOLS = [
     MaxPool2d(2),
@@ -29,17 +30,19 @@ POOLS = [
     MaxPool2d((2, 3), 1, padding=(1, 0)),
     MaxPool2d(3, 2, padding=1, ceil_mode=True),
     MaxPool2d(2, 3),
+    MaxPool2d((2, 3), 2, (0, 1, 1, 0), dilation=(3, 2)),
 ]
 
 
 def windows_of(pool, shape, y):
     """The pixels of every window: {(n, c, i, j): [(row, column), ...]} in reading order."""
-    (kh, kw), (sh, sw), (ph, pw) = pool.kernel_size, pool.stride, pool.padding
+    (kh, kw), (sh, sw), (dh, dw) = pool.kernel_size, pool.stride, pool.dilation
+    (ph, pw), _ = borders(pool.padding)
     return {
         index: [
             (r, c)
-            for r in range(index[2] * sh - ph, index[2] * sh - ph + kh)
-            for c in range(index[3] * sw - pw, index[3] * sw - pw + kw)
+            for r in range(index[2] * sh - ph, index[2] * sh - ph + kh * dh, dh)
+            for c in range(index[3] * sw - pw, index[3] * sw - pw + kw * dw, dw)
             if 0 <= r < shape[2] and 0 <= c < shape[3]
         ]
         for index in np.ndindex(y.shape)
@@ -78,7 +81,7 @@ def test_relu_has_the_slope_and_where_nothing_differs_the_gradient():
     x, x0 = np.array([[2.0, -1.0]]), np.array([[-1.0, 2.0]])
     fc1 = Linear(np.array([[1.0, 0], [0, 1], [1, 1], [1, 1]]), np.array([0, 0, 0, -2.0]))
     fc2 = Linear(np.array([[5.0, 7.0, 11.0, 13.0]]))
-    model = Model(Sequential({"fc1": fc1, "relu": ReLU(), "fc2": fc2}))
+    model = Model(Sequential({"fc1": fc1, "relu": ReLU(), "fc2": fc2}), outputs="value")
     multipliers = np.array([5 * 2 / 3 + 11, 7 * 2 / 3 + 11])
     assert_close(deep_lift(model, x, 0, baseline=x0), multipliers * (x - x0), 1e-14)
 
@@ -100,12 +103,14 @@ def test_of_a_linear_network_it_is_input_times_gradient(rng):
 
 
 def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
-    model = Model(Sequential({"fc": Linear(rng.normal(size=(4, 3))), "softmax": Softmax()}))
+    model = Model(
+        Sequential({"fc": Linear(rng.normal(size=(4, 3))), "softmax": Softmax()}), outputs="probabilities"
+    )
     x, x0 = rng.normal(scale=2, size=(2, 5, 3))
     logits = layer_deep_lift(model, x, [0, 1, 2, 3, 0], layer="fc", baseline=x0)
     score = (model(x) - model(x0))[np.arange(5), [0, 1, 2, 3, 0]]
     np.testing.assert_allclose(logits.sum(axis=1), score, rtol=1e-11)
-    still = Model(Sequential({"fc": Linear(np.eye(3)), "softmax": Softmax()}))
+    still = Model(Sequential({"fc": Linear(np.eye(3)), "softmax": Softmax()}), outputs="probabilities")
     x, x0 = np.array([[1.0, 2.0, -900.0], [1.0, -1.0, -899.0]])
     found = deep_lift(still, x[None], 0, baseline=x0)
     p, p0 = still(np.stack([x, x0]))[:, 0]
@@ -114,8 +119,49 @@ def test_softmax_sums_up_even_where_a_logit_stands_still(rng):
     assert found[0, 0] == 0
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1, 100, 1e4, 1e9, 1e20, 1e37])
+def test_softmax_sums_up_at_any_scale(scale, dtype, rng):
+    """The contributions stay as large as the probabilities, whatever the logits."""
+    fc = Linear((scale * rng.normal(size=(10, 6))).astype(dtype))
+    model = Model(Sequential({"fc": fc, "softmax": Softmax()}))
+    x, x0 = rng.normal(size=(2, 20, 6)).astype(dtype)
+    x0[:10] = 0
+    target = np.where(np.arange(20) % 2, model(x).argmax(axis=1), model(x0).argmax(axis=1))
+    found, delta = deep_lift(model, x, target, baseline=x0, return_delta=True)
+    assert found.dtype == dtype and np.abs(found).max() < 5
+    assert np.abs(model(x) - model(x0))[np.arange(20), target].min() > 1e-3
+    assert np.abs(delta).max() < 20 * np.finfo(dtype).eps
+
+
+@pytest.mark.filterwarnings("ignore:the input goes up")
+@pytest.mark.parametrize("both", [0.0, 50.0, 800.0, 1e4])
+def test_softmax_of_two_classes_is_the_sigmoid_of_their_difference(both):
+    """A common shift of all logits changes no multiplier."""
+    x, x0 = np.array([[1.5, -1.0]]) + both, np.array([[-0.5, 0.25]])
+    model = Model(Sequential({"fc": Linear(np.eye(2)), "softmax": Softmax()}))
+    multipliers = deep_lift(model, x, 0, baseline=x0) / (x - x0)
+    sigmoid = 1 / (1 + np.exp([-2.5, 0.75]))
+    slope = (sigmoid[0] - sigmoid[1]) / (2.5 + 0.75)
+    np.testing.assert_allclose(multipliers, [[slope, -slope]], rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:the input goes up")
+@pytest.mark.parametrize(("dtype", "rtol"), [(np.float32, 2e-6), (np.float64, 1e-12)])
+@pytest.mark.parametrize("large", [50, 120, 800, 1e4])
+def test_softmax_where_all_logits_rise_together(large, dtype, rtol):
+    """The score depends on x_0 - x_1 alone, which rises from 0 to 1: each has the slope over it for a multiplier."""
+    weight = np.array([[1, 0], [0, 1], [0.5, 0.5]], dtype)
+    model = Model(Sequential({"fc": Linear(weight), "softmax": Softmax()}))
+    x = np.array([[large, large - 1]], dtype)
+    found, delta = deep_lift(model, x, 0, return_delta=True)
+    slope = 1 / (1 + np.exp(-1) + np.exp(-0.5)) - 1 / 3
+    np.testing.assert_allclose(found, x * [[slope, -slope]], rtol=rtol)
+    assert abs(delta[0]) < rtol * large
+
+
 def test_softmax_close_to_the_reference_is_the_gradient(rng):
-    model = Model(Sequential({"fc": Linear(np.eye(4)), "softmax": Softmax()}))
+    model = Model(Sequential({"fc": Linear(np.eye(4)), "softmax": Softmax()}), outputs="probabilities")
     x = rng.normal(size=(2, 4))
     for step, tolerance in [(1e-6, 1e-5), (1e-11, 1e-12)]:
         x0 = x - step

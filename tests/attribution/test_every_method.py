@@ -66,6 +66,7 @@ def test_gives_a_finite_array_of_the_inputs_precision(name, model, x):
     assert a.any()
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", EVERY)
 def test_leaves_model_and_input_untouched(name, model, x):
     before_x, before = x.copy(), saliency(model, x, [1, 3])
@@ -75,6 +76,7 @@ def test_leaves_model_and_input_untouched(name, model, x):
     np.testing.assert_array_equal(x, before_x)
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in DRAWN_TOGETHER])
 def test_every_image_is_explained_by_itself(name, model, x):
     both = call(name, model, x, [1, 3])
@@ -83,6 +85,7 @@ def test_every_image_is_explained_by_itself(name, model, x):
         np.testing.assert_allclose(both[i : i + 1], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if "batch_size" in inspect.signature(getattr(attribution, n)).parameters]
 )
@@ -96,6 +99,7 @@ def test_the_size_of_batches_changes_rounding_alone(name, model, x):
             call(name, model, x, [1, 3], batch_size=bad)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if "progress" in inspect.signature(getattr(attribution, n)).parameters]
 )
@@ -106,6 +110,7 @@ def test_progress_ends_at_the_total(name, model, x):
     assert [done for done, _ in calls] == sorted(done for done, _ in calls)
 
 
+@pytest.mark.sampled(13)
 @pytest.mark.parametrize("name", [name for name in METHODS if name not in ("layer_activation", "eigen_cam")])
 def test_a_dead_class_gives_zeros_and_one_warning(name, model, x):
     dead = model.with_parameters({"conv10.bias": np.full(5, -1e6, np.float32)})
@@ -166,6 +171,7 @@ EXAMPLES = [
 ]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_the_examples_print_what_they_say(example):
     assert doctest.DocTestRunner(verbose=False).run(example).failed == 0

@@ -414,6 +414,7 @@ def same_results(one, other):
     return files(one) == files(other) and without_time(one) == without_time(other)
 
 
+@pytest.mark.exhaustive
 def test_processes_make_the_same(net, folder, out, tmp_path):
     break_some(folder)
     photo(folder / "deep" / "000.jpg")
@@ -429,6 +430,7 @@ def test_processes_make_the_same(net, folder, out, tmp_path):
             )
 
 
+@pytest.mark.exhaustive
 def test_a_dask_cluster_makes_the_same(net, folder, out, tmp_path):
     distributed = pytest.importorskip("distributed")
     break_some(folder)
@@ -479,6 +481,7 @@ def in_a_process(code, *arguments):
     return done.stdout
 
 
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_the_folder(tmp_path):
     """Peak memory, in MB, of runs over 20 and 300 photos, each in a process of its own."""
     pytest.importorskip("resource")

@@ -67,6 +67,7 @@ def test_polynomials_up_to_a_rules_degree_are_integrated_exactly(rule, n_steps, 
     assert n_steps == 50 or errors[-1] > 1e-4  # and no further
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(
     ("name", "rule"),
     [(pair.name, rule) for pair in pairs() for rule in RULES]
@@ -92,6 +93,7 @@ def test_integrated_gradients_equals_captum(name, rule):
         np.testing.assert_allclose(own_delta, delta.detach().numpy(), rtol=0, atol=1e-5 * np.abs(found).sum())
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", PAIRS)
 def test_integrated_gradients_is_its_formula_to_the_last_digits(name):
     """With Captum's own loop in torch, but nodes and weights that are not rounded to float32."""
@@ -107,6 +109,7 @@ def test_integrated_gradients_is_its_formula_to_the_last_digits(name):
     checks.assert_close(found, expected, 1e-10)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", RULES)
 def test_more_steps_come_nearer_to_completeness(rule):
     pair = PAIRS["fires"]
@@ -146,6 +149,7 @@ def test_baselines_come_as_number_image_or_batch():
     assert run(np.zeros((3, 1, 1), np.float32)).dtype == np.float64
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("name", "noise"), [("fires", 0.0), ("linears", 0.0)] + [(name, 0.3) for name in PAIRS]
 )
@@ -252,7 +256,7 @@ def test_a_path_through_kinks_is_not_smoothed_over():
     pair = PAIRS["fires"]
     found = integrated_gradients(pair.model, pair.x, TARGETS, n_steps=1, method="riemann_middle")
     tape = pair.model.forward(pair.x / 2)
-    gradient = tape.backward(one_hot(tape.output, np.array(TARGETS)))["input"]
+    gradient = tape.backward(one_hot(pair.model, tape.output, np.array(TARGETS)))["input"]
     checks.assert_close(found, pair.x * gradient, 1e-13)
 
 
@@ -267,6 +271,7 @@ print([line.split()[1] for line in open("/proc/self/status") if line.startswith(
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
 def test_fifty_steps_at_224_px_stay_under_350_mb():
     """The process's own peak. getrusage would not do: a child begins with its parent's peak."""

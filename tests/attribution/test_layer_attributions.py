@@ -46,6 +46,7 @@ def layers_of(pair):
     return names[:: 2 if pair.name == "fires" else 1]
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("net", PAIRS)
 def test_every_layer_of_a_random_network_is_as_in_captum(net, name):
@@ -59,6 +60,7 @@ def test_every_layer_of_a_random_network_is_as_in_captum(net, name):
         checks.assert_close(found.reshape(expected.shape), expected, rtol, layer)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("net", SQUEEZENETS)
 def test_layers_of_squeezenet_are_as_in_captum(net, name):

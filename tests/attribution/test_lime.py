@@ -46,8 +46,30 @@ def test_lime_is_scikit_learns_weighted_regression(distance, width, penalty, alp
 def test_fewer_samples_than_pieces(rng, penalty):
     z, f, weights = (rng.random((9, 14)) < 0.5).astype(float), rng.normal(size=9), rng.random(9)
     theirs = Ridge(0.1) if penalty == "ridge" else Lasso(0.1, tol=1e-14, max_iter=100_000)
-    found = surrogates._PENALTIES[penalty](z, f, weights, 0.1)
+    found = surrogates._PENALTIES[penalty](z, f, -np.log(weights), 0.1)
     np.testing.assert_allclose(found, theirs.fit(z, f, sample_weight=weights).coef_, atol=1e-8)
+
+
+def test_weights_too_small_for_a_float(rng):
+    """All w = exp(-far) are 0 here. A lasso needs their proportions alone; next to them, a ridge is infinite."""
+    z, f, far = (rng.random((20, 4)) < 0.5).astype(float), rng.normal(size=20), rng.random(20)
+    assert not np.exp(-far - 1000).any()
+    for penalty, alpha in [("lasso", 0.1), ("lasso", 0), ("ridge", 0)]:
+        fit = surrogates._PENALTIES[penalty]
+        assert fit(z, f, far, alpha).any()
+        np.testing.assert_allclose(fit(z, f, far + 1000, alpha), fit(z, f, far, alpha), rtol=1e-9)
+    assert not surrogates._ridge(z, f, far + 1000, 0.1).any()
+
+
+@pytest.mark.parametrize("penalty", ["lasso", "ridge"])
+def test_a_kernel_too_narrow_for_its_copies_is_said_so(penalty):
+    options = {"mask": grid(NET.x.shape[2:], 2), "n_samples": 30, "penalty": penalty, "distance": "euclidean"}
+    message = "kernel_width: 1 is small for distances of .* to .*: one copy has 100% of the weight"
+    with pytest.warns(UserWarning, match=message) as caught:
+        found = lime(NET.model, 40 * NET.x, TARGETS, **options)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert np.isfinite(found).all()
+    assert lime(NET.model, 40 * NET.x, TARGETS, **options, kernel_width=1000).any()
 
 
 def test_lime_is_captums_on_the_same_coalitions():

@@ -57,6 +57,7 @@ COMPARED = {  # name: (our rules, Captum's rule, whether x has to be >= 0)
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("pair", ALL, **ids)
 def test_equals_captum(pair):
     small = not pair.name.startswith("squeezenet")
@@ -66,6 +67,7 @@ def test_equals_captum(pair):
             assert_close(lrp(pair.model, x, TARGETS, rules=ours), captum_lrp(pair, x, captums), 1e-9, name)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("pair", ALL, **ids)
 def test_layers_equal_captum(pair):
     for name in pair.model.layer_names():

@@ -9,12 +9,23 @@ from checks import assert_close
 
 from npgrad import InputError, Model
 from npgrad.attribution.lrp import RULES, lrp
-from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, ZPlus, pass_through
+from npgrad.attribution.lrp_rules import (
+    AlphaBeta,
+    Epsilon,
+    Flat,
+    Gamma,
+    WSquare,
+    ZBox,
+    ZPlus,
+    own_backward,
+    pass_through,
+)
 from npgrad.layers import (
     Add,
     AvgPool2d,
     BatchNorm2d,
     Conv2d,
+    Flatten,
     GlobalAvgPool2d,
     Layer,
     Linear,
@@ -49,8 +60,13 @@ def slow_epsilon(rule, x, w, b, relevance, seen):
 
 
 def slow_gamma(rule, x, w, b, relevance, seen):
-    z = x * np.where(w > 0, w * (1 + rule.gamma), w)
-    return slow_share_out(z, b * rule.bias, relevance, rule.epsilon)
+    z, b = x * w, b * rule.bias
+    if not rule.signed:
+        z = x * np.where(w > 0, w * (1 + rule.gamma), w)
+        return slow_share_out(z, b, relevance, rule.epsilon)
+    sign = np.sign(z.sum(axis=1) + b)[:, None]
+    z = z + rule.gamma * np.where(z * sign > 0, z, 0)
+    return slow_share_out(z, b, relevance * (sign[:, 0] != 0), rule.epsilon)
 
 
 def slow_alpha_beta(rule, x, w, b, relevance, seen):
@@ -103,6 +119,8 @@ RULES_TO_CHECK = [
     Epsilon(0.01, relative=0.25),
     Gamma(),
     Gamma(2, bias=False, epsilon=0.1),
+    Gamma(signed=True),
+    Gamma(0.5, bias=False, signed=True, epsilon=0.1),
     AlphaBeta(),
     AlphaBeta(1.5, 0.5, bias=False, epsilon=0.2),
     AlphaBeta(1, 0),
@@ -211,3 +229,10 @@ def test_layers_of_ones_own_need_a_rule(rng):
     )
     assert relevance.any()
     np.testing.assert_allclose(delta, 0, atol=1e-12)
+
+
+def test_rules_of_layers_without_weights(rng):
+    x, relevance = rng.normal(size=(2, 3, 2, 2)), rng.normal(size=(2, 12))
+    record = Model(Sequential({"flatten": Flatten()})).forward(x).records["flatten"]
+    assert pass_through(record, relevance) is relevance
+    np.testing.assert_array_equal(own_backward(record, relevance), relevance.reshape(x.shape))

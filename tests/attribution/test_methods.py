@@ -5,7 +5,7 @@ import pytest
 
 import npgrad
 from npgrad import Model
-from npgrad.attribution import methods
+from npgrad.attribution import feature_ablation, methods
 from npgrad.errors import UnknownName
 from npgrad.layers import Conv2d, Fire, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
 from npgrad.models import resnet18, squeezenet1_0, squeezenet1_1
@@ -13,44 +13,60 @@ from npgrad.models import resnet18, squeezenet1_0, squeezenet1_1
 SPELLINGS = {
     "grad_cam": ["Grad-CAM", "grad cam", "GradCAM", "GRAD_CAM", " grad-cam "],
     "grad_cam_plus_plus": ["Grad-CAM++", "GradCAM++", "grad cam plus plus"],
-    "integrated_gradients": ["Integrated Gradients", "IntegratedGradients", "integrated-gradients"],
-    "input_x_gradient": ["Input x Gradient", "InputXGradient"],
+    "integrated_gradients": [
+        "Integrated Gradients",
+        "IntegratedGradients",
+        "integrated-gradients",
+        "IG",
+        "ig",
+    ],
+    "input_x_gradient": ["Input x Gradient", "InputXGradient", "IxG", "Gradient x Input"],
     "x_grad_cam": ["XGrad-CAM", "xgradcam"],
     "hires_cam": ["HiResCAM"],
     "smoothgrad": ["SmoothGrad", "Smooth Grad"],
     "deep_lift_shap": ["DeepLIFT SHAP", "DeepLiftShap"],
-    "lrp": ["LRP"],
+    "lrp": ["LRP", "Layer-wise Relevance Propagation"],
+    "guided_backprop": ["GBP", "Guided Backpropagation", "guided-backprop"],
 }
+
+
+def taken(text):
+    """The method that is taken for `text`, which is said."""
+    with pytest.warns(UserWarning) as said:
+        name = methods.method_name(text)
+    assert [str(one.message) for one in said] == [f"method {text!r} taken as {name}"]
+    return name
 
 
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_every_method_is_found_by_its_own_name(name):
     assert methods.method_name(name) == name
-    assert methods.method_name(name.upper().replace("_", "-")) == name
-    assert methods.method_name(name.replace("_", "")) == name
+    assert taken(name.upper().replace("_", "-")) == name
+    assert "_" not in name or taken(name.replace("_", "")) == name
     assert methods.function_of(name) is getattr(npgrad.attribution, name)
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_case_hyphens_and_spaces_do_not_matter(name):
-    assert {methods.method_name(text) for text in SPELLINGS[name]} == {name}
+    assert {taken(text) for text in SPELLINGS[name]} == {name}
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("salience", "no method 'salience'; nearest: saliency"),
-        ("Grad-CAN", "no method 'grad_can'; nearest: grad_cam"),
+        ("Grad-CAN", "no method 'Grad-CAN'; nearest: grad_cam"),
         ("Integrated Gradient", "nearest: integrated_gradients"),
         ("", "no method ''; known: saliency, "),
         ("grad_cam+", "nearest: grad_cam"),
-        (None, "no method 'none'"),
     ],
 )
 def test_an_unknown_name_lists_the_nearest(text, message):
     with pytest.raises(UnknownName) as raised:
         methods.method_name(text)
     assert message in str(raised.value)
+    with pytest.raises(npgrad.NpgradError, match="method: expected a name, found NoneType None"):
+        methods.method_name(None)
 
 
 def conv(channels, filters):
@@ -93,6 +109,17 @@ FLAT = {"flatten": Flatten(), "fc": Linear(np.ones((5, 3 * 8 * 8), np.float32), 
 def test_internal_influence_takes_a_layer_in_the_middle(model, side, layer):
     x = np.zeros((1, 3, side, side), np.float32)
     assert methods.defaults("internal_influence", model, x) == ({"layer": layer} if layer else {})
+
+
+def test_the_defaults_of_an_image_are_its_own_in_a_batch(rng):
+    model, x = squeezenet1_1(num_classes=5), rng.normal(size=(3, 3, 20, 24)).astype(np.float32)
+    together = methods.defaults("feature_ablation", model, x)["mask"]
+    for i in range(3):
+        alone = methods.defaults("feature_ablation", model, x[i : i + 1])["mask"]
+        np.testing.assert_array_equal(together[i : i + 1], alone)
+        baseline = methods.defaults("deep_lift_shap", model, x[i : i + 1])["baseline"]
+        np.testing.assert_array_equal(methods.defaults("deep_lift_shap", model, x)["baseline"], baseline)
+    assert feature_ablation(model, x, 1, together).shape == x.shape
 
 
 def test_the_middle_of_the_bundled_network():

@@ -48,6 +48,7 @@ def captum(pair, captums, layer, neuron, **options):
     )
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")  # Captum's own
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("net", PAIRS)
@@ -62,6 +63,7 @@ def test_neurons_of_random_networks_are_as_in_captum(net, name):
     assert alive
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")
 @pytest.mark.parametrize("name", METHODS)
 def test_a_neuron_of_squeezenet_is_as_in_captum(name):

@@ -38,6 +38,18 @@ END = {"conv10": conv(8, 6, 1, rng=5), "relu10": ReLU(), "mean": GlobalAvgPool2d
 NETS = {
     "strides, padding": {"a": conv(3, 8, 5, 3, 2), "relu": ReLU(), "b": conv(8, 8, 3, 2, 1, rng=1), **END},
     "sides of their own": {"a": conv(3, 8, (1, 5), (2, 1), (0, 2)), "b": conv(8, 8, (4, 2), (1, 3), (1, 0)), **END},
+    "paddings of one side, dilation": {
+        "a": conv(3, 8, 3, 2, (0, 1, 2, 0)), "p": MaxPool2d(3, 2, (0, 1, 0, 1)),
+        "b": Conv2d(conv(8, 8, 2).weight, None, 1, (1, 0, 0, 2), 1, (2, 1)),
+        "q": MaxPool2d(2, 1, (1, 0, 1, 1), False, 2),
+        "m": AvgPool2d(2, 1, (0, 1, 0, 1), count_include_pad=False), **END,
+    },
+    "borders, other activations": {
+        "p": layers.Pad((2, 0, 1, 3), value=0.5), "a": conv(3, 8, 3, 2), "s": layers.SiLU(),
+        "n": layers.LayerNorm(np.ones(8), channels=True), "c": layers.ChannelShuffle(2),
+        "l": layers.LocalResponseNorm(3, 1.0), "q": layers.Pad(1), "affine": layers.Affine(2.0, -1),
+        "b": conv(8, 8, 3), "max": layers.GlobalMaxPool2d(), "fc": Linear(np.eye(6, 8), np.ones(6)),
+    },
     "gaps": {"a": conv(3, 8, 2, 4), "relu": ReLU(), **END},  # some pixels reach nothing
     "overlapping pools, ceil": {"a": conv(3, 8, 3), "p": MaxPool2d(3, 2, ceil_mode=True), "b": conv(8, 8, 3), **END},
     "padded pools": {"p": MaxPool2d(3, 2, 1), "a": conv(3, 8, 3, 1, 1), "q": MaxPool2d((2, 3), (3, 2), 1), **END},

@@ -30,6 +30,7 @@ def windows_that_fit(pair):
     ]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_occlusion_equals_captum(name):
     pair = PAIRS[name]
@@ -59,6 +60,7 @@ def test_occlusion_is_its_formula_to_the_last_digits():
     checks.assert_close(found, total / count, 1e-13)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_feature_ablation_equals_captum(name):
     pair = PAIRS[name]
@@ -118,7 +120,9 @@ def test_the_target_stays_that_of_the_clean_image():
 
 def test_on_a_linear_network_what_is_lost_is_the_sum_of_the_products():
     weight = np.array([1.0, -2.0, 3.0]).reshape(1, 3, 1, 1)
-    model = Model(Sequential({"conv": Conv2d(weight, np.ones(1)), "pool": GlobalAvgPool2d()}))
+    model = Model(
+        Sequential({"conv": Conv2d(weight, np.ones(1)), "pool": GlobalAvgPool2d()}), outputs="value"
+    )
     x = np.random.default_rng(0).normal(size=(2, 3, 6, 6))
     products = (x * weight).sum(axis=1) / 36
     expected = products.reshape(2, 3, 2, 3, 2).sum(axis=(2, 4)).repeat(2, axis=1).repeat(2, axis=2)

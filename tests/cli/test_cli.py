@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -43,7 +44,7 @@ def test_a_broken_image_does_not_lose_the_others(run, weights, photo, tmp_path):
 
 
 def test_attribute(run, weights, photo, tmp_path):
-    code, out, err = run("attribute", photo, "--weights", weights, "--target", "two_words", "-o", "map.png",
+    code, out, err = run("attribute", photo, "--weights", weights, "--target", "two words", "-o", "map.png",
                          "--save-array", "map.npy")  # fmt: skip
     assert (code, err) == (0, "")
     assert "saliency of two words (2), probability" in out
@@ -170,6 +171,26 @@ def test_gradcheck_tells_what_is_wrong(run, weights, monkeypatch):
     assert {row["layer"] for row in result["rows"] if not row["right"]} == {"pool1", "pool3", "pool5"}
 
 
+def test_gradcheck_at_a_kink_has_no_verdict(run, weights, monkeypatch):
+    from npgrad.layers import ReLU
+
+    def at_zero(model, x, method, entries, rng):
+        yield "right", npgrad.gradcheck(ReLU(), np.ones(3), method)
+        yield "relu", npgrad.gradcheck(ReLU(), np.zeros(3), method)
+
+    monkeypatch.setattr(sys.modules["npgrad.gradcheck"], "check_layers", at_zero)
+    code, out, err = run("gradcheck", "--weights", weights, "--size", 33)
+    assert (code, err) == (3, "")
+    *_, row, last = out.splitlines()
+    assert row.endswith("cannot be judged at a kink") and last.endswith(
+        ": cannot be judged at a kink: relu x"
+    )
+    code, out, _ = run("gradcheck", "--weights", weights, "--size", 33, "--json")
+    rows = json.loads(out)["rows"]
+    assert (code, json.loads(out)["right"]) == (3, False)
+    assert [row["verdict"] for row in rows] == ["right", "cannot be judged at a kink"]
+
+
 def test_weights_list_and_show(run, weights, monkeypatch, tmp_path):
     monkeypatch.setenv("NPGRAD_HOME", str(tmp_path / "home"))
     code, out, err = run("weights", "list")
@@ -221,7 +242,7 @@ def test_every_command_shows_examples_that_parse(run, capsys):
         assert (code, err) == (0, "")
         assert "examples:" in out
         for line in command.EXAMPLES.splitlines()[1:]:
-            words = line.replace('"', "").replace("tiger cat", "tiger_cat").split()
+            words = shlex.split(line)
             assert words[:2] == ["npgrad", name]
             _parser().parse_args(words[1:])
     assert run()[0] == 0

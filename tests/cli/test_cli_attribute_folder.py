@@ -211,6 +211,7 @@ def is_whole_and_like(folder, expected):
     return files(folder.parent / "out") == expected
 
 
+@pytest.mark.exhaustive
 def test_killed_at_any_moment_it_goes_on(weights, tmp_path):
     folder = photos(tmp_path / "photos", 60)
     attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
@@ -241,6 +242,7 @@ def lines_of_whole(output):
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
     folder = photos(tmp_path / "photos", 100)
@@ -264,6 +266,7 @@ def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
     assert is_whole_and_like(folder, files(tmp_path / "expected"))
 
 
+@pytest.mark.exhaustive
 def test_processes_end_with_the_command(weights, tmp_path):
     psutil = pytest.importorskip("psutil")
     folder = photos(tmp_path / "photos", 150)
@@ -279,6 +282,7 @@ def test_processes_end_with_the_command(weights, tmp_path):
     assert not alive
 
 
+@pytest.mark.exhaustive
 def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     psutil = pytest.importorskip("psutil")
     folder = photos(tmp_path / "photos", 150)
@@ -294,6 +298,7 @@ def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
     assert "a worker process was killed" in line and "the same command continues the run" in line
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("part", ["images", "manifest"])
 def test_a_full_disk(weights, tmp_path, part):
     pytest.importorskip("resource")

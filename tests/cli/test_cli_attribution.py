@@ -34,6 +34,7 @@ def test_list_methods(run):
     assert list(json.loads(out)) == list(methods.METHODS)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -110,6 +111,7 @@ def test_ways_of_showing(run, weights, photo):
     assert len(set(images)) == 4
 
 
+@pytest.mark.exhaustive
 def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):
     few = ("saliency", "grad_cam", "layer_lrp", "deep_lift_shap")
     monkeypatch.setattr(methods, "METHODS", {name: methods.METHODS[name] for name in few})
@@ -121,6 +123,7 @@ def test_the_sheet_of_all_methods(run, weights, photo, monkeypatch):
         assert np.asarray(sheet).std() > 20
 
 
+@pytest.mark.exhaustive
 def test_evaluate(run, weights, photo):
     mask = np.zeros((240, 240), np.uint8)
     mask[50:150, 100:200] = 255

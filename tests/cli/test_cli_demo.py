@@ -55,6 +55,7 @@ def checked_page(folder):
     return text, set(links.found)
 
 
+@pytest.mark.filterwarnings("ignore:the bundled network knows only drawn scenes")  # a fooling image is none
 def test_the_demo(run, quick, tmp_path):
     code, out, err = run("demo")
     assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
@@ -71,6 +72,7 @@ def test_the_demo(run, quick, tmp_path):
     assert f"<code>npgrad attribute {Path('npgrad-demo') / 'scene.png'} --method all</code>" in text
 
 
+@pytest.mark.exhaustive
 def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
     run("demo", "-o", "a folder")
     text, _ = checked_page(tmp_path / "a folder")
@@ -85,6 +87,7 @@ def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
                 assert (tmp_path / getattr(args, name)).is_file()
 
 
+@pytest.mark.exhaustive
 def test_the_same_seed_gives_the_same_images_and_another_others(run, quick, tmp_path):
     for folder, seed in (("a", 0), ("b", 0), ("c", 2)):
         assert run("demo", "-o", folder, "--seed", seed)[0] == 0
@@ -93,6 +96,7 @@ def test_the_same_seed_gives_the_same_images_and_another_others(run, quick, tmp_
     assert all(a != b for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.exhaustive
 def test_the_demo_of_a_photo(run, quick, tmp_path):
     model = squeezenet1_1(num_classes=12, rng=3)
     names = [f"<b>{i}</b> & \"'" for i in range(12)]
@@ -109,6 +113,7 @@ def test_the_demo_of_a_photo(run, quick, tmp_path):
     assert "'my photo.png'" in text.replace("&#x27;", "'") and "--weights net.h5" in text
 
 
+@pytest.mark.exhaustive
 def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_path):
     def interrupt(*args):
         """?"""
@@ -122,6 +127,7 @@ def test_interrupted_the_demo_keeps_what_there_is(run, quick, monkeypatch, tmp_p
     assert checked_page(tmp_path / "npgrad-demo")[1] == {"scenes.png", "methods.png"}
 
 
+@pytest.mark.exhaustive
 def test_the_demo_says_what_is_wrong_in_one_line(run, tmp_path):
     squeezenet1_1(num_classes=3).save(tmp_path / "net.h5")
     (tmp_path / "taken").write_text("a file")
@@ -148,6 +154,7 @@ def scored(run, *arguments):
     return code, json.loads(out)
 
 
+@pytest.mark.exhaustive
 def test_score(run):
     code, found = scored(run, "--methods", "grad_cam,saliency,score_cam")
     assert code == 0 and found["scenes"] == 4 and not found["interrupted"]
@@ -173,6 +180,7 @@ def test_scores_table(run):
     assert re.search(r"grad_cam +3 +\d+\.\d \+-\d+\.\d ", out)
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_score_goes_on_from_its_checkpoint(run, monkeypatch):
     arguments = ("--methods", "grad_cam,lrp", "--checkpoint", "score.ckpt")
     whole = scored(run, "--methods", "grad_cam,lrp")[1]

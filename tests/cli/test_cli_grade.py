@@ -61,6 +61,7 @@ def points(out):
     return rows
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_a_right_notebook_gets_its_points(run):
     """What is written there is worth full points, what is imported from npgrad nothing."""
@@ -76,6 +77,7 @@ def test_a_right_notebook_gets_its_points(run):
     assert out.splitlines()[-1].startswith("cell 3 raised ")
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_a_notebook_names_its_questions(run):
     asked = notebook(
@@ -100,6 +102,7 @@ def {}(*arguments, **options):
 """
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_an_unfinished_notebook(run):
     """What is there is checked, what is not gets nothing, and cells that fail stop nothing."""
@@ -141,6 +144,7 @@ def test_an_unfinished_notebook(run):
     assert found["stopped"] is None
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_cells_and_functions_that_never_end(run):
     code, out, err = run(
@@ -162,6 +166,7 @@ def test_cells_and_functions_that_never_end(run):
     assert re.match(f"npgrad: cell 3 {late}\n", err)
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_a_process_that_ends(run):
     _, out, err = run(notebook("import os", "def content_loss(*a):\n    os._exit(1)"), "--json")

@@ -12,7 +12,7 @@ from image_files import pixels
 
 import npgrad
 from npgrad import _files
-from npgrad.cli import _common as common
+from npgrad.cli import _results as results
 from npgrad.scenes import scene
 
 # command -> {option: a suffix that it takes; "" for any, None for a folder}
@@ -213,7 +213,7 @@ def test_default_names_replace_nothing(make, run, folder, tmp_path):
         before = len(os.listdir())
         make(line), make(line)
         assert len(os.listdir()) == before + 2
-    assert common.free_name("new.png").name == "new.png"
+    assert results.free_name("new.png").name == "new.png"
 
 
 # What is said of images that the network does not know, or sees in part.

@@ -49,6 +49,7 @@ RUNS = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", RUNS)
 def test_snapshots_animation_and_image(make, name):
     line, steps = RUNS[name]
@@ -67,6 +68,7 @@ def test_snapshots_animation_and_image(make, name):
         assert np.abs(shown[-1].astype(int) - pixels("out.png")).mean() < 25
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", RUNS)
 def test_interrupted_and_gone_on_with(make, interrupt, name):
     line, steps = RUNS[name]
@@ -88,6 +90,7 @@ def test_interrupted_and_gone_on_with(make, interrupt, name):
     assert not np.array_equal(half, pixels("out.png"))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", RUNS)
 def test_json(make, name):
     line, steps = RUNS[name]
@@ -100,6 +103,7 @@ def test_json(make, name):
     assert sorted(os.listdir()) == sorted([result["output"], "run.webp"])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["pixels", "style", "invert", "dream"])
 def test_the_seed_decides(make, name):
     line, _ = RUNS[name]
@@ -137,6 +141,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
     assert "content=" in err and "tv=" in err
 
 
+@pytest.mark.sampled(14)
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -249,6 +254,7 @@ def test_style_is_smoother_than_the_preset_unless_told(make, folder):
     assert (pixels("a.png") != pixels("c.png")).any()
 
 
+@pytest.mark.exhaustive
 def test_style_options_reach_the_run(make, folder):
     """Each option changes the image, and a mask keeps a style away from where it is dark."""
     mask = np.zeros((60, 90), np.uint8)

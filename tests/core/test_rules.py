@@ -39,6 +39,7 @@ TORCH_RULES = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("rule", [guided, deconv])
 def test_guided_and_deconv_are_those_of_hooks_in_torch(model, tape, rule):
     net = torch_twin(model)
@@ -141,3 +142,10 @@ WRONG = {
 def test_what_is_no_rule_is_refused(tape, rules, kind, says):
     with pytest.raises(kind, match=says):
         tape.backward(dy_at(tape, "pool10"), rules=rules)
+
+
+def test_rules_by_themselves(rng):
+    x, dy = rng.normal(size=(2, 2, 3, 4, 4))
+    record = npgrad.Model(Sequential({"relu": ReLU()})).forward(x).records["relu"]
+    np.testing.assert_array_equal(guided(record, dy), np.where((x > 0) & (dy > 0), dy, 0))
+    np.testing.assert_array_equal(deconv(record, dy), np.where(dy > 0, dy, 0))

@@ -131,6 +131,7 @@ def test_compute_attributions(model, X, y, method, shape):
     assert course.compute_attributions(method, X, y, model).shape == shape
 
 
+@pytest.mark.exhaustive
 def test_compute_attributions_defaults(model, X, y):
     found = course.compute_attributions("IntegratedGradients", X, y, model)
     np.testing.assert_array_equal(found, npgrad.attribution.integrated_gradients(model, X, y, n_steps=10))

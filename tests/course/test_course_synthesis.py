@@ -56,6 +56,7 @@ def test_defaults_are_the_courses():
     assert defaults(course.gram_matrix) == [("normalize", True)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["make_fooling_image", "make_fool_image"])
 def test_fooling_image(model, X, name):
     """The course's loop: step up the target's score until it is the top class."""
@@ -72,6 +73,15 @@ def test_fooling_image(model, X, name):
     np.testing.assert_array_equal(X, before)
     few = course.make_fooling_image(X, target, model, learning_rate=1e-6, max_iter=3)
     assert 0 < np.linalg.norm(few - X) < 4e-6
+
+
+@pytest.mark.parametrize("name", ["make_fooling_image", "make_fool_image"])
+def test_one_step_of_a_fooling_image(model, X, name):
+    target = int(model(X).argsort()[0, -3])
+    dy = np.eye(len(model(X)[0]))[[target]]
+    g = model.forward(X).backward(dy)["input"]
+    found = getattr(course, name)(X, target, model, learning_rate=1e-3, max_iter=1)
+    np.testing.assert_allclose(found, X + 1e-3 * g / np.linalg.norm(g), rtol=0, atol=1e-12)
 
 
 def test_fooling_stops_by_the_array_alone(model, X, monkeypatch):
@@ -204,6 +214,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.exhaustive
 def test_style_transfer_takes_the_courses_parameters(model, painted):
     found = course.style_transfer(*painted, **PARAMETERS, model=model)
     named = {"content_layer": "fire2", "style_layers": ("relu1", "fire3", "fire4", "fire5")}

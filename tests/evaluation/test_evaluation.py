@@ -108,7 +108,9 @@ def test_sensitivity_is_captums_on_the_same_perturbations(name, rng):
         return Saliency(pair.net).attribute(x.detach().requires_grad_(), target)
 
     expected = captum_sensitivity(explain, pair.tensor(), lambda x: x + per_sample, target=TARGETS)
-    found = sensitivity_max(saliency, pair.model, pair.x, TARGETS, radius=in_turn(moves))
+    found = sensitivity_max(
+        saliency, pair.model, pair.x, TARGETS, radius=in_turn(moves.reshape(-1, 1, *pair.x.shape[1:]))
+    )
     assert found.max() > 0.001
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-8, atol=1e-14)
 
@@ -157,6 +159,7 @@ def slow_curve(model, image, order, target, n_steps, before, after):
     return area
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("n_steps", [1, 7, 50, 1000])
 def test_deletion_and_insertion_are_the_slow_loop(attribution, n_steps):
     attribution[:, :, 3:9] = 0.25  # ties go row by row
@@ -277,6 +280,10 @@ A = np.zeros(NET.x.shape)
         (lambda: infidelity(NET.model, NET.x, A, [0, 1]), "target"),
         (lambda: sensitivity_max(saliency, NET.model, NET.x, radius=-0.1), "radius"),
         (lambda: sensitivity_max(saliency, NET.model, NET.x, n_samples=1.5), "n_samples"),
+        (
+            lambda: sensitivity_max(saliency, NET.model, NET.x, radius=lambda image, rng: image[0]),
+            r"radius: expected a perturbation of shape \(1, 3, 16, 21\), found \(3, 16, 21\)",
+        ),
         (lambda: deletion_auc(NET.model, NET.x, A, n_steps=0), "n_steps"),
         (lambda: deletion_auc(NET.model, NET.x, A[:, :, :5]), "resize it to the input"),
         (lambda: deletion_auc(NET.model, NET.x, A[0, 0]), r"attribution: expected \(N, C, H, W\) or"),

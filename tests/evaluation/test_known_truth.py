@@ -110,11 +110,13 @@ def test_intervals():
 
 
 def test_the_sanity_methods_take_no_notice_of_the_network(rng):
-    x = rng.random((1, 3, 20, 30))
+    x = rng.random((2, 3, 20, 30))
     found = {name: method(None, x, 0) for name, method in evaluation.sanity_methods(5).items()}
     assert list(found) == ["random map", "centered blob", "edge detector"]
-    assert all(a.shape == (1, 20, 30) for a in found.values())
-    np.testing.assert_array_equal(found["random map"], evaluation.sanity_methods(5)["random map"](None, x, 1))
+    assert all(a.shape == (2, 20, 30) for a in found.values())
+    for i in range(len(x)):
+        alone = evaluation.sanity_methods(5)["random map"](None, x[i : i + 1], 1)
+        np.testing.assert_array_equal(found["random map"][i : i + 1], alone)
     blob = found["centered blob"][0]
     assert {(9, 14), (10, 15)} <= set(zip(*np.nonzero(blob == blob.max()), strict=True))
     step = np.zeros((1, 3, 20, 30))
@@ -126,6 +128,7 @@ def test_the_sanity_methods_take_no_notice_of_the_network(rng):
 # which scenes count
 
 
+@pytest.mark.exhaustive
 def test_only_scenes_that_are_classified_correctly_count(bundled, held):
     assert len(held.x) == 24 <= held.looked == held.indices[-1] + 1
     assert (bundled(held.x).argmax(axis=1) == held.labels).all()
@@ -139,15 +142,20 @@ def test_only_scenes_that_are_classified_correctly_count(bundled, held):
 def test_networks_that_cannot_be_scored_are_refused():
     with pytest.raises(InputError, match="26 classes .* found one of 10"):
         evaluation.held_out(squeezenet1_1(num_classes=10), 1)
-    with pytest.raises(InputError, match="classifies .* correctly, too few"):
-        evaluation.held_out(squeezenet1_1(num_classes=26), 30, size=32)
     with pytest.raises(InputError, match="n: expected"):
         evaluation.held_out(squeezenet1_1(num_classes=26), 0)
+
+
+@pytest.mark.exhaustive
+def test_a_network_that_knows_no_scene_is_refused():
+    with pytest.raises(InputError, match="classifies .* correctly, too few"):
+        evaluation.held_out(squeezenet1_1(num_classes=26), 30, size=32)
 
 
 # the bundled network
 
 
+@pytest.mark.exhaustive
 def test_grad_cam_points_at_the_object_and_what_knows_nothing_does_not(bundled, held):
     every = {"grad_cam": _method("grad_cam"), **evaluation.sanity_methods()}
     found = {name: score_method(m, bundled, held, n_curves=0).mean("pointing") for name, m in every.items()}
@@ -163,6 +171,7 @@ def _method(name):
     return method
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam", "integrated_gradients"])
 def test_of_two_objects_the_target_is_pointed_at(bundled, name):
     method, right = _method(name), []

@@ -71,6 +71,42 @@ def test_a_constant_map_is_plain_with_one_warning(sign, value):
             assert (np.ptp(plain.astype(int), axis=2) == 0).all(), "the photo in gray, no color on it"
 
 
+@pytest.mark.parametrize("sign", SIGNS)
+def test_smoothing_and_resizing_find_no_differences_in_a_constant(rng, sign):
+    for _ in range(20):
+        shape = tuple(int(side) for side in rng.integers(1, 60, 2))
+        value = float(rng.choice([-1, 1]) * 10 ** rng.uniform(-8, 8))
+        noise = 1 + 1e-7 * rng.uniform(-1, 1, shape) * rng.integers(0, 2)  # the rounding of float32
+        size, smooth = rng.integers(1, 90, 2), float(rng.uniform(0, 0.5))
+        image = np.full((*size, 3), 100, np.uint8) if rng.random() < 0.7 else None
+        with pytest.warns(UserWarning, match="nothing to show") as caught:
+            found = np.asarray(heat_map(value * noise, image, sign, smooth=smooth))
+        assert len(caught) == 1
+        with pytest.warns(UserWarning, match="nothing to show"):
+            zeros = np.asarray(heat_map(np.zeros(shape), image, sign, smooth=smooth))
+        assert np.array_equal(found, zeros), (shape, value, size, smooth)
+
+
+def test_channels_last_are_asked_about(rng):
+    for shape in [(60, 90, 3), (28, 28, 1), (16, 60, 4), (224, 224, 3)]:
+        for function in (to_map, normalize, heat_map):
+            with pytest.raises(
+                InputError, match=r"found shape .*; is it \(H, W, C\)\? transpose\(2, 0, 1\) it"
+            ):
+                function(rng.normal(size=shape))
+    for shape in [
+        (3, 60, 90),
+        (1, 28, 28),
+        (512, 13, 13),
+        (64, 3, 3),
+        (512, 7, 4),
+        (4, 4, 3),
+        (3, 60, 3),
+        (16, 5, 4),
+    ]:
+        heat_map(rng.normal(size=shape))
+
+
 def test_a_map_of_one_sign_only_has_nothing_positive():
     with pytest.warns(UserWarning, match="nothing to show"):
         assert (normalize(-np.eye(5), "positive") == 0).all()

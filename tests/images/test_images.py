@@ -5,25 +5,31 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from npgrad.errors import ImageError, InputError
-from npgrad.images import Preprocessing, open_image, save_image
+from npgrad.images import Preprocessing, _fitting, open_image, save_image
+from npgrad.images import preprocessing as module
 from npgrad.images.saving import WRITE_FORMATS
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def torchvision_levels(image, resize, crop, whole=int):
-    """Resize and CenterCrop as torchvision does them on a PIL image: uint8 (crop, crop, 3).
-
-    `whole` makes the long side's length an integer: `int` is torchvision's way, `round` npgrad's.
-    """
+def torchvision_levels(image, resize, crop, how=Image.Resampling.BILINEAR):
+    """Resize and CenterCrop as torchvision does them on a PIL image: uint8 (crop, crop, 3)."""
     width, height = image.size
-    short, long = min(width, height), max(width, height)
-    new_long = whole(resize * long / short)
-    new_size = (resize, new_long) if width <= height else (new_long, resize)
-    image = image.resize(new_size, Image.Resampling.BILINEAR)
+    short, long = (width, height) if width <= height else (height, width)
+    new_short, new_long = resize, int(resize * long / short)
+    new_size = (new_short, new_long) if width <= height else (new_long, new_short)
+    image = image if image.size == new_size else image.resize(new_size, how)
+    if crop > image.width or crop > image.height:
+        padding = (
+            (crop - image.width) // 2 if crop > image.width else 0,
+            (crop - image.height) // 2 if crop > image.height else 0,
+            (crop - image.width + 1) // 2 if crop > image.width else 0,
+            (crop - image.height + 1) // 2 if crop > image.height else 0,
+        )
+        image = ImageOps.expand(image, padding, fill=0)
     top = int(round((image.height - crop) / 2.0))
     left = int(round((image.width - crop) / 2.0))
     return np.asarray(image.crop((left, top, left + crop, top + crop)))
@@ -44,41 +50,198 @@ def levels(x, preprocessing):
     return preprocessing.invert(x).astype(int)
 
 
-def assert_same_levels(found, expected):
-    """Within one gray level, and nearly all the same: a box's corners are float32 in Pillow."""
-    assert np.abs(found - expected.astype(int)).max() <= 1
-    assert np.mean(found != expected) < 0.01
+def assert_torchvisions(image, resize, crop, interpolation="bilinear"):
+    """Not one value differs, of the levels or of the input."""
+    preprocessing = Preprocessing(resize=resize, crop=crop, interpolation=interpolation)
+    wanted = torchvision_levels(image, resize, crop, Image.Resampling[interpolation.upper()])
+    x = preprocessing.apply(image)
+    assert np.array_equal(preprocessing.view(image), wanted), (image.size, resize, crop)
+    assert np.array_equal(x[0], torchvision_normalized(wanted)), (image.size, resize, crop)
 
 
-@pytest.mark.parametrize("crop", [224, 227, 256])
+def drawn_size(rng, low=1, high=700):
+    """Width and height of an image, from tiny ones to the longest that are read."""
+    short = int(np.exp(rng.uniform(np.log(low), np.log(high))))
+    long = int(short * rng.choice([1, rng.uniform(1, 2), rng.uniform(1, 20)]))
+    return (short, long) if rng.random() < 0.5 else (long, short)
+
+
+@pytest.mark.parametrize("crop", [224, 227, 256, 299])
 @pytest.mark.parametrize(
-    "size", [(300, 300), (500, 335), (335, 500), (256, 256), (256, 301), (1, 1), (997, 61), (31, 620)]
-)
+    "size",
+    [(300, 300), (500, 335), (335, 500), (256, 256), (1, 1), (997, 61), (31, 620), (500, 408), (541, 359), (1, 20)],
+)  # fmt: skip
 def test_resize_and_crop_are_torchvisions(size, crop):
-    """On sizes whose long side does not come out at half a pixel or more above a whole one."""
-    image = Image.fromarray(noise(*size))
-    preprocessing = Preprocessing(crop=crop)
-    found = levels(preprocessing.apply(image), preprocessing)[0]
-    assert_same_levels(found, torchvision_levels(image, 256, crop))
+    assert_torchvisions(Image.fromarray(noise(*size)), 256, crop)
 
 
-@pytest.mark.parametrize("size", [(500, 408), (408, 500), (541, 359), (266, 400), (335, 501)])
-def test_the_long_side_is_rounded_where_torchvision_cuts_it_off(size):
-    image = Image.fromarray(noise(*size))
-    preprocessing = Preprocessing()
-    found = levels(preprocessing.apply(image), preprocessing)[0]
-    assert_same_levels(found, torchvision_levels(image, 256, 224, whole=round))
-    assert np.mean(found != torchvision_levels(image, 256, 224)) > 0.5
+def draw_and_compare(count, seed, most):
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        resize, interpolation = int(rng.integers(1, most)), rng.choice(["bilinear", "bicubic", "nearest"])
+        crop = int(rng.integers(1, most) if rng.random() < 0.3 else rng.integers(1, resize + 1))
+        image = Image.fromarray(noise(*drawn_size(rng, high=2 * most), seed=rng))
+        assert_torchvisions(image, resize, crop, str(interpolation))
+
+
+def test_drawn_sizes_are_torchvisions():
+    draw_and_compare(60, seed=0, most=90)
+
+
+@pytest.mark.exhaustive
+def test_500_drawn_sizes_are_torchvisions():
+    draw_and_compare(500, seed=1, most=350)
 
 
 def test_photos(shared):
-    preprocessing = Preprocessing()
     for path in sorted((shared / "images").glob("*.jpg")):
         with Image.open(path) as image:
-            wanted = torchvision_levels(image.convert("RGB"), 256, 224, whole=round)
-        x = preprocessing.apply(path)
-        assert_same_levels(levels(x, preprocessing)[0], wanted)
-        assert np.abs(x[0] - torchvision_normalized(wanted)).max() <= 1.01 / 255 / min(STD), path.name
+            assert_torchvisions(image.convert("RGB"), 256, 224)
+            wanted = torchvision_levels(image.convert("RGB"), 256, 224)
+        assert np.array_equal(Preprocessing().apply(path)[0], torchvision_normalized(wanted)), path.name
+
+
+def test_a_strip_is_resized_in_strips_with_the_same_pixels(monkeypatch):
+    """Which of the two is used depends on the size of the resized image, so both are used on the same images."""
+    rng = np.random.default_rng(2)
+    for _ in range(40):
+        image = Image.fromarray(noise(*drawn_size(rng, high=40), seed=rng))
+        resize = min(image.size) + int(rng.integers(0, 50))
+        window = tuple(int(side) for side in rng.integers(1, resize + 20, 2))
+        for method in ("bilinear", "bicubic", "nearest"):
+            whole = np.asarray(_fitting.fit(image, window, resize, method))
+            with monkeypatch.context() as patched:
+                patched.setattr(_fitting, "MAX_PIXELS", 0)
+                patched.setattr(_fitting, "STRIP", int(rng.integers(1, 3000)))
+                assert np.array_equal(_fitting.fit(image, window, resize, method), whole), (
+                    image.size,
+                    window,
+                )
+
+
+@pytest.mark.parametrize("size", [(1, 10000), (10000, 1)])
+def test_a_long_strip_does_not_take_gigabytes(monkeypatch, size):
+    """Resized whole it has 655 million pixels; npgrad refuses to read such an image, but not one of 4096 x 81920."""
+    made = []
+    real = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda *a, **k: made.append(real(*a, **k).size) or real(*a, **k)
+    )
+    fitted = _fitting.fit(Image.fromarray(noise(*size)[:, :, 0]), (8, 8), 256, "nearest")
+    assert fitted.size == (8, 8)
+    assert max(width * height for width, height in made) <= _fitting.STRIP
+
+
+def test_a_rectangle_is_covered_and_its_middle_taken():
+    for width, height in [(50, 40), (40, 50), (7, 90), (90, 7), (36, 20), (1, 1)]:
+        image = Image.fromarray(noise(width, height))
+        preprocessing = Preprocessing(crop=(32, 56), resize=40)  # covers 40 x 70
+        (new_width, new_height), (left, top) = preprocessing.layout(image.size)
+        assert (new_height == 40 and new_width >= 70) or (new_width == 70 and new_height >= 40)
+        wanted = image.resize((new_width, new_height), Image.Resampling.BILINEAR).crop(
+            (left, top, left + 56, top + 32)
+        )
+        assert left == round((new_width - 56) / 2) and top == round((new_height - 32) / 2)
+        assert np.array_equal(preprocessing.view(image), wanted)
+
+
+def test_padding_keeps_the_whole_image():
+    white = Preprocessing(crop=(32, 56), pad=True)
+    for width, height, box in [
+        (560, 320, (0, 0, 56, 32)), (100, 100, (12, 0, 44, 32)), (1000, 100, (0, 13, 56, 18)),
+        (10, 200, (27, 0, 28, 32)), (1, 20, (27, 0, 28, 32)),
+    ]:  # fmt: skip
+        wanted = np.zeros((32, 56, 3), np.uint8)
+        left, top, right, bottom = box
+        wanted[top:bottom, left:right] = 255
+        assert np.array_equal(white.view(np.full((height, width, 3), 255, np.uint8)), wanted)
+
+
+def input_of(preprocessing, image):
+    """The documented formula, written out in float64: (C, H, W)."""
+    pixels = np.asarray(open_image(image), np.float64)
+    if preprocessing.channels == "BGR":
+        pixels = pixels[..., ::-1]
+    if preprocessing.channels == "gray":
+        pixels = np.asarray(Image.fromarray(image).convert("L"), np.float64)[..., None]
+    x = (pixels * preprocessing.scale - np.array(preprocessing.mean)) / np.array(preprocessing.std)
+    return x.transpose(2, 0, 1)
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR", "gray"])
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"mean": 0.5, "std": 0.5}, {"scale": 1, "std": 1}, {"scale": 1, "mean": (104, 117, 123)},
+     {"scale": 1 / 127.5, "mean": 1}, {"std": (0.2, 0.3, 0.4)}],
+)  # fmt: skip
+def test_every_kind_of_input_and_back(channels, values):
+    if channels == "gray":
+        values = {name: value[0] if isinstance(value, tuple) else value for name, value in values.items()}
+    preprocessing = Preprocessing(channels=channels, **values)
+    image = noise(9, 7)
+    x = preprocessing.apply(image, resize=False)
+    assert x.shape == (1, 1 if channels == "gray" else 3, 7, 9) and x.dtype == np.float32
+    assert np.allclose(x[0], input_of(preprocessing, image), atol=2e-5, rtol=1e-6)
+    back = np.asarray(Image.fromarray(image).convert("L").convert("RGB")) if channels == "gray" else image
+    assert np.array_equal(preprocessing.invert(x)[0], back)
+    assert np.array_equal(
+        preprocessing.view(noise(256, 256))[0],
+        preprocessing.invert(preprocessing.apply(noise(256, 256)))[0][0],
+    )
+    low, high = np.array([[[0]], [[255]]], np.uint8).repeat(3, axis=2)
+    limits = [preprocessing.apply(one[None], resize=False).ravel() for one in (low, high)]
+    mean, std = np.array(preprocessing.pixel_mean), np.array(preprocessing.pixel_std)
+    assert np.allclose(limits, [-mean / std, (1 - mean) / std], rtol=1e-5)
+
+
+def test_mean_std_and_scale_belong_together():
+    imagenet = Preprocessing()
+    assert (imagenet.mean, imagenet.std, imagenet.scale) == (MEAN, STD, 1 / 255)
+    assert Preprocessing(channels="BGR").mean == MEAN[::-1]
+    for values, wanted in [
+        ({"mean": 0.5}, ((0.5,) * 3, (1.0,) * 3, 1 / 255)), ({"scale": 1}, ((0.0,) * 3, (1.0,) * 3, 1.0)),
+        ({"std": 0.5}, ((0.0,) * 3, (0.5,) * 3, 1 / 255)), ({"channels": "gray"}, ((0.0,), (1.0,), 1 / 255)),
+        ({"channels": "BGR"}, (MEAN[::-1], STD[::-1], 1 / 255)), ({}, (MEAN, STD, 1 / 255)),
+    ]:  # fmt: skip
+        for found in (imagenet.changed(**values), Preprocessing(**values)):
+            assert (found.mean, found.std, found.scale) == wanted, values
+    odd = Preprocessing(mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    assert odd.changed(channels="BGR").mean == (0.3, 0.2, 0.1) and odd.changed(crop=100).mean == odd.mean
+    assert odd.changed(channels="gray").changed(channels="RGB") == imagenet
+
+
+def test_the_crop_keeps_its_share():
+    assert Preprocessing(crop=299).resize == 342 and Preprocessing(crop=28).resize == 32
+    assert Preprocessing(resize=224).changed(crop=96).resize == 96
+    assert Preprocessing(resize=232).changed(crop=(112, 300)).resize == 116
+    assert Preprocessing().changed(crop=100, resize=100).resize == 100
+    assert Preprocessing(crop=(30, 30)) == Preprocessing(crop=30) and Preprocessing(crop=30).size == (30, 30)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"mean": (104, 117, 123)}, {"mean": MEAN, "std": STD, "scale": 1}, {"mean": -0.5}, {"std": 1e-4}],
+)
+def test_values_of_another_unit_give_a_warning(values, monkeypatch):
+    monkeypatch.setattr(module, "_said", set())
+    with pytest.warns(UserWarning, match="input would go from .* are they of another scale") as caught:
+        for _ in range(2):
+            Preprocessing(**values).apply(noise(4, 4))
+    assert len(caught) == 1
+
+
+def test_an_assumption_is_said_once(monkeypatch):
+    monkeypatch.setattr(module, "_said", set())
+    assumed = Preprocessing(assumed=True)
+    with pytest.warns(UserWarning, match="assumed: RGB, the middle 224x224 of 256 px.* --bgr") as caught:
+        for _ in range(3):
+            assumed.apply(noise(9, 9))
+            assumed.invert(np.zeros((1, 3, 2, 2)))
+    assert len(caught) == 1
+    monkeypatch.setattr(module, "_said", set())
+    assumed.changed(channels="BGR").apply(noise(9, 9))
+    assumed.changed().apply(noise(9, 9))
+    assert assumed == Preprocessing() and repr(assumed) == repr(Preprocessing())
 
 
 def test_normalizing_is_torchs_to_the_bit():
@@ -87,16 +250,6 @@ def test_normalizing_is_torchs_to_the_bit():
         x = preprocessing.apply(array, resize=False)
         wanted = torchvision_normalized(array, preprocessing.mean, preprocessing.std)
         assert x.dtype == np.float32 and np.array_equal(x[0], wanted)
-
-
-def test_the_whole_resized_image_is_never_made(monkeypatch):
-    """A strip of 20:1 resized whole would have 20 times the pixels of its crop."""
-    made = []
-    real = Image.Image.resize
-    monkeypatch.setattr(Image.Image, "resize", lambda *a, **k: made.append(real(*a, **k)) or made[-1])
-    monkeypatch.setattr(Image.Image, "draft", lambda *a, **k: pytest.fail("draft changes the pixels"))
-    assert Preprocessing(resize=512, crop=64).apply(noise(1200, 60)).shape == (1, 3, 64, 64)
-    assert [image.size for image in made] == [(64, 60), (64, 64)]
 
 
 def test_shapes_and_memory_order():
@@ -161,7 +314,10 @@ def test_invert_refuses(x):
 def test_preprocessing_survives_json():
     preprocessing = Preprocessing(np.array([0.1, 0.2, 0.3]), [1, 2, 3], np.int64(300), 227)
     stored = json.loads(json.dumps(preprocessing.to_json()))
-    assert stored == {"mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 3.0], "resize": 300, "crop": 227}
+    assert stored == {
+        "mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 3.0], "resize": 300, "crop": 227, "channels": "RGB",
+        "scale": 1 / 255, "interpolation": "bilinear", "pad": False, "assumed": False,
+    }  # fmt: skip
     assert Preprocessing.from_json(stored) == preprocessing
     assert hash(preprocessing) == hash(Preprocessing.from_json(stored))
 
@@ -170,10 +326,14 @@ def test_preprocessing_survives_json():
     ("change", "named"),
     [
         ({"mean": [0.1, 0.2]}, "mean"), ({"mean": "abc"}, "mean"), ({"mean": [0, 0, None]}, "mean"),
-        ({"mean": [0, 0, float("nan")]}, "mean"), ({"mean": 0.5}, "mean"), ({"mean": [0, 0, [1]]}, "mean"),
+        ({"mean": [0, 0, float("nan")]}, "mean"), ({"mean": [0, 0, [1]]}, "mean"),
         ({"std": [1, 1, 0]}, "std"), ({"std": [1, 1, -1]}, "std"), ({"std": [1, 1, float("inf")]}, "std"),
         ({"std": [1, 1, True]}, "std"), ({"std": [1, 1, 1e-300]}, "std"), ({"std": {"r": 1}}, "std"),
-        ({"crop": 0}, "crop"), ({"crop": 257}, "crop 257, resize 256"), ({"resize": 5000}, "resize"),
+        ({"crop": 0}, "crop"), ({"crop": 4097}, "crop"), ({"resize": 9000}, "resize"), ({"resize": 0}, "resize"),
+        ({"crop": [224]}, "crop"), ({"crop": [1, 2, 3]}, "crop"), ({"crop": [1, 4096], "resize": 3}, "resize"),
+        ({"scale": 0}, "scale"), ({"scale": None}, "scale"), ({"scale": "1"}, "scale"), ({"mean": None}, "mean"),
+        ({"channels": "RBG"}, "channels"), ({"channels": ["RGB"]}, "channels"), ({"channels": "gray"}, "mean"),
+        ({"interpolation": "cubic"}, "interpolation"), ({"pad": 1}, "pad"), ({"assumed": None}, "assumed"),
         ({"crop": 224.0}, "crop"), ({"crop": "224"}, "crop"), ({"resize": True}, "resize"),
         ({"color": 1}, "color"),
     ],
@@ -184,9 +344,16 @@ def test_stored_preprocessing_is_checked(change, named):
     assert "\n" not in str(raised.value)
 
 
+def test_the_first_version_of_files_is_read():
+    stored = {"mean": [0.1, 0.2, 0.3], "std": [1, 2, 3], "resize": 300, "crop": 227}
+    assert Preprocessing.from_json(stored) == Preprocessing((0.1, 0.2, 0.3), (1, 2, 3), 300, 227)
+
+
 @pytest.mark.parametrize("stored", [None, [], {}, {"mean": [0, 0, 0]}, {1: 2}])
 def test_stored_preprocessing_has_to_be_whole(stored):
-    with pytest.raises(InputError, match="preprocessing: expected mean, std, resize, crop; found"):
+    with pytest.raises(
+        InputError, match="preprocessing: expected mean, std, resize, crop, channels, .*; found"
+    ):
         Preprocessing.from_json(stored)
 
 

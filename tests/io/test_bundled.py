@@ -32,6 +32,7 @@ def test_the_name_and_no_name_give_the_same():
         np.testing.assert_array_equal(array, second.parameters()[name])
 
 
+@pytest.mark.exhaustive
 def test_it_names_fresh_scenes(model):
     """weights/README.md has the accuracy on 5,000; of 104, at 97 %, fewer than 95 are right once in 10,000 times."""
     chunks = np.array_split(np.arange(104), 13)
@@ -56,6 +57,7 @@ def test_its_activations_are_on_the_common_scale(model):
     assert 5 / 2 < rms < 5 * 2
 
 
+@pytest.mark.exhaustive
 def test_no_class_is_dead(model):
     seen = set()
     for i in range(150):

@@ -73,6 +73,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path):
         assert_refused(path)
 
 
+@pytest.mark.exhaustive
 def test_a_flipped_byte_is_refused_or_does_no_harm(tmp_path):
     path, expected = a_checkpoint(tmp_path), make(noise())
     whole, harmless = path.read_bytes(), 0

@@ -1,5 +1,6 @@
 """Weights of other libraries: every format ends in the same numbers, and what does not fit is named."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from safetensors.numpy import save_file
 from torch_nets import torch_state, torch_twin
 
 import npgrad
+from npgrad.images import preprocessing
+from npgrad.io import converting
 from npgrad.io.converting import CAFFE_MEAN, CAFFE_SCALE, convert
 from npgrad.io.formats import reading
 from npgrad.io.labels import imagenet_classes, read_labels
@@ -98,6 +101,7 @@ class TorchCaffe(torch.nn.Module):
         return self.net(bgr.permute(0, 3, 1, 2))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", ["modern", "V1"])
 @pytest.mark.parametrize("padding", [0, 1])
 def test_caffe_weights_take_the_common_input(kind, padding, tmp_path, rng):
@@ -181,10 +185,11 @@ def test_real_weights_name_the_photos(real_model, shared):
         names, real_model.predict([shared / "images" / f"{n}.jpg" for n in names]), strict=True
     ):
         assert found[0][1].replace(" ", "_") == name
-    [kitten] = real_model.predict(shared / "images" / "kitten.jpg")
+    [kitten] = real_model.predict(shared / "images" / "kitten.jpg", top=6)
     assert "tabby" in [name for _, name, _ in kitten]
 
 
+@pytest.mark.exhaustive
 def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared):
     from npgrad.io.formats.npz import read_imagenet_val
 
@@ -200,6 +205,7 @@ def test_real_weights_on_the_courses_photos(real_model, deep_compression, shared
     assert error.max() <= 5e-6
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_real_weights_equal_torch(real_model, shared, dtype):
     """Logits and input gradient on photos, with a little noise against ties in flat areas."""
@@ -306,6 +312,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.sampled(1)
 def test_the_script(model, tmp_path):
     save_zip(torch_state(model), tmp_path / "w.pth")
     done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5")
@@ -323,7 +330,66 @@ def test_the_script(model, tmp_path):
     assert "examples:" in run("--help").stdout
 
 
+def test_what_is_assumed_of_the_input_is_said(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(preprocessing, "_said", set())
+    save_zip(torch_state(model), tmp_path / "w.pth")
+    done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5")
+    assert done.stdout.count("assumed: RGB, the middle 224x224 of 256 px") == 1 and "--bgr" in done.stdout
+    for found in (convert(tmp_path / "w.pth"), npgrad.load(tmp_path / "w.h5")):
+        assert found.preprocessing.assumed
+        monkeypatch.setattr(preprocessing, "_said", set())
+        with pytest.warns(UserWarning, match="nothing says how images become this network's input") as caught:
+            for _ in range(3):
+                found.preprocess(np.zeros((8, 8, 3), np.uint8))
+        assert len(caught) == 1
+    options = ("--bgr", "--scale", "1", "--mean", "104,117,123", "--size", "96x128")
+    done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5", *options)
+    assert (
+        "nothing says" not in done.stdout
+        and "BGR, the middle 96x128 of 110x147 px, (v - mean)/std" in done.stdout
+    )
+    found = npgrad.load(tmp_path / "w.h5")
+    values = {"mean": (104, 117, 123), "std": 1, "scale": 1, "channels": "BGR"}
+    assert found.preprocessing == npgrad.Preprocessing(**values, crop=(96, 128))
+    x = found.preprocess(np.full((9, 9, 3), (10, 20, 30), np.uint8))  # no warning, which would be an error
+    assert x.shape == (1, 3, 96, 128) and x[0, :, 0, 0].tolist() == [30 - 104, 20 - 117, 10 - 123]
+
+
+def test_files_that_npgrad_knows_are_not_doubted(model, tmp_path, monkeypatch):
+    save_zip(torch_state(model), tmp_path / "w.pth")
+    sha256 = convert(tmp_path / "w.pth").source["sha256"]
+    for entry in ({"sha256": sha256}, {"sha256_prefix": sha256[:8]}):
+        (tmp_path / "known.json").write_text(json.dumps({"x": {"url": "there"}, "ours": entry}))
+        monkeypatch.setattr(converting, "weights_folder", lambda: tmp_path)
+        assert not convert(tmp_path / "w.pth").preprocessing.assumed
+    (tmp_path / "known.json").write_text(json.dumps({"other": {"sha256": "0" * 64}}))
+    assert convert(tmp_path / "w.pth").preprocessing.assumed
+
+
 CONV = np.zeros((6, 3, 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("declared", "channels", "size"),
+    [
+        (("n", 3, 40, 60), "RGB", (40, 60)), (("n", 1, 28, 28), "gray", (28, 28)),
+        (("n", 1, "h", "w"), "gray", (224, 224)),
+        (("n", "c", "h", "w"), "gray", (224, 224)), ((1, 3, 5000, 40), "RGB", (224, 224)),
+        ((1, 3, 2, 4000), "RGB", (2, 4000)),
+    ],
+)  # fmt: skip
+def test_an_onnx_files_declared_input_is_used(tmp_path, declared, channels, size):
+    count = {"RGB": 3, "gray": 1}[channels]
+    weights = constant("w", np.ones((2, count, 1, 1)))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(graph([("Conv", ["x", "w"], "c"), ("GlobalAveragePool", ["c"], "p"), ("Flatten", ["p"], "y")],
+                           [weights], x=declared))  # fmt: skip
+    for model in (npgrad.load(path), convert(path)):
+        assert model.preprocessing == npgrad.Preprocessing(channels=channels, crop=size)
+        assert model.preprocessing.assumed
+    if size != (2, 4000):
+        known = model.with_preprocessing()
+        assert known.preprocess(np.zeros((8, 8, 3), np.uint8)).shape == (1, count, *size)
 
 
 def test_an_onnx_file_becomes_a_model(tmp_path):
@@ -332,8 +398,8 @@ def test_an_onnx_file_becomes_a_model(tmp_path):
                            [constant("m", np.ones((2, 3)))]))  # fmt: skip
     model = convert(path, source={"url": "there"})
     assert model.classes is None and list(model.source) == ["file", "format", "sha256", "url"]
-    (tmp_path / "names.txt").write_text("n01234567 a b, c\n\n d \ne\n", encoding="utf-8-sig")
-    assert convert(path, labels=tmp_path / "names.txt").classes == ("a b", "d", "e")
+    (tmp_path / "names.txt").write_text("a b, c\n\n d \ne\n", encoding="utf-8-sig")
+    assert convert(path, labels=tmp_path / "names.txt").classes == ("a b, c", "d", "e")
     found = line(lambda: convert(path, architecture="resnet18"))
     assert found == f"{path}: expected resnet18, found an ONNX file, which names no architecture"
     assert convert(path).source["file"] == "net.onnx"
@@ -341,6 +407,6 @@ def test_an_onnx_file_becomes_a_model(tmp_path):
 
 def test_the_same_tensor_by_two_names(tmp_path):
     path = tmp_path / "f"
-    np.savez(path, **{"conv1.weight": CONV, "module.conv1.weight": CONV})
+    np.savez(path, **{"fire2/squeeze1x1.weight": CONV, "fire2.squeeze.weight": CONV})
     path = tmp_path / "f.npz"
     assert line(convert, path) == f"{path}: some tensors occur twice under different names"

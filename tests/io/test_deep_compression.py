@@ -39,6 +39,7 @@ def parts():
     return counts, bodies
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kept", [0.3, 0.05, 0.001])
 def test_round_trip(rng, kept):
     expected = sparse_squeezenet(rng, kept)
@@ -56,6 +57,7 @@ def test_round_trip(rng, kept):
         np.testing.assert_array_equal(found[key], array)
 
 
+@pytest.mark.exhaustive
 def test_the_real_file(shared):
     data = (shared / "weights" / NAME).read_bytes()
     assert hashlib.sha256(data).hexdigest() == SHA256

@@ -164,6 +164,7 @@ def test_without_locks_only_old_leftovers_go(server, get, tmp_path, monkeypatch)
     assert server.ranges() == ["bytes=40000-"] and names(folder) == ["file.pth", new.name]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("left", [0, 100_000])
 def test_two_processes_at_once(server, tmp_path, left):
     code = """if True:

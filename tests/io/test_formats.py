@@ -170,6 +170,7 @@ def read_or_refuse(path):
         assert all(np.isfinite(array).all() for array in contents.tensors.values())
 
 
+@pytest.mark.exhaustive
 @given(data=st.one_of(st.binary(max_size=400), st.text(max_size=100).map(str.encode)))
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes(tmp_path, data):
@@ -179,6 +180,7 @@ def test_random_bytes(tmp_path, data):
     assert signatures.describe(data).isprintable()
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("format_", WRITERS)
 @given(random=st.data())
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

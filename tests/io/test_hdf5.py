@@ -50,7 +50,7 @@ def test_the_same_model_gives_the_same_bytes():
 def test_the_file_says_what_it_is(tmp_path):
     own_network().save(tmp_path / "model.h5")
     head = (tmp_path / "model.h5").read_bytes()[:512]
-    assert head.startswith(b"npgrad weights, version 1\n")
+    assert head.startswith(b"npgrad weights, version 2\n")
     with h5py.File(tmp_path / "model.h5") as file:  # any HDF5 reader can open it
         metadata = json.loads(bytes(file["metadata"][:]))
         assert metadata["classes"] == ["a", "b", "Ärger"]
@@ -165,7 +165,7 @@ def test_the_metadata_of_a_file_word_for_word(tmp_path):
     assert list(metadata) == [
         "format", "version", "architecture", "classes", "preprocessing", "source", "network",
     ]  # fmt: skip
-    assert (metadata["format"], metadata["version"], metadata["architecture"]) == ("npgrad weights", 1, None)
+    assert (metadata["format"], metadata["version"], metadata["architecture"]) == ("npgrad weights", 2, None)
     assert "Ärger".encode() in text
     assert (
         path.read_bytes()[:130]
@@ -202,6 +202,7 @@ def test_names_and_half_floats_in_an_h5(tmp_path):
         assert np.array_equal(found[key], array.astype(np.float16).astype(np.float32))
 
 
+@pytest.mark.exhaustive
 def test_a_saved_file_has_no_times_in_it():
     import time
 

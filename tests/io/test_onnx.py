@@ -43,6 +43,7 @@ def runtime(path, x):
     return session.run(None, {session.get_inputs()[0].name: x})[0]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_exported_networks_come_back(name, tmp_path):
     x = images(name)
@@ -56,6 +57,7 @@ def test_exported_networks_come_back(name, tmp_path):
     checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["vgg11", "vgg16_bn"])
 def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     direct, net = backbones.narrow_vgg(name)
@@ -67,6 +69,7 @@ def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     checks.assert_close(npgrad.load(path)(x), runtime(path, x), 1e-5, "float32, ONNX Runtime")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "name", ["resnet18", "mobilenet_v2", pytest.param("alexnet", marks=pytest.mark.slow)]
 )
@@ -90,6 +93,7 @@ def resnet(tmp_path_factory):
     return npgrad.load(export(net.double(), torch.tensor(x), folder / "net.onnx")), direct, x
 
 
+@pytest.mark.exhaustive
 def test_names_are_the_graphs_own(resnet):
     model, _, _ = resnet
     assert model.layer_names()[:3] == ["/conv1/Conv", "/relu/Relu", "/maxpool/MaxPool"]
@@ -98,6 +102,7 @@ def test_names_are_the_graphs_own(resnet):
     assert (model.preprocessing.resize, model.preprocessing.crop) == (73, 64)  # as the input is declared
 
 
+@pytest.mark.exhaustive
 def test_attributions_are_those_of_the_network_built_directly(resnet):
     model, direct, x = resnet
     for method in (attribution.saliency, attribution.guided_backprop, attribution.deep_lift):
@@ -107,6 +112,7 @@ def test_attributions_are_those_of_the_network_built_directly(resnet):
     checks.assert_close(maps, attribution.grad_cam(direct, x), 1e-9)
 
 
+@pytest.mark.exhaustive
 def test_saved_and_loaded_it_is_the_same(resnet, tmp_path):
     model, _, x = resnet
     model.save(tmp_path / "net.h5")

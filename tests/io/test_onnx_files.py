@@ -31,6 +31,7 @@ def test_files_that_lie_are_refused_in_one_line(name, tmp_path):
     assert len(str(caught.value)) < 500
 
 
+@pytest.mark.exhaustive
 def test_no_cut_of_a_file_makes_another_network(tmp_path):
     data, x = graph(*LITTLE["MatMul and Add"]), np.ones((1, 2, 4, 4), np.float32)
     whole, refused = read(data, tmp_path)(x), 0

@@ -32,6 +32,7 @@ def test_every_other_opcode_is_refused():
             read(b"\x80\x04NN" + bytes([opcode]) + b".")
 
 
+@pytest.mark.exhaustive
 def test_memory_stays_in_proportion():
     for data, _ in REFUSED.values():
         tracemalloc.start()

@@ -14,15 +14,23 @@ from strategies import LAYERS, array, seeds
 from npgrad import Model, Preprocessing, WeightsError, layers
 from npgrad.io.formats import caffe, deep_compression, hdf5, npz, onnx, safetensors, torch_pth
 
-SINGLE = ("Add", "Concat")  # they take several arrays, and cannot stand alone in a network
+SINGLE = (
+    "Add",
+    "Concat",
+    "Multiply",
+    "Subtract",
+)  # they take several arrays, and cannot stand alone in a network
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("kind", [name for name in LAYERS if name not in SINGLE])
 @settings(max_examples=15)
 @given(data=st.data(), seed=seeds, single=st.booleans())
 def test_a_saved_network_comes_back_to_the_bit(kind, data, seed, single):
     layer, shape = data.draw(LAYERS[kind])
-    names = data.draw(st.none() | st.lists(st.sampled_from(["cat", "Größe", "日本"]), min_size=1, max_size=5))
+    count = Model(layer).num_classes
+    some = st.lists(st.sampled_from(["cat", "Größe", "日本"]), min_size=count or 1, max_size=count or 5)
+    names = data.draw(st.none() | some)
     preprocessing = Preprocessing(resize=data.draw(st.integers(9, 300)), crop=9, mean=(0.1, 0.2, 0.3))
     model = Model(layer, names, preprocessing, source={"url": "there", "seed": seed})
     model = model.astype(np.float32) if single else model
@@ -127,6 +135,7 @@ def test_what_others_wrote_comes_back(name):
         np.testing.assert_array_equal(found[key], expected)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=80)
 @given(where=st.floats(0, 1, exclude_max=True), early=st.booleans(), value=st.integers(1, 255))

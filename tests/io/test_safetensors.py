@@ -112,6 +112,7 @@ def test_cut_anywhere(end):
         safetensors.read(SMALL[:end], "cut")
 
 
+@pytest.mark.exhaustive
 @given(st.dictionaries(st.text(max_size=8), entries | json_values, max_size=3), st.binary(max_size=20))
 @settings(deadline=None, max_examples=300)
 def test_random_headers(header, data):

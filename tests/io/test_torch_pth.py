@@ -210,6 +210,7 @@ def test_python_2_and_torch_0():
 GOOD = {container: saved({**tensors(), "state_dict": {}, "epoch": 3}, container) for container in CONTAINERS}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("container", CONTAINERS)
 @given(data=st.data())
 @settings(max_examples=400)

@@ -33,7 +33,7 @@ def test_refused_in_a_zip(what):
 @pytest.mark.parametrize("what", BAD_OBJECTS)
 def test_refused_in_a_legacy_file(what):
     value, word = BAD_OBJECTS[what]
-    check_refused(legacy_file(value, None if b"storage" in encode(value) else {}), word)
+    check_refused(legacy_file(value, None if b"Storage" in encode(value) else {}), word)
 
 
 @pytest.mark.parametrize("what", BAD_FILES)

@@ -69,6 +69,7 @@ def test_address_of_another_kind(tmp_path, url):
     assert names(tmp_path) == []
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "url", ["http://[", "http://a:b/", "http://127.0.0.1:1/a b", "http://a..b/", "http://127.0.0.1:1/ü"]
 )

@@ -143,7 +143,7 @@ REFUSED = {
         lambda: BatchNorm2d.init(3)(X),
         "BatchNorm2d expects 3 channels.*\\(2, 4, 7, 9\\)",
     ),
-    "batch norm: rank": (lambda: BatchNorm2d.init(4)(X[0]), "BatchNorm2d expects \\(N, C, H, W\\)"),
+    "batch norm: rank": (lambda: BatchNorm2d.init(4)(X[0]), "BatchNorm2d expects 2 or 4 dim.*\\(4, 7, 9\\)"),
     "batch norm: one value": (
         lambda: BatchNorm2d.init(4).forward(X[:1, :, :1, :1], training=True),
         "BatchNorm2d.*two values.*\\(1, 4, 1, 1\\)",
@@ -288,3 +288,8 @@ def test_what_init_draws_when_nobody_says():
     assert {array.dtype for array in BatchNorm2d.init(3).arrays(buffers=True).values()} == {
         np.dtype(np.float32)
     }
+
+
+def test_a_layer_without_parameters_has_no_init():
+    with pytest.raises(TypeError, match="ReLU has no init: it has no parameters of its own"):
+        ReLU.init(3)

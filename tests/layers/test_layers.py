@@ -6,6 +6,7 @@ import checks
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from layer_cases import AVG_POOLS, CASES, CONVOLUTIONS, MAX_POOLS, RELUS, over, tied_inputs
 
 from npgrad import InputError, layers
@@ -15,6 +16,7 @@ from npgrad.layers import (
     ReLU,
     ReLU6,
 )
+from npgrad.layers.elementwise import Elementwise
 
 
 @over(CASES)
@@ -159,6 +161,40 @@ def test_softmax_of_huge_scores_does_not_overflow():
     y, cache = layer.forward(x)
     checks.assert_close(y, torch.softmax(torch.tensor(x), 1).numpy(), 1e-15)
     assert np.isfinite(layer.backward(np.ones(y.shape), cache)).all()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Elementwise.__subclasses__() if kind is not layers.PReLU])
+def test_no_activation_overflows_at_large_numbers(kind):
+    x = np.array([-1e4, -800.0, -100.0, -0.0, 0.0, 100.0, 800.0, 1e4])
+    y, cache = kind().forward(x)
+    dx = kind().backward(np.ones(8), cache)
+    assert np.isfinite(y).all() and np.isfinite(dx).all()
+    bounded = kind in (layers.Sigmoid, layers.HardSigmoid, layers.Tanh)
+    assert (np.abs(y) <= 1).all() if bounded else y[-1] == x[-1] or kind is layers.SELU
+    assert layers.Sigmoid()(np.array([-700.0]))[0] == np.exp(-700.0)  # not 0 by cancellation
+    assert layers.GELU()(np.array([-30.0]))[0] < 0 and layers.GELU("tanh")(np.array([-9.0]))[0] < 0
+
+
+def test_activations_at_their_kinks_are_those_of_torch():
+    x = np.array([-3.0, -0.0, 0.0, 3.0])
+    functions = {
+        layers.LeakyReLU(0.2): lambda t: F.leaky_relu(t, 0.2),
+        layers.ELU(0.7): lambda t: F.elu(t, 0.7),
+        layers.SELU(): F.selu,
+        layers.HardSigmoid(): F.hardsigmoid,
+        layers.HardSwish(): F.hardswish,
+    }
+    for layer, function in functions.items():
+        t = torch.tensor(x, requires_grad=True)
+        function(t).sum().backward()
+        y, cache = layer.forward(x)
+        np.testing.assert_allclose(y, function(t).detach().numpy(), rtol=1e-15)
+        np.testing.assert_allclose(
+            layer.backward(np.ones(4), cache), t.grad.numpy(), rtol=1e-7, err_msg=str(layer)
+        )
+    prelu = layers.PReLU(np.array([0.3]))
+    _, cache = prelu.forward(x[None])
+    assert prelu.backward(np.ones((1, 4)), cache).tolist() == [[0.3, 0.3, 0.3, 1]]
 
 
 def test_on_a_bound_the_derivative_is_0():

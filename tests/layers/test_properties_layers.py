@@ -1,5 +1,7 @@
 """What holds for every layer at any geometry, whatever it computes."""
 
+import json
+
 import checks
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from strategies import LAYERS, array, conv, depthwise, pool, seeds
 
 from npgrad import layers
+from npgrad.io.formats import structure
 from npgrad.layers import _kernels, im2col
 
 EVERY = pytest.mark.parametrize("kind", LAYERS)
@@ -43,6 +46,7 @@ def test_every_layer_is_drawn():
     assert set(LAYERS) == set(layers.__all__) - {"Layer", "Composite"}
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_dx_is_linear_in_dy(kind, data, seed):
@@ -55,6 +59,7 @@ def test_dx_is_linear_in_dy(kind, data, seed):
     both(together, apart, lambda p, q: np.testing.assert_allclose(p, q, rtol=0, atol=1e-10 * size))
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
@@ -69,6 +74,7 @@ def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
     assert np.isclose(dot(dy, Jv), dot(layer.backward(dy, cache), v), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.sampled(20)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_a_batch_is_its_images_one_by_one(kind, data, seed):
@@ -83,6 +89,7 @@ def test_a_batch_is_its_images_one_by_one(kind, data, seed):
         assert_close(each(dx, lambda one, i=i: one[i : i + 1]), layer.backward(dy[i : i + 1], cache), 1e-12)
 
 
+@pytest.mark.sampled(5)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
@@ -106,12 +113,27 @@ def test_strides_and_dtype_change_no_number_and_inputs_stay(kind, data, seed):
     each(single.backward(np.float32(dy), cache), lambda one: np.testing.assert_equal(one.dtype, np.float32))
 
 
+@pytest.mark.sampled(8)
+@EVERY
+@given(data=st.data(), seed=seeds)
+def test_a_layer_comes_back_from_its_description(kind, data, seed):
+    """What a weights file stores: JSON and the arrays. The layer it gives computes the same numbers."""
+    layer, shape = data.draw(LAYERS[kind])
+    arrays = layer.arrays(buffers=True)
+    described = json.loads(json.dumps(structure.describe(layer)))
+    built = structure.build(described, sum(array.size for array in arrays.values()))
+    built = built.map_arrays(lambda name, zeros: arrays[name])
+    assert structure.describe(built) == structure.describe(layer)
+    x = inputs(shape, seed)
+    np.testing.assert_array_equal(built(x), layer(x))
+
+
 @given(data=st.data(), seed=seeds, down=st.integers(0, 3), right=st.integers(0, 3))
 def test_a_shift_of_the_image_is_a_shift_of_what_is_made_of_it(data, seed, down, right):
     """Under stride 1, and where no window looks over the edge."""
     layer, shape = data.draw(conv() | depthwise() | pool(layers.MaxPool2d) | pool(layers.AvgPool2d))
     layer = type(layer)(**{**vars(layer), "stride": 1, "padding": 0})
-    kernel = layer.kernel_size
+    kernel, _, _ = layer.receptive_field()
     shape = (shape[0], kernel[0] + 4, kernel[1] + 4)
     large = array(seed, 1, shape[0], shape[1] + 3, shape[2] + 3)
     whole = layer(large)
@@ -138,13 +160,14 @@ def test_a_convolution_is_linear_in_its_weights_and_images(data, seed):
 @given(data=st.data(), seed=seeds)
 def test_col2im_is_the_adjoint_of_im2col(data, seed):
     layer, (c, h, w) = data.draw(conv())
-    kernel, stride, groups = layer.kernel_size, layer.stride, layer.groups
-    h, w = h + kernel[0], w + kernel[1]
-    out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), kernel, stride, strict=True))
+    kernel, stride, groups, dilation = layer.kernel_size, layer.stride, layer.groups, layer.dilation
+    span = im2col.window_size(layer)
+    h, w = h + span[0], w + span[1]
+    out = tuple((size - k) // s + 1 for size, k, s in zip((h, w), span, stride, strict=True))
     x = array(seed, h, w, c)
-    columns = im2col.im2col(x, kernel, stride, out, groups)
+    columns = im2col.im2col(x, kernel, stride, out, groups, dilation)
     dcolumns, dx = array(seed + 1, *columns.shape), np.zeros_like(x)
-    im2col.col2im(dcolumns, kernel, stride, out, dx)
+    im2col.col2im(dcolumns, kernel, stride, out, dx, dilation)
     assert np.isclose(dot(columns, dcolumns), dot(x, dx))
     planes = dcolumns.reshape(groups, *out, *kernel, -1).transpose(3, 4, 0, 5, 1, 2).reshape(*kernel, c, *out)
-    assert_close(_kernels.planes_to_image(planes, stride, (h, w)), dx, 1e-12)
+    assert_close(_kernels.planes_to_image(planes, stride, (h, w), dilation), dx, 1e-12)

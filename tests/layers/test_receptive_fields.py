@@ -4,21 +4,37 @@ import numpy as np
 
 from npgrad.layers import (
     Add,
+    Affine,
     AvgPool2d,
     BatchNorm2d,
+    ChannelShuffle,
     Clip,
     Concat,
     Conv2d,
     Dropout,
     Fire,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    GroupNorm,
+    LayerNorm,
     Linear,
+    LocalResponseNorm,
     MaxPool2d,
+    Multiply,
+    Pad,
+    Permute,
+    PReLU,
     ReLU,
     ReLU6,
+    Reshape,
     Residual,
     Sequential,
+    SiLU,
+    Slice,
     Softmax,
+    Squeeze,
+    Subtract,
+    Upsample,
 )
 
 RELU = ReLU()
@@ -35,10 +51,43 @@ def test_receptive_fields_in_numbers():
     assert Fire.init(4, 2, 3, 3).receptive_field() == ((3, 3), (1, 1), (1, 1))
     for pool in MaxPool2d((2, 3), (3, 1), 1), AvgPool2d((2, 3), (3, 1), 1):
         assert pool.receptive_field() == ((2, 3), (3, 1), (1, 1))
+    uneven = Conv2d.init(2, 2, (3, 2), 2, (0, 1, 2, 3), dilation=(2, 4))
+    assert uneven.receptive_field() == ((5, 5), (2, 2), (0, 2))
+    assert Pad((1, 2, 3, 0), value=2).receptive_field() == ((1, 1), (1, 1), (1, 3))
     pixel = ((1, 1), (1, 1), (0, 0))
-    for layer in ReLU(), ReLU6(), Clip(0, 1), BatchNorm2d.init(2), Dropout():
+    for layer in (
+        ReLU(),
+        ReLU6(),
+        Clip(0, 1),
+        Affine(2.0),
+        ChannelShuffle(1),
+        Slice(1, 0),
+        LocalResponseNorm(3),
+        LayerNorm.init(2, channels=True),
+        SiLU(),
+        PReLU.init(2),
+        BatchNorm2d.init(2),
+        Dropout(),
+    ):
         assert layer.receptive_field() == pixel
-    for layer in Softmax(), Linear(LOGITS), GlobalAvgPool2d(), Add(), Concat():
+    for layer in (
+        Softmax(),
+        Linear(LOGITS),
+        GlobalAvgPool2d(),
+        Add(),
+        Concat(),
+        Multiply(),
+        Subtract(),
+        GlobalMaxPool2d(),
+        Pad(1, "edge"),
+        LayerNorm.init(2),
+        GroupNorm(1),
+        Upsample(2),
+        Slice(2, 0),
+        Permute((0, 1)),
+        Reshape((1,)),
+        Squeeze(),
+    ):
         assert layer.receptive_field() is None
 
 

@@ -99,6 +99,7 @@ def test_no_method_is_left_out():
     assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 5
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("method", ARRAYS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_attribution(name, method, models):
@@ -145,6 +146,7 @@ def test_maps_are_made_at_the_last_layer_with_a_spatial_size(name, models):
 # Parts of the work that are left out where they cannot matter.
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_what_a_change_cannot_reach_is_not_computed_and_not_missed(name, models):
     """Occlusion's scores, in float64, are those of the whole pass, through strides and shortcuts."""
@@ -167,6 +169,7 @@ def test_blocks_are_looked_at_through_windows(name, models):
     assert sum(isinstance(stage[0], Residual) for stage in score._stages) == {"resnet18": 8}.get(name, 10)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", MAKERS)
 def test_classes_nobody_asks_for_are_left_out(name, models):
     model, x = models[name].astype(np.float64), images(name, 2, np.float64)
@@ -194,6 +197,7 @@ def whole(result, x):
     return result
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_image(name, models):
     model, x = models[name], images(name, 1)
@@ -255,6 +259,7 @@ def test_gatys_counts_as_the_authors_do():
         np.testing.assert_allclose(style / unit, expected, rtol=1e-12)
 
 
+@pytest.mark.exhaustive
 def test_vgg19_paints_with_the_preset_gatys():
     model = npgrad.Model(_vgg19_below_fc())
     x, style = np.random.default_rng(0).normal(size=(2, 1, 3, 32, 40)).astype(np.float32)
@@ -282,6 +287,7 @@ def _vgg19_below_fc():
 # Measures.
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_measure(name, models):
     model, x = models[name], images(name)
@@ -304,6 +310,7 @@ def test_every_measure(name, models):
     assert np.array_equal(x, before)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "graph"])
 def test_the_randomization_goes_down_through_blocks(name, models):
     model, x = models[name], images(name, 1)
@@ -323,6 +330,7 @@ def test_the_randomization_goes_down_through_blocks(name, models):
 # Commands.
 
 
+@pytest.mark.exhaustive
 def test_layers_of_resnet50_are_the_published_ones(capsys):
     assert main(["layers", "--arch", "resnet50"]) == 0
     lines = capsys.readouterr().out.splitlines()

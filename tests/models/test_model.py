@@ -75,9 +75,12 @@ def test_pixels_in_0_to_255_are_noticed_once(model, x):
     with pytest.warns(UserWarning, match="as pixels do") as caught:
         model(np.abs(x) * 80)
     assert len(caught) == 1
+    with pytest.warns(UserWarning, match="as pixels do"):
+        model(np.concatenate([x, np.abs(x[:1]) * 80]))  # whatever images are beside it
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model(x)
+        model(np.concatenate([np.abs(x), x * 80]))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +173,8 @@ def test_a_users_own_network(rng):
     tape = model.forward(x)
     assert model(x).shape == (3, 2)
     assert tape.backward(np.ones((3, 2)), at="a")["a"].shape == (3, 5)
-    assert model.class_index("Yes") == 1
+    with pytest.warns(UserWarning, match="taken as yes"):
+        assert model.class_index("Yes") == 1
     alone = npgrad.Model(Linear.init(4, 2))
     assert alone.layer_names() == ["layer"]
     assert alone.num_classes == 2

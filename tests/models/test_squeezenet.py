@@ -36,17 +36,20 @@ def compare(model, size, batch):
     checks.assert_all_close(found, expected, 1e-10)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize(("size", "batch"), [(67, 2), (97, 1)])
 def test_numbers_are_those_of_torch(make, size, batch):
     compare(random_biases(make(rng=1)), size, batch)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("make", MAKERS)
 def test_numbers_are_those_of_torch_at_full_size(make):
     compare(random_biases(make(rng=2)), 224, batch=1)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("make", MAKERS)
 def test_numbers_are_those_of_torch_with_the_details_of_caffe(make):
     compare(random_biases(make(rng=3, num_classes=7, conv10_padding=1)), 75, batch=2)
@@ -59,6 +62,7 @@ def test_a_image_need_not_be_square(make):
     checks.assert_close(model(x), torch_twin(model)(torch.tensor(x)).detach().numpy(), 1e-10)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("make", MAKERS)
 def test_float32_is_that_of_torch(make):
     model = random_biases(make(rng=1))

@@ -48,6 +48,7 @@ def found(folder, contender, case, batch=2):
         return dict(file)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("case", [name for name in CASES if name != "style-512"])
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Captum warns about its hooks
 def test_contenders_compute_the_same(folder, case):
@@ -65,6 +66,7 @@ def test_onnx_computes_the_same(folder):
     turns.differences("forward", results, tolerance=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_wrong_contender_is_found_out(folder, tmp_path):
     """torch with one bias changed."""
     for suffix in ("h5", "pth"):
@@ -139,6 +141,7 @@ def test_what_is_left_out_by_default():
     assert named == {(1, NETWORK, 32, "occlusion")}
 
 
+@pytest.mark.exhaustive
 def test_peak_memory_is_the_programs_own():
     """Not that of the process which starts it: this one holds torch."""
     nothing, much = (run(["-c", code], threads=1) for code in ("pass", "x = b'1' * 10**8"))
@@ -147,6 +150,7 @@ def test_peak_memory_is_the_programs_own():
     assert nothing["seconds"] > 0
 
 
+@pytest.mark.exhaustive
 def test_whole_programs_find_the_same(folder):
     results = {}
     for name, command in commands(folder, NETWORK).items():
@@ -156,6 +160,7 @@ def test_whole_programs_find_the_same(folder):
     assert turns.differences(PROGRAM, results, GRADIENT)
 
 
+@pytest.mark.exhaustive
 def test_a_run_is_interrupted_and_goes_on(tmp_path):
     """From the command line: a table and a JSON; after Ctrl-C what there is; --resume adds what is missing."""
     output = tmp_path / "made" / "bench"

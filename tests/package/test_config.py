@@ -60,6 +60,7 @@ def test_environment_variables():
     assert python(show, NPGRAD_THREADS="1", NPGRAD_KEEP_MEMORY="0").stdout.split() == ["1", "False"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="no glibc here")
 def test_freed_memory_is_kept_unless_told_otherwise():
     kept, returned = int(python(FAULTS).stdout), int(python(FAULTS, NPGRAD_KEEP_MEMORY="0").stdout)

@@ -10,11 +10,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Each group may import from itself (without a cycle) and from those above it.
 ORDER = [
-    ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_targets"),
+    ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_names", "_targets"),
     ("layers",),
-    ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs"),
+    ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs", "_slopes"),
     ("images",),
-    ("_described", "model", "gradcheck", "models"),
+    ("_heads", "_outputs", "_described", "model", "gradcheck", "models"),
     ("io",),
     ("attribution",),
     ("evaluation", "synthesis", "training", "scenes"),

@@ -36,6 +36,7 @@ def notebook(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_from_a_clean_kernel(name, quick):
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
@@ -71,6 +72,7 @@ def graded(path):
     return json.loads(done.stdout)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", HOMEWORK)
 def test_the_solution_gets_full_marks(name, quick):
     pytest.importorskip("nbclient")
@@ -78,6 +80,7 @@ def test_the_solution_gets_full_marks(name, quick):
     assert (result["got"], result["total"]) == (HOMEWORK[name], HOMEWORK[name]), result
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", HOMEWORK)
 def test_the_empty_student_edition_gets_none(name, quick):
     pytest.importorskip("nbclient")

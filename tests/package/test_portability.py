@@ -84,6 +84,7 @@ def folder(tmp_path):
 # Names of files and text files.
 
 
+@pytest.mark.exhaustive
 def test_spaces_and_other_scripts_in_paths(folder):
     out, err = command(folder.parent, "classify", Path(FOLDER, NAME), "--top", 1)
     is_the_scene(out)
@@ -98,6 +99,7 @@ def test_spaces_and_other_scripts_in_paths(folder):
     assert len(out.splitlines()) == 4
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="every file name is Unicode here")
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
 def test_a_file_name_that_is_no_text(folder, encoding):
@@ -109,6 +111,7 @@ def test_a_file_name_that_is_no_text(folder, encoding):
     assert out.startswith("a\\udcff.png\n")
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 def test_labels_with_the_line_ends_of_windows(folder, start):
     model = squeezenet1_1(num_classes=3, rng=1)
@@ -120,6 +123,7 @@ def test_labels_with_the_line_ends_of_windows(folder, start):
     assert found.classes == ("tabby", "Süßes 猫", "red fox") and found.class_index("n00000003") == 2
 
 
+@pytest.mark.exhaustive
 def test_the_package_with_the_line_ends_of_windows(folder, tmp_path):
     """A checkout on Windows whose text files git has converted."""
     installed = install(tmp_path / "installed")
@@ -135,6 +139,7 @@ def test_the_package_with_the_line_ends_of_windows(folder, tmp_path):
 # Encodings of the terminal.
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp932"])
 def test_what_the_terminal_cannot_show(folder, encoding):
     out, err = command(folder, "classify", NAME, "--top", 1, PYTHONIOENCODING=encoding)
@@ -144,6 +149,7 @@ def test_what_the_terminal_cannot_show(folder, encoding):
     assert json.loads(out)[0]["image"] == NAME
 
 
+@pytest.mark.exhaustive
 def test_messages_that_the_terminal_cannot_show(folder):
     done = started(folder, "-m", "npgrad", "classify", "猫.png", PYTHONIOENCODING="cp1252")
     assert (done.returncode, done.stderr) == (2, "npgrad: \\u732b.png: no such file\n")
@@ -164,6 +170,7 @@ for name in {["", *COMMANDS]}:
 """
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("settings", [{"PYTHONIOENCODING": "cp1252"}, {"PYTHONOPTIMIZE": "2"}], ids=str)
 def test_every_help(folder, settings):
     out, err = python(folder, "-c", EVERY_HELP, **settings)
@@ -175,6 +182,7 @@ def test_every_help(folder, settings):
 # Python's own settings, and the system's.
 
 
+@pytest.mark.exhaustive
 def test_without_docstrings_and_asserts(folder):
     is_the_scene(command(folder, "classify", NAME, "--top", 1, PYTHONOPTIMIZE="2")[0])
     out, _ = command(folder, "attribute", NAME, "--method", "lrp", "-o", "map.png", PYTHONOPTIMIZE="2")
@@ -239,6 +247,7 @@ def test_every_command(folder, settings):
     assert len(list(folder.glob("*-*.png"))) >= 6 and (folder / "демо" / "index.html").is_file()
 
 
+@pytest.mark.exhaustive
 def test_the_demo_names_its_parts_without_docstrings(folder):
     code = (
         "from types import SimpleNamespace\n"
@@ -251,6 +260,7 @@ def test_the_demo_names_its_parts_without_docstrings(folder):
     assert python(folder, "-c", code, PYTHONOPTIMIZE="2")[1].startswith("1/1 two words\n")
 
 
+@pytest.mark.exhaustive
 def test_no_home(folder):
     none = {"HOME": None, "USERPROFILE": None, "XDG_CACHE_HOME": None}
     is_the_scene(command(folder, "classify", NAME, "--top", 1, **none)[0])
@@ -259,6 +269,7 @@ def test_no_home(folder):
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="no user database")
 def test_no_home_and_no_entry_in_the_user_database(folder):
     """As in a container that runs with the number of a user whom its system does not know."""
@@ -282,6 +293,7 @@ def install(target):
     return target
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="how to make it so for root is Linux's")
 def test_an_installation_that_cannot_be_written_to(folder, tmp_path):
     installed, home = install(tmp_path / "installed"), tmp_path / "home"
@@ -319,6 +331,7 @@ def test_an_installation_that_cannot_be_written_to(folder, tmp_path):
             path.chmod(0o755)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 @pytest.mark.parametrize("optimize", ["", "2"])
 def test_start_methods_of_processes(folder, method, optimize):

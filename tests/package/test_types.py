@@ -56,6 +56,7 @@ def mypy(folder, code, installed, cache):
     return done.stdout + done.stderr if done.returncode else ""
 
 
+@pytest.mark.exhaustive
 def test_a_typed_program_is_checked(tmp_path, installed, cache):
     assert mypy(tmp_path, CONSUMER.read_text(encoding="utf-8"), installed, cache) == ""
 
@@ -68,6 +69,7 @@ def test_the_program_runs(tmp_path):
     assert "right by complex step" in done.stdout and "expects 3 channels" in done.stdout
 
 
+@pytest.mark.exhaustive
 def test_mistakes_in_a_typed_program_are_seen(tmp_path, installed, cache):
     """The check above fails for a wrong argument, an unknown name, and a package without py.typed."""
     code = CONSUMER.read_text(encoding="utf-8")

@@ -52,6 +52,7 @@ def run(installed, folder, *arguments):
     )
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
     done = run(
         installed,
@@ -67,6 +68,7 @@ def test_the_wheel_works_from_an_empty_folder(installed, tmp_path):
     assert done.stdout.endswith("all right\n")
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_writes_the_notebooks(installed, tmp_path):
     code = "from npgrad.course.notebooks import write_notebooks as w; w('solved'); w('student', student=True)"
     done = run(installed, tmp_path, "-c", code)
@@ -78,6 +80,7 @@ def test_the_wheel_writes_the_notebooks(installed, tmp_path):
         assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected]
 
 
+@pytest.mark.exhaustive
 def test_the_wheel_explains_a_real_photo(installed, tmp_path, deep_compression, shared):
     (tmp_path / "home" / "downloads").mkdir(parents=True)
     shutil.copy(deep_compression, tmp_path / "home" / "downloads" / "compressed_SqueezeNet.net")

@@ -6,7 +6,6 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attacks
@@ -21,25 +20,22 @@ from npgrad.io.formats import hdf5
 from npgrad.models import squeezenet1_1
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = [(kind, name) for kind in attacks.KINDS for name in attacks.attacks(kind)]
 POSIX = pytest.mark.skipif(sys.platform != "linux", reason="memory is limited and measured by Linux's means")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """{kind: a future of what came of its attacks}: a child process for each kind, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        folders = {kind: tmp_path_factory.mktemp(kind).resolve() for kind in attacks.KINDS}
-        yield {kind: pool.submit(attacks.tried, kind, folder) for kind, folder in folders.items()}
+@POSIX
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kind", attacks.KINDS)
+def test_every_attack_of_a_kind(kind, tmp_path):
+    tried = attacks.attacks(kind)
+    assert len(tried) >= 150
+    found = attacks.tried(kind, tmp_path.resolve())
+    faults = {name: judging.fault(attack, found.get(name)) for name, attack in tried.items()}
+    assert not {name: fault for name, fault in faults.items() if fault}
 
 
 @POSIX
-@pytest.mark.parametrize(("kind", "name"), CASES, ids=[f"{kind}: {name!r:.90}" for kind, name in CASES])
-def test_attack(results, kind, name):
-    assert not judging.fault(attacks.attacks(kind)[name], results[kind].result().get(name))
-
-
-@POSIX
+@pytest.mark.exhaustive
 def test_the_watching_sees_what_it_must(tmp_path):
     """The test of the tests: readers that do what none may."""
     attacks.plant_secrets(tmp_path)
@@ -105,6 +101,7 @@ COMMANDS = {  # kind: (an attack, the command that a user gives)
 }
 
 
+@pytest.mark.exhaustive
 def test_the_commands_say_it_in_one_line_and_exit_with_2(tmp_path, network):
     running = {}
     for kind, (name, command) in COMMANDS.items():
@@ -150,6 +147,7 @@ def test_every_command_with_a_broken_image(tmp_path, network, capsys, monkeypatc
     assert [entry.name for entry in tmp_path.iterdir()] == ["broken.png"]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["classify", "attribute", "fool", "visualize", "layers", "weights"])
 def test_every_command_with_broken_weights(tmp_path, network, capsys, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
@@ -203,8 +201,3 @@ def test_a_bug_shows_as_a_traceback_in_a_process(network):
     )
     assert done.returncode == 1
     assert "Traceback" in done.stderr and done.stderr.endswith("RuntimeError: a bug\n")
-
-
-@pytest.mark.parametrize("kind", attacks.KINDS)
-def test_there_are_many_of_each_kind(kind):
-    assert len(attacks.attacks(kind)) >= 150

@@ -8,6 +8,9 @@ from every_function import CLASSES, FUNCTIONS, INF, INSIDE, MODEL, NAN, SIDE, X,
 
 import npgrad
 from npgrad import attribution, evaluation
+from npgrad.attribution import methods
+from npgrad.io import known_weights
+from npgrad.models import registry
 
 WHOLE = [0, -1, 1.5, True, "5", NAN, INF, (2,), np.array([1, 2])]
 POSITIVE = [0, -1, NAN, INF, "x", True, (1,)]
@@ -18,21 +21,24 @@ BAD = {  # parameter: values that no function takes for it
     "steps": [-1, 1.5, True, "5", NAN], "noise": NOT_NEGATIVE, "noise_absolute": NOT_NEGATIVE, "radius": NOT_NEGATIVE,
     "window": [0, -1, 1.5, True, (2,), (1, 2, 3, 4), "ab", (99, 2, 2), SIDE + 1, (2, SIDE + 1)],
     "stride": [0, -1, 1.5, True, (2,), (1, 2, 3, 4), "ab"], "rng": [-1, "x", 1.5, [0.5]],
-    "layer": ["conv22", "", 5, ("conv1",)], "resize": ["soft", 5], "kind": ["middle", 5, None],
+    "layer": ["conv22", "", 5, ("conv1",), ["conv1", "conv2"]], "resize": ["soft", 5, ["bilinear"]],
+    "kind": ["middle", 5, None, ["mean"]],
     "baseline": [NAN, "x", np.zeros(7), np.full(3, INF), [None], np.zeros((2, 2, 3, SIDE, SIDE))],
     "mask": [np.zeros((SIDE, SIDE)), np.zeros((3, 3), int), "x", [None]],
     "neuron": [(99, 0, 0), (0, 0), "x", (0, 0, 0.5), -99, (0, 1, 99)],
     "fractions": [(), (-0.1,), (1.5,), (NAN,), "x", 5],
-    "order": ["best", 5], "epsilon": NOT_NEGATIVE, "norm": ["l7", 5], "optimizer": ["sgdd", 5],
+    "order": ["best", 5], "epsilon": NOT_NEGATIVE, "norm": ["l7", 5], "optimizer": ["sgdd", 5, ["adam"]],
     "learning_rate": [-1, NAN, INF, "x"], "octave_scale": [0, -1, NAN, "x"], "margin": [NAN, "x"],
     "kernel_width": POSITIVE, "alpha": NOT_NEGATIVE, "distance": ["taxi"], "penalty": ["ridges"],
-    "content_weight": NOT_NEGATIVE, "tv_weight": NOT_NEGATIVE, "content_layer": ["conv22", 5],
+    "content_weight": NOT_NEGATIVE, "tv_weight": NOT_NEGATIVE, "content_layer": ["conv22", 5, ["conv1"]],
     "style_layers": [["conv22"], [], 5],
     "style_weights": [[1, 2], ["x"], [NAN]], "image_size": WHOLE, "style_size": WHOLE, "size": [0, -1, 1.5, "x"],
-    "step_size": [-1, NAN, "x"], "upto": ["conv22", 5], "start": ["nothing", 5],
+    "step_size": [-1, NAN, "x"], "upto": ["conv22", 5, ["conv1"]], "start": ["nothing", 5],
 }  # fmt: skip
 # A method's own name, or a rule of integration: which it is, the function says.
-BAD_METHODS = {name: ["nothing", 5] for name, f in FUNCTIONS.items() if "method" in parameters(f)}
+BAD_METHODS = {
+    name: ["nothing", 5, ["nothing"]] for name, f in FUNCTIONS.items() if "method" in parameters(f)
+}
 CASES = [
     (name, key, value)
     for name, function in FUNCTIONS.items()
@@ -47,6 +53,7 @@ OTHER_WORDS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(120)
 @pytest.mark.parametrize(
     ("name", "key", "value"), CASES, ids=[f"{n}-{k}-{str(v)[:24]!r}" for n, k, v in CASES]
 )
@@ -89,7 +96,7 @@ def test_maps_and_masks(name):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: npgrad.load("squeezenet1_2"), ["nearest: squeezenet1_1"]),
+        (lambda: npgrad.load("squeezenet1_2"), ["nearest: squeezenet1_0, squeezenet1_1"]),
         (lambda: npgrad.load("/no/such/file.h5"), ["/no/such/file.h5"]),
         (lambda: MODEL.forward(X)["conv22"], ["nearest: conv2"]),
         (lambda: MODEL.forward(X).backward({"conv22": X}), ["nearest: conv2"]),
@@ -101,3 +108,10 @@ def test_maps_and_masks(name):
 )  # fmt: skip
 def test_an_unknown_name_gets_the_nearest(call, words):
     refused(npgrad.NpgradError, call, words)
+
+
+def test_a_list_is_no_name():
+    for find in (registry.fresh, methods.function_of, known_weights.get, MODEL.layer):
+        refused(npgrad.NpgradError, lambda find=find: find(["saliency"]), ["no ", "expected one name"])
+    tape = MODEL.forward(X)
+    assert ["conv1"] not in tape and 5 not in tape and "conv1" in tape

@@ -57,6 +57,7 @@ IMAGES_TOO = {  # predict takes what preprocess takes: a path, bytes
 }  # fmt: skip
 
 
+@pytest.mark.sampled(100)
 @pytest.mark.parametrize("name", TAKING_X)
 @pytest.mark.parametrize("what", UNUSABLE)
 def test_an_array_that_cannot_be_used(name, what):
@@ -90,6 +91,7 @@ AS_GOOD = {
 }
 
 
+@pytest.mark.sampled(31)
 @pytest.mark.parametrize("name", TAKING_X)
 def test_arrays_of_the_same_numbers_give_the_same_numbers(name):
     clean = images(name).copy()
@@ -134,6 +136,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.sampled(80)
 @pytest.mark.parametrize("name", WITH_TARGET)
 @pytest.mark.parametrize("what", TARGETS)
 def test_a_target_that_is_no_class(name, what):

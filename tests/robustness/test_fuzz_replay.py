@@ -57,6 +57,7 @@ def damaged(data, others, rng):
     return bytes(data)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", targets.TARGETS)
 def test_damaged_files_are_refused_or_read(name):
     rng, seeds = np.random.default_rng(sum(name.encode())), targets.seeds(name)
@@ -70,6 +71,7 @@ def test_damaged_files_are_refused_or_read(name):
             targets.one(name, data)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", [name for name in targets.TARGETS if name != "convert"])
 def test_some_seed_files_are_good(name):
     """So that the damage begins inside, not at the door. Of the networks that `convert` knows, each is megabytes."""
@@ -88,6 +90,7 @@ def test_a_known_network_without_its_weights():
         targets.one("convert", data)
 
 
+@pytest.mark.exhaustive
 def test_what_is_a_finding(monkeypatch):
     from npgrad.errors import WeightsError
 

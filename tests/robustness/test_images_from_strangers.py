@@ -32,6 +32,7 @@ def test_truncated_files_are_refused(tmp_path, kind):
         refused(path, r"photo\.bin: (cannot be read as an image|not an image)")
 
 
+@pytest.mark.exhaustive
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_damaged_files_open_or_are_refused(tmp_path_factory, data):

@@ -31,6 +31,7 @@ def slow_server():
         yield at_work
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["PNG", "download, resumed", "attribute FOLDER, workers 1"])
 def test_ended_at_random_moments(tmp_path, slow_server, name):
     (kind,) = [kind for kind in kinds.kinds(slow_server.url) if kind.name == name]
@@ -39,6 +40,7 @@ def test_ended_at_random_moments(tmp_path, slow_server, name):
     assert sum(count.survived.values()) == sum(count.tried.values()) >= 2
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("signal_name", driver.SIGNALS)
 @pytest.mark.parametrize(("job", "each", "least"), [("array", 1, 40), ("download", 6, 25)])
 def test_ended_at_each_line(slow_server, job, each, least, signal_name):
@@ -60,6 +62,7 @@ def weights_get(folder, url):
     )
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("count", "killed"), [(2, 0), (4, 0), (3, 1)])
 def test_processes_that_get_the_same_weights_at_once(server, tmp_path, count, killed):
     np.savez(tmp_path / "small.npz", **work.network().parameters())

@@ -42,7 +42,7 @@ def of_torch(_):
     files = {what: data for table in (BAD_FILES, HOSTILE) for what, (data, _) in table.items()}
     for what, (value, _) in BAD_OBJECTS.items():
         files[f"{what}, zip"] = zip_file(value)
-        files[f"{what}, legacy"] = legacy_file(value, None if b"storage" in encode(value) else {})
+        files[f"{what}, legacy"] = legacy_file(value, None if b"Storage" in encode(value) else {})
     return {what: line(torch_pth.read, data, "f") for what, data in files.items()}
 
 

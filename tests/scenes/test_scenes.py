@@ -68,12 +68,14 @@ def test_other_numbers_other_images():
     assert not np.array_equal(scene(1, 0, 32)[0], scene(0, 1, 32)[0])
 
 
+@pytest.mark.exhaustive
 def test_masks_cover_a_sensible_part(many):
     parts = many[2].mean((1, 2))
     assert parts.min() > 0.01 and parts.max() < 0.60
     assert np.mean((parts > 0.03) & (parts < 0.40)) > 0.97
 
 
+@pytest.mark.exhaustive
 def test_labels_are_balanced():
     labels = [scene(i, 8, 32)[1] for i in range(780)]
     counts = np.bincount(labels, minlength=26)
@@ -129,6 +131,7 @@ def test_a_scene_at_two_sizes_is_one_scene():
         assert np.mean(np.abs(halved(mask)[..., 0] - mask2) > 0.6) < 0.002
 
 
+@pytest.mark.exhaustive
 def test_color_alone_does_not_tell():
     """The nearest class mean of 8 x 8 thumbnails stays near chance (4 %)."""
 

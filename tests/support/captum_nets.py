@@ -206,9 +206,10 @@ def _arrays(module):
 
 
 def noise_drawn(seed, x, n_samples):
-    """What smoothgrad(rng=seed) adds to x before scaling: (n_samples, N, C, H, W)."""
+    """What smoothgrad(rng=seed) adds to x before scaling: (n_samples, N, C, H, W), the same to every image."""
     rng = np.random.default_rng(seed)
-    return np.stack([rng.standard_normal(x.shape) for _ in range(n_samples)])
+    drawn = np.stack([rng.standard_normal(x.shape[1:]) for _ in range(n_samples)])
+    return np.repeat(drawn[:, None], len(x), axis=1)
 
 
 def inject(monkeypatch, noisy):

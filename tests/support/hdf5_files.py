@@ -151,9 +151,9 @@ ATTACKS = {
     "deep JSON": (put("metadata", np.frombuffer(b"[" * 100_000, np.uint8)), "metadata: expected JSON"),
     "no object": (
         put("metadata", np.frombuffer(b"3", np.uint8)),
-        "metadata: expected npgrad weights, version 1",
+        "metadata: expected npgrad weights, version 2",
     ),
-    "version 2": (edit_metadata(lambda m: m.update(version=2)), "version 1"),
+    "version 1 under a header of 2": (edit_metadata(lambda m: m.update(version=1)), "version 2"),
     "unknown layer": (
         edit_metadata(lambda m: m.update(network={"type": "os.system"})),
         "metadata: structure: expected one",

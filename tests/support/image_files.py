@@ -5,7 +5,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 30, 3), dtype=np.uint8)
 IMAGE = Image.fromarray(RGB)
@@ -36,6 +36,10 @@ SAMPLES = {
     "tiff": encoded(IMAGE, "TIFF"),
     "tiff_lzw": encoded(IMAGE, "TIFF", compression="tiff_lzw", exif=oriented(6)),
 }
+if features.check("avif"):
+    SAMPLES["avif"] = encoded(IMAGE, "AVIF", exif=oriented(6))
+if features.check("jpg_2000"):
+    SAMPLES["jpeg2000"] = encoded(IMAGE, "JPEG2000")
 
 
 def png_header(width, height):

@@ -1,61 +1,17 @@
-"""One table of layers to test: each with its input's shape and the same function in torch.
-
-case.layer()    the npgrad layer, in float64, with random weights and biases
-case.inputs()   its random inputs, a tuple of arrays (one, but for Add and Concat)
-case.torch      f(x, p) -> y in torch; p is {parameter or buffer name: tensor}
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass, field
+"""One table of layers to test: each with its input's shape and the same function in torch (case.py)."""
 
 import numpy as np
-import pytest
 import torch
 import torch.nn.functional as F
+from activation_cases import ACTIVATIONS
+from arithmetic_cases import ARITHMETIC
+from case import Case, over, plain, tied_inputs
+from norm_cases import NORMS, REARRANGED, UPSAMPLED
+from window_cases import AVG_POOLS, CONVOLUTIONS, MAX_POOLS, conv_layer
 
 from npgrad import layers
 
-
-@dataclass(frozen=True)
-class Case:
-    id: str
-    make: Callable  # generator -> layer
-    torch: Callable
-    shapes: tuple | list  # one shape, or the list of them for a layer that takes a tuple of arrays
-    options: dict = field(default_factory=dict)  # what forward gets besides x
-
-    def layer(self):
-        return self.make(np.random.default_rng(1))
-
-    def inputs(self, seed=2):
-        rng = np.random.default_rng(seed)
-        return tuple(rng.normal(size=shape) for shape in (self.shapes if self.many else [self.shapes]))
-
-    @property
-    def many(self):
-        return isinstance(self.shapes, list)
-
-    @property
-    def batch(self):
-        return self.shapes[0][0] if self.many else self.shapes[0]
-
-    def pack(self, xs):
-        """The inputs as the layer takes them."""
-        return tuple(xs) if self.many else xs[0]
-
-
-def conv_layer(rng, channels, filters, kernel, bias=True, groups=1, **options):
-    weight = rng.normal(size=(filters, channels // groups, *kernel))
-    return layers.Conv2d(weight, rng.normal(size=filters) if bias else None, groups=groups, **options)
-
-
-def conv(id, shape, filters, kernel, bias=True, **options):
-    return Case(
-        f"conv {id}",
-        lambda rng: conv_layer(rng, shape[1], filters, kernel, bias, **options),
-        lambda x, p: F.conv2d(x, p["weight"], p.get("bias"), **options),
-        shape,
-    )
+__all__ = ["AVG_POOLS", "CONVOLUTIONS", "MAX_POOLS", "conv_layer", "over", "tied_inputs"]  # passed on
 
 
 def linear(id, shape, filters, bias=True):
@@ -67,11 +23,6 @@ def linear(id, shape, filters, bias=True):
         lambda x, p: F.linear(x, p["weight"], p.get("bias")),
         shape,
     )
-
-
-def plain(id, layer, function, shapes, **options):
-    """A layer without parameters."""
-    return Case(id, lambda rng: layer, lambda x, p: function(x), shapes, options)
 
 
 def batch_norm_layer(rng, channels):
@@ -185,86 +136,6 @@ def torch_graph(x, p):
     return F.avg_pool2d(torch.cat([c + a + b, x, b], 1), 2)
 
 
-# The pooling windows: id, input shape, kernel and the rest as both npgrad and torch name it.
-WINDOWS = [
-    ("2, stride as the kernel", (1, 2, 6, 6), 2, {}),
-    ("2, last row and column unreached", (3, 2, 7, 5), 2, {"stride": 2}),
-    ("2, ceil", (3, 2, 7, 5), 2, {"stride": 2, "ceil_mode": True}),
-    ("3 stride 2, overlapping", (3, 3, 9, 7), 3, {"stride": 2}),
-    ("3 stride 2, ceil changes nothing", (1, 3, 9, 7), 3, {"stride": 2, "ceil_mode": True}),
-    ("3 stride 2, even size", (1, 2, 8, 10), 3, {"stride": 2}),
-    ("3 stride 2, even size, ceil", (3, 2, 8, 10), 3, {"stride": 2, "ceil_mode": True}),
-    ("3 stride 1", (1, 2, 6, 5), 3, {"stride": 1}),
-    ("3 stride 1, padding 1", (3, 2, 5, 4), 3, {"stride": 1, "padding": 1}),
-    ("3 stride 2, padding 1", (3, 2, 8, 7), 3, {"stride": 2, "padding": 1}),
-    ("3 stride 2, padding 1, ceil", (3, 2, 8, 7), 3, {"stride": 2, "padding": 1, "ceil_mode": True}),
-    ("3 stride 3, padding 1, ceil less one", (1, 2, 6, 9), 3, {"stride": 3, "padding": 1, "ceil_mode": True}),
-    ("rectangular", (1, 2, 9, 11), (2, 5), {"stride": (3, 2), "padding": (1, 2)}),
-    ("rectangular, ceil", (3, 1, 10, 11), (4, 3), {"stride": (3, 2), "padding": (2, 0), "ceil_mode": True}),
-    ("1 stride 2", (1, 2, 6, 7), 1, {"stride": 2}),
-    ("2 stride 3, gaps", (3, 2, 9, 10), 2, {"stride": 3}),
-    ("2 stride 3, gaps, ceil", (1, 2, 9, 10), 2, {"stride": 3, "ceil_mode": True}),
-    ("1 stride 3, gaps, ceil less one", (1, 2, 6, 5), 1, {"stride": 3, "ceil_mode": True}),
-    ("larger than the image, ceil", (1, 3, 2, 2), 3, {"stride": 2, "ceil_mode": True}),
-    ("the whole image", (3, 3, 4, 5), (4, 5), {}),
-    ("5 on 1 pixel, padding 2", (1, 2, 1, 1), 5, {"stride": 1, "padding": 2}),
-]
-
-
-def max_pool(id, shape, kernel, options):
-    return plain(
-        f"max pool {id}",
-        layers.MaxPool2d(kernel, **options),
-        lambda x: F.max_pool2d(x, kernel, **options),
-        shape,
-    )
-
-
-def avg_pool(id, shape, kernel, options, count_include_pad=True):
-    options = {**options, "count_include_pad": count_include_pad}
-    return plain(
-        f"avg pool {id}" + ("" if count_include_pad else ", padding uncounted"),
-        layers.AvgPool2d(kernel, **options),
-        lambda x: F.avg_pool2d(x, kernel, **options),
-        shape,
-    )
-
-
-CONVOLUTIONS = [
-    conv("1x1", (3, 3, 5, 7), 4, (1, 1)),
-    conv("1x1, 1 channel, 1 filter, 1 pixel", (1, 1, 1, 1), 1, (1, 1)),
-    conv("1x1 stride 2", (1, 3, 6, 7), 4, (1, 1), stride=2),
-    conv("1x1 padding 1, as conv10 in Caffe", (3, 4, 3, 3), 5, (1, 1), padding=1),
-    conv("3x3", (3, 2, 7, 5), 3, (3, 3)),
-    conv("3x3 without bias", (1, 3, 5, 5), 4, (3, 3), bias=False),
-    conv("3x3 padding 1", (3, 3, 5, 4), 4, (3, 3), padding=1),
-    conv("3x3 stride 2", (1, 3, 9, 9), 4, (3, 3), stride=2),
-    conv("3x3 stride 2, last row and column unreached", (3, 2, 8, 10), 3, (3, 3), stride=2),
-    conv("3x3 stride 2 padding 1", (3, 2, 8, 7), 3, (3, 3), stride=2, padding=1),
-    conv("5x5 stride 3 padding 2", (1, 2, 11, 10), 3, (5, 5), stride=3, padding=2),
-    conv("7x7 stride 2, as conv1 in 1.0", (1, 3, 15, 13), 2, (7, 7), stride=2),
-    conv("2x2 stride 3, gaps", (3, 2, 9, 10), 3, (2, 2), stride=3),
-    conv("1x3", (1, 2, 4, 7), 3, (1, 3)),
-    conv("3x5 stride 2,1 padding 0,2", (3, 2, 8, 6), 3, (3, 5), stride=(2, 1), padding=(0, 2)),
-    conv("4x1 stride 1,3 padding 3,0", (1, 2, 5, 8), 3, (4, 1), stride=(1, 3), padding=(3, 0)),
-    conv("the whole image", (3, 2, 4, 5), 6, (4, 5)),
-    conv("larger than the image, padding 2", (1, 2, 3, 2), 3, (5, 5), padding=2),
-    conv("2x2 padding 3, windows on padding alone", (1, 2, 3, 4), 3, (2, 2), padding=3),
-    conv("2 groups", (3, 4, 5, 6), 6, (3, 3), groups=2),
-    conv("3 groups, stride 2, padding 1, without bias", (1, 6, 7, 6), 3, (3, 3), False,
-         groups=3, stride=2, padding=1),
-    conv("depthwise", (3, 4, 6, 5), 4, (3, 3), groups=4, padding=1),
-    conv("depthwise, 2 filters a channel, stride 3,2", (1, 3, 8, 7), 6, (3, 2), groups=3, stride=(3, 2)),
-    conv("depthwise, 3x2, stride 3,2", (3, 9, 8, 7), 9, (3, 2), groups=9, stride=(3, 2)),
-    conv("12 channels, 3x2, stride 3,2, padding 1,0", (3, 12, 8, 7), 5, (3, 2), stride=(3, 2), padding=(1, 0)),
-    conv("1x1 with 2 groups", (3, 4, 3, 5), 6, (1, 1), groups=2),
-]  # fmt: skip
-
-MAX_POOLS = [max_pool(*window) for window in WINDOWS]
-AVG_POOLS = [avg_pool(*window) for window in WINDOWS] + [
-    avg_pool(*window, count_include_pad=False) for window in WINDOWS if "padding" in window[3]
-]
-
 RELUS = [
     plain("relu", layers.ReLU(), torch.relu, (3, 2, 5, 7)),
     plain("relu of vectors", layers.ReLU(), torch.relu, (1, 9)),
@@ -330,12 +201,27 @@ CASES = [
     batch_norm("evaluation, one image", (1, 3, 2, 5)),
     batch_norm("training", (3, 4, 5, 3), training=True),
     batch_norm("training, one image", (1, 3, 4, 5), training=True),
+    batch_norm("evaluation of vectors", (3, 5)),
+    batch_norm("evaluation of one vector", (1, 4)),
+    batch_norm("training on vectors", (3, 5), training=True),
     plain("add two", layers.Add(), sum, [(3, 2, 4, 5)] * 2),
     plain("add three", layers.Add(), sum, [(1, 3, 2, 3)] * 3),
     plain("concat two", layers.Concat(), lambda x: torch.cat(x, 1), [(3, 2, 4, 5), (3, 3, 4, 5)]),
     plain("concat three vectors", layers.Concat(), lambda x: torch.cat(x, 1), [(1, 2), (1, 1), (1, 4)]),
     plain("softmax", layers.Softmax(), lambda x: torch.softmax(x, 1), (3, 6)),
     plain("softmax of pixels", layers.Softmax(), lambda x: torch.softmax(x, 1), (1, 5, 3, 4)),
+    plain("softmax along the last axis", layers.Softmax(3), lambda x: torch.softmax(x, 3), (3, 2, 3, 4)),
+    plain(
+        "softmax over whole images",
+        layers.Softmax((1, 2, 3)),
+        lambda x: torch.softmax(x.flatten(1), 1).reshape(x.shape),
+        (3, 2, 3, 4),
+    ),
+    *ACTIVATIONS,
+    *ARITHMETIC,
+    *NORMS,
+    *UPSAMPLED,
+    *REARRANGED,
     Case("fire", lambda rng: fire_layer(rng, 5, 3, 4, 2), torch_fire, (3, 5, 5, 7)),
     Case("fire, one image", lambda rng: fire_layer(rng, 3, 2, 2, 3), torch_fire, (1, 3, 4, 1)),
     Case("residual", lambda rng: residual_layer(rng, 4, 4), torch_residual, (3, 4, 5, 6)),
@@ -354,13 +240,3 @@ CASES = [
     Case("graph", graph_layer, torch_graph, (3, 3, 6, 4)),
     Case("nested sequential", nested_layer, torch_nested, (3, 2, 11, 13)),
 ]
-
-
-def over(cases):
-    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
-
-
-def tied_inputs(case):
-    """Whole numbers from -2 to 2: most windows tie, and one number in five is exactly 0."""
-    rng = np.random.default_rng(5)
-    return tuple(rng.integers(-2, 3, x.shape).astype(float) for x in case.inputs())

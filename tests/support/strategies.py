@@ -3,61 +3,62 @@
 The draws are the same at every run (profile "npgrad"), so that a test that passes here passes everywhere.
 """
 
+from dataclasses import fields
+
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
+from layer_strategies import OTHERS
+from strategies_common import array, images, seeds, sides, sizes
 
 from npgrad import layers
+from npgrad.layers.elementwise import Elementwise
 
 settings.register_profile("npgrad", derandomize=True, deadline=None, max_examples=40, database=None)
 settings.load_profile("npgrad")
 
-seeds = st.integers(0, 2**32 - 1)
-sides = st.integers(1, 3)
-sizes = st.integers(1, 9)
-
-
-def array(seed, *shape, apart=False):
-    """Normal numbers; `apart`: no two of them, and none and 0, closer than 0.01, so that no kink is near."""
-    rng = np.random.default_rng(seed)
-    if not apart:
-        return rng.normal(size=shape)
-    count = int(np.prod(shape))
-    return (0.02 * (rng.permutation(count) - count // 2) + 0.01).reshape(shape)
-
 
 @st.composite
-def windowed(draw):
-    """(kernel, stride, padding) that leave at least one window on an image of (height, width), and these."""
+def windowed(draw, dilated=True):
+    """(kernel, stride, padding, dilation) that leave at least one window on an image of (height, width), and these."""
     kernel, stride = draw(st.tuples(sides, sides)), draw(st.tuples(sides, sides))
+    dilation = draw(st.sampled_from([(1, 1), (1, 2), (3, 1), (2, 2)])) if dilated else (1, 1)
+    spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    size = tuple(draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(kernel, padding, strict=True))
-    return kernel, stride, padding, size
+    if draw(st.booleans()):
+        padding = tuple(draw(st.integers(0, k // 2)) for k in kernel for _ in range(2))
+    around = (
+        (padding[0] + padding[1], padding[2] + padding[3]) if len(padding) == 4 else (2 * p for p in padding)
+    )
+    size = tuple(draw(st.integers(max(3, k - p), 9)) for k, p in zip(spans, around, strict=True))
+    return kernel, stride, padding, dilation, size
 
 
 @st.composite
 def conv(draw, groups=None, size=None):
-    kernel, stride, padding, drawn = draw(windowed())
+    kernel, stride, padding, dilation, drawn = draw(windowed())
     groups = draw(st.integers(1, 3)) if groups is None else groups
     c, f = groups * draw(sides), groups * draw(sides)
     seed, bias = draw(seeds), draw(st.booleans())
-    layer = layers.Conv2d(
-        array(seed, f, c // groups, *kernel), array(seed + 1, f) if bias else None, stride, padding, groups
-    )
+    weight, bias = array(seed, f, c // groups, *kernel), array(seed + 1, f) if bias else None
+    layer = layers.Conv2d(weight, bias, stride, padding, groups, dilation)
     return layer, (c, *drawn)
 
 
 @st.composite
 def depthwise(draw):
-    kernel, stride, padding, size = draw(windowed())
+    kernel, stride, padding, dilation, size = draw(windowed())
     c = draw(st.integers(2, 5))
-    return layers.Conv2d(array(draw(seeds), c, 1, *kernel), None, stride, padding, c), (c, *size)
+    weight = array(draw(seeds), c, 1, *kernel)
+    return layers.Conv2d(weight, None, stride, padding, c, dilation), (c, *size)
 
 
 @st.composite
 def pool(draw, kind):
-    kernel, stride, padding, size = draw(windowed())
-    return kind(kernel, stride, padding, draw(st.booleans())), (draw(sides), *size)
+    dilated = kind is layers.MaxPool2d
+    kernel, stride, padding, dilation, size = draw(windowed(dilated))
+    options = {"dilation": dilation} if dilated else {}
+    return kind(kernel, stride, padding, draw(st.booleans()), **options), (draw(sides), *size)
 
 
 @st.composite
@@ -70,7 +71,8 @@ def linear(draw):
 def batch_norm(draw, channels=None):
     c = channels or draw(sides)
     rng = np.random.default_rng(draw(seeds))
-    return layers.BatchNorm2d(*rng.normal(size=(3, c)), rng.uniform(0.5, 2, c)), (c, draw(sizes), draw(sizes))
+    shape = draw(st.sampled_from([(c,), (c, draw(sizes), draw(sizes))]))
+    return layers.BatchNorm2d(*rng.normal(size=(3, c)), rng.uniform(0.5, 2, c)), shape
 
 
 @st.composite
@@ -85,6 +87,52 @@ def clip(draw):
     low, high = sorted(draw(st.tuples(*[st.floats(-0.5, 0.5)] * 2)))
     bounds = draw(st.sampled_from([(low, high), (None, high), (low, None), (None, None)]))
     return draw(plain(layers.Clip(*bounds)))
+
+
+def activation_of(kind):
+    """An activation with its default options or others."""
+    number = st.floats(0.05, 2).map(lambda v: round(v, 2))
+    others = {"approximate": st.just("tanh")}
+    names = [field.name for field in fields(kind)]
+    made = st.fixed_dictionaries({}, optional={name: others.get(name, number) for name in names})
+    return made.flatmap(lambda options: plain(kind(**options)))
+
+
+@st.composite
+def prelu(draw):
+    shape = draw(st.tuples(sides, sizes, sizes))
+    layer = layers.PReLU(array(draw(seeds), draw(st.sampled_from([1, shape[0]]))))
+    return layer, shape[:1] if draw(st.booleans()) else shape
+
+
+@st.composite
+def affine(draw):
+    shape, seed = draw(images()), draw(seeds)
+    values = [array(seed + i, shape[0]) if draw(st.booleans()) else draw(st.floats(-2, 2)) for i in (0, 1)]
+    return layers.Affine(*values), shape
+
+
+@st.composite
+def classes(draw, kind):
+    """A softmax along an axis of vectors or images."""
+    shape = draw(st.sampled_from([1, 3]).flatmap(lambda ndim: st.tuples(*[sizes] * ndim)))
+    axes = [*range(1, len(shape) + 1), *range(-len(shape), 0)]
+    return kind(draw(st.sampled_from(axes))), shape
+
+
+@st.composite
+def multiply(draw):
+    whole = draw(images())
+    shapes = [tuple(1 if draw(st.booleans()) else side for side in whole), whole]
+    return layers.Multiply(), draw(st.permutations(shapes))
+
+
+@st.composite
+def pad(draw):
+    shape = draw(images())
+    mode = draw(st.sampled_from(["constant", "edge", "reflect"]))
+    most = [min(side - 1, 3) if mode == "reflect" else 3 for side in shape[1:] for _ in range(2)]
+    return layers.Pad(tuple(draw(st.integers(0, n)) for n in most), mode), shape
 
 
 @st.composite
@@ -174,5 +222,18 @@ LAYERS = {
     "ReLU6": plain(layers.ReLU6()),
     "Residual": residual(),
     "Sequential": sequential(),
-    "Softmax": plain(layers.Softmax()),
+    "Softmax": classes(layers.Softmax) | plain(layers.Softmax((2, 1)), vectors=False),
+    **{
+        kind.__name__: activation_of(kind)
+        for kind in Elementwise.__subclasses__()
+        if kind is not layers.PReLU
+    },
+    "PReLU": prelu(),
+    **OTHERS,
+    "Affine": affine(),
+    "GlobalMaxPool2d": st.booleans().flatmap(lambda kept: plain(layers.GlobalMaxPool2d(kept), vectors=False)),
+    "LogSoftmax": classes(layers.LogSoftmax),
+    "Multiply": multiply(),
+    "Pad": pad(),
+    "Subtract": images().map(lambda shape: (layers.Subtract(), [shape] * 2)),
 }

@@ -1,6 +1,7 @@
 """Adversarial images: torch's own loops, balls and pixel ranges that are never left, the smallest change found."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,6 +87,7 @@ def test_fgsm_is_torchs(which, targeted):
         np.testing.assert_array_equal(fgsm(net, x).image, result.image)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("targeted", [False, True])
 @pytest.mark.parametrize(("norm", "epsilon", "step_size"), [("linf", 8 / 255, 2 / 255), ("l2", 0.6, 0.15)])
 @pytest.mark.parametrize("which", NETS)
@@ -264,6 +266,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("stop", [1, 5, 11])
 @pytest.mark.parametrize("name", MAKERS)
 def test_interrupted_and_resumed_it_has_the_same_bits(net, x, name, stop, tmp_path):
@@ -304,8 +307,11 @@ def test_what_cannot_be_used_is_refused_in_one_line(net, x, attack, options, err
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_network_of_one_class_has_nothing_to_choose_from(x):
-    net = Model(layers.Sequential({"conv": layers.Conv2d.init(3, 1, 3), "mean": layers.GlobalAvgPool2d()}))
+def test_a_network_of_one_output_is_fooled_by_its_sign_and_a_regression_is_refused(x):
+    parts = {"conv": layers.Conv2d.init(3, 1, 3), "mean": layers.GlobalAvgPool2d()}
+    net = Model(layers.Sequential(parts), outputs="scores").astype(np.float64)
     for attack in (fgsm, pgd, smallest_perturbation):
-        with pytest.raises(InputError, match="model: expected at least two classes"):
-            attack(net, x)
+        result = attack(net, x)
+        assert {result.before, result.after} == {0, 1} and result.after == int(net(result.image)[0, 0] > 0)
+        with pytest.raises(InputError, match='expected a network with classes, found outputs="value"'):
+            attack(replace(net, outputs="value"), x)

@@ -121,6 +121,7 @@ def test_same_seed_same_bits_in_float32(net, method):
     assert not np.array_equal(one.image, visualize(small, method=method, rng=6).image)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("step", [1, 4])
 def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, step):
@@ -223,7 +224,7 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
             "layer: expected a layer of the network, found 'input'",
         ),
         ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
-        ({"target": 1, "size": 0}, InputError, "size: expected a whole number >= 1, found 0"),
+        ({"target": 1, "size": 0}, InputError, "size: expected one or two whole numbers >= 1, found 0"),
         ({"target": 1, "size": 5}, InputError, "this network takes images of at least 17x17 px"),
         ({"target": 1, "l2_reg": -1}, InputError, "l2_reg: expected a number >= 0, found -1"),
         (
@@ -250,6 +251,7 @@ def test_no_steps_give_the_noise_back(net):
     assert result.steps == 0 and result.losses == {}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("target", [76, 130, 366, 604])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_saved_image_is_seen_as_its_class(real_model, tmp_path, method, target):

@@ -71,6 +71,7 @@ def test_twenty_steps_of_squeezenet_are_torchs_own():
     same_steps(net, torch_twin(net), x, second, learning_rate=0.002, steps=20, at_least=20)
 
 
+@pytest.mark.exhaustive
 def test_twenty_steps_with_real_weights_are_torchs_own(real_model, shared):
     model, x = real_model.astype(np.float64), photo(real_model, shared)
     result = same_steps(model, torch_twin(model), x, 483, learning_rate=0.05, steps=20, at_least=20)
@@ -150,6 +151,15 @@ def test_waking_opens_the_final_relu_for_the_target_alone(x):
     }
     expected = tape.backward(part["all"])["input"] + opened.forward(x).backward(part["target"])["input"]
     np.testing.assert_allclose(waking_gradient(tape, dy, 2), expected, rtol=1e-13)
+
+
+def test_each_image_wakes_its_own_target(x):
+    model, images = little_net([0, 0, -4, 0, 0]), np.concatenate([x, 20 * x, x])
+    tape, together = score_gradient(model, images, 2)
+    assert (tape.output[:, 2] == 0).tolist() == [True, False, True]
+    for i in range(3):
+        alone = score_gradient(model, images[i : i + 1], 2)[1]
+        np.testing.assert_allclose(together[i : i + 1], alone, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +273,7 @@ def photos(shared, real_model):
     return x, (real_model(x).argmax(axis=1) + np.random.default_rng(0).integers(1, 1000, len(x))) % 1000
 
 
+@pytest.mark.exhaustive
 def test_all_25_photos_are_fooled_and_stay_so_as_files(real_model, photos, tmp_path):
     from PIL import Image
 

@@ -60,6 +60,7 @@ def in_torch(model, x, layer, noise, content_weight, tv_weight, steps, until=Non
     return img.detach().numpy(), history
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("layer", ["fire2", "fire6", "conv1", "fire3.squeeze"])
 @pytest.mark.parametrize(("steps", "until"), [(200, 20), (20, 20)])
 def test_the_homeworks_steps_in_torch(model, x, layer, steps, until):
@@ -87,6 +88,7 @@ def test_by_default_the_loss_is_relative(model, x):
     np.testing.assert_array_equal(alone.image, plain.image)
 
 
+@pytest.mark.exhaustive
 def test_deeper_layers_keep_less(real_model, shared):
     """With the real weights, the correlation with the original falls from layer to layer."""
     x = npgrad.course.preprocess(shared / "images" / "tubingen.jpg", 48)

@@ -47,6 +47,7 @@ def test_other_errors_come_through():
         make(noise(), callback=fail)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("step", range(1, STEPS))
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_resumed_run_has_the_same_bits(tmp_path, step, inside):

@@ -116,6 +116,7 @@ def test_an_interrupted_search_gives_the_best_so_far(net, x, own):
     assert result.interrupted and result.reached and net(result.image).argmax() != own
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("name", "target"), [("Egyptian_cat", 483), ("castle", 285)])
 def test_with_real_weights_the_smallest_change_is_small(real_model, shared, name, target):
     x = real_model.preprocess(shared / "images" / f"{name}.jpg")

@@ -13,10 +13,9 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 import npgrad
 from npgrad import Model
 from npgrad.layers import Conv2d, Sequential
-from npgrad.optim import Adam
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
-from npgrad.synthesis._descent import advance
+from npgrad.synthesis._descent import AdamSchedule, advance
 from npgrad.synthesis._run import Run
 from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
 from npgrad.synthesis.presets import PRESETS
@@ -112,6 +111,7 @@ def homework(model, content, style, start, steps, until=None, **options):
     return img.detach().numpy(), np.array(history)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("start", ["content", "noise"])
 def test_first_20_of_200_steps_are_the_homeworks_in_torch(model, content, style, start):
     seen = style_transfer(model, content, style, start=start, rng=5, callback=stop_after(20), **OPTIONS)
@@ -123,11 +123,12 @@ def test_first_20_of_200_steps_are_the_homeworks_in_torch(model, content, style,
     np.testing.assert_allclose(found, history, rtol=1e-8)
 
 
-def test_the_schedule_of_200_steps():
+def test_the_schedule_of_200_steps(model):
     """Without a network, which would blow rounding up: the fresh Adam at 180, the limit lifted at 190."""
     rng = np.random.default_rng(0)
     goal, start = 2 * rng.normal(size=(2, 1, 3, 4, 5))
-    run, adam = Run(start, 200, optimizer=Adam()), Adam()
+    adam = AdamSchedule(model, start)
+    run = Run(start, 200, optimizer=adam)
     for t in run:
         advance(run, adam, lambda x: ({"loss": np.sum((x - goal) ** 2)}, 2 * (x - goal)), run.image, t, 200)
     x = torch.tensor(start, requires_grad=True)
@@ -150,6 +151,7 @@ def test_other_numbers_of_steps_decay_at_90_percent(model, content, style):
     np.testing.assert_allclose(seen.image, expected, rtol=0, atol=1e-8)
 
 
+@pytest.mark.exhaustive
 def test_real_weights_take_the_homeworks_steps(real_model, shared):
     model = real_model.astype(np.float64)
     paths = shared / "images" / "tubingen.jpg", shared / "images" / "styles" / "starry_night.jpg"
@@ -356,6 +358,7 @@ def test_same_seed_same_bits_and_inputs_stay(model, content, style):
     np.testing.assert_array_equal(style, before[1])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("options", "at"),
     [
@@ -404,6 +407,7 @@ def test_a_checkpoint_fits_its_own_settings_alone(model, content, style, tmp_pat
             small(model, *pair, checkpoint=path, start=content)
 
 
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_steps(model, content, style):
     def peak(steps):
         tracemalloc.start()

@@ -42,6 +42,7 @@ def small_parts(monkeypatch):
         yield
 
 
+@pytest.mark.exhaustive
 def test_a_large_batch_goes_in_parts_and_a_small_one_does_not(model, x):
     assert [len(part.x) for part in model.forward(x).parts] == [2, 2, 1]
     one = model.forward(x[:2])
@@ -131,6 +132,7 @@ def test_upstream_gradients_that_do_not_fit(model, x, dlogits):
         tape.parameter_gradients(np.full((5, 5), "a"))
 
 
+@pytest.mark.exhaustive
 def test_a_rule_for_the_whole_batch_leads_to_any_layer(model, x, dlogits):
     def halved(record, dy):
         assert len(dy) == 5

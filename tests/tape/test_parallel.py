@@ -89,6 +89,7 @@ def test_a_forked_process_has_its_own_threads(two_threads):
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.exhaustive
 def test_the_same_bits_again_and_the_same_to_rounding_for_any_number_of_threads():
     model = squeezenet1_1(num_classes=5, rng=1)
     model = model.with_parameters({"conv10.bias": np.full(5, 6, np.float32)})

@@ -120,6 +120,7 @@ def records_alive():
     return [one for one in gc.get_objects() if type(one) in (npgrad.Tape, npgrad.Record, Calls)]
 
 
+@pytest.mark.exhaustive
 def test_classifying_keeps_nothing(model):
     big = np.random.default_rng(0).normal(size=(1, 3, 129, 129))
     everything = sum(record.y.nbytes for record in model.forward(big))

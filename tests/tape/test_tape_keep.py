@@ -22,6 +22,7 @@ def nets():
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [*MAKERS, "squeezenet", "a batch in parts"])
 def test_gradients_are_the_same_to_the_bit(name, nets):
     model, x = nets[name]
@@ -39,6 +40,7 @@ def test_gradients_are_the_same_to_the_bit(name, nets):
     assert all(np.array_equal(found[key], expected[key]) for key in found)
 
 
+@pytest.mark.exhaustive
 def test_upstream_gradients_at_what_is_kept(nets):
     model, x = nets["squeezenet"]
     full, lean = model.forward(x, upto="fire4"), model.forward(x, upto="fire4", keep=["features.6", "fire2"])

@@ -160,6 +160,7 @@ def test_nothing_runs_after_the_last_wanted_layer(noting_model, upto, ran):
     assert [what for what, _ in Noting.calls] == ["forward"] * ran
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "upto",
     ["conv1", "pool1", "fire3", "fire3.expand1x1", "features.4.expand1x1", "fire4.expand3x3_relu", "pool10"],

@@ -53,6 +53,7 @@ def test_a_batch_holds_the_scenes_of_the_training_seed(script):
     np.testing.assert_array_equal(npgrad.Preprocessing().invert(x[2:3])[0], image)
 
 
+@pytest.mark.exhaustive
 def test_the_first_fifty_steps_are_torchs(script):
     model, stages = script.fresh_network(0).astype(np.float64), ((50, (48,), 4),)
 
@@ -79,6 +80,7 @@ def test_the_first_fifty_steps_are_torchs(script):
         np.testing.assert_allclose(array, state[key].numpy(), rtol=1e-8, atol=1e-10, err_msg=key)
 
 
+@pytest.mark.exhaustive
 def test_the_script_writes_a_network_that_loads(tmp_path):
     command = [sys.executable, str(SCRIPT), "--quick", "--steps", "2", "-o", "little.h5"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)

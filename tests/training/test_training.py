@@ -39,6 +39,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fifty_steps_are_torchs(name):
     model, batch = without_dropout(small_net()), batches()
@@ -136,6 +137,7 @@ def same(a, b):
     return all((x == y).all() for x, y in zip(a.parameters().values(), b.parameters().values(), strict=True))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("stop", [1, 3, 6])
 def test_interrupted_and_resumed_is_the_same_to_the_bit(tmp_path, stop):
     def interrupt(step, seen):

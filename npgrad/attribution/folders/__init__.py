@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from npgrad import _typing
+from npgrad._outputs import scores_of
 from npgrad._validate import whole_number
 from npgrad.attribution.explain import Request
 from npgrad.attribution.folders import job as jobs
@@ -148,6 +149,7 @@ def attribute_folder(
         alone,
     )
     request.check(model)
+    scores_of(model)  # says once what is explained, not with every photo
     if "rng" in request.options:  # results must not depend on which photos a Generator was used for before
         whole_number(request.options["rng"], "rng", 0)
     if save_arrays and not isinstance(request.method, str):
@@ -158,6 +160,8 @@ def attribute_folder(
     if executor is None:
         executor, ahead = _SameThread(), 1
     photos, unreadable, skipped = find_photos(folder)
+    model.preprocessing.say_doubts()
+    model = model.with_preprocessing()  # so that no process says it again, into the manifest
     job = jobs.Job(model, request, os.path.realpath(folder), os.path.realpath(output), bool(save_arrays))
     with Manifest(output, job.settings()) as manifest:
         remove_leftovers(output)

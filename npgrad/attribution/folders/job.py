@@ -14,6 +14,7 @@ import numpy as np
 
 from npgrad import __version__
 from npgrad._files import reason, shown
+from npgrad._outputs import measure
 from npgrad.attribution.explain import Request, explain, save_array
 from npgrad.attribution.folders.manifest import Manifest, Stamp
 from npgrad.errors import ImageError, InputError, NpgradError
@@ -168,7 +169,7 @@ class Job:
                 self._write(explanation, photo)
         except _Broken as error:
             return {"image": photo, "error": str(error).removeprefix(f"{shown(path)}: "), **stamp}
-        target = dict(zip(("index", "name", "probability"), explanation.target, strict=True))
+        target = dict(zip(("index", "name", measure(self.model)), explanation.target, strict=True))
         line = {"image": photo, "method": self.request.title, "target": target, **self.results(photo)}
         line["seconds"] = round(time.perf_counter() - start, 4)
         return line | stamp | ({"warnings": warned} if warned else {})
@@ -180,8 +181,8 @@ class Job:
             raise _Broken(error) from None
         except NpgradError as error:
             # If the request is at fault, not the photo, any other image fails too, and that ends the run.
-            side = self.model.preprocessing.crop
-            noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+            size = self.model.preprocessing.size
+            noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
             explain(self.model, noise, self.request)
             raise _Broken(error) from None
 
@@ -223,6 +224,7 @@ def _warnings():
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
+        warnings.filterwarnings("ignore", "the network (ends in|has one output)")  # said once for the folder
         yield messages
     messages.extend(dict.fromkeys(str(warning.message) for warning in caught))
 

@@ -7,31 +7,13 @@ the values it pops, and so does the whole program.
 
 import struct
 
+from npgrad.io.formats._pickle_values import MAX_NAME, Inert, Refused, as_key, first_inert, kind, put
+
 MAX_WORK = 200_000  # instructions, and items copied by calls; also items of the result, without sharing
 MAX_DEPTH = 100  # levels of nested containers
 MAX_LONG = 16  # bytes of an integer; torch's magic number has 10
-MAX_NAME = 200  # bytes of a module's name, or of a function's
 
 INSTRUCTIONS = {}  # opcode -> (name, method of Machine), filled by the decorator below
-
-
-class Refused(Exception):
-    """What is wrong; `_pickles.load` adds the file and the position."""
-
-
-def put(table, key, value):
-    """table[key] = value; refused if the key already exists or is not a str, bytes or int of 64 bits."""
-    # Other keys could be made slow to look up: deeply nested tuples, huge integers with equal hashes.
-    if type(key) not in (str, int, bytes) or (type(key) is int and not -(2**63) <= key < 2**63):
-        raise Refused(f"expected a str, bytes or int of 64 bits as a key, found {kind(key)}")
-    if key in table:
-        raise Refused(f"expected every key once, found {str(key)[:80]!r} twice")
-    table[key] = value
-
-
-def kind(value):
-    """The name of a value's type, for messages; the value itself could have any length."""
-    return type(value).__name__
 
 
 def instruction(opcode, name):
@@ -47,8 +29,8 @@ def instruction(opcode, name):
 class Machine:
     """The state of a running pickle: a stack, the stacks set aside by marks, and the memo of values to reuse."""
 
-    def __init__(self, data, globals, persistent, start):
-        self.data, self.globals, self.persistent = data, globals, persistent
+    def __init__(self, data, globals, persistent, start, lenient):
+        self.data, self.globals, self.persistent, self.lenient = data, globals, persistent, lenient
         self.at, self.end, self.framed = start, len(data), False
         self.began, self.instruction = start, "start"
         self.stack, self.aside, self.memo = [], [], {}
@@ -131,10 +113,22 @@ class Machine:
         self.push(tuple(reversed([self.pop() for _ in range(count)])))
 
     def push_global(self, module, name):
-        if (module, name) not in self.globals:
-            found = f"{module}.{name}"[:MAX_NAME]
-            raise Refused(f"expected one of the {len(self.globals)} allowed globals, found {found!r}")
-        self.push(self.globals[module, name])
+        known = self.globals.get((module, name), Inert(module, name))
+        if type(known) is Inert and not self.lenient:
+            raise Refused(f"expected one of the {len(self.globals)} allowed globals, found {known}")
+        self.push(known)
+
+    def extend(self, values):
+        """Append to the list on the top of the stack."""
+        if not first_inert(*self.stack[-1:]):
+            self.top(list).extend(values)
+
+    def update(self, pairs):
+        """Set items of the dict on the top of the stack."""
+        if not first_inert(*self.stack[-1:]):
+            table = self.top(dict)
+            for key, value in pairs:
+                put(table, as_key(key) if self.lenient else key, value)
 
     # The instructions
 
@@ -176,26 +170,23 @@ class Machine:
     @instruction(b"a", "APPEND")
     def append(self):
         value = self.pop()
-        self.top(list).append(value)
+        self.extend([value])
 
     @instruction(b"e", "APPENDS")
     def appends(self):
-        values = self.pop_to_mark()
-        self.top(list).extend(values)
+        self.extend(self.pop_to_mark())
 
     @instruction(b"s", "SETITEM")
     def setitem(self):
         value, key = self.pop(), self.pop()
-        put(self.top(dict), key, value)
+        self.update([(key, value)])
 
     @instruction(b"u", "SETITEMS")
     def setitems(self):
         values = self.pop_to_mark()
         if len(values) % 2:
             raise Refused(f"expected keys and values in pairs, found {len(values)} of them")
-        table = self.top(dict)
-        for key, value in zip(values[::2], values[1::2], strict=True):
-            put(table, key, value)
+        self.update(zip(values[::2], values[1::2], strict=True))
 
     @instruction(b"c", "GLOBAL")
     def global_(self):
@@ -210,6 +201,10 @@ class Machine:
     @instruction(b"R", "REDUCE")
     def reduce(self):
         arguments, function = self.pop(tuple), self.pop()
+        # What is made by something inert, or of it, is inert: nothing is called.
+        if inert := first_inert(function, *arguments):
+            self.push(inert)
+            return
         if not callable(function) or not any(function is known for known in self.globals.values()):
             raise Refused(f"expected a function of the allowed globals, found {kind(function)}")
         # A function may copy its arguments, so copying the same long list many times must count.
@@ -219,7 +214,9 @@ class Machine:
     @instruction(b"b", "BUILD")
     def build(self):
         state, target = self.pop(), self.top()
-        if hasattr(target, "set_state") and not isinstance(target, type):
+        if type(target) is Inert:
+            pass
+        elif hasattr(target, "set_state") and not isinstance(target, type):
             target.set_state(state)
         elif not (
             type(target) is dict and type(state) is dict

@@ -2,24 +2,27 @@
 
 A pickle is a program; Python's unpickler imports and calls whatever it names. Here, `_pickle_machine.py` interprets it.
 A global such as "torch._utils _rebuild_tensor_v2" is looked up in the caller's table: nothing is imported, and only
-functions in the table are called.
+functions in the table are called. A global that is not in the table is refused; or, where the caller asks for it, it
+becomes an `Inert` object: calling it, or giving it a state, does nothing and keeps nothing.
 """
 
 from npgrad.errors import WeightsError
-from npgrad.io.formats._pickle_machine import MAX_DEPTH, MAX_WORK, Machine, Refused, kind, put
+from npgrad.io.formats._pickle_machine import MAX_DEPTH, MAX_WORK, Machine
+from npgrad.io.formats._pickle_values import Inert, Refused, first_inert, kind, put
 
-__all__ = ["Refused", "kind", "load", "load_whole", "put", "unpack"]
+__all__ = ["Inert", "Refused", "first_inert", "kind", "load", "load_whole", "put", "unpack"]
 
 
-def load(data, name, globals, persistent=None, start=0):
+def load(data, name, globals, persistent=None, start=0, lenient=False):
     """Read the pickle at byte `start` of `data`: (object, number of bytes used).
 
-    name: the file, for messages. globals: {(module, name): function or marker}, everything that the pickle may name. A
-    function is called with the pickle's arguments and must accept any number of them (see unpack); its result may have
-    a method `set_state(state)`; both may raise Refused. persistent: the function called with persistent ids, or None to
-    refuse them. Raises WeightsError for anything unknown, unsafe, damaged or disproportionate.
+    name: the file, for messages. globals: {(module, name): function or marker}, what the pickle may name. A function is
+    called with the pickle's arguments and must accept any number of them (see unpack); its result may have a method
+    `set_state(state)`; both may raise Refused. persistent: the function called with persistent ids, or None to refuse
+    them. lenient: whether other globals become Inert instead of being refused. Raises WeightsError for anything
+    unknown, unsafe, damaged or disproportionate.
     """
-    machine = Machine(data, globals, persistent, start)
+    machine = Machine(data, globals, persistent, start, lenient)
     try:
         result = machine.run()
         check_nesting(result)
@@ -28,9 +31,9 @@ def load(data, name, globals, persistent=None, start=0):
     return result, machine.at - start
 
 
-def load_whole(data, name, globals, persistent=None):
+def load_whole(data, name, globals, persistent=None, lenient=False):
     """The object of a pickle that must fill `data` to its end; see load."""
-    result, used = load(data, name, globals, persistent)
+    result, used = load(data, name, globals, persistent, lenient=lenient)
     if used != len(data):
         raise WeightsError(f"{name}: byte {used}: expected the end, found {len(data) - used} bytes more")
     return result

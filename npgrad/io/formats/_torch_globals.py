@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from npgrad.io.formats._pickles import Refused, put, unpack
+from npgrad.io.formats._pickles import Refused, first_inert, put, unpack
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,19 @@ class Parameter:
 
 
 class Declared:
-    """Creates a Storage from each persistent id of a pickle, and collects {key: (element, count)} in `storages`."""
+    """Creates a Storage from each persistent id of a pickle, and collects {key: (element, count)} in `storages`.
 
-    def __init__(self):
-        self.storages = {}
+    With skip=True, a storage of unknown elements is inert; else it is refused.
+    """
+
+    def __init__(self, skip=False):
+        self.storages, self.skip = {}, skip
 
     def __call__(self, identity):
+        inert = first_inert(*identity) if type(identity) is tuple else None
+        # in the container before torch 1.6: a class of modules with its source code
+        if inert and (self.skip or (len(identity) == 4 and identity[0] == "module")):
+            return inert
         if type(identity) is tuple and len(identity) == 5:
             identity += (None,)  # the zip container omits the view
         word, element, key, _, count, view = unpack(

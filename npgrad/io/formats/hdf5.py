@@ -28,7 +28,8 @@ from npgrad.io.formats.structure import check_names_and_shapes
 if TYPE_CHECKING:
     from npgrad.model import Model
 
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)  # in version 1, every network took RGB, a square and values v / 255
 HEADER = 512
 MAX_METADATA = 16 << 20
 
@@ -79,7 +80,8 @@ def to_bytes(model: "Model") -> bytes:
     }
     if model.architecture is None:
         metadata["network"] = structure.describe(model.network)
-    metadata |= {key: value for key in ("default_layer", "presets") if (value := getattr(model, key))}
+    optional = ("default_layer", "presets", "outputs")
+    metadata |= {key: value for key in optional if (value := getattr(model, key))}
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
     buffer = io.BytesIO()
     with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
@@ -133,25 +135,25 @@ def from_bytes(data: bytes, name: str) -> "Model":
     WeightsError
         If the content is damaged or not an npgrad file.
     """
-    _check_header(data, name)
+    version = _check_header(data, name)
     import h5py
 
     try:
         with ctrl_c_later(), h5py.File(io.BytesIO(data), "r") as file:
-            return _read(file, len(data), name)
+            return _read(file, len(data), version, name)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, NpgradError):
             raise
         raise WeightsError(f"{name}: damaged HDF5: {' '.join(str(error).split())[:120]}") from error
 
 
-def _header(sha256):
-    text = f"npgrad weights, version {VERSION}\nsha256 of what follows these {HEADER} bytes: {sha256}\n"
+def _header(sha256, version=VERSION):
+    text = f"npgrad weights, version {version}\nsha256 of what follows these {HEADER} bytes: {sha256}\n"
     return text.encode().ljust(HEADER, b"\n")
 
 
 def _check_header(data, name):
-    """Verify the header, which must match exactly, and the hash of everything else."""
+    """The version, once the header, which must match exactly, and the hash of everything else are verified."""
     if not data.startswith(b"npgrad weights, version "):
         from npgrad.io.formats.signatures import describe
 
@@ -160,23 +162,23 @@ def _check_header(data, name):
             "`npgrad convert` makes one from other weights files"
         )
     sha256 = hashlib.sha256(data[HEADER:]).hexdigest()
-    if data[:HEADER] != _header(sha256):
-        version = data[:40].split(b"\n")[0].decode("ascii", "replace")
-        if version != f"npgrad weights, version {VERSION}":
-            raise WeightsError(
-                f"{name}: header: expected 'npgrad weights, version {VERSION}', found {version!r}"
-            )
-        raise WeightsError(
-            f"{name}: SHA-256: expected the hash in the header, found another: the file was truncated or changed after "
-            "it was written; download or convert it again"
-        )
+    for version in READABLE:
+        if data[:HEADER] == _header(sha256, version):
+            return version
+    found = data[:40].split(b"\n")[0].decode("ascii", "replace")
+    if found not in [f"npgrad weights, version {version}" for version in READABLE]:
+        raise WeightsError(f"{name}: header: expected 'npgrad weights, version 1 or 2', found {found!r}")
+    raise WeightsError(
+        f"{name}: SHA-256: expected the hash in the header, found another: the file was truncated or changed after "
+        "it was written; download or convert it again"
+    )
 
 
-def _read(file, file_size, name):
+def _read(file, file_size, version, name):
     root = members(file.id, name, "the file")
     if set(root) != {"metadata", "arrays"}:
         raise WeightsError(f"{name}: expected 'metadata' and 'arrays', found {sorted(root)[:6]}")
-    metadata = _read_metadata(file.id, name)
+    metadata = _read_metadata(file.id, version, name)
     import h5py
 
     if root["arrays"] != h5py.h5o.TYPE_GROUP:
@@ -196,7 +198,7 @@ def _key(name):
     return name.replace("%", "%25").replace("/", "%2F")
 
 
-def _read_metadata(root, name):
+def _read_metadata(root, version, name):
     import h5py
 
     dataset = open_dataset(root, "metadata", name)
@@ -210,8 +212,8 @@ def _read_metadata(root, name):
         metadata = json.loads(text.tobytes().decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{name}: metadata: expected JSON: {error}") from None
-    if not isinstance(metadata, dict) or metadata.get("version") != VERSION:
-        raise WeightsError(f"{name}: metadata: expected npgrad weights, version {VERSION}")
+    if not isinstance(metadata, dict) or metadata.get("version") != version:
+        raise WeightsError(f"{name}: metadata: expected npgrad weights, version {version}")
     return metadata
 
 
@@ -243,11 +245,11 @@ def _skeleton(metadata, file_size, name):
             isinstance(classes, list) and all(isinstance(c, str) for c in classes) and classes
         ):
             raise WeightsError("classes: expected a list of names")
-        if classes and architecture and len(classes) != model.num_classes:
-            raise WeightsError(f"classes: expected {model.num_classes} names, found {len(classes)}")
         if not isinstance(source, dict):
             raise WeightsError(f"source: expected names and values, found {str(source)[:40]!r}")
         preprocessing = Preprocessing.from_json(metadata.get("preprocessing"))
+        if metadata["version"] == 1 and model.in_channels == 1:  # version 1 could not say gray
+            preprocessing = dataclasses.replace(preprocessing.changed(channels="gray"), assumed=True)
         return dataclasses.replace(
             model,
             classes=classes,
@@ -255,6 +257,7 @@ def _skeleton(metadata, file_size, name):
             source=source,
             default_layer=layer,
             presets=tuple(presets),
+            outputs=metadata.get("outputs"),
         )
     except NpgradError as error:
         raise WeightsError(f"{name}: metadata: {error}") from None

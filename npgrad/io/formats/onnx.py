@@ -1,7 +1,8 @@
 """Networks described by an ONNX file: a feed-forward graph of layers that npgrad has, with the names in the graph.
 
-The onnx package (``pip install onnx``) parses the bytes; it never opens a file, so no external data are read.
-`_onnx_graph.py` reads the graph, and `_onnx_operators.py` maps each operator to a layer.
+The onnx package (``pip install onnx``) parses the bytes, and has the specification of every operator at every opset.
+`_onnx_graph.py` reads the graph, `_onnx_operators.py` maps each operator to a layer, and `_onnx_tensors.py` reads the
+weights, which can be in a second file beside the first.
 """
 
 import dataclasses
@@ -13,12 +14,14 @@ from npgrad._files import shown
 from npgrad._typing import Path
 from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._onnx_graph import GraphReader
+from npgrad.io.formats._onnx_tensors import Tensors
 from npgrad.io.formats.reading import read_regular_file
 
 if TYPE_CHECKING:
     from npgrad.model import Model
 
 MOST_NODES = 20_000
+MAX_SIDE = 4096  # pixels of a declared height or width
 
 
 def matches(path: Path) -> bool:
@@ -49,10 +52,13 @@ def matches(path: Path) -> bool:
 def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
     """Read the network of an .onnx file.
 
+    Every operator is read as the standard defines it at the file's opset. A graph that would then not treat every image
+    of a batch alone, or that no layer of npgrad computes, is refused.
+
     Parameters
     ----------
     path : str or path
-        The file.
+        The file. Weights that it keeps in a second file are read from there, if that is a plain file beside it.
     classes : sequence of str or None, default None
         The names of the classes. None: ImageNet's for 1,000 classes, otherwise none.
 
@@ -67,11 +73,16 @@ def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
         not installed.
     """
     name = shown(path)
-    return from_bytes(read_regular_file(path, name), name, classes, FilePath(path).name)
+    file = FilePath(path)
+    return from_bytes(read_regular_file(path, name), name, classes, file.name, file.parent)
 
 
 def from_bytes(
-    data: bytes, name: str, classes: Sequence[str] | None = None, file: str | None = None
+    data: bytes,
+    name: str,
+    classes: Sequence[str] | None = None,
+    file: str | None = None,
+    folder: Path | None = None,
 ) -> "Model":
     """Read the network from the content of an ONNX file.
 
@@ -85,6 +96,8 @@ def from_bytes(
         The names of the classes, as for `load`.
     file : str or None, default None
         The file name that is stored in the model's `source`.
+    folder : path or None, default None
+        Where weights that are in a second file are read from. None: they are refused.
 
     Returns
     -------
@@ -97,25 +110,36 @@ def from_bytes(
     """
     import hashlib
 
-    from npgrad.images import Preprocessing
     from npgrad.io.labels import imagenet_classes
     from npgrad.layers import Graph
     from npgrad.model import Model
 
     proto = _parse(data, name)
     try:
-        nodes, aliases, side = GraphReader(proto.graph).network()
+        tensors = Tensors(folder)
+        reader = GraphReader(proto, tensors)
+        nodes, aliases = reader.network()
         source = {"file": file, "format": "ONNX", "sha256": hashlib.sha256(data).hexdigest()}
+        if tensors.files:
+            source["data"] = {name: hashlib.sha256(data).hexdigest() for name, data in tensors.files.items()}
         model = Model(Graph(nodes), aliases=aliases, source=source)
         if classes is None and model.num_classes == 1000:
             classes = imagenet_classes()
-        if side is not None:
-            model = dataclasses.replace(
-                model, preprocessing=Preprocessing(resize=round(side / 0.875), crop=side)
-            )
-        return dataclasses.replace(model, classes=classes)
+        preprocessing = _preprocessing(reader.shape, model.in_channels)
+        return dataclasses.replace(model, classes=classes, preprocessing=preprocessing)
     except NpgradError as error:
         raise WeightsError(f"{name}: {error}") from None
+
+
+def _preprocessing(shape, channels):
+    """The assumed Preprocessing for a declared input (N, C, H, W), in which None stands for an unknown length."""
+    from npgrad.images import Preprocessing
+
+    _, declared, *size = shape if len(shape) == 4 else (None,) * 4
+    values = {"channels": "gray"} if (declared or channels) == 1 else {}
+    if all(side is not None and 1 <= side <= MAX_SIDE for side in size):
+        values["crop"] = tuple(size)
+    return Preprocessing(**values, assumed=True)
 
 
 def _parse(data, name):

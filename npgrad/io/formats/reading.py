@@ -48,13 +48,15 @@ class Contents:
     size: int
 
 
-def read(path: Path) -> Contents:
+def read(path: Path, key: str | None = None) -> Contents:
     """Read a weights file.
 
     Parameters
     ----------
     path : str or path
         A .pth, .npz, .safetensors, .caffemodel or Deep Compression .net file.
+    key : str or None, default None
+        The key of the state dict in a .pth file that contains several.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def read(path: Path) -> Contents:
     path = FilePath(path)
     name = shown(path)
     data = read_regular_file(path, name, look=lambda head: _refuse_unknown(head, name))
-    format_, tensors, details = _parse(data, name)
+    format_, tensors, details = _parse(data, name, key)
     if not tensors:
         raise WeightsError(f"{name}: expected the tensors of a network, found none")
     for key, tensor in tensors.items():
@@ -127,15 +129,18 @@ def _refuse_unknown(head, name):
         raise WeightsError(f"{name}: not a weights file: it looks like {signatures.describe(head)}")
 
 
-def _parse(data, name):
+def _parse(data, name, key):
     """(format in words, tensors, details), from the reader for the detected format."""
     format_ = signatures.detect(data[: signatures.HEAD])
+    pth = format_ == "legacy pth" or (format_ == "zip" and not signatures.first_member(data).endswith(".npy"))
+    if key is not None and not pth:
+        raise WeightsError(f"{name}: key: expected a .pth file, found {signatures.describe(data)}")
     if format_ == "zip":
-        return *_parse_zip(data, name), {}
+        return *_parse_zip(data, name, key), {}
     if format_ == "legacy pth":
         from npgrad.io.formats import torch_pth
 
-        return "torch .pth (legacy)", torch_pth.read(data, name), {}
+        return "torch .pth (legacy)", torch_pth.read(data, name, key), {}
     if format_ == "safetensors":
         return "safetensors", safetensors.read(data, name), {}
     if format_ == "deep compression":
@@ -143,7 +148,7 @@ def _parse(data, name):
     return "Caffe .caffemodel", *caffe.read(data, name)
 
 
-def _parse_zip(data, name):
+def _parse_zip(data, name, key):
     # Distinguished without the archive's directory, which may be hostile; the two readers verify that.
     if signatures.first_member(data).endswith(".npy"):
         from npgrad.io.formats import npz
@@ -152,5 +157,5 @@ def _parse_zip(data, name):
     if b"data.pkl" in data:
         from npgrad.io.formats import torch_pth
 
-        return "torch .pth (zip)", torch_pth.read(data, name)
+        return "torch .pth (zip)", torch_pth.read(data, name, key)
     raise WeightsError(f"{name}: not a weights file: it looks like {signatures.describe(data)}")

@@ -15,7 +15,7 @@ from npgrad.errors import WeightsError
 
 MAX_HEADER = 2_000_000  # bytes; SqueezeNet's has 5,000
 MAX_AXES = 32
-DTYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+DTYPES = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8", "I64": "<i8"}  # I64: BatchNorm's counter
 
 
 def matches(head: bytes) -> bool:
@@ -46,7 +46,7 @@ def read(data: bytes, name: str) -> dict[str, Array]:
     Returns
     -------
     dict of ndarray
-        By name, in float16, float32 or float64 as stored; bfloat16 becomes float32.
+        By name, in the types stored; bfloat16 becomes float32.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def _json(text, name):
 
 
 def _check_entry(entry, available, part):
-    """Refuse a tensor that is not of floats, not inside the file, or not of the size its shape says."""
+    """Refuse a tensor that is not of a known type, not inside the file, or not of the size its shape says."""
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise WeightsError(f"{part}: its header entry: expected dtype, shape and data_offsets, nothing else")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]

@@ -19,11 +19,10 @@ from npgrad.io.formats._torch_globals import GLOBALS, Declared, Parameter, Tenso
 EXPECTED = {"magic number": 0x1950A86A20F9469CFC6C, "version": 1001}  # of the legacy container
 MAX_DIMENSIONS = 32
 MAX_SHARING = 4  # total bytes of all tensors per byte of the storages that they are views of
-CHECKPOINT_KEYS = ("state_dict", "model", "model_state_dict")
 
 
-def read(data: bytes, name: str) -> dict[str, Array]:
-    """Read the tensors of a .pth file: a state dict, or a checkpoint with one under "state_dict" or "model".
+def read(data: bytes, name: str, key: str | None = None) -> dict[str, Array]:
+    """Read the tensors of a .pth file: a state dict, or a checkpoint that contains one.
 
     Other contents of a checkpoint are ignored.
 
@@ -33,6 +32,9 @@ def read(data: bytes, name: str) -> dict[str, Array]:
         The content of the file.
     name : str
         The file, for error messages.
+    key : str or None, default None
+        The key of the state dict in the checkpoint, with dots if it is nested ("ema.state_dict"); "." for the tensors
+        beside the keys. None: the only one.
 
     Returns
     -------
@@ -42,11 +44,11 @@ def read(data: bytes, name: str) -> dict[str, Array]:
     Raises
     ------
     WeightsError
-        If the file is damaged or unsafe, or contains something else.
+        If the file is damaged or unsafe, or contains something else, or several state dicts.
     """
     reader = _read_zip if data.startswith(_zips.SIGNATURE) else _read_legacy
     content, storages, order = reader(data, name)
-    tensors = _state_dict(content, name)
+    tensors = _state_dict(content, name, key)
     # Several tensors may be views of the same storage; each becomes a separate array.
     room = min(MAX_SHARING * sum(map(len, storages.values())), _zips.MAX_EXPANSION * len(data))
     for key, tensor in tensors.items():
@@ -66,9 +68,9 @@ def _read_zip(data, name):
     archive = _zips.Zip(data, name)
     folder = _folder(archive.members, name)
     order = _byte_order(archive, f"{folder}byteorder", name)
-    declared = Declared()
+    declared = Declared(skip=True)
     pickle = archive.read(f"{folder}data.pkl")
-    content = _pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared)
+    content = _pickles.load_whole(pickle, f"{name}: {folder}data.pkl", GLOBALS, declared, lenient=True)
     storages = {}
     for key, (element, count) in declared.storages.items():
         member, size = f"{folder}data/{key}", element.dtype.itemsize
@@ -110,8 +112,9 @@ def _read_legacy(data, name):
     values = {}
     declared = Declared()
     for part in ("magic number", "version", "system information", "object", "storage keys"):
-        allowed = (GLOBALS, declared) if part == "object" else ({},)
-        values[part], used = _pickles.load(data, f"{name}: {part}", *allowed, start=at)
+        lenient = part == "object"
+        allowed = (GLOBALS, declared) if lenient else ({}, None)
+        values[part], used = _pickles.load(data, f"{name}: {part}", *allowed, at, lenient)
         at += used
         expected = EXPECTED.get(part)
         if expected and values[part] != expected:
@@ -141,18 +144,67 @@ def _legacy_storages(data, at, keys, declared, name):
     return storages
 
 
-def _state_dict(content, name):
+def _state_dict(content, name, key):
     """{name: Tensor} of a state dict, or of the one in a checkpoint."""
-    # The entries of a checkpoint come first: it may also contain single tensors, such as the best accuracy.
-    places = [*map(content.get, CHECKPOINT_KEYS), content] if type(content) is dict else []
-    for place in places:
-        values = place.items() if type(place) is dict else ()
-        values = [(key, value.tensor if type(value) is Parameter else value) for key, value in values]
-        tensors = {key: value for key, value in values if type(key) is str and type(value) is Tensor}
-        if tensors:
-            return tensors
-    found = [str(key)[:20] for key in list(content)[:5]] if places else _pickles.kind(content)
-    raise WeightsError(f"{name}: expected a state dict, tensors by name; found {found}")
+    tables, seen = {}, set()
+    for path, table in _tables(content):
+        if id(table) not in seen:  # one dict could be there under two names
+            tables[path] = table
+            seen.add(id(table))
+    if key is not None:
+        chosen = {path: table for path, table in tables.items() if f"{path}.".startswith(f"{key}.")}
+        if not chosen:
+            found = ", ".join(tables) or "none"
+            raise WeightsError(f"{name}: key {key!r}: expected that of a state dict, found {found}")
+        tables = chosen
+    # names of parameters have dots; a checkpoint could also contain single tensors, such as the best accuracy
+    tables = {path: table for path, table in tables.items() if any("." in k for k in table)} or tables
+    if len(tables) > 1 and not any("." in k for table in tables.values() for k in table):
+        tables.pop(".", None)
+    if len(tables) > 1:
+        counts = {path: sum(type(v) is Tensor for v in table.values()) for path, table in tables.items()}
+        found = ", ".join(f"{path} ({count} tensors)" for path, count in counts.items())
+        raise WeightsError(f"{name}: expected one state dict, found {found}: choose one with key (--key)")
+    if not tables:
+        raise WeightsError(f"{name}: expected a state dict, tensors by name; found {_described(content)}")
+    (table,) = tables.values()
+    for key, value in table.items():
+        for part in (key, value):
+            if type(part) is _pickles.Inert:
+                raise WeightsError(
+                    f"{name}: {str(key)[:80]}: expected a tensor among the weights, found {part}, which is unknown "
+                    "here and was not run: save the state_dict by itself"
+                )
+    return {key: value for key, value in table.items() if type(key) is str and type(value) is Tensor}
+
+
+def _tables(content, path=""):
+    """(path, dict) of every dict with tensors by name, in other dicts or not; "." is the path of the outermost."""
+    if type(content) is not dict:
+        return
+    for key, value in content.items():
+        if type(value) is Parameter:
+            content[key] = value.tensor
+    if any(type(key) is str and type(value) is Tensor for key, value in content.items()):
+        yield path or ".", content
+    for key, value in content.items():
+        if type(key) is str:
+            yield from _tables(value, f"{path}.{key}".lstrip("."))
+
+
+def _described(content):
+    """What was found instead of a state dict, in words, and what to do."""
+    inside = type(content) in (dict, list, tuple)
+    values = content.values() if type(content) is dict else content if inside else [content]
+    whole = next((value for value in values if type(value) is _pickles.Inert), None)
+    found = [str(key)[:60] for key in list(content)[:5]] if type(content) is dict else _pickles.kind(content)
+    if whole is None:
+        return found
+    where = f" in {found}" if inside else ""
+    return (
+        f"a pickled object of {whole}{where}, which cannot be read without running it: where it was made, "
+        "torch.save(model.state_dict(), FILE) writes what can be read; or export the model to ONNX"
+    )
 
 
 def _check_view(tensor, part):

@@ -1,7 +1,7 @@
 """Attack files, made by code: what no honest program writes, for every reader there is.
 
 `python -m tests.robustness.attacks` tries them all and prints how many were refused;
-test_attacks.py has a test for each.
+test_attacks.py tests them kind by kind.
 They are read in a child process that watches itself (watch.py) and knows nothing of what is in them.
 """
 

@@ -129,7 +129,7 @@ def damage():
             body.replace(sides, struct.pack("<QQ", 2**20, 2**14)).replace(size, struct.pack("<Q", 2**36))
         ),
         "HDF5 without a header": body,
-        "a header of another version": good.replace(b"version 1\n", b"version 2\n", 1),
+        "a header of another version": good.replace(b"version 2\n", b"version 3\n", 1),
         "a header of another hash": good.replace(b": ", b":  ", 1),
         "no HDF5 after the header": sealed(b"\0" * 5000),
         "text after the header": sealed(b"hello " * 500),

@@ -36,6 +36,11 @@ def tiff_entry(data, tag, value):
     return data.replace(entry + struct.pack("<I", value), entry + struct.pack("<I", 60000))
 
 
+def patched(data, at, side):
+    """The bytes with another height and width at a place."""
+    return data[:at] + struct.pack(">II", side, side) + data[at + 8 :]
+
+
 def bombs():
     """{what: bytes}: a header that declares far more than the file could hold."""
     zeros = zlib.compress(bytes(50_000_000), 9)
@@ -45,6 +50,19 @@ def bombs():
     jpeg = bytearray(encoded(SMALL, "JPEG"))
     at = jpeg.index(b"\xff\xc0") + 5
     jpeg[at : at + 4] = struct.pack(">HH", 65000, 65000)
+    later = {}
+    if "avif" in SAMPLES:
+        at = SAMPLES["avif"].index(b"ispe") + 8
+        later["an AVIF of 60000 x 60000"] = patched(SAMPLES["avif"], at, 60000)
+    if "jpeg2000" in SAMPLES:
+        box, stream = (
+            SAMPLES["jpeg2000"].index(mark) + skip for mark, skip in ((b"ihdr", 4), (b"\xff\x51", 6))
+        )
+        later["a JPEG 2000 of 60000 x 60000"] = patched(SAMPLES["jpeg2000"], box, 60000)
+        later["a JPEG 2000 with 60000 x 60000 in its stream"] = patched(SAMPLES["jpeg2000"], stream, 60000)
+        both = patched(patched(SAMPLES["jpeg2000"], box, 7000), stream, 7000)
+        later["a JPEG 2000 of 7000 x 7000 in 720 tiles"] = both
+        later["a JPEG 2000 of 7000 x 7000 in one tile"] = patched(both, stream + 16, 7000)
     webp = b"RIFF" + struct.pack("<I", 30) + b"WEBPVP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff" * 6
     return {
         "a PNG of 60000 x 60000": png_header(60000, 60000),
@@ -62,7 +80,7 @@ def bombs():
         "50 MB of zeros in zTXt": png(chunk(b"zTXt", b"a\0\0" + zeros), chunk(b"IDAT", rows())),
         "50 MB of zeros in iCCP": png(chunk(b"iCCP", b"a\0\0" + zeros), chunk(b"IDAT", rows())),
         "50 MB of zeros in iTXt": png(chunk(b"iTXt", b"a\0\1\0\0\0" + zeros), chunk(b"IDAT", rows())),
-    }  # fmt: skip
+    } | later  # fmt: skip
 
 
 def broken():

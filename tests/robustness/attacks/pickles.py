@@ -81,9 +81,9 @@ def forms(module, name, *arguments):
         "STACK_GLOBAL, REDUCE": (program(call(by_text, *arguments), 4), its_name),
         "a name from the memo": (program(Code(by_memo), 4), its_name),
         "NEWOBJ": (program(Code(function + given + b"\x81")), its_name),
-        "NEWOBJ_EX": (program(Code(function + given + b"}\x92"), 4), its_name),
+        "NEWOBJ_EX": (program(Code(function + given + b"}\x92"), 4), "0x92"),
         "INST": (program(Code(b"(" + given + f"i{module}\n{name}\n".encode())), "0x69"),
-        "OBJ": (program(Code(b"(" + function + given + b"o")), its_name),
+        "OBJ": (program(Code(b"(" + function + given + b"o")), "0x6f"),
         "BUILD": (program(build(function, {"x": 1})), its_name),
         "as a value": (program({"w": one()["w"], "x": function}), its_name),
         "as a key": (program(Code(b"}" + function + b"Ns")), its_name),
@@ -116,6 +116,16 @@ def bombs():
         "a million lists": (b"\x80\x02(" + b"]" * 10**6 + b"l.", f"{MAX_WORK} instructions"),
         "a million marks": (b"\x80\x02" + b"(" * 10**6, "levels"),
         "a million memos": (b"\x80\x02N" + b"\x94" * 10**6 + b".", f"{MAX_WORK} instructions"),
+        "a million unknown names": (b"\x80\x02(" + b"ca\nb\n" * 10**6 + b"l.", f"{MAX_WORK} instructions"),
+        "an unknown name of a million bytes, often": (
+            b"\x80\x04"
+            + encode("m" * 10**6)
+            + encode("n" * 10**6)
+            + b"\x93q\x00("
+            + b"h\x00)R" * 60_000
+            + b"t\x86.",
+            "expected a state dict",
+        ),
         "a memo at 2**32 - 1": (b"\x80\x02Nr\xff\xff\xff\xff.", "expected a state dict"),
         "BINUNICODE8 of 2**62": (b"\x80\x04\x8d" + size + b".", "0x8d"),
         "BINBYTES8 of 2**62": (b"\x80\x04\x8e" + size + b".", "0x8e"),
@@ -142,7 +152,8 @@ def bombs():
 def everything():
     """{what: (pickle, message)}"""
     known = {
-        what: (data, ".*".join(map(re.escape, words)))
+        # an unknown name is refused where it would stand among the weights, not where it occurs
+        what: (data, ".*".join(map(re.escape, words[what.startswith("names itself") :])))
         for what, (data, words) in REFUSED.items()
         # what is made for the little table of that test stays there
         if b"here" not in data and what not in ("laughs by copying", "a persistent id")
@@ -169,7 +180,38 @@ def in_label_map(data):
     return archive({**arrays, "label_map.npy": labels})
 
 
+def inert():
+    """{what: pickle} of checkpoints that are read: what they name beside the weights is neither imported nor called."""
+    found = {}
+    for number, (module, name, *arguments) in enumerate(FORBIDDEN):
+        function = named(module, name)
+        called = call(function, *arguments)
+        filled = Code(called + b"(" + encode("a") * 2 + b"u(" + encode("a") + b"e")
+        values = {
+            "called": called,
+            "named": function,
+            "made, with a state": build(
+                Code(function + encode(tuple(arguments)) + b"\x81"), {"__setstate__": function}
+            ),
+            "filled": filled,
+            "called with what a call gave": call(function, called),
+            "what a call gave is called": call(called, *arguments),
+            "in a known call": call(
+                named("torch._utils", "_rebuild_tensor_v2"), called, 0, (1,), (1,), False, None
+            ),
+            "as keys": Code(b"}(" + (function + b"N") * 3 + b"u"),
+            "as a persistent id": Code(encode(("storage", function, "7", "cpu", 2**40)) + b"Q"),
+        }
+        for form, value in values.items():
+            if form == "called" or number % 6 == 0:
+                beside = {"net": one(), "x": value, "list": [value, {"again": value}]}
+                found[f"{module}.{name}: {form}, beside the weights"] = program(beside)
+    return found
+
+
 def attacks():
+    for what, data in inert().items():
+        yield Attack(what, "w.pth", in_zip(data), "formats.read", None)
     for what, (data, message) in everything().items():
         yield Attack(f"{what}, in a zip", "w.pth", in_zip(data), "convert", message)
         if ": " not in what or what.endswith(BOTH[1]):

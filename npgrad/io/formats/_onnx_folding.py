@@ -1,0 +1,126 @@
+"""Operators on constants only, such as a transposed weight or a computed shape: the result is a constant again.
+
+An array of whole numbers may contain a `Size` where it comes from the shape of a value and the file leaves that size
+open; such arrays can be taken apart and put together, but nothing is computed with them.
+"""
+
+import math
+
+import numpy as np
+
+MOST = 1 << 27  # elements of one constant that is computed
+
+
+def arithmetic(function):
+    def fold(node):
+        a, b = node.constant(0), node.constant(1)
+        if a.dtype.kind not in "fi" or a.dtype != b.dtype or (function is np.divide and a.dtype.kind != "f"):
+            raise node.refuse(f"expected constants of one type of numbers, found {a.dtype} and {b.dtype}")
+        if node.version < 7:
+            raise node.refuse("expected opset 7 or newer, for constants")
+        _room(node, math.prod(np.broadcast_shapes(a.shape, b.shape)))
+        with np.errstate(all="ignore"):
+            result = np.asarray(function(a, b))
+        if not np.isfinite(result).all():
+            raise node.refuse("expected finite numbers, found NaN or Inf")
+        return result
+
+    return fold
+
+
+def cast(node):
+    import onnx
+
+    array, to = node.constant(0), node.attribute("to")
+    kinds = {
+        onnx.TensorProto.FLOAT: np.float32,
+        onnx.TensorProto.DOUBLE: np.float64,
+        onnx.TensorProto.INT64: np.int64,
+    }
+    if array.dtype.kind == "O" and to == onnx.TensorProto.INT64:
+        return array
+    if to not in kinds or array.dtype.kind not in ("i" if kinds[to] is np.int64 else "fi"):
+        raise node.refuse(
+            f"to: expected whole numbers or floats as FLOAT, DOUBLE or INT64, found {array.dtype} to {to}"
+        )
+    return array.astype(kinds[to])
+
+
+def concat(node):
+    arrays = [node.constant(place) for place in range(len(node.proto.input))]
+    types = sorted({"int64" if array.dtype == object else str(array.dtype) for array in arrays})
+    if len(types) > 1:
+        raise node.refuse(f"expected constants of one type, found {' and '.join(types)}")
+    _room(node, sum(array.size for array in arrays))
+    return np.concatenate(arrays, node.axes((node.attribute("axis", 1),), arrays[0].ndim, 11)[0])
+
+
+def constant(node):
+    for name in ("value", "value_int", "value_float", "value_ints", "value_floats"):
+        if (value := node.attribute(name)) is not None:
+            dtype = {"i": np.int64, "f": np.float32}.get(name.removeprefix("value_")[:1])
+            return np.asarray(value, dtype)
+    raise node.refuse("expected a value of numbers, found none")
+
+
+def gather(node):
+    array, indices = node.constant(0), node.constant(1)
+    (axis,) = node.axes((node.attribute("axis"),), array.ndim, 11)
+    _room(node, indices.size * array.size // max(array.shape[axis], 1))
+    return np.asarray(np.take(array, indices, axis))
+
+
+def reshape(node):
+    array, shape = node.constant(0), node.wholes("shape", 1)
+    if shape is None or min(shape, default=0) < -1:
+        raise node.refuse(f"shape: expected sizes, 0 or -1, found {shape}")
+    if not node.attribute("allowzero", 0):
+        shape = tuple(array.shape[i] if one == 0 else one for i, one in enumerate(shape))
+    return array.reshape(shape)
+
+
+def shape(node):
+    batch, sizes = node.reading.batch, node.shape() if not node.is_constant(0) else None
+    full = node.constant(0).shape if sizes is None else (batch, *sizes)
+    full = full[slice(node.attribute("start", 0), node.attribute("end"))]
+    known = all(isinstance(size, int) for size in full)
+    return np.array(full, np.int64 if known else object)
+
+
+def slice_(node):
+    array = node.constant(0)
+    starts, ends, axes, steps = (
+        node.wholes(name, i) for i, name in enumerate(("starts", "ends", "axes", "steps"), 1)
+    )
+    axes = tuple(range(len(starts))) if axes is None else axes
+    steps = (1,) * len(starts) if steps is None else steps
+    slices = [slice(None)] * array.ndim
+    for axis, *numbers in zip(node.axes(axes, array.ndim, 10), starts, ends, steps, strict=True):
+        start, end, step = numbers
+        if step < 1:
+            raise node.refuse(f"steps: expected numbers >= 1, found {step}")
+        slices[axis] = slice(start, end, step)
+    return array[tuple(slices)]
+
+
+def squeeze(node):
+    array, axes = node.constant(0), node.wholes("axes", 1)
+    return array.squeeze(None if axes is None else tuple(node.axes(axes, array.ndim, 11)))
+
+
+def unsqueeze(node):
+    array, axes = node.constant(0), node.wholes("axes", 1)
+    return np.expand_dims(array, tuple(node.axes(axes, array.ndim + len(axes), 11)))
+
+
+def transpose(node):
+    return node.constant(0).transpose(node.attribute("perm"))
+
+
+def identity(node):
+    return node.constant(0)
+
+
+def _room(node, count):
+    if count > MOST:
+        raise node.refuse(f"expected a constant of at most {MOST} elements, found {count}")

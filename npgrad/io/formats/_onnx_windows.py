@@ -1,0 +1,110 @@
+"""Builders for ONNX operators with windows: convolutions, pools, means of whole images."""
+
+from npgrad.io.formats._onnx_node import same
+from npgrad.io.formats._onnx_sizes import count_windows, text
+from npgrad.io.formats.structure import MOST
+from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, MaxPool2d
+
+
+def conv(node):
+    weight, bias, (channels, *sides) = node.constant(1), node.constant(2, needed=False), node.image()
+    if weight.ndim != 4:
+        raise node.refuse(f"weight: expected (F, C, KH, KW), found shape {weight.shape}")
+    kernel, stride, padding = _window(node, weight.shape[2:], sides)
+    layer = Conv2d(weight, bias, stride, padding, node.attribute("group"))
+    node.expect_count(channels, weight.shape[1] * layer.groups, "channels")
+    return layer, node.value(), (len(weight), *_windows(node, layer, sides))
+
+
+def max_pool(node):
+    node.expect("storage_order", 0)
+    return _pool(node, MaxPool2d)
+
+
+def avg_pool(node):
+    return _pool(node, AvgPool2d, count_include_pad=bool(node.attribute("count_include_pad", 0)))
+
+
+def global_avg_pool(node):
+    return AdaptiveAvgPool2d(1), node.value(), (node.image()[0], 1, 1)
+
+
+def reduce_mean(node):
+    axes = node.wholes("axes", 1)
+    if not axes and node.attribute("noop_with_empty_axes", 0):
+        return same, node.value(), node.shape()
+    channels, *_ = node.image()
+    if sorted(node.axes(axes or range(4), 4, 11)) != [2, 3]:
+        raise node.refuse(f"axes: expected the height and width, 2 and 3, found {axes and axes[:6]}")
+    if node.attribute("keepdims"):
+        return AdaptiveAvgPool2d(1), node.value(), (channels, 1, 1)
+    return GlobalAvgPool2d(), node.value(), (channels,)
+
+
+def _pool(node, kind, **options):
+    channels, *sides = node.image()
+    window = _window(node, node.attribute("kernel_shape"), sides)
+    layer = kind(*window, bool(node.attribute("ceil_mode", 0)), **options)
+    return layer, node.value(), (channels, *_windows(node, layer, sides))
+
+
+def _window(node, kernel, sides):
+    """(kernel, stride, padding) of a convolution or pool."""
+    if len(kernel) != 2:
+        raise node.refuse(f"kernel_shape: expected height and width, found {kernel[:6]}")
+    node.expect("kernel_shape", tuple(kernel))
+    node.expect("dilations", (1, 1))
+    strides = node.attribute("strides", (1, 1))
+    if len(strides) != 2:
+        raise node.refuse(f"strides: expected two numbers, found {strides[:6]}")
+    if not 1 <= min(strides) <= max(strides) <= MOST:
+        raise node.refuse(f"strides: expected numbers from 1 to {MOST}, found {strides}")
+    pads = _pads(node, kernel, strides, sides)
+    if pads[:2] != pads[2:]:
+        raise node.refuse(f"pads: expected equal padding on both sides, found {pads}")
+    if max(pads) > MOST:
+        raise node.refuse(f"pads: expected at most {MOST}, found {pads}")
+    return kernel, strides, pads[:2]
+
+
+def _pads(node, kernel, strides, sides):
+    """(top, left, bottom, right), as given or by the rule that `auto_pad` names."""
+    node.expect("auto_pad", "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
+    auto, pads = node.attribute("auto_pad"), node.attribute("pads", (0,) * 4)
+    if auto == "NOTSET":
+        if len(pads) != 4:
+            raise node.refuse(f"pads: expected four numbers, found {pads[:6]}")
+        return pads
+    if any(pads):
+        raise node.refuse(f"pads: expected none beside auto_pad {auto}, found {pads[:6]}")
+    if node.attribute("ceil_mode", 0):
+        raise node.refuse(f"ceil_mode: expected 0 beside auto_pad {auto}, found 1")
+    if auto == "VALID":
+        return 0, 0, 0, 0
+    before, after = [], []
+    for size, k, stride in zip(sides, kernel, strides, strict=True):  # as many windows as ceil(size / stride)
+        if stride > 1 and not isinstance(size, int):
+            raise node.refuse(
+                f"auto_pad {auto} with stride {stride}: expected images of a known size, found {size}"
+            )
+        total = k - 1 if stride == 1 else (-(-size // stride) - 1) * stride + k - size
+        if total < -1:  # there the standard's formula and TensorFlow, where the rule comes from, part
+            raise node.refuse(
+                f"auto_pad {auto}: expected a kernel that covers {size} px, found {k}, stride {stride}"
+            )
+        total = max(total, 0)
+        before.append(total // 2 if auto == "SAME_UPPER" else total - total // 2)
+        after.append(total - before[-1])
+    return *before, *after
+
+
+def _windows(node, layer, sides):
+    """The height and width of the output."""
+    ceil_mode = (getattr(layer, "ceil_mode", False),) * 2
+    window = layer.kernel_size, layer.stride, layer.padding, layer.padding, ceil_mode
+    counts = tuple(map(count_windows, sides, *window))
+    if any(isinstance(count, int) and count < 1 for count in counts):
+        raise node.refuse(
+            f"expected images that a kernel {layer.kernel_size} fits into, found {text(sides)} px"
+        )
+    return counts

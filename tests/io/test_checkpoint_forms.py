@@ -1,0 +1,315 @@
+"""The checkpoints that people save with torch: read right, or refused with what to do; nothing in them is run."""
+
+import argparse
+import collections
+import datetime
+import decimal
+import enum
+import pathlib
+import random
+import uuid
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from refusals import line
+from safetensors.torch import save_file
+from torch_nets import torch_state, torch_twin
+
+import npgrad
+from npgrad.io.converting import convert
+from npgrad.io.formats import torch_pth
+from npgrad.models import mobilenet_v2, squeezenet1_1
+
+
+class Mode(enum.Enum):
+    MAX = "max"
+    MIN = "min"
+
+
+class Meter:
+    """An object of the training program, with what that program remembers."""
+
+    def __init__(self):
+        self.values, self.best = [1.0, 2.0], torch.ones(3)
+
+
+class Trap:
+    """An object whose unpickling calls what must never be called."""
+
+    def __reduce__(self):
+        return pytest.fail, ("called",)
+
+
+def schedule(epoch):
+    return 0.9**epoch
+
+
+@pytest.fixture(scope="module")
+def model():
+    return squeezenet1_1(num_classes=5, rng=3)
+
+
+@pytest.fixture(scope="module")
+def state(model):
+    return {name: torch.from_numpy(tensor.numpy().copy()) for name, tensor in torch_state(model).items()}
+
+
+def optimizer(state):
+    parameters = [torch.nn.Parameter(tensor.clone()) for tensor in list(state.values())[:2]]
+    adam = torch.optim.Adam(parameters)
+    sum((parameter**2).sum() for parameter in parameters).backward()
+    adam.step()
+    return adam.state_dict()
+
+
+BESIDE = {
+    "a NumPy number": lambda: np.float64(0.7),
+    "a NumPy bool": lambda: np.bool_(True),
+    "a NumPy array": lambda: np.zeros(3),
+    "an array of objects": lambda: np.array([{}, None], object),
+    "NumPy's random state": lambda: np.random.default_rng(0).bit_generator.state,
+    "NumPy's old random state": lambda: np.random.RandomState(0).get_state(),
+    "a random generator": lambda: np.random.default_rng(0),
+    "Python's random state": lambda: random.Random(0).getstate(),
+    "a Namespace": lambda: argparse.Namespace(lr=0.1, path=pathlib.Path("x"), more={"a": {1, 2}}),
+    "a path": lambda: pathlib.Path("runs/1"),
+    "a date": lambda: datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc),
+    "a time span": lambda: datetime.timedelta(3),
+    "a set": lambda: {1, "a"},
+    "a frozenset": lambda: frozenset({1}),
+    "a defaultdict": lambda: collections.defaultdict(list, {"loss": [1.0], "epoch": [2]}),
+    "a Counter": lambda: collections.Counter("aab"),
+    "a deque": lambda: collections.deque([1, 2], maxlen=3),
+    "an OrderedDict in an OrderedDict": lambda: collections.OrderedDict(a=collections.OrderedDict(b=1)),
+    "an object of a class": lambda: Meter(),
+    "a class": lambda: Meter,
+    "a function": lambda: schedule,
+    "a member of an enumeration": lambda: Mode.MAX,
+    "keys of an enumeration": lambda: {Mode.MAX: 1, Mode.MIN: 2, None: 3, 0.5: 4, True: 5},
+    "a UUID": lambda: uuid.UUID(int=5),
+    "a decimal number": lambda: decimal.Decimal("0.1"),
+    "a complex number": lambda: 1 + 2j,
+    "a slice": lambda: slice(1, 2),
+    "bytes": lambda: b"\x00\xff",
+    "a device": lambda: torch.device("cpu"),
+    "a dtype": lambda: torch.bfloat16,
+    "a shape": lambda: torch.zeros(2, 3).shape,
+    "a complex tensor": lambda: torch.zeros(2, dtype=torch.complex64),
+    "a sparse tensor": lambda: torch.eye(3).to_sparse(),
+    "a quantized tensor": lambda: torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.quint8),
+    "torch's random state": torch.get_rng_state,
+    "a scalar tensor": lambda: torch.tensor(58.1),
+    "a loss with its weights": lambda: torch.nn.CrossEntropyLoss(torch.ones(5)),
+    "a trap": lambda: [Trap(), {"again": Trap()}],
+}
+
+
+def same(found, model):
+    for name, array in model.network.arrays(buffers=True).items():
+        np.testing.assert_array_equal(found.network.arrays(buffers=True)[name], array, name)
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_what_stands_beside_the_weights_is_passed_over(what, tmp_path):
+    weights = {"conv.weight": torch.randn(2, 3), "conv.bias": torch.randn(2)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # quantized tensors are deprecated
+        checkpoint = {"epoch": 3, "beside": BESIDE[what](), "net": weights, "more": [BESIDE[what]()]}
+        for legacy in (False, True):
+            path = tmp_path / "c.pth"
+            torch.save(checkpoint, path, _use_new_zipfile_serialization=not legacy)
+            if legacy and ("complex tensor" in what or "quantized" in what):  # of unknown size in the file
+                assert "Storage" in line(torch_pth.read, path.read_bytes(), "f")
+                continue
+            found = torch_pth.read(path.read_bytes(), "f")
+            assert list(found) == list(weights)
+            assert all((found[key] == value.numpy()).all() for key, value in weights.items())
+
+
+def test_a_checkpoint_with_all_of_it(model, state, tmp_path):
+    beside = {what: make() for what, make in BESIDE.items() if "quantized" not in what}
+    checkpoint = {"epoch": 3, "state_dict": state, "optimizer": optimizer(state), **beside}
+    torch.save(checkpoint, tmp_path / "c.pth")
+    same(convert(tmp_path / "c.pth"), model)
+
+
+def prefixed(*prefixes):
+    return lambda state: {"".join(prefixes) + name: tensor for name, tensor in state.items()}
+
+
+FORMS = {
+    "module.": prefixed("module."),
+    "_orig_mod.": prefixed("_orig_mod."),
+    "model., Lightning": lambda state: {"state_dict": prefixed("model.")(state), "epoch": 1},
+    "net.": prefixed("net."),
+    "backbone.": prefixed("backbone."),
+    "module. twice": prefixed("module.", "module."),
+    "module._orig_mod.": prefixed("module.", "_orig_mod."),
+    "model.backbone.net.": prefixed("model.", "backbone.", "net."),
+    "under net": lambda state: {"net": state, "acc": 1.0},
+    "under model_ema": lambda state: {"model_ema": state},
+    "under a name of one's own": lambda state: {"mine": state, "epoch": 1},
+    "two levels down": lambda state: {"state": {"model": state, "optimizer": optimizer(state)}},
+    "one dict under two names": lambda state: {"model": state, "state_dict": state},
+    "parameters": lambda state: {name: torch.nn.Parameter(tensor) for name, tensor in state.items()},
+    "beside single numbers": lambda state: {**state, "epoch": 3, "name": "net"},
+    "an average's counter": lambda state: {"n_averaged": torch.tensor(7), **prefixed("module.")(state)},
+    "a head in a Sequential": lambda state: {
+        name.replace("classifier.1.", "classifier.1.1."): tensor for name, tensor in state.items()
+    },
+    "that, with a prefix": lambda state: {
+        f"module.{name}".replace("classifier.1.", "classifier.1.3."): tensor for name, tensor in state.items()
+    },
+}
+
+
+@pytest.mark.parametrize("what", FORMS)
+def test_forms_of_checkpoints(what, model, state, tmp_path):
+    torch.save(FORMS[what](state), tmp_path / "c.pth")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = convert(tmp_path / "c.pth")
+    same(found, model)
+    assert len(caught) == (what in ("a head in a Sequential", "that, with a prefix"))
+    if caught:
+        assert "is taken for the only layer of the head but Dropout" in str(caught[0].message)
+        assert caught[0].filename == __file__
+
+
+def test_an_averaged_model(model, tmp_path):
+    average = torch.optim.swa_utils.AveragedModel(torch_twin(model, torch.float32))
+    assert "n_averaged" in average.state_dict()
+    torch.save(average.state_dict(), tmp_path / "c.pth")
+    same(convert(tmp_path / "c.pth"), model)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision(dtype, model, state, tmp_path):
+    torch.save({"model": {name: tensor.to(dtype) for name, tensor in state.items()}}, tmp_path / "c.pth")
+    found = convert(tmp_path / "c.pth").parameters()["conv1.weight"]
+    np.testing.assert_array_equal(found, state["features.0.weight"].to(dtype).float().numpy())
+
+
+def test_several_state_dicts_are_listed_and_one_is_chosen(model, state, tmp_path):
+    path = tmp_path / "c.pth"
+    other = {name: tensor + 1 for name, tensor in state.items()}
+    torch.save({"model": other, "ema": {"shadow": state, "decay": 0.9}, "epoch": 2}, path)
+    found = line(convert, path)
+    assert found == (
+        f"{path}: expected one state dict, found model (52 tensors), ema.shadow (52 tensors): "
+        "choose one with key (--key)"
+    )
+    same(convert(path, key="ema.shadow"), model)
+    same(convert(path, key="ema"), model)
+    assert (convert(path, key="model").parameters()["conv1.bias"] != 0).all()
+    found = line(lambda: convert(path, key="epoch"))
+    assert found == f"{path}: key 'epoch': expected that of a state dict, found model, ema.shadow"
+    torch.save({**state, "teacher": other}, path)
+    assert "found . (52 tensors), teacher (52 tensors)" in line(convert, path)
+    same(convert(path, key="."), model)
+
+
+def test_a_key_is_of_a_pth_file(state, tmp_path):
+    np.savez(tmp_path / "w.npz", **{name: tensor.numpy() for name, tensor in state.items()})
+    save_file(state, tmp_path / "w.safetensors")
+    assert line(lambda: convert(tmp_path / "w.npz", key="a")).endswith(
+        "(first member 'features.0.weight.npy')"
+    )
+    found = line(lambda: convert(tmp_path / "w.safetensors", key="a"))
+    assert found.endswith("w.safetensors: key: expected a .pth file, found a .safetensors file")
+
+
+def test_the_counters_of_batch_norm_in_every_format(tmp_path):
+    model = mobilenet_v2(num_classes=3, rng=1)
+    names = {ours: theirs for theirs, ours in model.aliases.items()}
+    state = {}
+    for name, array in model.network.arrays(buffers=True).items():
+        layer, _, last = name.rpartition(".")
+        state[f"{names[layer]}.{last}"] = torch.from_numpy(np.array(array, order="C"))
+        if last == "running_mean":
+            state[f"{names[layer]}.num_batches_tracked"] = torch.tensor(100)
+    save_file({"n_averaged": torch.tensor(3), **state}, tmp_path / "w.safetensors")
+    same(convert(tmp_path / "w.safetensors"), model)
+    head = {"weight": state.pop("classifier.1.weight"), "bias": state.pop("classifier.1.bias")}
+    state |= {f"classifier.{name}": tensor for name, tensor in head.items()}
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.warns(UserWarning, match="classifier is taken for the only layer of the head"):
+        same(convert(tmp_path / "w.pth"), model)
+
+
+def without_head(state):
+    return {name: tensor for name, tensor in state.items() if "classifier" not in name}
+
+
+def with_more(state, **tensors):
+    return {**state, **{name.replace("_", "."): tensor for name, tensor in tensors.items()}}
+
+
+TINY = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3))
+ADVICE = r"torch.save\(model.state_dict\(\), FILE\) writes what can be read; or export the model to ONNX$"
+REFUSED = {
+    "a whole model": (lambda state: TINY, rf"a pickled object of 'torch\.nn.*Sequential', .* {ADVICE}"),
+    "a whole model under a key": (
+        lambda state: {"epoch": 1, "model": TINY},
+        rf"Sequential' in \['epoch', 'model'\].* {ADVICE}",
+    ),
+    "an object that is no model": (lambda state: Meter(), rf"a pickled object of '.*Meter', .*{ADVICE}"),
+    "a trap": (lambda state: Trap(), r"a pickled object of '.*[Ff]ail'"),
+    "an unknown object among the weights": (
+        lambda state: {**state, "args": argparse.Namespace(lr=1)},
+        r"args: expected a tensor among the weights, found 'argparse.Namespace'.*save the state_dict by itself",
+    ),
+    "a trap among the weights": (
+        lambda state: {**state, "features.0.bias": Trap()},
+        r"features.0.bias: expected a tensor among the weights, found '.*[Ff]ail'",
+    ),
+    "a complex tensor among the weights": (
+        lambda state: {**state, "features.0.bias": torch.zeros(64, dtype=torch.complex64)},
+        r"features.0.bias: expected a tensor among the weights, found 'torch.ComplexFloatStorage'",
+    ),
+    "an unknown key among the weights": (
+        lambda state: {**state, Mode.MAX: 1},
+        r"expected a tensor among the weights, found '.*Mode'",
+    ),
+    "no head": (without_head, r"the last layer, .*, is missing: expected one of .*; found none: .* to ONNX"),
+    "a head of two layers": (
+        lambda state: with_more(
+            without_head(state), classifier_0_weight=torch.ones(4, 512), classifier_3_weight=torch.ones(2, 4)
+        ),
+        r"is missing: .*; found classifier.0.weight, classifier.3.weight: .* to ONNX",
+    ),
+    "whole numbers for weights": (
+        lambda state: {**state, "features.0.weight": torch.ones(64, 3, 3, 3, dtype=torch.int8)},
+        r"features.0.weight: expected floating point numbers, found int8",
+    ),
+    "a layer too many": (
+        lambda state: with_more(state, features_99_weight=torch.ones(3)),
+        r"c.pth: taken for squeezenet1_1: features.99.weight is not of this network",
+    ),
+    "only an optimizer": (
+        lambda state: {"optimizer": optimizer(state)},
+        r"expected a state dict, tensors by name; found \['optimizer'\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused_with_advice(what, state, tmp_path):
+    make, message = REFUSED[what]
+    torch.save(make(state), tmp_path / "c.pth")
+    with pytest.raises(npgrad.WeightsError, match=message) as caught:
+        convert(tmp_path / "c.pth")
+    assert str(caught.value).startswith(f"{tmp_path / 'c.pth'}: ") and str(caught.value).isprintable()
+
+
+def test_the_command_chooses_by_key(state, tmp_path, capsys):
+    from npgrad.cli import main
+
+    path, out = tmp_path / "c.pth", tmp_path / "c.h5"
+    torch.save({"a": state, "b": state | {"features.0.bias": torch.ones(64)}}, path)
+    assert main(["convert", str(path), "-o", str(out)]) == 2
+    assert "choose one with key (--key)" in capsys.readouterr().err
+    assert main(["convert", str(path), "-o", str(out), "--key", "b"]) == 0
+    assert (npgrad.load(out).parameters()["conv1.bias"] == 1).all()

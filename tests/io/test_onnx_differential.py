@@ -1,0 +1,127 @@
+"""Random ONNX graphs: what npgrad accepts is what ONNX Runtime computes, for every size of batch; or it is refused."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx_graphs import OPERATORS, Drawing
+
+from npgrad import NpgradError, WeightsError
+from npgrad.errors import InputError, TooSmall
+from npgrad.io.formats import onnx
+from npgrad.io.formats._onnx_operators import OPERATORS as READ
+
+PIECE = 500  # graphs
+STEP = 1e-30
+# Besides every operator, each of these must occur in graphs that are accepted.
+ATTRIBUTES = {
+    "AveragePool": ["auto_pad", "ceil_mode", "count_include_pad", "dilations", "pads", "strides"],
+    "BatchNormalization": ["epsilon", "momentum", "spatial", "training_mode"],
+    "Clip": ["max", "min"],
+    "Concat": ["axis"],
+    "Conv": ["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"],
+    "Dropout": ["ratio", "seed"],
+    "Flatten": ["axis"],
+    "Gather": ["axis"],
+    "Gemm": ["alpha", "beta", "transA", "transB"],
+    "MaxPool": ["auto_pad", "ceil_mode", "dilations", "pads", "storage_order", "strides"],
+    "ReduceMean": ["axes", "keepdims", "noop_with_empty_axes"],
+    "Reshape": ["allowzero"],
+    "Softmax": ["axis"],
+    "Squeeze": ["axes"],
+    "Transpose": ["perm"],
+    "Unsqueeze": ["axes"],
+}
+EVERYTHING = {*READ, *(f"{name}.{one}" for name, some in ATTRIBUTES.items() for one in some)}
+
+
+def session(data):
+    """ONNX Runtime without its optimizations; None if it refuses the graph."""
+    onnxruntime.set_default_logger_severity(4)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception:  # one of many classes without a common base
+        return None
+
+
+def runtime(made, x, declared):
+    """What ONNX Runtime computes for each image of x, in batches of the declared size; None if it fails."""
+    size = len(x) if declared == "n" else declared
+    whole = np.concatenate([x] * -(-size // len(x)))
+    try:
+        parts = [made.run(None, {"x": whole[i : i + size]})[0] for i in range(0, len(whole), size)]
+    except Exception:
+        return None
+    return np.concatenate(parts)[: len(x)]
+
+
+def compare(drawing):
+    """ "refused" or "accepted"; an AssertionError if the graph is read otherwise than the runtime reads it."""
+    data = drawing.model()
+    try:
+        model = onnx.from_bytes(data, "f")
+    except WeightsError as refusal:
+        assert "\n" not in str(refusal) and str(refusal).startswith("f: ")
+        return "refused"
+    made, exact, rng = session(data), model.astype(np.float64), np.random.default_rng(0)
+    for size in (1, 3):
+        x = rng.normal(size=(size, *drawing.x[1:])).astype(np.float32)
+        expected = None if made is None else runtime(made, x, drawing.batch)
+        try:
+            y = model(x)
+        except InputError as error:
+            assert "s0" in drawing.declared, (
+                error
+            )  # only a size that the file leaves open can be too small or not fit
+            assert expected is None or isinstance(error, TooSmall), error
+            return "refused"
+        if expected is not None:
+            assert y.shape == expected.shape
+            rounding = np.abs(y - exact(x.astype(np.float64))).max(initial=0)
+            allowed = 2e-5 * np.abs(expected).max(initial=0) + 20 * rounding
+            assert np.abs(y - expected).max(initial=0) <= allowed
+    check_gradient(exact, rng.normal(size=(2, *drawing.x[1:])), rng)
+    return "accepted"
+
+
+def check_gradient(model, x, rng):
+    """The input gradient along a random direction, against the complex step."""
+    tape, direction = model.forward(x), rng.normal(size=x.shape)
+    dy = rng.normal(size=tape.output.shape)
+    stepped = model(x + 1j * STEP * direction)
+    expected = np.sum(dy * stepped.imag) / STEP
+    found = np.sum(tape.backward(dy)["input"] * direction)
+    assert abs(found - expected) <= 1e-9 * max(1, abs(expected), np.abs(dy * stepped.imag).sum() / STEP)
+
+
+def drawings(begin, count):
+    for seed in range(begin, begin + count):
+        yield seed, Drawing(seed, focus=OPERATORS[seed % len(OPERATORS)])
+
+
+def census(begin, count):
+    """(the share of graphs that are accepted, the operators and attributes in them)."""
+    accepted, found = 0, set()
+    for seed, drawing in drawings(begin, count):
+        try:
+            answer = compare(drawing)
+        except (AssertionError, NpgradError) as error:
+            raise AssertionError(f"graph {seed}, opset {drawing.opset}: {error}") from error
+        if answer == "accepted":
+            accepted, found = accepted + 1, found | drawing.used()
+    return accepted / count, found
+
+
+def test_what_is_accepted_is_what_the_runtime_computes():
+    share, _ = census(0, 60)
+    assert share > 0.35
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("piece", range(4))
+def test_two_thousand_graphs(piece):
+    share, found = census(1000 + piece * PIECE, PIECE)
+    assert share > 0.35
+    assert not EVERYTHING - found
