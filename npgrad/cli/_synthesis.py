@@ -18,7 +18,12 @@ from npgrad.io import checkpoints
 def add_options(parser, output, steps, size=True):
     """The common options. output, steps: their defaults as the help describes them. size: whether --size is free."""
     add_weights(parser, size)
-    parser.add_argument("-o", "--output", metavar="OUT.png", help=f"image file to write; default: {output}")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.png",
+        help=f"image file to write; default: {output} (or OUT-2.png, ... rather than replace a file)",
+    )
     parser.add_argument(
         "--steps", type=whole_number_type(1), metavar="N", help=f"largest number of steps (default {steps})"
     )

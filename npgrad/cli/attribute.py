@@ -69,7 +69,8 @@ def add_arguments(parser):
         "-o",
         "--output",
         metavar="OUT.png|OUTFOLDER",
-        help="file or folder to write; default: IMAGE-METHOD.png or FOLDER-METHOD in this folder",
+        help="file or folder to write; default: IMAGE-METHOD.png (or -2.png, ... "
+        "rather than replace a file) or FOLDER-METHOD in this folder",
     )
     parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
     attribute_folder.add_options(parser)

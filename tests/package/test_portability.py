@@ -191,6 +191,62 @@ def test_without_docstrings_and_asserts(folder):
     assert command(folder, *check, PYTHONOPTIMIZE="2")[0].endswith("all right\n")
 
 
+EVERY_COMMAND = f"""
+import sys
+from npgrad.cli import COMMANDS, _demo_images, main
+_demo_images.MAKERS = _demo_images.MAKERS[:1]
+lines = [line.split() for line in sys.argv[1].splitlines() if line]
+missing = set(COMMANDS) - {{"grade"}} - {{words[0] for words in lines}}
+for words in lines:
+    code = main([word.replace("PHOTO", {NAME!r}) for word in words])
+    if code or missing:
+        raise SystemExit(f"{{words}}: {{code}}, {{missing}}")
+"""
+LITTLE = "--weights 猫.h5"
+LINES = f"""
+classify PHOTO PHOTO {LITTLE}
+attribute PHOTO {LITTLE} --target ß --save-array 猫.npy
+attribute PHOTO {LITTLE} --method grad_cam --json
+attribute фото {LITTLE} --workers 1 -o 猫
+evaluate PHOTO {LITTLE} --methods saliency --steps 1 --samples 1
+score -n 1 --slow 1 --curves 0 --methods saliency
+fool PHOTO {LITTLE} --method fgsm --epsilon 200 --compare 猫2.png
+visualize 猫 {LITTLE} --steps 1 --size 32 --animate 猫.gif
+style PHOTO PHOTO {LITTLE} --size 32 --style-size 32 --steps 1
+invert PHOTO {LITTLE} --layer fire2 --steps 1 --checkpoint 猫.ckpt
+dream PHOTO {LITTLE} --layer fire2 --size 32 --octaves 1 --steps 1
+weights list
+weights show 猫.h5
+convert 猫.npz -o 猫2.h5 --arch squeezenet1_1 --labels 猫.txt
+layers {LITTLE}
+gradcheck {LITTLE} --size 33 --entries 1
+notebooks уроки
+demo PHOTO {LITTLE} -o демо
+"""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PYTHONOPTIMIZE": "2", "PYTHONIOENCODING": "ascii"},
+        pytest.param({"PYTHONIOENCODING": "cp1252"}, marks=pytest.mark.exhaustive),
+        pytest.param({"PYTHONOPTIMIZE": "1"}, marks=pytest.mark.exhaustive),
+    ],
+    ids=str,
+)
+def test_every_command(folder, settings):
+    """All but `grade`, which needs Jupyter."""
+    model = squeezenet1_1(num_classes=3, rng=1)
+    small = npgrad.Preprocessing(resize=40, crop=32)
+    npgrad.Model(model.network, ("猫", "dog", "ß"), small, model.architecture).save(folder / "猫.h5")
+    np.savez(folder / "猫.npz", **model.parameters())
+    (folder / "猫.txt").write_text("猫\ndog\nß\n", encoding="utf-8")
+    (folder / "фото").mkdir()
+    shutil.copy(folder / NAME, folder / "фото" / NAME)
+    python(folder, "-c", EVERY_COMMAND, LINES, **settings)
+    assert len(list(folder.glob("*-*.png"))) >= 6 and (folder / "демо" / "index.html").is_file()
+
+
 @pytest.mark.exhaustive
 def test_the_demo_names_its_parts_without_docstrings(folder):
     code = (
