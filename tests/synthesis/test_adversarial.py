@@ -304,8 +304,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(net, x, attack, options, err
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_network_of_one_class_has_nothing_to_choose_from(x):
-    net = Model(layers.Sequential({"conv": layers.Conv2d.init(3, 1, 3), "mean": layers.GlobalAvgPool2d()}))
+def test_a_regression_has_no_classes_to_choose_from(x):
+    network = layers.Sequential({"conv": layers.Conv2d.init(3, 1, 3), "mean": layers.GlobalAvgPool2d()})
     for attack in (fgsm, pgd, smallest_perturbation):
-        with pytest.raises(InputError, match="model: expected at least two classes"):
-            attack(net, x)
+        with pytest.raises(InputError, match='expected a network with classes, found outputs="value"'):
+            attack(Model(network, outputs="value"), x)
