@@ -72,7 +72,8 @@ def kind_of(network: Layer) -> str:
     layers = (
         layer for _, layer in _from_the_end(network) if not isinstance(layer, (Flatten, Dropout, *GLOBAL))
     )
-    if type(next(layers, None)).__name__ == "Softmax":
+    last = next(layers, None)
+    if type(last).__name__ == "Softmax" and getattr(last, "axis", 1) == 1:
         return "probabilities"  # the mean of the probabilities at every pixel
     return "scores" if output_count(network) == 1 else "logits"
 
