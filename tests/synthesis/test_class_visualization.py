@@ -223,7 +223,7 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
             "layer: expected a layer of the network, found 'input'",
         ),
         ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
-        ({"target": 1, "size": 0}, InputError, "size: expected a whole number >= 1, found 0"),
+        ({"target": 1, "size": 0}, InputError, "size: expected one or two whole numbers >= 1, found 0"),
         ({"target": 1, "size": 5}, InputError, "this network takes images of at least 17x17 px"),
         ({"target": 1, "l2_reg": -1}, InputError, "l2_reg: expected a number >= 0, found -1"),
         (

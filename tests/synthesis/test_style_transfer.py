@@ -13,10 +13,9 @@ from torch_nets import activations, small_net, torch_names, torch_twin
 import npgrad
 from npgrad import Model
 from npgrad.layers import Conv2d, Sequential
-from npgrad.optim import Adam
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
-from npgrad.synthesis._descent import advance
+from npgrad.synthesis._descent import AdamSchedule, advance
 from npgrad.synthesis._run import Run
 from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
 from npgrad.synthesis.presets import PRESETS
@@ -127,7 +126,7 @@ def test_the_schedule_of_200_steps():
     """Without a network, which would blow rounding up: the fresh Adam at 180, the limit lifted at 190."""
     rng = np.random.default_rng(0)
     goal, start = 2 * rng.normal(size=(2, 1, 3, 4, 5))
-    run, adam = Run(start, 200, optimizer=Adam()), Adam()
+    run, adam = Run(start, 200, optimizer=AdamSchedule()), AdamSchedule()
     for t in run:
         advance(run, adam, lambda x: ({"loss": np.sum((x - goal) ** 2)}, 2 * (x - goal)), run.image, t, 200)
     x = torch.tensor(start, requires_grad=True)
