@@ -13,16 +13,15 @@ LIMIT = 1.5  # of normalized values, in the homework; the last few steps may exc
 class AdamSchedule(Adam):
     """Adam with the homework's rates and limits, which are in units of `standardization`."""
 
-    def __init__(self, model, x):
-        self.unit, origin = standardization(model, x)
-        self.limits = origin - LIMIT * self.unit, origin + LIMIT * self.unit
-        super().__init__(FIRST_RATE * self.unit, eps=1e-8 / self.unit)
+    def __init__(self, unit=1.0, origin=0.0):
+        self.unit, self.limits = unit, (origin - LIMIT * unit, origin + LIMIT * unit)
+        super().__init__(FIRST_RATE * unit, eps=1e-8 / unit)
 
 
 def make_optimizer(name, model, x):
     """The optimizer called "adam" or "lbfgs" for an image like x."""
     if name == "adam":
-        return AdamSchedule(model, x)
+        return AdamSchedule(*standardization(model, x))
     if name == "lbfgs":
         return LBFGS(bounds=image_limits(model, x))
     raise unknown("optimizer", name, ("adam", "lbfgs"))

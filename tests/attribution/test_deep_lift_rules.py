@@ -127,10 +127,12 @@ def test_softmax_sums_up_at_any_scale(scale, dtype, rng):
     model = Model(Sequential({"fc": fc, "softmax": Softmax()}), outputs="probabilities")
     x, x0 = rng.normal(size=(2, 20, 6)).astype(dtype)
     x0[:10] = 0
-    target = np.where(np.arange(20) % 2, model(x).argmax(axis=1), model(x0).argmax(axis=1))
+    top, top0 = model(x).argmax(axis=1), model(x0).argmax(axis=1)
+    target = np.where(np.arange(20) % 2, top, top0)
     found, delta = deep_lift(model, x, target, baseline=x0, return_delta=True)
-    assert found.dtype == dtype and np.abs(found).max() < 5
-    assert np.abs(model(x) - model(x0))[np.arange(20), target].min() > 1e-3
+    assert found.dtype == dtype and np.abs(found).max() < 10
+    changes = np.abs(model(x) - model(x0))[np.arange(20), target]
+    assert (top != top0).sum() > 10 and changes[top != top0].min() > 1e-3
     assert np.abs(delta).max() < 20 * np.finfo(dtype).eps
 
 

@@ -127,8 +127,7 @@ def test_the_schedule_of_200_steps(model):
     """Without a network, which would blow rounding up: the fresh Adam at 180, the limit lifted at 190."""
     rng = np.random.default_rng(0)
     goal, start = 2 * rng.normal(size=(2, 1, 3, 4, 5))
-    adam = AdamSchedule(model, start)
-    run = Run(start, 200, optimizer=adam)
+    run, adam = Run(start, 200, optimizer=AdamSchedule()), AdamSchedule()
     for t in run:
         advance(run, adam, lambda x: ({"loss": np.sum((x - goal) ** 2)}, 2 * (x - goal)), run.image, t, 200)
     x = torch.tensor(start, requires_grad=True)
