@@ -1,4 +1,4 @@
-"""Networks and images drawn at random that often stand at kinks, and errors planted in a layer's backward."""
+"""Networks and images drawn at random that are often at kinks, and errors planted in a layer's backward."""
 
 import dataclasses
 
