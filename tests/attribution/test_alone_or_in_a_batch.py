@@ -25,11 +25,12 @@ from npgrad.layers import Linear, Sequential
 
 FUNCTIONS = METHODS | MEASURES
 EVERY_IMAGE = list(range(IMAGES))
-MANY = [pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 14)]
+MANY = [pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 7)]
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the score of"),  # exactly 0
     pytest.mark.filterwarnings("ignore:kernel_width"),
     pytest.mark.filterwarnings("ignore:the input goes up"),
+    pytest.mark.filterwarnings("ignore:the network ends in Softmax"),
 ]
 
 
