@@ -205,7 +205,7 @@ def test_the_size_of_batches_changes_rounding_alone_in_a_dense_network(name):
     checks.assert_close(METHODS[name](pair.model, pair.x, TARGETS, batch_size=2), expected, 1e-12)
 
 
-def test_smoothgrad_passes_batch_size_and_random_seed_on():
+def test_smoothgrad_hands_on_batch_size_and_fresh_random_numbers():
     pair, seen = PAIRS["convolutions"], []
 
     def spy(model, x, target, batch_size=None, rng=0):
@@ -218,8 +218,8 @@ def test_smoothgrad_passes_batch_size_and_random_seed_on():
         for rng in (3, np.random.default_rng(3))
     )
     assert [size for size, _ in seen] == [7, 7, 7, 7]
-    seeds = [seed for _, seed in seen]
-    assert seeds[:2] == seeds[2:] and seeds[0] != seeds[1]
+    drawn = [one for _, one in seen]
+    assert drawn[:2] == drawn[2:] and drawn[0] != drawn[1]
     assert np.array_equal(first, again)
 
 
