@@ -23,7 +23,6 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.cli._common import add_json, print_json, table
 from npgrad.cli._kernel import Kernel, jupyter
-from npgrad.course.notebooks import LESSON, NAMES
 from npgrad.errors import InputError, unknown
 
 HELP = "points of a homework notebook, which is run from top to bottom"
@@ -31,7 +30,7 @@ EXAMPLES = """examples:
   npgrad grade homework/NetworkVisualization.ipynb
   npgrad grade homework/StyleTransfer --timeout 1800 --json"""
 
-HOMEWORK = " and ".join(f"{name}.ipynb" for name in NAMES if name != LESSON)
+HOMEWORK = "NetworkVisualization.ipynb and StyleTransfer.ipynb"
 RESULT = "application/vnd.npgrad.result+json"  # the type of a question's Result as an output of the kernel
 FOR_CHECKS = 0.25  # share of the time limit
 # In the notebook's process: load the checks, and run one. None of the notebook's own names is used or changed.
@@ -93,6 +92,8 @@ def run(args):
 
 def find(name):
     """The file of a notebook, whose suffix may be left out; InputError if there is none."""
+    from npgrad.course.notebooks import NAMES  # loads all of the course
+
     path = next((path for path in (name, f"{name}.ipynb") if os.path.isfile(path)), None)
     if path is None:
         own = Path(name).name.removesuffix(".ipynb") in NAMES

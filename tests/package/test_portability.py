@@ -199,7 +199,7 @@ lines = [line.split() for line in sys.argv[1].splitlines() if line]
 missing = set(COMMANDS) - {{"grade"}} - {{words[0] for words in lines}}
 for words in lines:
     code = main([word.replace("PHOTO", {NAME!r}) for word in words])
-    if code or missing:
+    if missing or code and words[0] != "fool":  # which may fail to fool
         raise SystemExit(f"{{words}}: {{code}}, {{missing}}")
 """
 LITTLE = "--weights 猫.h5"
@@ -225,12 +225,13 @@ demo PHOTO {LITTLE} -o демо
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "settings",
     [
         {"PYTHONOPTIMIZE": "2", "PYTHONIOENCODING": "ascii"},
-        pytest.param({"PYTHONIOENCODING": "cp1252"}, marks=pytest.mark.exhaustive),
-        pytest.param({"PYTHONOPTIMIZE": "1"}, marks=pytest.mark.exhaustive),
+        {"PYTHONIOENCODING": "cp1252"},
+        {"PYTHONOPTIMIZE": "1"},
     ],
     ids=str,
 )
