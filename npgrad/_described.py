@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from npgrad._outputs import kind_of, output_count
+from npgrad._heads import kind_of, output_count
 from npgrad._passes import INPUT
 from npgrad._targets import find_class
 from npgrad._typing import Array

@@ -14,7 +14,7 @@ ORDER = [
     ("layers",),
     ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs"),
     ("images",),
-    ("_outputs", "_described", "model", "gradcheck", "models"),
+    ("_heads", "_outputs", "_described", "model", "gradcheck", "models"),
     ("io",),
     ("attribution",),
     ("evaluation", "synthesis", "training", "scenes"),
