@@ -1,4 +1,4 @@
-"""What the last layers of a network say about its outputs: their number and their kind."""
+"""What the last layers of a network say about its outputs: their kind and number, and the network without a Softmax."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ FINAL = {  # a final layer, by the name of its class: (kind of its outputs, kind
     "LogSoftmax": ("log-probabilities", "logits"),
     "Sigmoid": ("probabilities", "scores"),
 }
+IDENTITY = Dropout(0.0)  # takes the place of a final layer, so that every name remains valid
 PER_CHANNEL = (
     AvgPool2d,
     BatchNorm2d,
@@ -118,3 +119,11 @@ def _from_the_end(network, name=""):
         return
     for part in chain:
         yield from _from_the_end(network.parts()[part], f"{name}.{part}" if name else part)
+
+
+def with_layer(network, name, layer):
+    """The network with another layer under a name."""
+    parts = network.parts()
+    own = name if name in parts else next(part for part in parts if name.startswith(f"{part}."))
+    inner = layer if own == name else with_layer(parts[own], name.removeprefix(f"{own}."), layer)
+    return network.with_parts({**parts, own: inner})

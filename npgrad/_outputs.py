@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from npgrad._heads import FINAL, final_activation, output_count
+from npgrad._heads import FINAL, IDENTITY, final_activation, output_count, with_layer
 from npgrad._targets import class_count, class_logits, flat
 from npgrad._typing import Array
 from npgrad.errors import InputError, level_outside
-from npgrad.layers import Dropout
 
 if TYPE_CHECKING:
     from npgrad.model import Model
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 KINDS = ("logits", "scores", "probabilities", "log-probabilities", "value")
-IDENTITY = Dropout(0.0)  # takes the place of a final layer, so that every name remains valid
 ONE_OUTPUT = (
     "the network has one output, read as the score of class 1 against class 0, whose sigmoid is the probability; "
     'Model(outputs="scores"), or --outputs, confirms this; outputs="value" says that it is a regression'
@@ -99,7 +97,7 @@ def explained(model: Model, declared: bool = False) -> Model:
         name, kind = found
         outputs = FINAL[kind][1]
         _refuse_one(name, kind, output_count(model.network))
-        network = _with_layer(model.network, name, IDENTITY)
+        network = with_layer(model.network, name, IDENTITY)
         model = replace(model, network=network, architecture=None, outputs=outputs)
         found = final_activation(network)
     return model
@@ -200,11 +198,3 @@ def _refuse_one(name, kind, count):
         raise InputError(
             f"{name}: expected at least two outputs for {kind}, found one, which is then constant"
         )
-
-
-def _with_layer(network, name, layer):
-    """The network with another layer under a name."""
-    parts = network.parts()
-    own = name if name in parts else next(part for part in parts if name.startswith(f"{part}."))
-    inner = layer if own == name else _with_layer(parts[own], name.removeprefix(f"{own}."), layer)
-    return network.with_parts({**parts, own: inner})

@@ -1,9 +1,12 @@
 """Little networks of every kind of output: with a head, nested or as a graph, and the same in torch up to the head."""
 
+import inspect
+
 import numpy as np
 import torch
 
 from npgrad import Model, layers
+from npgrad.attribution._by_name import BY_NAME
 
 HEADS = {  # name: (layer or None, what torch makes probabilities with)
     "logits": (None, lambda s: torch.softmax(s, 1)),
@@ -49,3 +52,31 @@ def torch_gradient(scores, x, column):
     """d score / d x of one column, in torch."""
     leaf = torch.tensor(x, requires_grad=True)
     return torch.autograd.grad(scores(leaf)[:, column].sum(), leaf)[0].numpy()
+
+
+UNTOLD = (
+    "layer_activation",
+    "eigen_cam",
+    "neuron_gradient",
+    "neuron_guided_backprop",
+    "neuron_integrated_gradients",
+)
+SCORED = [name for name in BY_NAME if name not in UNTOLD]
+FEW = {"n_steps": 3, "n_samples": 4, "window": 3, "layer": "relu", "neuron": (0, 1, 1), "stride": 2}
+FEW |= {"mask": np.arange(36).reshape(6, 6) // 9}
+
+
+def call(name, model, x, target):
+    """A method by name, with few samples."""
+    takes = inspect.signature(BY_NAME[name]).parameters
+    return BY_NAME[name](model, x, target, **{key: value for key, value in FEW.items() if key in takes})
+
+
+def as_rows(prediction, count):
+    """What `predict` returned as probabilities (N, classes)."""
+    rows = np.full((len(prediction), count), np.nan)
+    for row, classes in zip(rows, prediction, strict=True):
+        for index, _, p in classes:
+            row[index] = p
+        assert [p for _, _, p in classes] == sorted((p for _, _, p in classes), reverse=True)
+    return rows
