@@ -157,7 +157,7 @@ REFUSED = {  # nodes, constants, opset, shape of the input, line
     "the same size, unknown": (
         [("MaxPool", ["x"], "y", {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})], [], 13,
         ("n", 3, "h", "w"), "expected images of a known size, found 'h'$"),
-    "a computed divisor": ([("Relu", ["x"], "r"), ("Div", ["x", "r"], "y")], [], 13, OPEN, "expected a constant, found"),
+    "a computed divisor": ([("Relu", ["x"], "r"), ("Div", ["x", "r"], "y")], [], 13, OPEN, "1: expected a const"),
     "constants of two types": (
         [FLAT, ("Concat", ["w", "s"], "m", {"axis": 0}), ("MatMul", ["f", "m"], "y")],
         [weights(2), ints("s", 1)], 13, OPEN, "constants of one type, found float32 and int64$"),

@@ -171,7 +171,8 @@ LIES = {
         "multiples of 1/8 up to 64, found 65"),
     "a size without end": (
         graph([("Resize", ["x", "", "", "s"], "y")],
-              [constant("s", [1, 2, 1 << 14, 4], np.int64)], x=(1, 2, 4, 4)), r"from 1 to 4096 pixels a side, found \(16384, 4\)"),
+              [constant("s", [1, 2, 1 << 14, 4], np.int64)], x=(1, 2, 4, 4)),
+        r"from 1 to 4096 pixels a side, found \(16384, 4\)"),
     "an operator of a later opset": (
         graph([("Mish", ["x"], "y")], opset=17), "expected an operator of opset 17, found one of a later opset"),
     "the second output of a pool": (
