@@ -37,12 +37,17 @@ def _refuse_empty_windows(layer, shape, sides):
     for (size, _, stride, padding, o), taps, distance in zip(
         sides, layer.kernel_size, layer.dilation, strict=True
     ):
-        pixel = np.arange(o)[:, None] * stride - padding + np.arange(taps) * distance
-        if not ((pixel >= 0) & (pixel < size)).any(axis=1).all():
+        if misses(size, taps, distance, stride, padding, o):
             kind, (h, w) = type(layer).__name__, shape[2:]
             raise TooSmall(
                 f"{kind}: the input is {h}x{w} px, and a window with dilation {layer.dilation} misses it"
             )
+
+
+def misses(size, taps, distance, stride, padding, count):
+    """Whether one of `count` windows along a side of `size` pixels has no pixel of the image."""
+    pixel = np.arange(count)[:, None] * stride - padding + np.arange(taps) * distance
+    return not ((pixel >= 0) & (pixel < size)).any(axis=1).all()
 
 
 def cut_padding(layer, dpadded, shape):

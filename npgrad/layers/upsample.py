@@ -75,6 +75,8 @@ class Upsample(Layer):
             raise TooSmall(
                 f"Upsample: the input is {sides[0]}x{sides[1]} px, too small for scale {self.scale}"
             )
+        if max(out) > LARGEST_SIZE:
+            raise InputError(f"Upsample: expected an output of at most {LARGEST_SIZE} px a side, found {out}")
         steps = (
             [1 / s for s in self.scale] if self.scale else [i / o for i, o in zip(sides, out, strict=True)]
         )

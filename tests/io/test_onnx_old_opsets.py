@@ -70,7 +70,7 @@ REFUSED = {
         [CONV, ("Add", ["b", "c"], "y", {"broadcast": 1})], 6, [W, BIAS], "expected the constant as the second input$"),
     "a bias along the width": (
         [CONV, ("Add", ["c", "b"], "y", {"broadcast": 1, "axis": 3})], 6, [W, BIAS],
-        "expected 3 values, one per feature"),
+        "expected a constant that is one float, or one per channel"),
     "Gemm with a row for every image": (
         [FLAT, ("Gemm", ["f", "m", "b"], "y")], 6, [MATRIX, BIAS], "broadcast: expected 1, found 0$"),
     "no axis where it is needed": ([("Concat", ["x", "x"], "y")], 4, [], "axis: expected a whole number, found none$"),
@@ -125,7 +125,8 @@ def test_other_floats_are_read():
 
 def test_the_table_knows_versions_that_exist():
     for name, operator in OPERATORS.items():
-        versions = {node.schema_of(name, opset)[0].since_version for opset in range(14, NEWEST + 1)}
+        found = [node.schema_of(name, opset) for opset in range(1, NEWEST + 1)]
+        versions = {one[0].since_version for one in found if one}
         assert operator.newest in versions, name
 
 

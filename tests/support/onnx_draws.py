@@ -1,6 +1,19 @@
 """How `onnx_graphs.Drawing` draws each operator: its inputs and attributes, given or left out, right or wrong."""
 
 import numpy as np
+from onnx_shape_draws import (
+    concat,
+    cut,
+    flatten,
+    pad,
+    permute,
+    reduce_mean,
+    reshape,
+    resize,
+    squeeze,
+    unsqueeze,
+    upsample,
+)
 
 
 def conv(d, bias=True):
@@ -36,14 +49,11 @@ def avg_pool(d):
 
 def window(d, kernel, padded, dilated=True):
     """strides, pads or auto_pad, dilations."""
-    low = [d.integer(0, k // 2) if d.chance(padded) else 0 for k in kernel]
-    high = d.pick([low], [low, [d.integer(0, k // 2) for k in kernel]])
-    auto = d.pick(
-        [None] * 4 + ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"],
-        [None, "VALID", "SAME_UPPER", "SAME_LOWER"],
-    )
+    low, high = ([d.integer(0, k // 2) if d.chance(padded) else 0 for k in kernel] for _ in range(2))
+    high = d.one(low, high)
+    auto = d.one(*[None] * 4, "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
     pads = d.maybe(0.8, [*low, *high]) if auto in (None, "NOTSET") or d.slip() else None
-    dilations = d.pick([None, (1, 1)], [(1, 1), (2, 1)]) if dilated else None
+    dilations = d.one(None, (1, 1), (2, 1), (2, 3)) if dilated else None
     return {"strides": d.maybe(0.6, (d.integer(1, 3), d.integer(1, 3))), "pads": pads, "auto_pad": auto,
             "dilations": dilations}  # fmt: skip
 
@@ -65,42 +75,63 @@ def matmul(d):
     return [x, d.weight(*d.pick([()], [(), (2,)]), d.shape(x)[-1], d.integer(1, 4))], {}
 
 
+def constant_for(d, x):
+    """A constant that broadcasts against a value: one number, or one for each channel; or another."""
+    _, c, *sides = d.shape(x)
+    ones = (1,) * len(sides)
+    usual = [(c, *ones), (1, c, *ones), (), (1,)]
+    return d.pick(usual, [(c,), (1, 1, *sides), (3, c, *ones), (c, *sides), (1, 1, c, *ones)])
+
+
+def alike(d, x):
+    """A value of the same shape."""
+    return d.one(*([name for name, shape in d.values.items() if shape == d.shape(x) or d.slip()] or [x]))
+
+
 def add(d):
-    """A bias right after a convolution, or what looks like one; or two values."""
+    """A bias right after a convolution; or a constant for any value; or two values."""
     x = d.value()
     if d.chance(0.4):
-        alike = [name for name, shape in d.values.items() if shape == d.shape(x) or d.slip()]
-        return [x, d.one(*alike or [x])], {}
-    if not d.slip():
+        return [x, alike(d, x)], {}
+    if d.chance(0.5):
         made = d.node("MatMul") if d.chance(0.4) else d.node("Conv", bias=False)
         if not made and not d.odd:
             raise LookupError("no layer")
         x = list(d.values)[-1]
-    _, c, *sides = d.shape(x)
-    ones = (1,) * len(sides)
-    constant = d.weight(
-        *d.pick([(c, *ones), (1, c, *ones), (), (1,)], [(c,), (1, 1, *sides), (3, c, *ones), (c, *sides)])
-    )
+    constant = d.weight(*constant_for(d, x))
     return d.one([x, constant], [constant, x]), {}
+
+
+def subtract(d):
+    x = d.value()
+    if d.chance(0.4):
+        return [x, alike(d, x)], {}
+    constant = d.weight(*constant_for(d, x))
+    return d.one([x, constant], [constant, x]), {}
+
+
+def multiply(d):
+    """By a constant, by a value, or by a gate for each channel (squeeze and excitation)."""
+    x = d.value()
+    if d.chance(0.3):
+        constant = d.weight(*constant_for(d, x))
+        return d.one([x, constant], [constant, x]), {}
+    if len(d.shape(x)) == 4 and d.chance(0.6):
+        gate = d.append("Sigmoid", [d.append("GlobalAveragePool", [x])])
+        return d.one([x, gate], [gate, x]), {}
+    return [x, alike(d, x)], {}
+
+
+def divide(d):
+    x = d.value()
+    constant = d.weight(array=d.rng.uniform(0.5, 2, constant_for(d, x)).astype(np.float32))
+    return d.pick([[x, constant]], [[constant, x], [x, x]]), {}
 
 
 def several(d):
     x = d.value()
     alike = [name for name, shape in d.values.items() if shape == d.shape(x) or d.slip()]
     return [x, *(d.one(*alike or [x]) for _ in range(d.integer(0, 2)))], {}
-
-
-def concat(d):
-    x = d.value()
-    shape, axis = (
-        d.shape(x),
-        d.pick([1, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [2, 0, -1, d.integer(-4, 3)]),
-    )
-    alike = [
-        name for name, other in d.values.items()
-        if len(other) == len(shape) and (other[0], *other[2:]) == (shape[0], *shape[2:])
-    ]  # fmt: skip
-    return [x, *(d.one(*alike or [x]) for _ in range(d.integer(0, 2)))], {"axis": axis}
 
 
 def batch_norm(d):
@@ -115,71 +146,6 @@ def batch_norm(d):
     if d.opset >= 14:
         extra = {"training_mode": d.pick([None, 0], [0, 1])}
     return inputs, {"epsilon": d.maybe(0.5, 1e-3), "momentum": d.maybe(0.5, d.one(0.7, 1.0)), **extra}
-
-
-def reduce_mean(d):
-    x = d.value(4)
-    negative = [[-1, -2], [2, -1]] if d.opset >= 11 else []
-    axes = d.pick([[2, 3], [3, 2], *negative], [[1], [2], [1, 2, 3], [0, 2, 3], [-1, -2], [], None])
-    keep = {"keepdims": d.one(None, 0, 1)}
-    if d.opset < 18:
-        return [x], {"axes": axes or None, **keep}
-    noop = d.maybe(0.3, d.one(0, 1))
-    return [x] if axes is None else [x, d.wholes(*axes)], {**keep, "noop_with_empty_axes": noop}
-
-
-def flatten(d):
-    x = d.value()
-    return [x], {
-        "axis": d.pick([None, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [0, 2, -1, d.integer(-4, 4)])
-    }
-
-
-def reshape(d):
-    x = d.value()
-    batch, *rest = d.shape(x)
-    row = int(np.prod(rest))
-    size = d.batch if d.batch != "n" else 0
-    usual = [(0, -1), (-1, row), (size, -1), (0, row), (size, row), (-1, *rest), (0, *rest[:-1], -1)]
-    odd = [
-        (batch, -1),
-        (1, -1),
-        (-1, 1),
-        (-1, rest[-1]),
-        (0, 0, -1),
-        (1, batch, row),
-        (-1,),
-        (-1, 0),
-        (row, -1),
-    ]
-    target = d.pick(usual, odd)
-    allow = {"allowzero": d.pick([None, None, 0], [0, 1])} if d.opset >= 14 else {}
-    if d.chance(0.4):  # (the batch size, -1), computed, as torch exports view(x.size(0), -1)
-        whole, i = d.append("Shape", [x]), d.wholes(d.pick([0], [0, 1]))
-        size = d.append("Gather", [whole, i], axis=d.maybe(0.5, 0))
-        return [x, d.append("Concat", [size, d.wholes(d.one(-1, row))], axis=0)], allow
-    return [x, d.wholes(*target)], allow
-
-
-def squeeze(d):
-    x = d.value()
-    if len(d.shape(x)) == 4 and d.chance(0.9):
-        d.node("GlobalAveragePool")
-        x = list(d.values)[-1]
-    ones = [i for i, size in enumerate(d.shape(x)) if size == 1 and i > 1]
-    negative = [i - len(d.shape(x)) for i in ones]
-    axes = d.pick(
-        [negative if d.opset >= 11 and d.chance(0.5) else ones],
-        [None, ones[:1], negative, [d.integer(-2, 3)]],
-    )
-    if d.opset < 13:
-        return [x], {"axes": axes or None}
-    return [x, d.wholes(*axes)] if axes else [x], {}
-
-
-def unsqueeze(d):
-    x, axes = d.value(), d.one([2], [-1], [2, 3], [1], [0], [-2])
-    return ([x], {"axes": axes}) if d.opset < 13 else ([x, d.wholes(*axes)], {})
 
 
 def clip(d):
@@ -210,6 +176,49 @@ def softmax(d):
     }
 
 
+def prelu(d):
+    x = d.value()
+    return [x, d.weight(*constant_for(d, x))], {}
+
+
+def activation(**names):
+    """Attributes, each given or left out."""
+
+    def draw(d):
+        return [d.value()], {name: d.maybe(0.5, d.one(*some)) for name, some in names.items()}
+
+    return draw
+
+
+def layer_norm(d):
+    x = d.value()
+    shape = d.shape(x)
+    axis = d.pick([None, -1, 1, 1 - len(shape), len(shape) - 1], [0, -len(shape), 1])
+    block = shape[-1 if axis is None else axis :]
+    block = d.pick([block], [block, block[-1:], (1, *block[1:])])
+    inputs = [x, d.weight(*block), *([d.weight(*block)] if d.chance(0.7) else [])]
+    return inputs, {"axis": axis, "epsilon": d.maybe(0.5, 1e-2), "stash_type": d.maybe(0.3, 1)}
+
+
+def group_norm(d):
+    x = d.value(3, 4)
+    c = d.shape(x)[1]
+    groups = d.one(*(g for g in range(1, c + 1) if c % g == 0)) + d.slip()
+    count = (c if d.opset >= 21 else groups) + d.slip()
+    return [x, d.weight(count), d.weight(count)], {"num_groups": groups, "epsilon": d.maybe(0.5, 1e-2)}
+
+
+def instance_norm(d):
+    x = d.value(3, 4)
+    c = d.shape(x)[1] + d.slip()
+    return [x, d.weight(c), d.weight(c)], {"epsilon": d.maybe(0.5, 1e-2)}
+
+
+def local_response_norm(d):
+    return [d.value(4)], {"size": d.pick([1, 3, 5], [2, 3, 4]), "alpha": d.maybe(0.6, 0.5), "beta": d.maybe(0.5, 0.5),
+                          "bias": d.maybe(0.5, 2.0)}  # fmt: skip
+
+
 def plain(d):
     return [d.value()], {}
 
@@ -218,9 +227,16 @@ def images(d):
     return [d.value(4)], {}
 
 
+ALPHA = (0.2, 1.5, -0.3)
 DRAWS = {
     "Add": add, "AveragePool": avg_pool, "BatchNormalization": batch_norm, "Clip": clip, "Concat": concat,
-    "Conv": conv, "Dropout": dropout, "Flatten": flatten, "Gemm": gemm, "GlobalAveragePool": images,
-    "Identity": plain, "MatMul": matmul, "MaxPool": max_pool, "ReduceMean": reduce_mean, "Relu": plain,
-    "Reshape": reshape, "Softmax": softmax, "Squeeze": squeeze, "Sum": several, "Unsqueeze": unsqueeze,
+    "Conv": conv, "Div": divide, "Dropout": dropout, "Elu": activation(alpha=ALPHA), "Flatten": flatten,
+    "Gelu": activation(approximate=("none", "tanh")), "Gemm": gemm, "GlobalAveragePool": images,
+    "GlobalMaxPool": images, "GroupNormalization": group_norm, "HardSigmoid": activation(alpha=ALPHA, beta=(0.3, 0.6)),
+    "HardSwish": plain, "Identity": plain, "InstanceNormalization": instance_norm, "LRN": local_response_norm,
+    "LayerNormalization": layer_norm, "LeakyRelu": activation(alpha=ALPHA), "LogSoftmax": softmax, "MatMul": matmul,
+    "MaxPool": max_pool, "Mish": plain, "Mul": multiply, "PRelu": prelu, "Pad": pad, "ReduceMean": reduce_mean,
+    "Relu": plain, "Reshape": reshape, "Resize": resize, "Selu": plain, "Sigmoid": plain, "Slice": cut,
+    "Softmax": softmax, "Softplus": plain, "Squeeze": squeeze, "Sub": subtract, "Sum": several, "Swish": plain,
+    "Tanh": plain, "Transpose": permute, "Unsqueeze": unsqueeze, "Upsample": upsample,
 }  # fmt: skip

@@ -136,7 +136,9 @@ class Drawing:
         return output
 
     def node(self, operator, **options):
-        """Draw a node; it is left out, mostly, if onnx finds no shape for its output."""
+        """Draw a node; it is left out if the opset has no such operator, and mostly if onnx finds no output's shape."""
+        if not onnx.defs.has(operator, self.opset, "") and not self.slip():
+            return False
         before = len(self.nodes), len(self.constants)
         try:
             inputs, attributes = onnx_draws.DRAWS[operator](self, **options)

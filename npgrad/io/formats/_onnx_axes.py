@@ -1,8 +1,10 @@
-"""Builders for ONNX operators that put axes together or apart; every image of a batch must stay one."""
+"""Builders for ONNX operators that put axes together, apart or in another order; every image of a batch stays one."""
 
 from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import BATCH, Size, quotient, text
-from npgrad.layers import Concat, Flatten
+from npgrad.layers import Concat, Flatten, Permute, Reshape, Sequential, Slice, Squeeze
+
+ALL = 2**31 - 1  # an end that means all that there is
 
 
 def concat(node):
@@ -31,7 +33,7 @@ def flatten(node):
 
 
 def reshape(node):
-    """To one row per image: the batch stays, and everything else becomes one axis."""
+    """The batch stays, and the values of each image get another shape."""
     target, shape, batch = node.wholes("shape", 1, open_sizes=True), node.shape(), node.reading.batch
     sizes, copies = [*(target or ())], not node.attribute("allowzero", 0)
     for i, size in enumerate(sizes):
@@ -42,8 +44,8 @@ def reshape(node):
     if inferred and inferred[0] > 0 and rest is not None:
         sizes[inferred[0]], rest = rest, 1
     if not sizes or len(inferred) > 1 or sizes[0] not in (-1, batch) or rest != 1:
-        expected = f"expected a shape (N, -1) for {node.shown()}"
-        raise node.refuse(f"{expected}, one row per image, found {text(target or ())}")
+        expected = f"expected a shape (N, ...) of the images of {node.shown()}"
+        raise node.refuse(f"{expected}, found {text(target or ())}")
     return _reshaped(node, tuple(sizes[1:]))
 
 
@@ -56,7 +58,10 @@ def squeeze(node):
     axes = node.axes(axes, 1 + len(shape), 11)
     if any(axis == 0 or shape[axis - 1] != 1 for axis in axes):
         raise node.refuse(f"axes: expected axes of size 1, found {axes} for shape {node.shown()}")
-    return _reshaped(node, tuple(size for i, size in enumerate(shape, start=1) if i not in axes))
+    left = tuple(size for i, size in enumerate(shape, start=1) if i not in axes)
+    if len(left) < 2 or not axes:
+        return _reshaped(node, left)
+    return Squeeze(tuple(sorted(axes))), node.value(), left
 
 
 def unsqueeze(node):
@@ -68,9 +73,55 @@ def unsqueeze(node):
     return _reshaped(node, tuple(1 if axis in axes else next(sizes) for axis in range(1, rank)))
 
 
+def permute(node):
+    shape = node.shape()
+    rank = 1 + len(shape)
+    order = tuple(node.axes(node.attribute("perm", range(rank)[::-1]), rank, 99))
+    if len(order) != rank or order[0] != 0:
+        raise node.refuse(
+            f"perm: expected 0, the batch, and then the {len(shape)} other axes, found {order[:9]}"
+        )
+    if order == tuple(range(rank)):
+        return same, node.value(), shape
+    return Permute(order), node.value(), tuple(shape[axis - 1] for axis in order[1:])
+
+
+def slice_(node):
+    """One Slice for each axis that is cut."""
+    shape, given = [node.reading.batch, *node.shape()], {}
+    starts, ends, axes, steps = (
+        node.wholes(name, i) for i, name in enumerate(("starts", "ends", "axes", "steps"), 1)
+    )
+    axes = node.axes(range(len(starts)) if axes is None else axes, len(shape), 10)
+    for axis, start, end, step in zip(axes, starts, ends, steps or (1,) * len(starts), strict=True):
+        part = slice(start, end, step)
+        if (start, step) == (0, 1) and end >= ALL:
+            continue
+        if axis == 0:
+            raise node.refuse(f"axes: expected axes after the batch, found 0, from {start} to {end}")
+        if isinstance(shape[axis], int):
+            size = len(range(shape[axis])[part])
+            if size == 0:
+                raise node.refuse(
+                    f"expected a part of {shape[axis]} at axis {axis}, found from {start} to {end}"
+                )
+        else:
+            size = Size(f"({shape[axis]})[{start}:{end}:{step}]")
+        given[f"axis{axis}"], shape[axis] = Slice(axis, start, end, step), size
+    if not given:
+        return same, node.value(), node.shape()
+    layer = Sequential(given) if len(given) > 1 else next(iter(given.values()))
+    return layer, node.value(), tuple(shape[1:])
+
+
 def _reshaped(node, shape):
     if shape == node.shape():
         return same, node.value(), shape
-    if len(shape) != 1:
-        raise node.refuse(f"expected one row per image as output, found {text((BATCH, *shape))}")
-    return Flatten(), node.value(), shape
+    if len(shape) == 1:
+        return Flatten(), node.value(), shape
+    sides = tuple(size if isinstance(size, int) else -1 for size in shape)
+    if not shape or sides.count(-1) > 1:
+        raise node.refuse(
+            f"expected at least one axis per image and at most one open size, found {text((BATCH, *shape))}"
+        )
+    return Reshape(sides), node.value(), shape

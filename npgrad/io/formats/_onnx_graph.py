@@ -5,10 +5,11 @@ from collections import Counter
 from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._onnx_node import Node, same
 from npgrad.io.formats._onnx_operators import OPERATORS
-from npgrad.io.formats._onnx_sizes import BATCH, Size
+from npgrad.io.formats._onnx_sizes import BATCH, Size, product, text
 from npgrad.io.formats._onnx_tensors import MOST_DIMENSIONS
 
 INPUT_TYPES = {1: "FLOAT", 10: "FLOAT16", 11: "DOUBLE"}
+MOST_VALUES = 1 << 30  # of one image in one value
 STANDARD = ("", "ai.onnx")  # names of the domain of the standard's operators
 
 
@@ -59,8 +60,8 @@ class GraphReader:
         if proto.domain not in STANDARD or proto.op_type not in OPERATORS:
             domain = f"{proto.domain}." if proto.domain else ""
             raise WeightsError(
-                f"node {name[:60]!r}: expected an operator among {', '.join(OPERATORS)}; "
-                f"found {domain[:40]}{proto.op_type[:40]}"
+                f"node {name[:60]!r}: expected an operator that layers of npgrad compute, found "
+                f"{domain[:40]}{proto.op_type[:40]}"
             )
         if not output or output in self.made_by or output in self.constants:
             raise WeightsError(f"node {label}: output {output[:60]!r} is computed twice, or has no name")
@@ -94,6 +95,8 @@ class GraphReader:
         for extra in node.proto.output[1:]:
             if extra in self.used:
                 raise node.refuse(f"its output {extra[:60]!r} is used; only the first output is supported")
+        if product(shape)[0] > MOST_VALUES:
+            raise node.refuse(f"expected at most {MOST_VALUES} values per image, found shape {text(shape)}")
         several = isinstance(sources, tuple)
         own = tuple(self.made_by[one] for one in sources) if several else self.made_by[sources]
         self.nodes[node.name] = (layer, own)

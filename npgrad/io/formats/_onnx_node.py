@@ -26,9 +26,11 @@ KINDS = {  # type of an attribute: (field that contains it, description)
 
 @functools.cache
 def schema_of(operator, opset):
-    """(the operator's specification at this opset, {attribute: (kind, required, default)})."""
+    """(the operator's specification at this opset, {attribute: (kind, required, default)}); None if it has none yet."""
     import onnx
 
+    if not onnx.defs.has(operator, opset, ""):
+        return None
     schema = onnx.defs.get_schema(operator, opset, "")
     attributes = {}
     for name, attribute in schema.attributes.items():
@@ -42,7 +44,9 @@ class Node:
 
     def __init__(self, proto, name, label, reading):
         self.proto, self.name, self.label, self.reading = proto, name, label, reading
-        schema, specified = schema_of(proto.op_type, reading.opset)
+        if not (found := schema_of(proto.op_type, reading.opset)):
+            raise self.refuse(f"expected an operator of opset {reading.opset}, found one of a later opset")
+        schema, specified = found
         self.version = schema.since_version
         least, most = schema.min_input, schema.max_input
         if not least <= len(proto.input) <= most:

@@ -35,14 +35,20 @@ BATCH = Size("N")
 def count_windows(size, kernel, stride, before, after, ceil_mode=False):
     """The number of windows along a side: an int, or a Size if the side is one."""
     if isinstance(size, int):
-        assert before == after
-        return output_size(size, kernel, stride, before, ceil_mode)
+        return output_size(size, kernel, stride, before, ceil_mode, after)
     free = size + (before + after - kernel)
     if not ceil_mode or stride == 1:
         return free // stride + 1
     if stride > kernel - after:  # then the last window may start past the image, and not count
         return Size(f"ceil({free} / {stride}, {before})") + 1
     return (free + (stride - 1)) // stride + 1
+
+
+def scaled(size, scale):
+    """floor(scale * size)"""
+    if isinstance(size, int) or scale == 1:
+        return size if scale == 1 else int(scale * size)
+    return Size(f"floor({scale:g} * ({size}))")
 
 
 def product(sizes):

@@ -3,26 +3,48 @@
 from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import count_windows, text
 from npgrad.io.formats.structure import MOST
-from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, MaxPool2d
+from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from npgrad.layers._pooling import misses
+from npgrad.layers.im2col import borders, window_size
 
 
 def conv(node):
     weight, bias, (channels, *sides) = node.constant(1), node.constant(2, needed=False), node.image()
     if weight.ndim != 4:
         raise node.refuse(f"weight: expected (F, C, KH, KW), found shape {weight.shape}")
-    kernel, stride, padding = _window(node, weight.shape[2:], sides)
-    layer = Conv2d(weight, bias, stride, padding, node.attribute("group"))
+    _, stride, padding, dilation = _window(node, weight.shape[2:], sides)
+    layer = Conv2d(weight, bias, stride, padding, node.attribute("group"), dilation)
     node.expect_count(channels, weight.shape[1] * layer.groups, "channels")
     return layer, node.value(), (len(weight), *_windows(node, layer, sides))
 
 
 def max_pool(node):
     node.expect("storage_order", 0)
-    return _pool(node, MaxPool2d)
+    channels, *sides = node.image()
+    *window, dilation = _window(node, node.attribute("kernel_shape"), sides)
+    layer = MaxPool2d(*window, bool(node.attribute("ceil_mode", 0)), dilation)
+    counts = _windows(node, layer, sides)
+    each = sides, layer.kernel_size, dilation, layer.stride, borders(layer.padding)[0], counts
+    if any(isinstance(side, int) and side < distance and misses(side, taps, distance, *more)
+           for side, taps, distance, *more in zip(*each, strict=True)):  # fmt: skip
+        raise node.refuse(
+            f"dilations: expected windows that meet the image, {text(sides)} px, found {dilation}"
+        )
+    return layer, node.value(), (channels, *counts)
 
 
 def avg_pool(node):
-    return _pool(node, AvgPool2d, count_include_pad=bool(node.attribute("count_include_pad", 0)))
+    channels, *sides = node.image()
+    node.expect("dilations", (1, 1))
+    *window, _ = _window(node, node.attribute("kernel_shape"), sides)
+    layer = AvgPool2d(
+        *window, bool(node.attribute("ceil_mode", 0)), bool(node.attribute("count_include_pad", 0))
+    )
+    return layer, node.value(), (channels, *_windows(node, layer, sides))
+
+
+def global_max_pool(node):
+    return GlobalMaxPool2d(keepdims=True), node.value(), (node.image()[0], 1, 1)
 
 
 def global_avg_pool(node):
@@ -41,30 +63,27 @@ def reduce_mean(node):
     return GlobalAvgPool2d(), node.value(), (channels,)
 
 
-def _pool(node, kind, **options):
-    channels, *sides = node.image()
-    window = _window(node, node.attribute("kernel_shape"), sides)
-    layer = kind(*window, bool(node.attribute("ceil_mode", 0)), **options)
-    return layer, node.value(), (channels, *_windows(node, layer, sides))
-
-
 def _window(node, kernel, sides):
-    """(kernel, stride, padding) of a convolution or pool."""
+    """(kernel, stride, padding, dilation) of a convolution or pool."""
     if len(kernel) != 2:
         raise node.refuse(f"kernel_shape: expected height and width, found {kernel[:6]}")
     node.expect("kernel_shape", tuple(kernel))
-    node.expect("dilations", (1, 1))
-    strides = node.attribute("strides", (1, 1))
-    if len(strides) != 2:
-        raise node.refuse(f"strides: expected two numbers, found {strides[:6]}")
-    if not 1 <= min(strides) <= max(strides) <= MOST:
-        raise node.refuse(f"strides: expected numbers from 1 to {MOST}, found {strides}")
-    pads = _pads(node, kernel, strides, sides)
-    if pads[:2] != pads[2:]:
-        raise node.refuse(f"pads: expected equal padding on both sides, found {pads}")
+    strides, dilations = (_pair(node, name) for name in ("strides", "dilations"))
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    top, left, bottom, right = pads = _pads(node, reach, strides, sides)
     if max(pads) > MOST:
         raise node.refuse(f"pads: expected at most {MOST}, found {pads}")
-    return kernel, strides, pads[:2]
+    return kernel, strides, (top, bottom, left, right), dilations
+
+
+def _pair(node, name):
+    """Two numbers >= 1 that are an attribute, 1 if it is missing."""
+    numbers = node.attribute(name, (1, 1))
+    if len(numbers) != 2:
+        raise node.refuse(f"{name}: expected two numbers, found {numbers[:6]}")
+    if not 1 <= min(numbers) <= max(numbers) <= MOST:
+        raise node.refuse(f"{name}: expected numbers from 1 to {MOST}, found {numbers}")
+    return numbers
 
 
 def _pads(node, kernel, strides, sides):
@@ -101,10 +120,10 @@ def _pads(node, kernel, strides, sides):
 def _windows(node, layer, sides):
     """The height and width of the output."""
     ceil_mode = (getattr(layer, "ceil_mode", False),) * 2
-    window = layer.kernel_size, layer.stride, layer.padding, layer.padding, ceil_mode
+    window = window_size(layer), layer.stride, *borders(layer.padding), ceil_mode
     counts = tuple(map(count_windows, sides, *window))
     if any(isinstance(count, int) and count < 1 for count in counts):
         raise node.refuse(
-            f"expected images that a kernel {layer.kernel_size} fits into, found {text(sides)} px"
+            f"expected images that a kernel {window_size(layer)} fits into, found {text(sides)} px"
         )
     return counts
