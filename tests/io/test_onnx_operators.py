@@ -59,6 +59,33 @@ GRAPHS = {  # each compared with ONNX Runtime
     "no bound above": ([("Clip", ["x", "lo"], "y")], [constant("lo", 0)]),
     "no bound below": ([("Clip", ["x", "", "hi"], "y")], [constant("hi", 0.5)]),
     "from 0 to 6": ([("Clip", ["x", "lo", "hi"], "y")], [constant("lo", 0), constant("hi", 6)]),
+    "padding on one side": (
+        [("Conv", ["x", "w"], "y", {"pads": [0, 0, 1, 1], "strides": [2, 2]})], [weights(3, 2, 3, 3)]),
+    "the same size by name, stride 2": (
+        [("Conv", ["x", "w"], "y", {"auto_pad": "SAME_UPPER", "strides": [2, 2]})], [weights(3, 2, 3, 3)]),
+    "dilated": ([("Conv", ["x", "w"], "y", {"dilations": [2, 3]})], [weights(3, 2, 2, 2)]),
+    "the largest, dilated": ([("MaxPool", ["x"], "y", {"kernel_shape": [2, 2], "dilations": [3, 2]})], []),
+    "divided at the input": ([("Div", ["x", "k"], "z"), ("Conv", ["z", "w"], "y")],
+                             [weights(3, 2, 1, 1), constant("k", 255.0)]),
+    "less a mean for each channel": (
+        [("Sub", ["x", "k"], "z"), ("Conv", ["z", "w"], "y")], [weights(3, 2, 1, 1), weights(1, 2, 1, 1, name="k")]),
+    "a number less it": ([("Sub", ["k", "x"], "y")], [constant("k", 1.0)]),
+    "a gate for each channel": (
+        [("GlobalAveragePool", ["x"], "g"), ("Sigmoid", ["g"], "s"), ("Mul", ["s", "x"], "y")], []),
+    "the largest of it all": ([("GlobalMaxPool", ["x"], "y")], []),
+    "channels shuffled": (
+        [("Reshape", ["x", "s"], "r"), ("Transpose", ["r"], "t", {"perm": [0, 2, 1, 3, 4]}),
+         ("Reshape", ["t", "u"], "y")],
+        [ints("s", 0, 2, 1, 4, 4), ints("u", 0, -1, 4, 4)]),
+    "reversed and cut": (
+        [("Slice", ["x", "b", "e", "a", "s"], "y")], [ints("b", -1, 1), ints("e", -(2**40), 2**40), ints("a", 1, 3),
+                                                     ints("s", -1, 2)]),
+    "a border": ([("Pad", ["x", "p", "v"], "y")], [ints("p", 0, 0, 1, 0, 0, 0, 2, 3), constant("v", 0.5)]),
+    "twice as large": (
+        [("Resize", ["x", "", "s"], "y", {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"})],
+        [constant("s", [1, 1, 2, 3])]),
+    "1.5 times as large": ([("Resize", ["x", "", "s"], "y", {"mode": "linear"})], [constant("s", [1, 1, 1.5, 2])]),
+    "log-probabilities": ([FLAT, ("LogSoftmax", ["f"], "y")], []),
     "probabilities": ([FLAT, ("Softmax", ["f"], "y", {"axis": -1})], []),
     "a constant renamed": ([("Identity", ["w"], "v"), ("Conv", ["x", "v"], "y")], [weights(3, 2, 1, 1)]),
 }  # fmt: skip
@@ -215,6 +242,8 @@ LINES = [
     (*one("MaxPool", {}, [], ["x"]), "node 'y' (MaxPool): kernel_shape: expected whole numbers, found none"),
     (*one("MaxPool", {"kernel_shape": [2, 2], "dilations": [1, 65]}, [], ["x"]),
      "node 'y' (MaxPool): dilations: expected numbers from 1 to 64, found (1, 65)"),
+    (*one("MaxPool", {"kernel_shape": [2, 2], "dilations": [1, 2], "auto_pad": "SAME_LOWER"}, [], ["x"]),
+     "node 'y' (MaxPool): auto_pad: expected pads as numbers beside dilations (1, 2), found SAME"),
     (*one("Conv", {"kernel_shape": [2, 2]}, [TWO]), "node 'y' (Conv): kernel_shape: expected (3, 3), found (2, 2)"),
     (*one("Conv", {"strides": [2]}, [TWO]), "node 'y' (Conv): strides: expected two numbers, found (2,)"),
     (*one("Conv", {"strides": [1, 65]}, [TWO]),

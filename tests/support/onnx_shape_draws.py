@@ -157,7 +157,7 @@ def resize(d):
         "coordinate_transformation_mode": places,
         "nearest_mode": d.pick([nearest], [nearest, "ceil", "floor"]),
     }
-    if d.chance(0.5):
+    if d.chance(0.5) or len(d.shape(x)) != 4:
         return [x, "", scales(d)], ways
     n, c, h, w = d.shape(x)
     multiples, any_sizes = [h * d.integer(1, 3), w * d.integer(1, 2)], [d.integer(1, 12), d.integer(1, 12)]

@@ -22,6 +22,9 @@ def max_pool(node):
     node.expect("storage_order", 0)
     channels, *sides = node.image()
     *window, dilation = _window(node, node.attribute("kernel_shape"), sides)
+    if max(dilation) > 1 and node.attribute("auto_pad").startswith("SAME"):
+        # there the standard counts a window's span, and ONNX Runtime its pixels
+        raise node.refuse(f"auto_pad: expected pads as numbers beside dilations {dilation}, found SAME")
     layer = MaxPool2d(*window, bool(node.attribute("ceil_mode", 0)), dilation)
     counts = _windows(node, layer, sides)
     each = sides, layer.kernel_size, dilation, layer.stride, borders(layer.padding)[0], counts

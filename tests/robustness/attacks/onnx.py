@@ -13,9 +13,9 @@ MESSAGE = (
 )
 ODD = {  # operator: (its inputs, {attribute: numbers that no layer here has})
     "Conv": (["x", "w"], {"strides": (0, -1, -(2**63), 65, 2**40), "pads": (-1, 65, 2**31, 2**62),
-                          "dilations": (0, 2, 2**62), "kernel_shape": (0, 2, 2**62),
+                          "dilations": (0, 65, 2**62), "kernel_shape": (0, 2, 2**62),
                           "group": (0, -1, 2, 2**31, 2**62)}),
-    "MaxPool": (["x"], {"strides": (0, -1, 2**62), "pads": (-1, 2, 65, 2**62), "dilations": (0, 2, 2**62),
+    "MaxPool": (["x"], {"strides": (0, -1, 2**62), "pads": (-1, 2, 65, 2**62), "dilations": (0, 65, 2**62),
                         "kernel_shape": (0, -1, -(2**63)), "storage_order": (1, -1)}),
     "AveragePool": (["x"], {"strides": (0, -1), "pads": (-1, 2, 65, 2**62), "dilations": (2,),
                             "kernel_shape": (0, -1)}),
@@ -23,8 +23,11 @@ ODD = {  # operator: (its inputs, {attribute: numbers that no layer here has})
     "Flatten": (["x"], {"axis": (0, 2, -1, 2**62)}),
     "Softmax": (["x"], {"axis": (0, 4, -4, 2**62)}),
     "ReduceMean": (["x"], {"axes": (0, 1, 4, 2**62)}),
+    "Transpose": (["x"], {"perm": (0, 2, -1, 2**62)}),
+    "LRN": (["x"], {"size": (0, 2, -1, 2**62)}),
+    "GroupNormalization": (["x", "w", "w"], {"num_groups": (0, -1, 2**62)}),
 }  # fmt: skip
-ALONE = ("group", "storage_order", "axis")  # one number; the others are lists
+ALONE = ("group", "storage_order", "axis", "size", "num_groups")  # one number; the others are lists
 USUAL = {"MaxPool": {"kernel_shape": [2, 2]}, "AveragePool": {"kernel_shape": [2, 2]}}
 
 
@@ -138,6 +141,31 @@ def constants():
     return found
 
 
+def resized():
+    """{what: bytes}: borders, scales, sizes and parts that no memory has, or that are none."""
+    found = {}
+    for number in (-1, 65, 2**31, 2**62, -(2**63)):
+        found[f"a border of {number}"] = graph(
+            [("Pad", ["x", "p"], "y")], [constant("p", [0, 0, number, 0, 0, 0, 0, number], np.int64)]
+        )
+        found[f"a size of {number * 64}"] = graph(
+            [("Resize", ["x", "", "", "s"], "y", {"mode": "linear"})],
+            [constant("s", [1, 2, max(number * 64, -(2**63)) % 2**63, 4], np.int64)], x=(1, 2, 4, 4),
+        )  # fmt: skip
+        found[f"a part from {number}"] = graph(
+            [("Slice", ["x", "b", "b", "a"], "y")],
+            [constant("b", [number], np.int64), constant("a", [2], np.int64)],
+        )
+        found[f"sides of {number}"] = graph(
+            [("Reshape", ["x", "s"], "y")], [constant("s", [0, number, 3], np.int64)]
+        )
+    for scale in (0.0, -1.0, 1e-30, 0.3, 65.0, 1e30):
+        found[f"a scale of {scale}"] = graph(
+            [("Resize", ["x", "", "s"], "y", {"mode": "linear"})], [constant("s", [1, 1, scale, 2])]
+        )
+    return found
+
+
 def nodes():
     """{what: bytes}: too many, too deep, of strange names, taking what is not there."""
     found = {}
@@ -199,7 +227,14 @@ def buffers():
 def attacks():
     for what, (data, message) in LIES.items():
         yield Attack(what, "w.onnx", data, "npgrad.load", message)
-    for what, data in {**tensors(), **attributes(), **constants(), **nodes(), **buffers()}.items():
+    for what, data in {
+        **tensors(),
+        **attributes(),
+        **constants(),
+        **resized(),
+        **nodes(),
+        **buffers(),
+    }.items():
         yield Attack(f"of its own: {what}", "w.onnx", data, "npgrad.load", MESSAGE)
 
 
