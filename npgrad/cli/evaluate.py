@@ -107,7 +107,9 @@ def run(args):
 def _row(name, model, x, target, mask, args):
     """All measures of one method, as numbers (None: not applicable)."""
     from npgrad import evaluation
+    from npgrad.synthesis.pixels import standardization
 
+    unit, _ = standardization(model, x)  # the measures' usual noise is for networks with ImageNet's std
     start = time.perf_counter()
     attribution = _attribution(name, model, x, target, args)
     seconds = time.perf_counter() - start
@@ -116,20 +118,20 @@ def _row(name, model, x, target, mask, args):
         "method": name,
         "deletion": evaluation.deletion_auc(model, x, maps, target, args.steps)[0],
         "insertion": evaluation.insertion_auc(model, x, maps, target, args.steps)[0],
-        "road": evaluation.road(model, x, maps, target, fractions=(0.2, 0.5, 0.8), rng=args.seed)[0],
+        "road": evaluation.road(model, x, maps, target, (0.2, 0.5, 0.8), noise=0.01 * unit, rng=args.seed)[0],
         "infidelity": None,
         "sensitivity": None,
         "randomized": None,
     }
     if attribution.shape == x.shape:
-        options = {"n_samples": 4 * args.samples, "normalize": True, "rng": args.seed}
+        options = {"n_samples": 4 * args.samples, "noise": 0.2 * unit, "normalize": True, "rng": args.seed}
         row["infidelity"] = evaluation.infidelity(model, x, attribution, target, **options)[0]
     if name != "random":
 
         def method(model, x, target):
             return methods.importance(name, _attribution(name, model, x, target, args), x)
 
-        options = {"n_samples": args.samples, "rng": args.seed}
+        options = {"n_samples": args.samples, "radius": 0.02 * unit, "rng": args.seed}
         row["sensitivity"] = evaluation.sensitivity_max(method, model, x, target, **options)[0]
         every = [".".join(key.split(".")[:-1]) for key in reversed(list(model.parameters()))]
         found = evaluation.randomization(

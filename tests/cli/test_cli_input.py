@@ -125,3 +125,19 @@ def test_a_photo_in_the_middle_of_which_another_is_seen(run, digits):
         assert out.size == seen.layout(photo.size)[0] == seen.layout(out.size)[0]
     change = np.abs(model.preprocess(digits / "out.png") - model.preprocess(digits / "photo.png"))
     assert 0.1 < change.max() <= 60.5 / 255
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_noise_of_the_measures_follows_the_input(run, digits):
+    """The network for values 0..255 is the same as for 0..1, with weights 255 times smaller."""
+    model = npgrad.load(digits / "digits.onnx").with_preprocessing(std=0.4)
+    large = model.with_parameters({"conv.weight": model.parameters()["conv.weight"] / 255})
+    tables = []
+    for name, one in (("a.h5", model), ("b.h5", large.with_preprocessing(scale=1, std=0.4))):
+        one.save(digits / name)
+        line = f"evaluate photo.png --methods saliency --steps 2 --samples 2 --json --weights {name}"
+        code, out, _ = run(*line.split())
+        assert code == 0
+        row = json.loads(out)["rows"][0]
+        tables.append([row[key] for key in ("road", "infidelity", "sensitivity")])
+    assert np.allclose(tables[0], tables[1], rtol=1e-3), tables
