@@ -188,8 +188,7 @@ class Model(Described):
 
         Returns
         -------
-        ndarray (N, H, W, 3), uint8
-            In RGB, clipped to 0 to 255 and rounded.
+        ndarray (N, H, W, 3), uint8, in RGB, clipped and rounded
         """
         return self.preprocessing.invert(x)
 
