@@ -20,6 +20,8 @@ from npgrad.layers import (
     Fire,
     GlobalAvgPool2d,
     Graph,
+    GroupNorm,
+    LayerNorm,
     Linear,
     MaxPool2d,
     ReLU,
@@ -293,3 +295,9 @@ def test_what_init_draws_when_nobody_says():
 def test_a_layer_without_parameters_has_no_init():
     with pytest.raises(TypeError, match="ReLU has no init: it has no parameters of its own"):
         ReLU.init(3)
+
+
+def test_the_inits_of_normalizations_are_the_identity():
+    for layer in (BatchNorm2d.init(6), GroupNorm.init(3, 6), LayerNorm.init(6, channels=True)):
+        assert {name: set(array) for name, array in layer.arrays().items()} == {"weight": {1}, "bias": {0}}
+        assert {array.dtype for array in layer.arrays().values()} == {np.dtype(np.float32)}

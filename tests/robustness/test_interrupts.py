@@ -131,7 +131,15 @@ def test_without_locks_a_leftover_must_be_old(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == [new.name, "out"]
 
 
-def test_ctrl_c_waits(monkeypatch):
+@pytest.fixture
+def heeded():
+    """Ctrl-C raises KeyboardInterrupt, even if the tests run in the background of a shell, where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits(heeded):
     done = []
     with pytest.raises(KeyboardInterrupt), ctrl_c_later():
         signal.raise_signal(signal.SIGINT)

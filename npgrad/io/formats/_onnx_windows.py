@@ -4,7 +4,7 @@ from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import count_windows, text
 from npgrad.io.formats.structure import MOST
 from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from npgrad.layers._pooling import misses
+from npgrad.layers.pooling import misses
 from npgrad.layers.im2col import borders, window_size
 
 
