@@ -103,7 +103,7 @@ def test_attributions_of_the_input_are_captums(name, method, pairs):
     checks.assert_close(found, captum(pair, theirs, **options), rtol)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -115,7 +115,7 @@ def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected.numpy(), 1e-8)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
@@ -125,7 +125,7 @@ def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     checks.assert_close(found, expected, 1e-10)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", OF_A_LAYER)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_layers_are_captums(name, method, pairs):
@@ -136,7 +136,7 @@ def test_attributions_of_layers_are_captums(name, method, pairs):
         checks.assert_close(found.reshape(expected.shape), expected, rtol, layer)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", OF_A_NEURON)
 @pytest.mark.parametrize("name", NAMES)
 def test_attributions_of_neurons_are_captums(name, method, pairs):
@@ -255,7 +255,7 @@ def with_sums(pair):
     return Backbone(pair.name, pair.model, net, pair.x)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", NAMES)
 def test_lrp_is_captums(name, pairs):
     from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, GammaRule
@@ -281,7 +281,7 @@ def without_shifts(model):
     )
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ALL)
 def test_lrp_conserves(name, pairs, others):
     """Without biases the relevances sum to the score: at the input, and at every layer that all must pass."""
@@ -297,6 +297,7 @@ def test_lrp_conserves(name, pairs, others):
             np.testing.assert_allclose(found.reshape(2, -1).sum(axis=1), score, rtol=1e-6, err_msg=layer)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("name", "ways"),
     [
@@ -335,6 +336,7 @@ def test_lrp_conserves_with_the_shares_of_the_biases(name, pairs, others):
     np.testing.assert_allclose(total, model(x)[[0, 1], targets], rtol=1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ALL)
 def test_composite_by_position(name, pairs, others):
     model, x, targets = asked(name, pairs, others)

@@ -33,6 +33,7 @@ def test_every_layer_has_its_torch_module(pair):
         checks.assert_close(tape[name], expected, 1e-12, name)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_the_scores_asked_about_are_alive_and_differ(pair):
     tape = pair.model.forward(pair.x)

@@ -103,7 +103,7 @@ def test_attributions_sum_to_the_difference_of_the_scores(pair, kind):
             np.testing.assert_allclose(found.reshape(3, -1).sum(axis=1), score, rtol=1e-9, err_msg=name)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["zero", "flat areas", "corner"])
 def test_real_network_on_a_photo_sums_to_the_difference_of_the_scores(real_model, shared, kind):
     model = real_model.astype(np.float64)

@@ -66,7 +66,7 @@ def test_gives_a_finite_array_of_the_inputs_precision(name, model, x):
     assert a.any()
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", EVERY)
 def test_leaves_model_and_input_untouched(name, model, x):
     before_x, before = x.copy(), saliency(model, x, [1, 3])
@@ -85,7 +85,7 @@ def test_every_image_is_explained_by_itself(name, model, x):
         np.testing.assert_allclose(both[i : i + 1], alone, rtol=0, atol=1e-5 * np.abs(alone).max())
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if "batch_size" in inspect.signature(getattr(attribution, n)).parameters]
 )
@@ -99,7 +99,7 @@ def test_the_size_of_batches_changes_rounding_alone(name, model, x):
             call(name, model, x, [1, 3], batch_size=bad)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "name", [n for n in EVERY if "progress" in inspect.signature(getattr(attribution, n)).parameters]
 )
@@ -135,6 +135,7 @@ ASK_NO_CLASS = (
 )
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in ASK_NO_CLASS])
 @pytest.mark.parametrize("target", [5, -1])
 def test_a_target_out_of_range(name, target, model, x):

@@ -72,6 +72,7 @@ NETS = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", NETS)
 def test_every_change_scores_as_in_the_whole_pass(name):
     model, rng = Model(Sequential(NETS[name])), np.random.default_rng(3)

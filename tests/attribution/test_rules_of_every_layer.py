@@ -47,7 +47,7 @@ def test_composites_are_the_only_layers_left_out():
     assert all(issubclass(kind, layers.Composite) for kind in left_out)
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_deep_lift_accounts_for_the_whole_difference(kind, data, seed):

@@ -151,6 +151,7 @@ def test_layers_json_has_the_published_numbers(run):
         assert conv10["activation_bytes"] == 4 * 1000 * 13 * 13
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("method", ["complex", "centered"])
 def test_gradcheck(run, weights, method):
     code, out, err = run("gradcheck", "--weights", weights, "--size", 33, "--method", method, "--entries", 2)
@@ -159,6 +160,7 @@ def test_gradcheck(run, weights, method):
     assert "fire9.expand3x3" in out
 
 
+@pytest.mark.exhaustive
 def test_gradcheck_tells_what_is_wrong(run, weights, monkeypatch):
     from npgrad.layers import MaxPool2d
 

@@ -84,6 +84,7 @@ def test_mistakes(run, weights, photo, arguments, message):
     assert message in lines[0]
 
 
+@pytest.mark.exhaustive
 def test_the_layer_of_internal_influence_can_be_chosen(run, weights, photo):
     model = npgrad.load(weights)
     x = model.preprocess(photo)

@@ -184,6 +184,7 @@ TV_LOSS = """def tv_loss(img, w):
 CONTENT_LOSS = "def content_loss(w, a, b):\n    return w * ((a - b) ** 2).sum()"
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 @pytest.mark.parametrize(
     "bad",
@@ -242,6 +243,7 @@ def test_a_notebook_without_its_suffix(tmp_path, monkeypatch, capsys):
     assert out == "" and err.startswith("npgrad: BackpropByHand.ipynb: this notebook has no questions")
 
 
+@pytest.mark.exhaustive
 @needs_jupyter
 def test_a_notebook_of_something_else_says_so(run):
     code, out, err = run(notebook("x = 1"))

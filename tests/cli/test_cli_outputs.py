@@ -140,6 +140,7 @@ LATE = {
 }
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("line", LATE)
 def test_a_disk_that_fills_up_costs_one_result_alone(make, full_for, line):
     files = LATE[line]
@@ -236,6 +237,7 @@ ONE_LOOK = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("command", ONE_LOOK)
 def test_the_bundled_network_says_that_it_knows_no_photos(run, photo, drawn, command, monkeypatch):

@@ -12,6 +12,7 @@ from npgrad._names import spelled
 from npgrad.models import squeezenet1_1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", ["Grad-CAM", "gradcam", "GRAD CAM"])
 def test_how_a_method_is_written_is_forgiven_and_said(run, weights, photo, name):
@@ -20,6 +21,7 @@ def test_how_a_method_is_written_is_forgiven_and_said(run, weights, photo, name)
     assert err == f"npgrad: warning: method '{name}' taken as grad_cam\n"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("line", "said"),
@@ -78,6 +80,7 @@ def test_several_images_are_a_folder(run, photo):
     assert err.endswith("b.png, c.png, ...\n")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("default")
 def test_a_class_that_is_named_auto(run, photo, tmp_path):
     fresh = squeezenet1_1(num_classes=2, rng=1)

@@ -167,6 +167,7 @@ def drawn(seed, method):
     return npgrad.gradcheck(net, x, **options), npgrad.gradcheck(wrong, x, **options), differ
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("seed", [0, 1, 6])
 def test_drawn_networks(seed):
     right, wrong, differ = drawn(seed, "complex")

@@ -258,6 +258,7 @@ def photos(shared, real_model):
     return x, {name: tape[name] for name in ("relu1", "fire2", "fire3", "fire4", "fire5")}
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("dtype", "rtol"), [(np.float64, 1e-10), (np.float32, 1e-5)])
 def test_on_real_photos_and_their_features(photos, dtype, rtol):
     x, features = photos

@@ -117,6 +117,7 @@ def test_a_rule_gets_the_record_and_the_gradient_that_arrived(tape):
     assert np.array_equal(arrived, plain["fire3.squeeze_relu"])
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     ("rules", "factor"), [({Fire: 2}, 2**8), ({"fire4": 2}, 2), ({Fire: 2, "fire4": 8}, 2**10)]
 )

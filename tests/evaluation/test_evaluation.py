@@ -60,6 +60,7 @@ def in_turn(perturbations):
     return lambda image, rng: next(waiting)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("normalize", [False, True])
 def test_infidelity_is_captums_on_the_same_perturbations(name, normalize, rng):
@@ -96,6 +97,7 @@ def test_the_noise_of_infidelity_is_normal_with_that_deviation():
     assert infidelity(model, x, np.zeros_like(x), 1, noise=0).max() < 1e-25
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["convolutions", "max pools", "fires", "linears", "squeezenet1_1"])
 def test_sensitivity_is_captums_on_the_same_perturbations(name, rng):
     pair = PAIRS[name]

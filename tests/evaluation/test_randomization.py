@@ -96,7 +96,7 @@ def test_batch_norm_is_reset_to_the_identity(rng):
     np.testing.assert_array_equal(seen[2]["bn1.bias"], 0)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", range(4))
 def test_a_final_relu_that_random_weights_shut_is_opened(seed):
     """Else every second class would score 0 and leave nothing to compare."""

@@ -29,6 +29,7 @@ def test_photos_do_not(shared):
     assert sum(map(looks_drawn, crops)) <= 1
 
 
+@pytest.mark.exhaustive
 def test_the_bundled_network_warns_of_photos(rng, tmp_path):
     photo = Image.fromarray(rng.integers(0, 256, (300, 300, 3), np.uint8))
     photo.save(tmp_path / "photo.png")

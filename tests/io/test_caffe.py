@@ -187,6 +187,7 @@ def test_changed_bytes(changes):
     read_or_refuse(bytes(data))
 
 
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize("end", range(len(SMALL)))
 def test_cut_anywhere(end):
     read_or_refuse(SMALL[:end])

@@ -312,7 +312,7 @@ def run(*arguments):
     )
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 def test_the_script(model, tmp_path):
     save_zip(torch_state(model), tmp_path / "w.pth")
     done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5")
@@ -330,6 +330,7 @@ def test_the_script(model, tmp_path):
     assert "examples:" in run("--help").stdout
 
 
+@pytest.mark.exhaustive
 def test_what_is_assumed_of_the_input_is_said(model, tmp_path, monkeypatch):
     monkeypatch.setattr(preprocessing, "_said", set())
     save_zip(torch_state(model), tmp_path / "w.pth")

@@ -122,6 +122,7 @@ def test_saved_and_loaded_it_is_the_same(resnet, tmp_path):
     assert again.source == model.source
 
 
+@pytest.mark.exhaustive
 def test_the_converter_takes_it(tmp_path, resnet):
     from npgrad.io.converting import convert
 

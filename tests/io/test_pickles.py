@@ -83,6 +83,7 @@ VALUES = st.sampled_from([BOX, MARKER, ORDERED, encode("a"), encode(1), encode((
 PIECES = st.one_of(OPCODES, OPCODES, VALUES, st.binary(max_size=3))
 
 
+@pytest.mark.exhaustive
 @given(st.lists(PIECES, max_size=40), st.integers(2, 5))
 @settings(max_examples=500)
 def test_any_program_is_read_or_refused(pieces, protocol):

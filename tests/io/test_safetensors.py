@@ -106,6 +106,7 @@ def test_changed_bytes(changes):
     read_or_refuse(bytes(data))
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("end", range(len(SMALL)))
 def test_cut_anywhere(end):
     with pytest.raises(WeightsError):

@@ -47,6 +47,7 @@ def test_weights_are_read_only_copies(kind, shapes):
             own[...] = 2
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_layers_are_frozen_and_keep_nothing_of_a_pass(case):
     layer = case.layer()
@@ -60,6 +61,7 @@ def test_layers_are_frozen_and_keep_nothing_of_a_pass(case):
             setattr(layer, name, None)
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.parametrize("case", [case for case in CASES if not case.options], ids=lambda case: case.id)
 def test_a_call_gives_the_output_of_forward(case):
     layer, x = case.layer(), case.pack(case.inputs())

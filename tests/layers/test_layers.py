@@ -58,6 +58,7 @@ def torch_results(case_id):
     return dy, checks.run_torch(case, layer, xs, dy)
 
 
+@pytest.mark.sampled(120)
 @pytest.mark.parametrize("lay", [channels_last, np.asfortranarray, every_second_number, backwards, read_only])
 @over(CASES)
 def test_any_order_in_memory_gives_the_same_numbers(case, lay):
@@ -66,6 +67,7 @@ def test_any_order_in_memory_gives_the_same_numbers(case, lay):
     checks.assert_all_close(found, expected, 1e-10)
 
 
+@pytest.mark.sampled(60)
 @over(CASES)
 def test_inputs_and_upstream_gradient_are_not_changed(case):
     layer, xs = case.layer(), case.inputs()
@@ -76,6 +78,7 @@ def test_inputs_and_upstream_gradient_are_not_changed(case):
     assert all(np.array_equal(a, b) for a, b in zip(after, before, strict=True))
 
 
+@pytest.mark.sampled(80)
 @over(CASES)
 def test_float32_stays_float32(case):
     layer = case.layer().map_arrays(lambda name, array: array.astype(np.float32))
@@ -88,6 +91,7 @@ def test_float32_stays_float32(case):
     checks.assert_all_close(found, exact, 1e-5)
 
 
+@pytest.mark.sampled(60)
 @over([case for case in CASES if case.batch == 3 and not case.options])
 def test_a_batch_gives_what_its_images_give_one_by_one(case):
     layer, xs = case.layer(), case.inputs()

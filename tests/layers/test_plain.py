@@ -78,6 +78,7 @@ def test_the_loops_are_torch(case, draw):
     checks.assert_all_close(run_plain(layer, x, dy, training), checks.run_torch(case, layer, [x], dy), 1e-12)
 
 
+@pytest.mark.sampled(90)
 @random_and_tied
 def test_the_layers_are_the_loops(case, draw):
     layer, (x,) = case.layer(), draw(case)
@@ -128,6 +129,7 @@ def with_kernels(*names):
     return pytest.mark.parametrize(("case", "kernel"), pairs, ids=ids)
 
 
+@pytest.mark.sampled(50)
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
 @with_kernels(
     kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient
@@ -149,6 +151,7 @@ def test_every_forward(case, kernel, monkeypatch):
     checks.assert_close(layer(x), expected, 1e-12)
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize("few_values", [0, 1 << 30], ids=["kernel", "definition"])
 @pytest.mark.parametrize("draw", [lambda case: case.inputs(), tied_inputs], ids=["random", "ties"])
 @over(POOLS)

@@ -135,6 +135,7 @@ def test_every_layer_at_once(name, models):
     checks.assert_close(views[LAST[name]].grad_cam, attribution.grad_cam(model, x, TARGETS), 1e-6)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", MAKERS)
 def test_maps_are_made_at_the_last_layer_with_a_spatial_size(name, models):
     model, x = models[name], images(name)
@@ -169,7 +170,7 @@ def test_blocks_are_looked_at_through_windows(name, models):
     assert sum(isinstance(stage[0], Residual) for stage in score._stages) == {"resnet18": 8}.get(name, 10)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", MAKERS)
 def test_classes_nobody_asks_for_are_left_out(name, models):
     model, x = models[name].astype(np.float64), images(name, 2, np.float64)

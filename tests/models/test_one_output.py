@@ -52,6 +52,7 @@ def test_how_one_output_is_read_is_said_once_and_can_be_confirmed():
     attribution.saliency(dataclasses.replace(model, outputs="scores"), x)
 
 
+@pytest.mark.sampled(35)
 @pytest.mark.parametrize("name", SCORED)
 @pytest.mark.parametrize("target", [0, 1, None])
 def test_every_method_explains_one_output_like_its_twin_with_two(name, target):

@@ -49,7 +49,7 @@ def test_numbers_are_those_of_torch_at_full_size(make):
     compare(random_biases(make(rng=2)), 224, batch=1)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("make", MAKERS)
 def test_numbers_are_those_of_torch_with_the_details_of_caffe(make):
     compare(random_biases(make(rng=3, num_classes=7, conv10_padding=1)), 75, batch=2)

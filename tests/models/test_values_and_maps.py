@@ -87,6 +87,7 @@ def test_maps_can_be_run_and_their_layers_asked(rng):
     assert attribution.layer_activation(model, x, layer="conv").shape == (2, 5, 4, 4)
 
 
+@pytest.mark.sampled(30)
 @pytest.mark.parametrize("name", SCORED)
 @pytest.mark.parametrize("classes", [1, 3])
 def test_maps_of_one_pixel_are_explained_as_vectors(name, classes):

@@ -59,6 +59,7 @@ def test_contenders_compute_the_same(folder, case):
     assert list(differs) == ["torch", "channels_last"]
 
 
+@pytest.mark.exhaustive
 def test_onnx_computes_the_same(folder):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -87,6 +88,7 @@ def test_what_cannot_be_compared_is_no_agreement(other):
         turns.differences("forward", {"npgrad": {"a": np.ones(3)}, "torch": other}, tolerance=0.1)
 
 
+@pytest.mark.exhaustive
 def test_products_are_all_of_the_networks(folder):
     """0.349 G multiply-adds, forward, at 224 px."""
     products = Products(folder, NETWORK, 2, 224, 1)

@@ -152,6 +152,7 @@ def inherited(name):
     return inspect.isclass(cls) and any(method in vars(base) for base in cls.__mro__[1:])
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_public_function_is_annotated(name):
     value = FUNCTIONS[name]
@@ -161,6 +162,7 @@ def test_every_public_function_is_annotated(name):
     assert returned is not inspect.Signature.empty, f"{name}: no annotation of what it returns"
 
 
+@pytest.mark.sampled(60)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_public_function_is_documented(name):
     value = FUNCTIONS[name]

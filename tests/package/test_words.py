@@ -226,6 +226,7 @@ def test_every_kind_of_file_is_read():
 # The tests of the tests.
 
 
+@pytest.mark.sampled(40)
 @pytest.mark.parametrize("pattern, _, sentence", [*WORDS, *BRITISH])
 @pytest.mark.parametrize(
     "file",

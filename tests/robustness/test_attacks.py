@@ -128,6 +128,7 @@ def run(capsys, *arguments):
     return code, out, err
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("command", "options"),
     [
@@ -147,7 +148,7 @@ def test_every_command_with_a_broken_image(tmp_path, network, capsys, monkeypatc
     assert [entry.name for entry in tmp_path.iterdir()] == ["broken.png"]
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("command", ["classify", "attribute", "fool", "visualize", "layers", "weights"])
 def test_every_command_with_broken_weights(tmp_path, network, capsys, monkeypatch, command):
     monkeypatch.chdir(tmp_path)

@@ -71,7 +71,7 @@ def test_damaged_files_are_refused_or_read(name):
             targets.one(name, data)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", [name for name in targets.TARGETS if name != "convert"])
 def test_some_seed_files_are_good(name):
     """So that the damage begins inside, not at the door. Of the networks that `convert` knows, each is megabytes."""

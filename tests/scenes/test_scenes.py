@@ -83,6 +83,7 @@ def test_labels_are_balanced():
     assert chi_squared < 60  # 25 degrees of freedom: above it once in 10,000 seeds
 
 
+@pytest.mark.exhaustive
 def test_the_object_differs_from_what_surrounds_it(many):
     from scipy.ndimage import binary_dilation, binary_erosion
 
@@ -98,6 +99,7 @@ def test_the_object_differs_from_what_surrounds_it(many):
     assert min(plain) > 0.25
 
 
+@pytest.mark.exhaustive
 def test_the_mask_marks_where_the_object_is_drawn(monkeypatch):
     """The same scene with its object painted otherwise changes inside the mask, and nowhere else."""
     from dataclasses import replace

@@ -105,6 +105,7 @@ def test_twenty_steps_of_pgd_are_torchs(which, norm, epsilon, step_size, targete
         assert_close(ours[t] - x, expected[t] - x, 1e-8, f"change after step {t + 1}")
 
 
+@pytest.mark.exhaustive
 def test_with_real_weights_pgd_is_torchs(real_model, shared):
     model, ours = real_model.astype(np.float64), []
     x = np.clip(photo(real_model, shared), *image_limits(real_model, np.zeros(1)))

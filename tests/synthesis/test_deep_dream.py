@@ -66,6 +66,7 @@ def torch_loop(net, x, layer, channel, sizes, steps, learning_rate, max_jitter, 
     return images, activity
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layer, channel", [("fire3", None), ("fire4", 6)])
 @pytest.mark.parametrize("scale, sizes", [(1.4, [(29, 34), (40, 48)]), (1.0, [(40, 48), (40, 48)])])
 def test_every_step_is_torchs(net, x, layer, channel, scale, sizes):
@@ -107,6 +108,7 @@ def test_the_last_octave_is_the_whole_image_and_one_is_enough(net, x):
     assert one.steps == 3 and one.image.shape == x.shape
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("step", [1, 3, 4, 5])
 def test_interrupted_and_resumed_it_has_the_same_bits(net, x, tmp_path, step):
     net, x, path = net.astype(np.float32), x.astype(np.float32), tmp_path / "dream.ckpt"

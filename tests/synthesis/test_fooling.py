@@ -65,6 +65,7 @@ def test_twenty_steps_are_torchs_own(net, x, goal):
     assert same_steps(net, in_torch(net), x, goal, learning_rate=0.5, steps=100, at_least=5).reached
 
 
+@pytest.mark.exhaustive
 def test_twenty_steps_of_squeezenet_are_torchs_own():
     net, x = small_net(), image(32)
     second = int(np.argsort(net(x)[0])[-2])

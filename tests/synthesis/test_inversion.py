@@ -60,7 +60,7 @@ def in_torch(model, x, layer, noise, content_weight, tv_weight, steps, until=Non
     return img.detach().numpy(), history
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("layer", ["fire2", "fire6", "conv1", "fire3.squeeze"])
 @pytest.mark.parametrize(("steps", "until"), [(200, 20), (20, 20)])
 def test_the_homeworks_steps_in_torch(model, x, layer, steps, until):
@@ -132,6 +132,7 @@ def test_lbfgs(model, x):
     assert found.losses["content"][-1] < 0.3 * found.losses["content"][0]
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(("options", "at"), [({"steps": 20}, 18), ({"steps": 60, "optimizer": "lbfgs"}, 54)])
 def test_interrupted_and_resumed_to_the_same_bits(model, x, tmp_path, options, at):
     path, single, x = tmp_path / "run.ckpt", model.astype(np.float32), x[..., :24, :26].astype(np.float32)
@@ -155,6 +156,7 @@ def test_interrupted_and_resumed_to_the_same_bits(model, x, tmp_path, options, a
             invert_features(single, **{"x": x, "layer": "fire4", **options, **change}, checkpoint=path)
 
 
+@pytest.mark.exhaustive
 def test_memory_does_not_grow_with_steps(model, x):
     def peak(steps):
         tracemalloc.start()

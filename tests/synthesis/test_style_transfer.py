@@ -230,6 +230,7 @@ def test_the_forward_pass_stops_at_the_topmost_layer_that_counts(model):
     assert (inversion.top, inversion.style) == ("fire2", {})
 
 
+@pytest.mark.exhaustive
 def test_blend_is_relative(model, content, style):
     alone = small(model, content, style)
     for blend in ((1, 0), (7, 0)):

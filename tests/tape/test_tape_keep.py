@@ -53,6 +53,7 @@ def test_upstream_gradients_at_what_is_kept(nets):
     assert unreached.shape == full["fire4"].shape and not unreached.any()
 
 
+@pytest.mark.exhaustive
 def test_what_is_gone_is_said(nets):
     model, x = nets["squeezenet"]
     lean = model.forward(x, keep="fire2")
