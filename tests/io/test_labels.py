@@ -71,6 +71,7 @@ def test_every_form(read, form):
         ("(background)\ncat's\n'n' roll", ["(background)", "cat's", "'n' roll"]),
         (r'["cat\u00e9", "a\/b", "\ud83d\ude00"]', ["caté", "a/b", "\U0001f600"]),
         ('["cat, 1", "dog, 2", "fox, 3"]', ["cat, 1", "dog, 2", "fox, 3"]),
+        (r'["\"cat\"", "dog", "fox"]', ['"cat"', "dog", "fox"]),
         (r"['a\d', 'b', 'c']", [r"a\d", "b", "c"]),
     ],
 )  # fmt: skip
