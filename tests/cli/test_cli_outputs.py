@@ -3,7 +3,6 @@
 import errno
 import os
 import random
-import re
 from pathlib import Path
 
 import numpy as np
