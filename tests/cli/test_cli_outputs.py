@@ -3,7 +3,6 @@
 import errno
 import os
 import random
-import re
 from pathlib import Path
 
 import numpy as np
@@ -281,24 +280,3 @@ def test_a_turned_image_is_cropped_as_it_is_shown(run, folder, tmp_path):
 def test_a_folder_says_it_once(run, folder):
     code, _, err = run("attribute", folder, "--weights", folder / "net.h5", "--workers", 1, "-o", "out")
     assert code == 0 and err.count("is seen by the network") == 1
-
-
-# Examples
-
-
-MADE = {  # what `npgrad demo`, `npgrad notebooks homework` and the downloads of `npgrad weights` and torchvision give
-    "npgrad-demo", "npgrad-demo/scene.png", "npgrad-demo/style-scene.png", "npgrad-demo/scenes.png",
-    "homework/NetworkVisualization.ipynb", "homework/StyleTransfer.ipynb", "squeezenet1_1-b8a52dc0.pth",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", npgrad.cli.COMMANDS)
-def test_examples_use_files_that_a_command_makes(name):
-    for line in npgrad.cli.COMMANDS[name].EXAMPLES.splitlines():
-        words = re.sub(r'"[^"]*"', "quoted", line).split()
-        outputs = {words[i + 1] for i, word in enumerate(words[:-1]) if word in ("-o", "--output")}
-        written = {"--save-array", "--animate", "--checkpoint", "--compare"}
-        outputs |= {words[i + 1] for i, word in enumerate(words[:-1]) if word in written}
-        for word in words:
-            if re.search(r"/|\.(jpe?g|png|h5|pth|net|onnx|txt|ipynb)$", word) and word not in outputs:
-                assert {word, f"{word}.ipynb"} & MADE or word.startswith("your-"), line
