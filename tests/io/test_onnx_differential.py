@@ -10,7 +10,6 @@ from npgrad.errors import InputError, TooSmall
 from npgrad.io.formats import onnx
 from npgrad.io.formats._onnx_operators import OPERATORS as READ
 
-PIECE = 500  # graphs
 STEP = 1e-30
 # Besides every operator, each of these must occur in graphs that are accepted.
 ATTRIBUTES = {
@@ -129,12 +128,11 @@ def census(begin, count):
 
 def test_what_is_accepted_is_what_the_runtime_computes():
     share, _ = census(0, 60)
-    assert share > 0.35
+    assert share > 0.5
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("piece", range(4))
-def test_two_thousand_graphs(piece):
-    share, found = census(1000 + piece * PIECE, PIECE)
-    assert share > 0.35
+def test_two_thousand_graphs():
+    share, found = census(1000, 2000)
+    assert share > 0.5
     assert not EVERYTHING - found

@@ -25,6 +25,7 @@ def load(*arguments, **options):
 
 
 POOLED, FLAT = ("GlobalAveragePool", ["x"], "g"), ("Flatten", ["x"], "f")
+CONV, MATRIX, ABOVE = ("Conv", ["x", "w"], "c"), weights(3, 3, 1, 1), weights(3, 1, 1, name="a")
 POSITIVE = constant("a", [0.5, 1.0, 2.0])
 EQUAL = {  # nodes, constants, opset, shape of the input
     "softmax, 13, no axis": ([("Softmax", ["x"], "y")], [], 13, ("n", 3, 4, 4)),
@@ -75,6 +76,17 @@ EQUAL = {  # nodes, constants, opset, shape of the input
     "the same size by name, even padding": (
         [("MaxPool", ["x"], "y", {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})], [], 12,
         ("n", 3, 5, 7)),
+    "a constant added to what another takes": (
+        [CONV, ("Add", ["c", "a"], "s"), ("Add", ["s", "c"], "y")], [MATRIX, ABOVE], 13, ("n", 3, 4, 4)),
+    "a constant added to what another takes by another name": (
+        [CONV, ("Identity", ["c"], "i"), ("Add", ["i", "a"], "s"), ("Add", ["s", "c"], "y")], [MATRIX, ABOVE], 13,
+        ("n", 3, 4, 4)),
+    "a constant added to what two names give to two others": (
+        [CONV, ("Identity", ["c"], "i"), ("Relu", ["c"], "r"), ("Relu", ["i"], "q"), ("Add", ["i", "a"], "s"),
+         ("Concat", ["s", "r", "q"], "y", {"axis": 1})], [MATRIX, ABOVE], 13, ("n", 3, 4, 4)),
+    "a constant added to a sum": (
+        [("Conv", ["x", "w", "b"], "c"), ("Add", ["c", "a"], "y")], [MATRIX, weights(3, name="b"), ABOVE], 13,
+        ("n", 3, 4, 4)),
     "sums of three": ([("Relu", ["x"], "r"), ("Sum", ["x", "r", "x"], "y")], [], 13, ("n", 3, 4, 4)),
 }  # fmt: skip
 

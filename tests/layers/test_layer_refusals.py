@@ -190,6 +190,8 @@ LINES = [  # each begins with the name of what refuses
        f"Upsample scale: expected one or two numbers > 0 and <= 64, found {scale!r}")
       for scale in (0, 64.5, (1, 2, 3), "2", float("nan"))),
     (lambda: Upsample(size=(1, 4097)), "Upsample size: expected at most 4096, found (1, 4097)"),
+    (lambda: Upsample(64)(np.zeros((1, 1, 65, 1))),
+     "Upsample: expected an output of at most 4096 px a side, found [4160, 64]"),
     (lambda: Upsample(0.2)(X), "Upsample: the input is 4x4 px, too small for scale (0.2, 0.2)"),
     (lambda: Clip(2, 1), "Clip: expected low <= high, found 2 and 1"),
     (lambda: Dropout("1"), "Dropout p: expected 0 <= p < 1, found '1'"),

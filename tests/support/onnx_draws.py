@@ -190,6 +190,11 @@ def activation(**names):
     return draw
 
 
+def epsilon(d, count):
+    """With the default, the runtime's rounding is large where all values of a block are nearly equal."""
+    return d.maybe(0.5, 1e-2) if count > 3 else 1e-2
+
+
 def layer_norm(d):
     x = d.value()
     shape = d.shape(x)
@@ -197,7 +202,7 @@ def layer_norm(d):
     block = shape[-1 if axis is None else axis :]
     block = d.pick([block], [block, block[-1:], (1, *block[1:])])
     inputs = [x, d.weight(*block), *([d.weight(*block)] if d.chance(0.7) else [])]
-    return inputs, {"axis": axis, "epsilon": d.maybe(0.5, 1e-2), "stash_type": d.maybe(0.3, 1)}
+    return inputs, {"axis": axis, "epsilon": epsilon(d, int(np.prod(block))), "stash_type": d.maybe(0.3, 1)}
 
 
 def group_norm(d):
@@ -205,13 +210,14 @@ def group_norm(d):
     c = d.shape(x)[1]
     groups = d.one(*(g for g in range(1, c + 1) if c % g == 0)) + d.slip()
     count = (c if d.opset >= 21 else groups) + d.slip()
-    return [x, d.weight(count), d.weight(count)], {"num_groups": groups, "epsilon": d.maybe(0.5, 1e-2)}
+    block = int(np.prod(d.shape(x)[1:])) // groups
+    return [x, d.weight(count), d.weight(count)], {"num_groups": groups, "epsilon": epsilon(d, block)}
 
 
 def instance_norm(d):
     x = d.value(3, 4)
     c = d.shape(x)[1] + d.slip()
-    return [x, d.weight(c), d.weight(c)], {"epsilon": d.maybe(0.5, 1e-2)}
+    return [x, d.weight(c), d.weight(c)], {"epsilon": epsilon(d, int(np.prod(d.shape(x)[2:])))}
 
 
 def local_response_norm(d):

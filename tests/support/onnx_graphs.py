@@ -24,6 +24,8 @@ class Drawing:
     def __init__(self, seed, focus=None):
         self.rng = np.random.default_rng(seed)
         self.opset, self.odd = self.one(7, 8, 14, 18, 22, self.integer(OLDEST, NEWEST)), self.chance(0.3)
+        while focus is not None and not onnx.defs.has(focus, self.opset, ""):
+            self.opset = self.integer(self.opset, NEWEST)
         self.nodes, self.constants, self.values, self.count = [], [], {}, 0
         self.batch = self.one("n", "n", "n", 1, BATCH)
         rank = self.one(4, 4, 4, 4, 4, 2, 2, 3)
