@@ -8,7 +8,6 @@ import numpy as np
 
 from npgrad._typing import Array, Border, Cache, Pair, Window
 from npgrad._validate import expect_ndim
-from npgrad.layers.pooling import cut_padding, pad_to_windows, set_window
 from npgrad.layers.base import Layer
 from npgrad.layers.im2col import (
     borders,
@@ -18,6 +17,7 @@ from npgrad.layers.im2col import (
     positions,
     receptive_field,
 )
+from npgrad.layers.pooling import cut_padding, pad_to_windows, set_window
 
 
 @dataclass(frozen=True)

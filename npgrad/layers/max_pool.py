@@ -9,9 +9,9 @@ import numpy as np
 from npgrad._typing import Array, Border, Cache, Pair, Window
 from npgrad._validate import pair
 from npgrad.layers import _kernels as kernels
-from npgrad.layers.pooling import cut_padding, pad_to_windows, set_window
 from npgrad.layers.base import Layer
 from npgrad.layers.im2col import channels_first, channels_last, output_shape, receptive_field, windows
+from npgrad.layers.pooling import cut_padding, pad_to_windows, set_window
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,6 @@ OPTIONS = {
     "neuron_integrated_gradients": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
     "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
 }
-# one random stream serves all images in turn, so an image alone is drawn other samples
-DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
 EVERY = [*METHODS, *NEURONS]
 DIFFERENCES = ("occlusion", "feature_ablation", "lime", "kernel_shap")  # of scores, which may be much larger
 
@@ -77,7 +75,7 @@ def test_leaves_model_and_input_untouched(name, model, x):
 
 
 @pytest.mark.sampled(10)
-@pytest.mark.parametrize("name", [name for name in EVERY if name not in DRAWN_TOGETHER])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_image_is_explained_by_itself(name, model, x):
     both = call(name, model, x, [1, 3])
     for i, target in enumerate((1, 3)):

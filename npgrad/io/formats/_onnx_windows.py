@@ -4,8 +4,8 @@ from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import count_windows, text
 from npgrad.io.formats.structure import MOST
 from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
-from npgrad.layers.pooling import misses
 from npgrad.layers.im2col import borders, window_size
+from npgrad.layers.pooling import misses
 
 
 def conv(node):
