@@ -107,6 +107,11 @@ def check_writable(path):
 def check_folder(folder, names=()):
     """Raise an InputError unless the folder exists or can be created, and the files `names` in it can be written."""
     there = os.path.abspath(folder)
+    try:
+        os.lstat(there)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InputError(f"{shown(folder)}: expected a folder to write to; {error.strerror}") from None
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     if not os.path.isdir(there):

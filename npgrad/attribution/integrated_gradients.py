@@ -83,7 +83,7 @@ def integrated_gradients(
     >>> import npgrad
     >>> from npgrad.attribution import integrated_gradients
     >>> model = npgrad.load()
-    >>> image, label, mask = npgrad.scenes.scene(3, size=64)
+    >>> image, label, mask = npgrad.scenes.scene(3)
     >>> x = model.preprocess(image)
     >>> attributions, delta = integrated_gradients(model, x, "woven", n_steps=20, return_delta=True)
     >>> attributions.shape

@@ -51,7 +51,7 @@ def saliency(model: Model, x: Array, target: Target = None) -> Array:
     >>> import npgrad
     >>> from npgrad.attribution import saliency
     >>> model = npgrad.load()
-    >>> image, label, mask = npgrad.scenes.scene(3, size=64)
+    >>> image, label, mask = npgrad.scenes.scene(3)
     >>> x = model.preprocess(image)
     >>> saliency(model, x).max(axis=1).shape
     (1, 224, 224)

@@ -83,8 +83,9 @@ def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
         args = _parser().parse_args(words[1:])
         assert words[0] == "npgrad"
         for name in ("image", "content"):
-            if getattr(args, name, None):
-                assert (tmp_path / getattr(args, name)).is_file()
+            paths = getattr(args, name, None) or []
+            for path in [paths] if isinstance(paths, str) else paths:
+                assert (tmp_path / path).is_file()
 
 
 @pytest.mark.exhaustive

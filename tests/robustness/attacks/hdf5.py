@@ -275,7 +275,7 @@ def attacks():
         yield Attack(f"a stranger: {what}", "w.h5", make, "npgrad.load", message)
     yield Attack("one file of a family", "w.h5", of_a_family, "npgrad.load", "damaged HDF5")
     fewer = edit_metadata(lambda told: told.update(classes=["a", "b"]))
-    yield Attack("fewer classes than answers", "w.h5", forge(fewer), "npgrad.load, predict", None)
+    yield Attack("fewer classes than answers", "w.h5", forge(fewer), "npgrad.load", "classes: expected")
 
 
 def good_files():
