@@ -121,7 +121,7 @@ class Preprocessing:
         elif channels != self.channels:
             changes |= dict.fromkeys(NEUTRAL)
         if "crop" in changes and "resize" not in changes:
-            same = dataclasses.replace(self, crop=changes["crop"], resize=None)  # checks the crop
+            same = dataclasses.replace(self, crop=changes["crop"], resize=None)  # type: ignore[arg-type]  # checks the crop
             changes["resize"] = max(1, round(self.resize * min(same.size) / min(self.size)))
         return dataclasses.replace(self, **({"assumed": False} | changes))
 
