@@ -16,7 +16,7 @@ demo: .venv/core
 	$(BIN)/npgrad demo $(if $(PHOTO),"$(PHOTO)") $(if $(WEIGHTS),--weights $(if $(filter %.h5,$(WEIGHTS)),"$(WEIGHTS)",build/demo.h5))
 
 # What a contributor runs: every public function, every layer against torch, every planted error; two minutes.
-# Then everything but the slow tests, ten minutes. PYTEST has more options: make test PYTEST="-x tests/io"
+# Then everything but the slow tests, twelve minutes. PYTEST has more options: make test PYTEST="-x tests/io"
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 PYTEST ?=
 test: .venv/dev

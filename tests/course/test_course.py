@@ -100,7 +100,6 @@ def course_grad_cam(model, X, y):
     return cam / cam.max()
 
 
-@pytest.mark.exhaustive
 def test_grad_cam_and_its_guided_product(model, X, y):
     cam = course.grad_cam(X, y, model)
     assert cam.shape == (3, 65, 65)

@@ -117,7 +117,6 @@ def test_jitter_and_blur(X):
     assert not np.allclose(course.blur_image(X, sigma=0.5), course.blur_image(X))
 
 
-@pytest.mark.exhaustive
 def test_class_visualization_is_the_courses_loop(model):
     rng, shown = np.random.default_rng(2), []
     img = rng.standard_normal((1, 3, 48, 48))

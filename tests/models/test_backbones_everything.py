@@ -99,7 +99,7 @@ def test_no_method_is_left_out():
     assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 5
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("method", ARRAYS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_attribution(name, method, models):
