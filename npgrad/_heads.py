@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from npgrad.layers import (
     AdaptiveAvgPool2d,
+    Affine,
     AvgPool2d,
     BatchNorm2d,
     Clip,
@@ -11,6 +12,7 @@ from npgrad.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Graph,
     Layer,
     Linear,
@@ -18,6 +20,7 @@ from npgrad.layers import (
     ReLU,
     Sequential,
 )
+from npgrad.layers.elementwise import Elementwise
 
 FINAL = {  # a final layer, by the name of its class: (kind of its outputs, kind of its inputs)
     "Softmax": ("probabilities", "logits"),
@@ -25,15 +28,9 @@ FINAL = {  # a final layer, by the name of its class: (kind of its outputs, kind
     "Sigmoid": ("probabilities", "scores"),
 }
 IDENTITY = Dropout(0.0)  # takes the place of a final layer, so that every name remains valid
-PER_CHANNEL = (
-    AvgPool2d,
-    BatchNorm2d,
-    Clip,
-    Dropout,
-    MaxPool2d,
-    ReLU,
-)  # one output channel for each of the input
-GLOBAL = (AdaptiveAvgPool2d, GlobalAvgPool2d)
+# one output channel for each of the input
+PER_CHANNEL = (Affine, AvgPool2d, BatchNorm2d, Clip, Dropout, Elementwise, MaxPool2d, ReLU)
+GLOBAL = (AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d)
 
 
 def final_activation(network: Layer) -> tuple[str, str] | None:
