@@ -12,7 +12,7 @@ own backward, as gradients do.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,9 @@ from npgrad._targets import flat, one_hot, resolve_targets, warn_if_dead
 from npgrad._typing import Array, Rules, Target
 from npgrad.attribution._layer_rules import LRP as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
-from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, ZBox, pass_through
+from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, WSquare, ZBox, pass_through
 from npgrad.errors import InputError
-from npgrad.layers import BatchNorm2d, Conv2d, Graph, Linear, Residual, Sequential
+from npgrad.layers import BatchNorm2d, Conv2d, Dropout, Graph, Linear, Pad, Residual, Sequential
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.tape import INPUT
@@ -135,9 +135,10 @@ def layer_lrp(
 def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0.25) -> dict[str, Rule]:
     """Choose rules for `lrp` by the depth of each layer.
 
-    Of the layers with weights, in the order of the forward pass: the first gets z-box with the range of pixels; the
-    lower half LRP-gamma, which smooths; the upper half LRP-epsilon with `relative`, which removes noise; and the
-    last LRP-0, which is faithful (Montavon et al. 2019, section 10.3). Kohlbrenner et al. 2020 found that such
+    Of the layers with weights, in the order of the forward pass: the first gets z-box with the range of pixels, or the
+    w^2-rule where its input is not the image, but flattened or normalized inside the network (Montavon et al. 2017,
+    section 4.1); the lower half LRP-gamma, which smooths; the upper half LRP-epsilon with `relative`, which removes
+    noise; and the last LRP-0, which is faithful (Montavon et al. 2019, section 10.3). Kohlbrenner et al. 2020 found that such
     composites agree best with where the objects are. A convolution and the BatchNorm after it count as one layer
     (`lrp_rules.Merged`).
 
@@ -173,7 +174,9 @@ def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0
         raise InputError("composite_by_position: expected a network with Conv2d or Linear layers, found none")
     first, *between, last = names if len(names) > 1 else (names[0], names[0])
     half = len(between) // 2
-    rules = {last: Epsilon(), first: _pixel_box(model)}
+    before = takewhile(lambda part: part[0] != first, walk_layers(model.network))
+    pixels = all(isinstance(layer, (Dropout, Pad)) for _, layer in before)
+    rules = {last: Epsilon(), first: _pixel_box(model) if pixels else WSquare()}
     rules.update({name: Gamma(gamma, signed=True) for name in between[:half]})
     rules.update({name: Epsilon(relative=relative) for name in between[half:]})
     for chain in _chains(model.network):

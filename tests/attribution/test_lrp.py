@@ -15,7 +15,7 @@ from torch import nn
 from npgrad import InputError, Model, UnknownName
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
 from npgrad.attribution.lrp_rules import AlphaBeta, Epsilon, Flat, Gamma, WSquare, ZBox, ZPlus
-from npgrad.layers import Conv2d, Flatten, Linear, ReLU, Sequential
+from npgrad.layers import Affine, Conv2d, Flatten, GlobalAvgPool2d, Linear, Pad, ReLU, Sequential
 
 ALL = [*pairs(), squeezenets()[1]]
 pytestmark = pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")  # Captum's
@@ -102,10 +102,22 @@ def test_composite_by_position():
         rules["conv1"].low, model.preprocess(0 * model.deprocess(white)[0])[0, :, 0, 0]
     )
     assert np.isfinite(lrp(model, np.clip(x, -1.7, 2.2), TARGETS, rules=rules)).all()
-    single = Model(Sequential({"flat": Flatten(), "fc": Linear(np.ones((2, 12)))}))
-    assert isinstance(composite_by_position(single)["fc"], ZBox)
     with pytest.raises(InputError, match="composite_by_position"):
         composite_by_position(Model(Sequential({"relu": ReLU()})))
+
+
+@pytest.mark.parametrize("first", [Flatten(), Affine(2.0, -1.0), Pad(1), None], ids=repr)
+def test_the_box_of_pixels_is_used_for_pixels_alone(first, rng):
+    """The weights of another input than the image would get a box that is not its range, or of other channels."""
+    layer = Linear(rng.normal(size=(5, 48))) if isinstance(first, Flatten) else Conv2d.init(3, 5, 3, rng=1)
+    parts = {"first": first, "w": layer, "relu": ReLU(), "mean": GlobalAvgPool2d(), "fc": Linear.init(5, 2)}
+    if isinstance(first, Flatten):
+        del parts["mean"]
+    model = Model(Sequential({name: part for name, part in parts.items() if part})).astype(np.float64)
+    rules, x = composite_by_position(model), rng.normal(size=(2, 3, 4, 4))
+    assert isinstance(rules["w"], ZBox if first is None or isinstance(first, Pad) else WSquare)
+    relevance = lrp(model, np.clip(x, -1.7, 2.2), [0, 1], rules=rules)
+    assert relevance.shape == x.shape and np.isfinite(relevance).all() and relevance.any()
 
 
 def test_composite_finds_the_cats_face(real_model, shared):
