@@ -138,9 +138,9 @@ def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0
     Of the layers with weights, in the order of the forward pass: the first gets z-box with the range of pixels, or the
     w^2-rule where its input is not the image, but flattened or normalized inside the network (Montavon et al. 2017,
     section 4.1); the lower half LRP-gamma, which smooths; the upper half LRP-epsilon with `relative`, which removes
-    noise; and the last LRP-0, which is faithful (Montavon et al. 2019, section 10.3). Kohlbrenner et al. 2020 found that such
-    composites agree best with where the objects are. A convolution and the BatchNorm after it count as one layer
-    (`lrp_rules.Merged`).
+    noise; and the last LRP-0, which is faithful (Montavon et al. 2019, section 10.3). Kohlbrenner et al. 2020 found
+    that such composites agree best with where the objects are. A convolution and the BatchNorm after it count as one
+    layer (`lrp_rules.Merged`).
 
     Parameters
     ----------
