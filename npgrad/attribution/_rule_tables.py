@@ -1,7 +1,23 @@
-"""The `rules` argument of DeepLIFT and LRP: merging it with the defaults, and refusing layers without a rule."""
+"""Tables of rules: the `rules` argument of DeepLIFT and LRP, and one rule for every ReLU."""
 
-from npgrad.errors import InputError
-from npgrad.layers import Composite
+import warnings
+
+from npgrad.errors import InputError, level_outside
+from npgrad.layers import Composite, ReLU
+from npgrad.layers.composite import walk_layers
+from npgrad.layers.elementwise import Elementwise
+
+
+def at_relus(model, rule):
+    """`rule` for every ReLU, with one warning where other activations keep their own gradient."""
+    others = {type(part).__name__ for _, part in walk_layers(model.network) if isinstance(part, Elementwise)}
+    if others:
+        warnings.warn(
+            f"the rule {rule.__name__!r} is one for ReLUs; {', '.join(sorted(others))} in this network keep their "
+            "own gradient",
+            stacklevel=level_outside(),
+        )
+    return {ReLU: rule}
 
 
 def with_defaults(rules, defaults):

@@ -17,8 +17,8 @@ from npgrad.attribution._maps import (
     positive,
     weighted_sum,
 )
+from npgrad.attribution._rule_tables import at_relus
 from npgrad.errors import InputError
-from npgrad.layers import ReLU
 from npgrad.model import Model
 from npgrad.rules import guided
 
@@ -237,7 +237,7 @@ def guided_grad_cam(
 
     def both(tape, layer, dy):
         A, dA = activation_and_its_gradient(tape, layer, dy)
-        return A, dA, tape.backward(dy, rules={ReLU: guided})["input"]
+        return A, dA, tape.backward(dy, rules=at_relus(model, guided))["input"]
 
     A, dA, dx = at_map_layer(model, x, target, layer, both)
     return at_size(x, positive(weighted_sum(dA.mean(axis=(2, 3)), A)), resize)[:, None] * dx

@@ -8,7 +8,7 @@ from npgrad._typing import Array, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._copies import per_sample
-from npgrad.layers import ReLU
+from npgrad.attribution._rule_tables import at_relus
 from npgrad.model import Model
 from npgrad.rules import deconv, guided
 
@@ -74,7 +74,7 @@ def guided_backprop(model: Model, x: Array, target: Target = None) -> Array:
     TargetError
         If a target is not a class of the network.
     """
-    _, _, gradients = score_gradients(model, x, target, rules={ReLU: guided})
+    _, _, gradients = score_gradients(model, x, target, rules=at_relus(model, guided))
     return gradients["input"]
 
 
@@ -108,6 +108,6 @@ def deconvolution(model: Model, x: Array, target: Target = None) -> Array:
     TargetError
         If a target is not a class of the network.
     """
-    logits, targets, gradients = score_gradients(model, x, target, rules={ReLU: deconv})
+    logits, targets, gradients = score_gradients(model, x, target, rules=at_relus(model, deconv))
     alive = scores(model, logits, targets) != 0  # the rule ignores that the last ReLU is inactive
     return gradients["input"] * per_sample(alive, gradients["input"])

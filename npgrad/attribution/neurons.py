@@ -18,9 +18,9 @@ from npgrad._validate import check_input, full_baseline, is_whole
 from npgrad.attribution._common import layer_name
 from npgrad.attribution._copies import begin, per_sample
 from npgrad.attribution._quadrature import quadrature
+from npgrad.attribution._rule_tables import at_relus
 from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError
-from npgrad.layers import ReLU
 from npgrad.model import Model
 from npgrad.rules import guided
 
@@ -104,7 +104,7 @@ def neuron_guided_backprop(
         If no layer has this name.
     """
     layer = layer_name(model, x, layer)
-    return _gradient(model, x, layer, neuron, rules={ReLU: guided})
+    return _gradient(model, x, layer, neuron, rules=at_relus(model, guided))
 
 
 def neuron_integrated_gradients(

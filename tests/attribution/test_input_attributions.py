@@ -16,7 +16,7 @@ from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.smoothgrad import smoothgrad
-from npgrad.layers import Conv2d, GlobalAvgPool2d, ReLU, Sequential
+from npgrad.layers import Conv2d, GlobalAvgPool2d, ReLU, Sequential, SiLU
 
 PAIRS = {pair.name: pair for pair in [*pairs(), *squeezenets()]}
 ONE_PASS = {
@@ -333,3 +333,13 @@ def test_smoothgrads_wrong_names_are_said():
         smoothgrad(pair.model, pair.x, n_steps=5)  # the plain gradient takes no options
     with pytest.raises(InputError, match="must give one array, found a tuple"):
         smoothgrad(pair.model, pair.x, method=integrated_gradients, n_samples=1, return_delta=True)
+
+
+@pytest.mark.parametrize("method", [guided_backprop, deconvolution])
+def test_activations_that_the_rule_does_not_change_are_said(method, rng):
+    parts = {"conv": Conv2d.init(3, 4, 3, rng=2), "silu": SiLU(), "relu": ReLU(), "mean": GlobalAvgPool2d()}
+    x = rng.normal(size=(1, 3, 5, 5)).astype(np.float32)
+    with pytest.warns(UserWarning, match="is one for ReLUs; SiLU in this network keep their own gradient"):
+        method(Model(Sequential(parts)), x)
+    del parts["silu"]
+    method(Model(Sequential(parts)), x)  # warnings are errors here
