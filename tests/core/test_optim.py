@@ -39,7 +39,6 @@ def gradients(x, t):
     return {name: a**3 + noise[name] if name != "lost" or t % 3 else 0 * a for name, a in x.items()}
 
 
-@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_fifty_steps_are_torchs(name):
     ours, theirs = PAIRS[name]
