@@ -50,7 +50,7 @@ def dead_model():
     return Model(Sequential({"conv": conv, "relu": ReLU(), "pool": GlobalAvgPool2d()}), classes=["a", "b"])
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("method", ONE_PASS, ids=lambda method: method.__name__)
 def test_one_backward_pass_equals_captum(method, name):
@@ -61,7 +61,7 @@ def test_one_backward_pass_equals_captum(method, name):
     checks.assert_close(method(pair.model, pair.x, TARGETS), expected.detach().numpy(), 1e-10)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ["fires", "average pools", "squeezenet1_0", "squeezenet1_1"])
 @pytest.mark.parametrize("kind", ["mean", "squares", "variance"])
 def test_smoothgrad_equals_captum_on_the_same_samples(kind, name, monkeypatch):

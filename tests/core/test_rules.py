@@ -39,7 +39,7 @@ TORCH_RULES = {
 }
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", [guided, deconv])
 def test_guided_and_deconv_are_those_of_hooks_in_torch(model, tape, rule):
     net = torch_twin(model)

@@ -92,7 +92,7 @@ def test_the_other_options_are_torchs(net):
     assert_close(visualize(net, num_iterations=8, rng=3, **options).image, expected[-1], 1e-8)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("aim", AIMS.values(), ids=AIMS)
 @pytest.mark.parametrize("method", METHODS)
 def test_it_climbs(net, aim, method):

@@ -66,7 +66,7 @@ def torch_loop(net, x, layer, channel, sizes, steps, learning_rate, max_jitter, 
     return images, activity
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("layer, channel", [("fire3", None), ("fire4", 6)])
 @pytest.mark.parametrize("scale, sizes", [(1.4, [(29, 34), (40, 48)]), (1.0, [(40, 48), (40, 48)])])
 def test_every_step_is_torchs(net, x, layer, channel, scale, sizes):
