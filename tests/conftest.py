@@ -10,14 +10,20 @@ import tiers
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_addoption(parser):
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run files and their tests in another order")
+
+
 def pytest_configure(config):
     if called.whole_run(config):
         config.pluginmanager.register(called.Called(config))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     tiers.leave_to_test_all(items)
+    if config.option.shuffle is not None:
+        tiers.shuffle(items, config.option.shuffle)
 
 
 @pytest.fixture(scope="session")

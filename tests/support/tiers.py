@@ -1,5 +1,6 @@
-"""Which tests `make test` runs of a function with many sets of arguments, and which are left to `make test-all`."""
+"""What `make test` runs of a function with many sets of arguments and what is left to `make test-all`; the order."""
 
+import random
 from collections import defaultdict
 
 import pytest
@@ -19,6 +20,13 @@ def leave_to_test_all(items):
         for number, item in enumerate(group):
             if number not in kept:
                 item.add_marker(pytest.mark.exhaustive)
+
+
+def shuffle(items, seed):
+    """Put the files in another order, and the tests of each file; alike in every worker."""
+    draw = random.Random(seed)
+    files = {path: draw.random() for path in dict.fromkeys(item.path for item in items)}
+    items.sort(key=lambda item: (files[item.path], draw.random()))
 
 
 def sample(sets, count):
