@@ -99,7 +99,7 @@ def _only(found, text):
 
 def _as_index(value):
     try:
-        if isinstance(value, bool):  # operator.index takes True for 1; as a target it is a mistake
+        if isinstance(value, (bool, np.bool_)):  # taken for 1, and as a target a mistake
             raise TypeError
         return operator.index(value)
     except TypeError:

@@ -55,15 +55,16 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
             "npgrad/_parallel/batch_tape.py",
             "npgrad/losses.py",
         ],
-        "layers plain layer_objects residual_and_graph passes composites gradcheck map_layer tape tape_keep tape_walk "
-        "batch_tape losses rules patches model layer_refusals receptive_fields im2col precision tape_contract "
-        "stopped_passes",
+        "layers plain plain_others layer_objects residual_and_graph passes composites gradcheck map_layer tape "
+        "tape_keep tape_walk batch_tape losses rules patches model layer_refusals receptive_fields im2col precision "
+        "tape_contract stopped_passes",
     ),
     "the readers": (
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
-        "hdf5 pickles pickles_refused torch_pth torch_pth_refused caffe deep_compression npz imagenet_val safetensors "
-        "convert formats onnx_files onnx_operators onnx_versions onnx_old_opsets onnx_external onnx_differential "
-        "refusals architectures caffe_options structure protocol_buffers pickle_limits",
+        "hdf5 pickles pickles_refused torch_pth torch_pth_refused checkpoint_forms checkpoints caffe "
+        "deep_compression npz imagenet_val safetensors convert formats labels classes onnx onnx_files onnx_operators "
+        "onnx_versions onnx_old_opsets onnx_external onnx_differential refusals architectures caffe_options structure "
+        "protocol_buffers pickle_limits",
     ),
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant

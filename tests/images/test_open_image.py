@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from image_files import IMAGE, encoded, oriented
+from image_files import HAS_AVIF, IMAGE, encoded, oriented
 from PIL import Image, ImageCms, features
 
 from npgrad.errors import ImageError
@@ -80,7 +80,7 @@ def test_other_arrays_are_refused_with_what_to_do(array, hint):
         open_image(array)
 
 
-@pytest.mark.skipif(not features.check("avif"), reason="this version of Pillow does not read AVIF")
+@pytest.mark.skipif(not HAS_AVIF, reason="this version of Pillow does not read AVIF")
 def test_avif(tmp_path):
     path = tmp_path / "photo.avif"
     smooth = Image.fromarray(np.linspace(0, 255, 64 * 48 * 3).reshape(48, 64, 3).astype(np.uint8))

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from importlib.util import find_spec
 
 import numpy as np
 from PIL import Image, features
@@ -36,7 +37,9 @@ SAMPLES = {
     "tiff": encoded(IMAGE, "TIFF"),
     "tiff_lzw": encoded(IMAGE, "TIFF", compression="tiff_lzw", exif=oriented(6)),
 }
-if features.check("avif"):
+# not features.check, which does not know the name in a version without AVIF, and warns
+HAS_AVIF = find_spec("PIL.AvifImagePlugin") is not None and features.check("avif")
+if HAS_AVIF:
     SAMPLES["avif"] = encoded(IMAGE, "AVIF", exif=oriented(6))
 if features.check("jpg_2000"):
     SAMPLES["jpeg2000"] = encoded(IMAGE, "JPEG2000")
