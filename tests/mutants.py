@@ -135,7 +135,9 @@ class Mutation:
 
     def pytest_sessionstart(self):
         from hypothesis import Phase, settings
+        from mutmut.mutation import trampoline
 
+        trampoline.__name__ = "npgrad.trampoline"  # so that a warning is shown where npgrad was called
         quick = settings(phases=[Phase.explicit, Phase.generate], derandomize=True, database=None)
         settings.register_profile("mutation", quick)
         settings.load_profile("mutation")  # a failing test is enough; examples need not be short

@@ -170,7 +170,10 @@ def test_transparency_is_laid_on_white(tmp_path):
 def test_gray_of_16_bits_keeps_its_high_byte(tmp_path, kind):
     deep = np.array([[0, 255, 256, 0x1234, 0xFFFF]], np.uint16)
     path = tmp_path / "deep"
-    Image.fromarray(deep).save(path, kind)
+    if kind == "PPM":  # written by hand: Pillow before 11 has no 16 bits there
+        path.write_bytes(b"P5 5 1 65535\n" + deep.astype(">u2").tobytes())
+    else:
+        Image.fromarray(deep).save(path, kind)
     assert np.asarray(open_image(path))[0, :, 0].tolist() == [0, 0, 1, 0x12, 0xFF]
 
 
