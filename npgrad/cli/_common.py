@@ -141,7 +141,7 @@ def load_network(args):
     else:
         from npgrad.models import registry
 
-        model = registry.fresh(spelled("architecture", args.arch, registry.BUILDERS))
+        model = registry.create(spelled("architecture", args.arch, registry.ARCHITECTURES))
     if outputs := getattr(args, "outputs", None):
         model = dataclasses.replace(model, outputs=outputs)
     changes = preprocessing_changes(args)

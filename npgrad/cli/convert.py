@@ -45,10 +45,10 @@ def add_arguments(parser):
 
 def run(args):
     from npgrad.io.converting import convert
-    from npgrad.models.registry import BUILDERS
+    from npgrad.models.registry import ARCHITECTURES
 
     check_outputs([args.input, args.labels], network=args.output)
-    arch = args.arch and spelled("architecture", args.arch, BUILDERS)
+    arch = args.arch and spelled("architecture", args.arch, ARCHITECTURES)
     options = {"labels": args.labels, "architecture": arch, "outputs": args.outputs, "key": args.key}
     model = convert(args.input, **options)
     if changes := preprocessing_changes(args):

@@ -1,18 +1,26 @@
 """Recognize the network that a file's tensors belong to, from their names (torchvision's or npgrad's) and shapes."""
 
+import math
 from collections.abc import Mapping
 
 from npgrad._typing import Array
 from npgrad.errors import WeightsError
+from npgrad.models import registry
+from npgrad.models.registry import ARCHITECTURES, SMALL
 
-FIRST = ("conv1.weight", "features.0.weight", "features.0.0.weight", "conv1_1.weight")
-# the last weights of the networks, with one row per class
-LAST = ("conv10.weight", "fc.weight", "fc8.weight", "classifier.6.weight", "classifier.1.weight")
-VGG = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}  # by number of convolutions
+COUNTERS = ("num_batches_tracked", "n_averaged")  # of training passes, used by no computation
+BUFFERS = ("running_mean", "running_var")
+# names of the layers that a file of weights begins and ends with
+FIRST = list(dict.fromkeys(layer for page in registry.NETWORKS for layer in page.FIRST))
+LAST = list(dict.fromkeys(layer for page in registry.NETWORKS for layer in page.LAST))
 
 
 def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
     """Recognize the network that tensors belong to.
+
+    It is the one with these first and last layers and this number of parameters, apart from the last layer, which has
+    a row for each class. If there is none, it is the one with the most tensors of these names and shapes, so that a
+    message can say what is missing.
 
     Parameters
     ----------
@@ -31,42 +39,83 @@ def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
     WeightsError
         If the tensors belong to no network that npgrad can build.
     """
-    last = next((tensors[key] for key in LAST if key in tensors), None)
-    first = next((tensors[key] for key in FIRST if key in tensors), None)
-    if first is not None and first.ndim == 4 and last is None and len(tensors) > 2:
-        head = sorted(key for key in tensors if key.startswith(("fc.", "classifier.")))
+    found = {known: last for known in ARCHITECTURES if (last := _last(known, tensors)) is not None}
+    if not found:
+        raise WeightsError(_what_is_missing(tensors, name))
+    for known, last in found.items():
+        if _parameters(known, tensors) - last.size - len(last) == _without_last(
+            known, last.size // len(last)
+        ):
+            return known, len(last)
+    known = max(found, key=lambda known: _in_common(known, tensors, found[known]))
+    if not _in_common(known, tensors, found[known]):
+        shapes = sum(array.ndim == 4 for array in tensors.values())
         raise WeightsError(
-            f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(LAST)}; "
-            f"found {', '.join(head[:4]) or 'none'}: save the whole network's state_dict, or export a network whose "
-            "head has several layers, or that has none, to ONNX"
+            f"{name}: expected one of the networks in npgrad.models, found {shapes} convolutions and last weights "
+            f"of shape {found[known].shape}"
         )
+    return known, len(found[known])
+
+
+def _last(known, tensors):
+    """The last weights, if the tensors begin and end like a network; or None."""
+    page = ARCHITECTURES[known].page
+    first, last = (
+        next((tensors[f"{layer}.weight"] for layer in layers if f"{layer}.weight" in tensors), None)
+        for layers in (page.FIRST, page.LAST)
+    )
     if first is None or last is None or first.ndim != 4 or last.ndim not in (2, 4) or not len(last):
-        some = ", ".join(sorted(tensors)[:4])
-        raise WeightsError(
-            f"{name}: expected one of the networks in npgrad.models, first tensor {' or '.join(FIRST)} "
-            f"(F, C, KH, KW), last one of {', '.join(LAST)}; found {some} ..."
+        return None
+    return last
+
+
+def _parameters(known, tensors):
+    """The number of parameters among the tensors, without those that a network has for training only."""
+    unused = getattr(ARCHITECTURES[known].page, "UNUSED", ())
+    return sum(
+        array.size
+        for key, array in tensors.items()
+        if not key.endswith(BUFFERS) and not key.startswith(tuple(unused))
+    )
+
+
+def _without_last(known, width):
+    """The number of parameters of a network but for the last layer, whose rows have `width` weights and a bias."""
+    return ARCHITECTURES[known].parameters - 1000 * (width + 1)
+
+
+def _in_common(known, tensors, last):
+    """How many tensors have the names and shapes of a network's."""
+    values = sum(array.size for array in tensors.values())
+    if ARCHITECTURES[known].parameters > 4 * values + SMALL:
+        return 0
+    options = {"num_classes": len(last)}
+    model = registry.skeleton({"name": known, "options": options}, room=math.inf)
+    expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
+    names = {key: own_name(key, model) for key in tensors}
+    return sum(expected.get(names[key]) == array.shape for key, array in tensors.items())
+
+
+def own_name(key, model):
+    """npgrad's name for a tensor of a file, given the network that it belongs to."""
+    page = ARCHITECTURES[model.architecture["name"]].page
+    renamed = getattr(page, "renamed", None)
+    layer, _, parameter = (renamed(key) if renamed else key).rpartition(".")
+    return f"{model.aliases.get(layer, layer)}.{parameter}"
+
+
+def _what_is_missing(tensors, name):
+    first = next((tensors[f"{key}.weight"] for key in FIRST if f"{key}.weight" in tensors), None)
+    begins = first is not None and first.ndim == 4 and len(tensors) > 2
+    if begins and not any(f"{key}.weight" in tensors for key in LAST):
+        head = sorted(key for key in tensors if key.startswith(("fc.", "classifier.", "head.")))
+        return (
+            f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(LAST)}; "
+            f"found {', '.join(head[:4]) or 'none'}: save the whole network's state_dict, or export a network "
+            "whose head has several layers, or that has none, to ONNX"
         )
-    return _network(tensors, first.shape, last, name), len(last)
-
-
-def _network(tensors, first, last, name):
-    has = tensors.keys().__contains__
-    convolutions = sum(array.ndim == 4 for array in tensors.values())
-    if last.ndim == 4:
-        known = {(96, 7): "squeezenet1_0", (64, 3): "squeezenet1_1"}
-        if (found := (first[0], first[-1])) in known:
-            return known[found]
-    elif has("bottleneck1.project.weight") or has("features.1.conv.1.weight"):
-        return "mobilenet_v2"
-    elif has("conv2_1.conv1.weight") or has("layer1.0.conv1.weight"):
-        if has("conv2_1.conv3.weight") or has("layer1.0.conv3.weight"):
-            return "resnet50"
-        return "resnet34" if has("conv2_3.conv1.weight") or has("layer1.2.conv1.weight") else "resnet18"
-    elif first[-1] == 11:
-        return "alexnet"
-    elif first[-1] == 3 and convolutions in VGG:
-        return VGG[convolutions] + ("_bn" if any(key.endswith("running_mean") for key in tensors) else "")
-    raise WeightsError(
-        f"{name}: expected one of the networks in npgrad.models, found a first convolution of shape {first}, "
-        f"{convolutions} convolutions in all, and last weights of shape {last.shape}"
+    some = ", ".join(sorted(tensors)[:4])
+    return (
+        f"{name}: expected one of the networks in npgrad.models, first layer {' or '.join(FIRST)} with weights "
+        f"(F, C, KH, KW), last one of {', '.join(LAST)}; found {some} ..."
     )

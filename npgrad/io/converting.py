@@ -18,7 +18,7 @@ from npgrad._files import shown, weights_folder
 from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
-from npgrad.io.architectures import FIRST, LAST, architecture_of
+from npgrad.io.architectures import COUNTERS, FIRST, LAST, architecture_of, own_name
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -31,7 +31,6 @@ CAFFE_SCALE = (
     64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
 )
 CAFFE_CROP = 227
-COUNTERS = ("num_batches_tracked", "n_averaged")
 
 
 def convert(
@@ -101,9 +100,9 @@ def convert(
     tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    tensors = _renamed(
-        tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{k.rpartition('.')[2]}", name
-    )
+    unused = tuple(getattr(registry.ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ()))
+    tensors = {k: array for k, array in tensors.items() if not k.startswith(unused)}
+    tensors = _renamed(tensors, lambda k: own_name(k, model), name)
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
     taken_for = f"{name}: taken for {model.architecture['name']}"
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
@@ -180,10 +179,11 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     """The network that the tensors belong to, all weights zero."""
     found, count = architecture_of(tensors, name)
     if architecture not in (None, found):
-        if architecture not in registry.BUILDERS:
-            raise unknown("architecture", architecture, registry.BUILDERS)
+        if architecture not in registry.ARCHITECTURES:
+            raise unknown("architecture", architecture, registry.ARCHITECTURES)
         raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
-    options = {"num_classes": count}
+    entry = _known(contents.sha256)
+    options = {"num_classes": count, **entry.get("options", {})}
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
@@ -200,14 +200,19 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     if from_caffe:  # `to_torchvision_input` brings them to the usual input
         preprocessing = Preprocessing(resize=256, crop=CAFFE_CROP)
     else:
-        preprocessing = Preprocessing(assumed=not _is_known(contents.sha256))
+        facts = entry or next((e for e in _all_known() if e.get("architecture") == found), {})
+        preprocessing = Preprocessing(**facts.get("preprocessing", {}), assumed=not entry)
     return dataclasses.replace(model, preprocessing=preprocessing)
 
 
-def _is_known(sha256):
-    """Whether a file is one of those that `npgrad weights get` downloads, which all take the default input."""
-    known = json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
-    return any(sha256.startswith(entry.get("sha256", entry.get("sha256_prefix", "?"))) for entry in known)
+def _all_known():
+    return json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
+
+
+def _known(sha256):
+    """The facts about a file that `npgrad weights get` downloads, by its hash; {} for any other."""
+    entries = _all_known()
+    return next((e for e in entries if sha256.startswith(e.get("sha256", e.get("sha256_prefix", "?")))), {})
 
 
 def _conv10_padding(architecture, details, name):
@@ -269,7 +274,7 @@ def _own_name(key):
 
 def _without_prefix(tensors):
     """The tensors without what all names begin with, such as "module.", unless a network's names begin so."""
-    while tensors and not any(key in tensors for key in FIRST):
+    while tensors and not any(f"{layer}.weight" in tensors for layer in FIRST):
         first = {key.partition(".")[0] for key in tensors}
         if len(first) > 1 or any("." not in key for key in tensors):
             break
@@ -279,8 +284,8 @@ def _without_prefix(tensors):
 
 def _one_head(tensors, name):
     """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
-    for key in LAST:
-        layer = _layer(key)
+    for layer in LAST:
+        key = f"{layer}.weight"
         inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
         if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
             inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()

@@ -1,25 +1,18 @@
-"""Architectures: functions that return freshly initialized networks, with torchvision's layer names as aliases."""
+"""Architectures: functions that return freshly initialized networks, with torchvision's layer names as aliases.
 
-from npgrad.models.alexnet import alexnet
-from npgrad.models.mobilenet import mobilenet_v2
-from npgrad.models.resnet import resnet18, resnet34, resnet50
-from npgrad.models.squeezenet import squeezenet1_0, squeezenet1_1
-from npgrad.models.vgg import vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn
+``create(name)`` builds any of them; each also has a function of its own, such as ``resnet18()``.
+"""
 
-__all__ = [
-    "alexnet",
-    "mobilenet_v2",
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "squeezenet1_0",
-    "squeezenet1_1",
-    "vgg11",
-    "vgg11_bn",
-    "vgg13",
-    "vgg13_bn",
-    "vgg16",
-    "vgg16_bn",
-    "vgg19",
-    "vgg19_bn",
-]
+from collections.abc import Callable
+
+from npgrad.model import Model
+from npgrad.models import registry
+from npgrad.models.registry import create
+
+__all__ = ["create", *registry.ARCHITECTURES]  # noqa: PLE0604
+
+globals().update({name: registry.constructor(name) for name in registry.ARCHITECTURES})
+
+
+def __getattr__(name: str) -> Callable[..., Model]:  # what type checkers go by
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,12 @@
 """Shared by all architectures: the source of the weights, and the creation of the Model."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from npgrad._validate import generator, whole_number
+from npgrad._validate import generator
 from npgrad.errors import WeightsError
 from npgrad.layers import BatchNorm2d, Conv2d, Linear
 from npgrad.layers.base import he_normal
@@ -47,13 +47,8 @@ class Weights:
         weight = self.draw((filters, channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
-    def batch_norm(self, channels):
-        return BatchNorm2d.init(channels)
-
-
-def begin(num_classes, weights):
-    """The number of classes, checked before any weight is drawn, and the weights: zeros if there are none."""
-    return whole_number(num_classes, "num_classes"), weights or Weights.zero()
+    def batch_norm(self, channels, eps=1e-5):
+        return replace(BatchNorm2d.init(channels), eps=eps)
 
 
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):

@@ -1,9 +1,11 @@
-"""AlexNet (Krizhevsky, Sutskever, Hinton 2012), in the version for one GPU (Krizhevsky 2014), as in torchvision."""
+"""AlexNet (Krizhevsky, Sutskever, Hinton 2012), in the version for one GPU (Krizhevsky 2014), as in torchvision.
 
-from npgrad._typing import Rng
+Images need at least 63x63 px. Dropout 0.5 before fc6 and fc7 is active in training mode only.
+"""
+
 from npgrad.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, begin, finished, torchvision_names
+from npgrad.models._building import Weights, finished, torchvision_names
 
 # filters, kernel, stride, padding of each convolution
 CONVOLUTIONS = {
@@ -15,43 +17,14 @@ CONVOLUTIONS = {
 }
 POOLED = ("conv1", "conv2", "conv5")
 
-
-def alexnet(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized AlexNet: 61,100,840 parameters for 1,000 classes, images of at least 63x63 px.
-
-    Weights are He-normal, biases 0. Dropout 0.5 before fc6 and fc7 is active in training mode only.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-
-    Returns
-    -------
-    Model
-    """
-    return build("alexnet", num_classes, Weights.drawn(rng))
+FIRST, LAST = (
+    ("conv1", "features.0"),
+    ("fc8", "classifier.6"),
+)
 
 
-def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
-    """Build an architecture of this module by name.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-    num_classes : int, default 1000
-        The number of classes.
-    weights : Weights or None, default None
-        The source of the weights. None: all zero.
-
-    Returns
-    -------
-    Model
-    """
-    num_classes, weights = begin(num_classes, weights)
+def build(name: str, num_classes: int, weights: Weights) -> Model:
+    """Build a network of this page; see `registry`."""
     channels, layers = 3, {}
     for conv, (filters, kernel, stride, padding) in CONVOLUTIONS.items():
         number = conv[-1]

@@ -2,13 +2,12 @@
 
 bottleneck1 ... bottleneck17 are the paper's inverted residuals. Their parts are expand, depthwise and project, each
 with its normalization (expand_bn) and, except the last, its ReLU6 (expand_relu). conv2 is the 1x1 convolution after
-them.
+them. Dropout 0.2 before fc is active in training mode only.
 """
 
-from npgrad._typing import Rng
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU6, Residual, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, begin, finished
+from npgrad.models._building import Weights, finished
 
 # expansion, channels, number of blocks, stride of the first
 BOTTLENECKS = (
@@ -21,43 +20,14 @@ BOTTLENECKS = (
     (6, 320, 1, 1),
 )
 
-
-def mobilenet_v2(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized MobileNetV2 of width 1: 3,504,872 parameters for 1,000 classes.
-
-    Weights are He-normal, normalizations the identity. Dropout 0.2 before fc is active in training mode only.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-
-    Returns
-    -------
-    Model
-    """
-    return build("mobilenet_v2", num_classes, Weights.drawn(rng))
+FIRST, LAST = (
+    ("conv1", "features.0.0"),
+    ("fc", "classifier.1"),
+)
 
 
-def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
-    """Build an architecture of this module by name.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-    num_classes : int, default 1000
-        The number of classes.
-    weights : Weights or None, default None
-        The source of the weights. None: all zero.
-
-    Returns
-    -------
-    Model
-    """
-    num_classes, weights = begin(num_classes, weights)
+def build(name: str, num_classes: int, weights: Weights) -> Model:
+    """Build a network of this page; see `registry`."""
     layers = dict(zip(("conv1", "bn1", "relu1"), _conv(weights, 3, 32, 3, stride=2, padding=1), strict=True))
     channels, number = 32, 0
     for expansion, out, count, stride in BOTTLENECKS:

@@ -1,24 +1,119 @@
-"""The architectures that can be built by name."""
+"""The architectures that can be built by name: one page for each family, one number for each network.
 
+A page has a function ``build(name, num_classes, weights, **options)`` that returns a Model whose aliases are
+torchvision's names, and
+
+- FIRST, LAST: the names of the first layer and of the one with a row for each class, npgrad's and torchvision's
+- OPTIONS (if any): the options of `build`, which are whole numbers
+- UNUSED (if any): what the names of tensors begin with that files have for training only
+- renamed (if any): a function from other names of tensors in files to torchvision's
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from npgrad._typing import Rng
-from npgrad.errors import WeightsError, unknown
+from npgrad._validate import whole_number
+from npgrad.errors import InputError, WeightsError, unknown
 from npgrad.model import Model
-from npgrad.models import mobilenet, resnet, squeezenet, vgg
+from npgrad.models import alexnet, mobilenet, resnet, squeezenet, vgg
 from npgrad.models._building import Weights
-from npgrad.models.alexnet import build as build_alexnet
 
-# name: (its build function, the whole-number options that it takes)
-BUILDERS = {
-    **dict.fromkeys(squeezenet.VERSIONS, (squeezenet.build, ("num_classes", "conv10_padding"))),
-    "alexnet": (build_alexnet, ("num_classes",)),
-    **dict.fromkeys(vgg.VERSIONS, (vgg.build, ("num_classes",))),
-    **dict.fromkeys(resnet.BLOCKS, (resnet.build, ("num_classes",))),
-    "mobilenet_v2": (mobilenet.build, ("num_classes",)),
+
+@dataclass(frozen=True)
+class Architecture:
+    """One network.
+
+    Parameters
+    ----------
+    page : module
+        The module that builds it.
+    parameters : int
+        Its number of parameters for 1,000 classes.
+    """
+
+    page: ModuleType
+    parameters: int
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of its options."""
+        return ("num_classes", *getattr(self.page, "OPTIONS", ()))
+
+
+NETWORKS = {  # page: {name: parameters for 1,000 classes}
+    squeezenet: {"squeezenet1_0": 1_248_424, "squeezenet1_1": 1_235_496},
+    alexnet: {"alexnet": 61_100_840},
+    vgg: {
+        "vgg11": 132_863_336,
+        "vgg11_bn": 132_868_840,
+        "vgg13": 133_047_848,
+        "vgg13_bn": 133_053_736,
+        "vgg16": 138_357_544,
+        "vgg16_bn": 138_365_992,
+        "vgg19": 143_667_240,
+        "vgg19_bn": 143_678_248,
+    },
+    resnet: {
+        "resnet18": 11_689_512,
+        "resnet34": 21_797_672,
+        "resnet50": 25_557_032,
+        "resnet101": 44_549_160,
+        "resnet152": 60_192_808,
+        "resnext50_32x4d": 25_028_904,
+        "resnext101_32x8d": 88_791_336,
+        "resnext101_64x4d": 83_455_272,
+        "wide_resnet50_2": 68_883_240,
+        "wide_resnet101_2": 126_886_696,
+    },
+    mobilenet: {"mobilenet_v2": 3_504_872},
+}
+ARCHITECTURES = {
+    name: Architecture(page, parameters) for page, row in NETWORKS.items() for name, parameters in row.items()
 }
 
 SMALL = 1 << 22  # elements that are always allowed, so that messages can list the missing tensors
+
+
+def create(name: str, num_classes: int = 1000, rng: Rng = 0, **options: int) -> Model:
+    """Build a freshly initialized network by name.
+
+    Weights are He-normal, biases 0, normalizations the identity.
+
+    Parameters
+    ----------
+    name : str
+        The name of an architecture, such as "resnet18".
+    num_classes : int, default 1000
+        The number of classes.
+    rng : numpy.random.Generator or int, default 0
+        The random generator, or its seed, for the weights.
+    **options : int
+        Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    UnknownName
+        If there is no such architecture; the message lists the nearest names.
+    InputError
+        If the architecture has no such option, or a value is out of range.
+
+    Examples
+    --------
+    >>> create("resnet18", num_classes=10).num_classes
+    10
+    """
+    found = _named(name)
+    if wrong := set(options) - set(found.options):
+        allowed = ", ".join(found.options)
+        raise InputError(f"{name}: expected options among {allowed}; found {', '.join(sorted(wrong))}")
+    return found.page.build(name, whole_number(num_classes, "num_classes"), Weights.drawn(rng), **options)
 
 
 def skeleton(architecture: Any, room: int) -> Model:
@@ -45,36 +140,60 @@ def skeleton(architecture: Any, room: int) -> Model:
     if not isinstance(architecture, dict) or set(architecture) != {"name", "options"}:
         raise WeightsError(f"architecture: expected name and options, found {str(architecture)[:60]!r}")
     name, options = architecture["name"], architecture["options"]
-    if not isinstance(name, str) or name not in BUILDERS:
-        raise unknown("architecture", str(name)[:60], BUILDERS)
-    build, allowed = BUILDERS[name]
-    if not isinstance(options, dict) or set(options) - set(allowed):
+    found = _named(str(name)[:60])
+    if not isinstance(options, dict) or set(options) - set(found.options):
         raise WeightsError(f"architecture: {name} has no options {str(options)[:60]!r}")
     if not all(type(value) is int for value in options.values()):
         raise WeightsError(f"architecture: {name} cannot have the options {str(options)[:60]!r}")
-    return build(name, **options, weights=Weights.zero(room + SMALL))
+    options = {"num_classes": 1000, **options}
+    whole_number(options["num_classes"], "num_classes")
+    return found.page.build(name, weights=Weights.zero(room + SMALL), **options)
 
 
-def fresh(name: str, rng: Rng = 0) -> Model:
-    """Build a freshly initialized network by name.
+def constructor(name: str) -> Callable[..., Model]:
+    """Return the function that builds a freshly initialized network, such as `npgrad.models.resnet18`.
 
     Parameters
     ----------
     name : str
-        The name of an architecture, such as "resnet18".
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
+        The name of an architecture.
 
     Returns
     -------
-    Model
-
-    Raises
-    ------
-    UnknownName
-        If there is no such architecture; the message lists the nearest names.
+    callable
+        ``create`` with this name.
     """
-    if not isinstance(name, str) or name not in BUILDERS:
-        raise unknown("architecture", name, BUILDERS)
-    build, _ = BUILDERS[name]
-    return build(name, weights=Weights.drawn(rng))
+    found = _named(name)
+
+    def build(num_classes: int = 1000, rng: Rng = 0, **options: int) -> Model:
+        return create(name, num_classes, rng, **options)
+
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = DOCSTRING.format(name=name, parameters=found.parameters, page=found.page.__doc__)
+    return build
+
+
+DOCSTRING = """Build a freshly initialized `{name}`: {parameters:,} parameters for 1,000 classes.
+
+Weights are He-normal, biases 0, normalizations the identity.
+
+{page}
+Parameters
+----------
+num_classes : int, default 1000
+    The number of classes.
+rng : numpy.random.Generator or int, default 0
+    The random generator, or its seed, for the weights.
+**options : int
+    See `create`.
+
+Returns
+-------
+Model
+"""
+
+
+def _named(name):
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise unknown("architecture", name, ARCHITECTURES)
+    return ARCHITECTURES[name]

@@ -1,98 +1,39 @@
-"""ResNet with 18, 34 and 50 layers (He, Zhang, Ren, Sun 2015, table 1). The stride of a bottleneck is in its 3x3
-convolution, as in torchvision.
+"""ResNet with 18 to 152 layers (He, Zhang, Ren, Sun 2015, table 1), and two relatives.
+
+Wide ResNet (Zagoruyko, Komodakis 2016) has twice as many channels in the 3x3 convolutions; ResNeXt (Xie, Girshick,
+Dollar, Tu, He 2016) has these convolutions in groups: 32x4d is 32 groups, of 4 channels in the first stage. The stride
+of a bottleneck is in its 3x3 convolution, as in torchvision.
 
 Blocks are named as in the table: conv2_1, conv2_2, ... conv5_3. The parts of a block are conv1, bn1, relu1, conv2, bn2,
 ..., then shortcut and shortcut_bn if the shortcut has weights, then add and relu.
 """
 
-from npgrad._typing import Rng
 from npgrad.layers import GlobalAvgPool2d, MaxPool2d, ReLU, Residual, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, begin, finished
+from npgrad.models._building import Weights, finished
 
 WIDTHS = (64, 128, 256, 512)  # filters in the stages conv2 to conv5
-BLOCKS = {  # in each stage
-    "resnet18": (2, 2, 2, 2),
-    "resnet34": (3, 4, 6, 3),
-    "resnet50": (3, 4, 6, 3),
+BLOCKS = {  # in each stage, by the number of layers
+    "18": (2, 2, 2, 2),
+    "34": (3, 4, 6, 3),
+    "50": (3, 4, 6, 3),
+    "101": (3, 4, 23, 3),
+    "152": (3, 8, 36, 3),
 }
+GROUPS = {
+    "32x4d": (32, 4),
+    "32x8d": (32, 8),
+    "64x4d": (64, 4),
+    "2": (1, 128),
+}  # and channels of each in conv2
+FIRST, LAST = ("conv1",), ("fc",)
 
 
-def resnet18(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized ResNet-18: 11,689,512 parameters for 1,000 classes.
-
-    Weights are He-normal, normalizations the identity.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-
-    Returns
-    -------
-    Model
-    """
-    return build("resnet18", num_classes, Weights.drawn(rng))
-
-
-def resnet34(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized ResNet-34: 21,797,672 parameters for 1,000 classes.
-
-    Weights are He-normal, normalizations the identity.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-
-    Returns
-    -------
-    Model
-    """
-    return build("resnet34", num_classes, Weights.drawn(rng))
-
-
-def resnet50(num_classes: int = 1000, rng: Rng = 0) -> Model:
-    """Build a freshly initialized ResNet-50, with bottleneck blocks: 25,557,032 parameters for 1,000 classes.
-
-    Weights are He-normal, normalizations the identity.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-
-    Returns
-    -------
-    Model
-    """
-    return build("resnet50", num_classes, Weights.drawn(rng))
-
-
-def build(name: str, num_classes: int = 1000, weights: Weights | None = None) -> Model:
-    """Build an architecture of this module by name.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-    num_classes : int, default 1000
-        The number of classes.
-    weights : Weights or None, default None
-        The source of the weights. None: all zero.
-
-    Returns
-    -------
-    Model
-    """
-    num_classes, weights = begin(num_classes, weights)
-    block, expansion = (_bottleneck, 4) if name == "resnet50" else (_basic, 1)
+def build(name: str, num_classes: int, weights: Weights) -> Model:
+    """Build a network of this page; see `registry`."""
+    number_of_layers, _, version = name.lstrip("abcdefghijklmnopqrstuvwxyz_").partition("_")
+    blocks, (groups, per_group) = BLOCKS[number_of_layers], GROUPS.get(version, (1, 64))
+    expansion = 1 if number_of_layers in ("18", "34") else 4
     layers = {
         "conv1": weights.conv(3, 64, 7, stride=2, padding=3, bias=False),
         "bn1": weights.batch_norm(64),
@@ -100,10 +41,15 @@ def build(name: str, num_classes: int = 1000, weights: Weights | None = None) ->
         "pool1": MaxPool2d(3, stride=2, padding=1),
     }
     channels = 64
-    for stage, (width, count) in enumerate(zip(WIDTHS, BLOCKS[name], strict=True), start=2):
+    for stage, (width, count) in enumerate(zip(WIDTHS, blocks, strict=True), start=2):
         for number in range(1, count + 1):
             stride = 2 if stage > 2 and number == 1 else 1
-            branch, shortcut, out = block(weights, channels, width, stride), {}, width * expansion
+            shortcut, out = {}, width * expansion
+            if expansion == 1:
+                branch = _basic(weights, channels, width, stride)
+            else:
+                inner = width // 64 * per_group * groups
+                branch = _bottleneck(weights, channels, inner, out, stride, groups)
             if stride != 1 or channels != out:
                 shortcut["shortcut"] = weights.conv(channels, out, 1, stride=stride, bias=False)
                 shortcut["shortcut_bn"] = weights.batch_norm(out)
@@ -125,17 +71,17 @@ def _basic(weights, channels, width, stride):
     }
 
 
-def _bottleneck(weights, channels, width, stride):
+def _bottleneck(weights, channels, inner, out, stride, groups):
     """Fewer channels, a 3x3 convolution, and four times as many channels (figure 5, right)."""
     return {
-        "conv1": weights.conv(channels, width, 1, bias=False),
-        "bn1": weights.batch_norm(width),
+        "conv1": weights.conv(channels, inner, 1, bias=False),
+        "bn1": weights.batch_norm(inner),
         "relu1": ReLU(),
-        "conv2": weights.conv(width, width, 3, stride=stride, padding=1, bias=False),
-        "bn2": weights.batch_norm(width),
+        "conv2": weights.conv(inner, inner, 3, stride=stride, padding=1, groups=groups, bias=False),
+        "bn2": weights.batch_norm(inner),
         "relu2": ReLU(),
-        "conv3": weights.conv(width, 4 * width, 1, bias=False),
-        "bn3": weights.batch_norm(4 * width),
+        "conv3": weights.conv(inner, out, 1, bias=False),
+        "bn3": weights.batch_norm(out),
     }
 
 

@@ -1,14 +1,16 @@
 """SqueezeNet 1.0 and 1.1 (Iandola et al. 2016; 1.1 as in the authors' repository).
 
 Layers are named as in the paper: conv1, fire2 ... fire9, conv10; a ReLU or pool has the number of the layer before it.
-torchvision's names are aliases.
+torchvision's names are aliases. Dropout 0.5 before conv10 is active in training mode only. 1.1 needs 2.3 times fewer
+operations than 1.0.
+
+The option `conv10_padding` is 1 in the original Caffe networks of version 1.0, and 0 in torchvision's.
 """
 
-from npgrad._typing import Rng
 from npgrad.errors import InputError
 from npgrad.layers import Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, begin, finished
+from npgrad.models._building import Weights, finished
 
 # filters of each fire: squeeze 1x1, expand 1x1, expand 3x3
 FIRES = {
@@ -28,76 +30,15 @@ VERSIONS = {
 }
 PRESETS = ("starry_night", "composition_vii", "the_scream", "inversion")  # the course's, for style transfer
 
-
-def squeezenet1_0(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0) -> Model:
-    """Build a freshly initialized SqueezeNet 1.0: 1,248,424 parameters for 1,000 classes.
-
-    Weights are He-normal, biases 0. Dropout 0.5 before conv10 is active in training mode only.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-    conv10_padding : {0, 1}, default 0
-        Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
-
-    Returns
-    -------
-    Model
-    """
-    return build("squeezenet1_0", num_classes, conv10_padding, Weights.drawn(rng))
+OPTIONS = ("conv10_padding",)
+FIRST, LAST = (
+    ("conv1", "features.0"),
+    ("conv10", "classifier.1"),
+)
 
 
-def squeezenet1_1(num_classes: int = 1000, rng: Rng = 0, conv10_padding: int = 0) -> Model:
-    """Build a freshly initialized SqueezeNet 1.1: 1,235,496 parameters for 1,000 classes.
-
-    Weights are He-normal, biases 0. Dropout 0.5 before conv10 is active in training mode only. It needs 2.3
-    times fewer operations than 1.0.
-
-    Parameters
-    ----------
-    num_classes : int, default 1000
-        The number of classes.
-    rng : numpy.random.Generator or int, default 0
-        The random generator, or its seed, for the weights.
-    conv10_padding : {0, 1}, default 0
-        Padding of conv10: 1 in the original Caffe network, 0 in torchvision's.
-
-    Returns
-    -------
-    Model
-    """
-    return build("squeezenet1_1", num_classes, conv10_padding, Weights.drawn(rng))
-
-
-def build(
-    name: str, num_classes: int = 1000, conv10_padding: int = 0, weights: Weights | None = None
-) -> Model:
-    """Build an architecture of this module by name.
-
-    Parameters
-    ----------
-    name : str
-        The name.
-    num_classes : int, default 1000
-        The number of classes.
-    conv10_padding : {0, 1}, default 0
-        Padding of conv10.
-    weights : Weights or None, default None
-        The source of the weights. None: all zero.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    InputError
-        If an option is invalid.
-    """
-    num_classes, weights = begin(num_classes, weights)
+def build(name: str, num_classes: int, weights: Weights, conv10_padding: int = 0) -> Model:
+    """Build a network of this page; see `registry`."""
     if conv10_padding not in (0, 1):
         raise InputError(f"conv10_padding: expected 0 or 1, found {conv10_padding!r}")
     channels, kernel, pooled = VERSIONS[name]

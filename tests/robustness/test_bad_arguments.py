@@ -111,7 +111,7 @@ def test_an_unknown_name_gets_the_nearest(call, words):
 
 
 def test_a_list_is_no_name():
-    for find in (registry.fresh, methods.function_of, known_weights.get, MODEL.layer):
+    for find in (registry.create, methods.function_of, known_weights.get, MODEL.layer):
         refused(npgrad.NpgradError, lambda find=find: find(["saliency"]), ["no ", "expected one name"])
     tape = MODEL.forward(X)
     assert ["conv1"] not in tape and 5 not in tape and "conv1" in tape
