@@ -5,7 +5,6 @@ The format and the network are recognized from the file's content. Weights from 
 """
 
 import dataclasses
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._files import shown, weights_folder
+from npgrad._files import shown
 from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
+from npgrad.io._known_files import known
 from npgrad.io.architectures import COUNTERS, FIRST, LAST, architecture_of, own_name
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
@@ -183,7 +183,7 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
             raise unknown("architecture", architecture, registry.ARCHITECTURES)
         raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
     entry = _known(contents.sha256)
-    options = {"num_classes": count, **entry.get("options", {})}
+    options = {"num_classes": count, **(entry.options if entry else {})}
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
@@ -200,19 +200,15 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     if from_caffe:  # `to_torchvision_input` brings them to the usual input
         preprocessing = Preprocessing(resize=256, crop=CAFFE_CROP)
     else:
-        facts = entry or next((e for e in _all_known() if e.get("architecture") == found), {})
-        preprocessing = Preprocessing(**facts.get("preprocessing", {}), assumed=not entry)
+        usual = entry or next((e for e in known().values() if e.architecture == found), None)
+        preprocessing = Preprocessing(**(usual.preprocessing if usual else {}), assumed=entry is None)
     return dataclasses.replace(model, preprocessing=preprocessing)
 
 
-def _all_known():
-    return json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
-
-
 def _known(sha256):
-    """The facts about a file that `npgrad weights get` downloads, by its hash; {} for any other."""
-    entries = _all_known()
-    return next((e for e in entries if sha256.startswith(e.get("sha256", e.get("sha256_prefix", "?")))), {})
+    """The facts about a file that `npgrad weights get` downloads, by its hash; None for any other."""
+    hashes = {entry.sha256 or entry.sha256_prefix or "?": entry for entry in known().values()}
+    return next((entry for start, entry in hashes.items() if sha256.startswith(start)), None)
 
 
 def _conv10_padding(architecture, details, name):
