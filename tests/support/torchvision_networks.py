@@ -15,7 +15,8 @@ from PIL import Image
 from torch import nn
 from torchvision.models import get_model, get_model_weights, list_models
 
-SIDES = {"inception_v3": 96}  # px; 64 for all others
+# px, 64 for all others; AlexNet and VGG can be exported to ONNX only where their adaptive pools divide evenly
+SIDES = {"inception_v3": 96, "alexnet": 224, "vgg": 224}
 
 
 def network(name):
@@ -40,8 +41,9 @@ def write_network(name, folder):
     net = network(name)
     torch.save(net.state_dict(), folder / "net.pth")
     net = net.double()
-    rng, side = np.random.default_rng(1), SIDES.get(name, 64)
-    x = torch.tensor(rng.normal(size=(2, 3, side, side)), requires_grad=True)
+    rng = np.random.default_rng(1)
+    side = next((side for start, side in SIDES.items() if name.startswith(start)), 64)
+    x = torch.tensor(rng.normal(size=(1 if side > 200 else 2, 3, side, side)), requires_grad=True)
     y = net(x)
     dy = rng.normal(size=y.shape)
     y.backward(torch.tensor(dy))
