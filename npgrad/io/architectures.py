@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from npgrad._typing import Array
 from npgrad.errors import WeightsError
+from npgrad.layers import Affine
+from npgrad.layers.composite import walk_layers
 from npgrad.models import registry
 from npgrad.models.registry import ARCHITECTURES, SMALL
 
@@ -102,6 +104,12 @@ def own_name(key, model):
     renamed = getattr(page, "renamed", None)
     layer, _, parameter = (renamed(key) if renamed else key).rpartition(".")
     return f"{model.aliases.get(layer, layer)}.{parameter}"
+
+
+def constants(model):
+    """The arrays of a network that are part of its definition, so that files of weights do not have them."""
+    layers = ((name, layer) for name, layer in walk_layers(model.network) if isinstance(layer, Affine))
+    return {f"{name}.{key}": array for name, layer in layers for key, array in layer.arrays(True).items()}
 
 
 def _what_is_missing(tensors, name):

@@ -18,7 +18,7 @@ from npgrad._files import shown, weights_folder
 from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
-from npgrad.io.architectures import COUNTERS, FIRST, LAST, architecture_of, own_name
+from npgrad.io.architectures import COUNTERS, FIRST, LAST, architecture_of, constants, own_name
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -103,6 +103,7 @@ def convert(
     unused = tuple(getattr(registry.ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ()))
     tensors = {k: array for k, array in tensors.items() if not k.startswith(unused)}
     tensors = _renamed(tensors, lambda k: own_name(k, model), name)
+    tensors = {**constants(model), **tensors}
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
     taken_for = f"{name}: taken for {model.architecture['name']}"
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from npgrad._validate import generator
-from npgrad.errors import WeightsError
-from npgrad.layers import BatchNorm2d, Conv2d, Linear
+from npgrad.errors import InputError, WeightsError
+from npgrad.images import Preprocessing
+from npgrad.layers import Affine, BatchNorm2d, Conv2d, Linear
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
 
@@ -57,6 +58,17 @@ def finished(name, network, num_classes, aliases, default_layer=None, presets=()
     return Model(
         network, architecture=architecture, aliases=aliases, default_layer=default_layer, presets=presets
     )
+
+
+def transform_input(option):
+    """The layers before a network that was trained on 2 * v - 1, so that it takes what ImageNet's mean and std make.
+
+    The option of this name is 1 for torchvision's own weights of the Inception networks; with 0, there is no layer.
+    """
+    if option not in (0, 1):
+        raise InputError(f"transform_input: expected 0 or 1, found {option!r}")
+    mean, std = (np.array(values, np.float32) for values in (Preprocessing().mean, Preprocessing().std))
+    return {"transform_input": Affine(2 * std, 2 * mean - 1)} if option else {}
 
 
 def torchvision_names(parts):
