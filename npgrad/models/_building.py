@@ -51,6 +51,10 @@ class Weights:
     def batch_norm(self, channels, eps=1e-5):
         return replace(BatchNorm2d.init(channels), eps=eps)
 
+    def layer_scale(self, channels, value=1e-6):
+        """A trained factor for each channel, as a 1x1 convolution of every channel by itself."""
+        return Conv2d(np.full((channels, 1, 1, 1), value, np.float32), groups=channels)
+
 
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):
     """The Model of a named architecture."""
@@ -67,8 +71,10 @@ def transform_input(option):
     """
     if option not in (0, 1):
         raise InputError(f"transform_input: expected 0 or 1, found {option!r}")
-    mean, std = (np.array(values, np.float32) for values in (Preprocessing().mean, Preprocessing().std))
-    return {"transform_input": Affine(2 * std, 2 * mean - 1)} if option else {}
+    seen = Preprocessing()
+    scale, shift = 2 * np.array(seen.std), 2 * np.array(seen.mean) - 1
+    layer = Affine(scale.astype(np.float32), shift.astype(np.float32))
+    return {"transform_input": layer} if option else {}
 
 
 def torchvision_names(parts):

@@ -7,6 +7,7 @@ torchvision's names, and
 - OPTIONS (if any): the options of `build`, which are whole numbers
 - UNUSED (if any): what the names of tensors begin with that files have for training only
 - renamed (if any): a function from other names of tensors in files to torchvision's
+- FLAT (if True): files have the weights of 1x1 convolutions without sides of 1, as those of Linear layers
 """
 
 from collections.abc import Callable
@@ -18,7 +19,16 @@ from npgrad._typing import Rng
 from npgrad._validate import whole_number
 from npgrad.errors import InputError, WeightsError, unknown
 from npgrad.model import Model
-from npgrad.models import alexnet, mobilenet, resnet, squeezenet, vgg
+from npgrad.models import (
+    alexnet,
+    convnext,
+    densenet,
+    inception_v1,
+    mobilenet,
+    resnet,
+    squeezenet,
+    vgg,
+)
 from npgrad.models._building import Weights
 
 
@@ -69,6 +79,19 @@ NETWORKS = {  # page: {name: parameters for 1,000 classes}
         "wide_resnet101_2": 126_886_696,
     },
     mobilenet: {"mobilenet_v2": 3_504_872},
+    densenet: {
+        "densenet121": 7_978_856,
+        "densenet161": 28_681_000,
+        "densenet169": 14_149_480,
+        "densenet201": 20_013_928,
+    },
+    inception_v1: {"googlenet": 6_624_904},
+    convnext: {
+        "convnext_tiny": 28_589_128,
+        "convnext_small": 50_223_688,
+        "convnext_base": 88_591_464,
+        "convnext_large": 197_767_336,
+    },
 }
 ARCHITECTURES = {
     name: Architecture(page, parameters) for page, row in NETWORKS.items() for name, parameters in row.items()
@@ -91,7 +114,8 @@ def create(name: str, num_classes: int = 1000, rng: Rng = 0, **options: int) -> 
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the weights.
     **options : int
-        Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet.
+        Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet, ``transform_input`` (0 or 1) for
+        GoogLeNet.
 
     Returns
     -------
