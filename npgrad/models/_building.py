@@ -6,10 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._validate import generator
+from npgrad._validate import generator, pair
 from npgrad.errors import InputError, WeightsError
 from npgrad.images import Preprocessing
-from npgrad.layers import Affine, BatchNorm2d, Conv2d, Linear
+from npgrad.layers import (
+    AdaptiveAvgPool2d,
+    Affine,
+    BatchNorm2d,
+    Conv2d,
+    Graph,
+    Linear,
+    Multiply,
+    ReLU,
+    Sequential,
+)
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
 
@@ -41,8 +51,13 @@ class Weights:
         return cls(draw)
 
     def conv(self, channels, filters, kernel, bias=True, groups=1, **options):
-        weight = self.draw((filters, channels // groups, kernel, kernel))
+        weight = self.draw((filters, channels // groups, *pair(kernel, "kernel")))
         return Conv2d(weight, np.zeros(filters, np.float32) if bias else None, groups=groups, **options)
+
+    def conv_bn_relu(self, channels, filters, kernel, eps=1e-5, **options):
+        """A convolution without a bias, its normalization and a ReLU."""
+        conv = self.conv(channels, filters, kernel, bias=False, **options)
+        return Sequential({"conv": conv, "bn": self.batch_norm(filters, eps), "relu": ReLU()})
 
     def linear(self, channels, filters):
         weight = self.draw((filters, channels))
@@ -54,6 +69,19 @@ class Weights:
     def layer_scale(self, channels, value=1e-6):
         """A trained factor for each channel, as a 1x1 convolution of every channel by itself."""
         return Conv2d(np.full((channels, 1, 1, 1), value, np.float32), groups=channels)
+
+    def squeeze_excite(self, channels, squeezed, activation, gate):
+        """Each channel times a gate, which the means of all channels set (Hu, Shen, Sun 2018, figure 1)."""
+        return Graph(
+            {
+                "pool": (AdaptiveAvgPool2d(1), "input"),
+                "fc1": (self.conv(channels, squeezed, 1), "pool"),
+                "activation": (activation, "fc1"),
+                "fc2": (self.conv(squeezed, channels, 1), "activation"),
+                "gate": (gate, "fc2"),
+                "scale": (Multiply(), ("input", "gate")),
+            }
+        )
 
 
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):

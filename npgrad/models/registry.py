@@ -23,9 +23,12 @@ from npgrad.models import (
     alexnet,
     convnext,
     densenet,
+    inception,
     inception_v1,
     mobilenet,
+    regnet,
     resnet,
+    shufflenet,
     squeezenet,
     vgg,
 )
@@ -91,6 +94,30 @@ NETWORKS = {  # page: {name: parameters for 1,000 classes}
         "convnext_small": 50_223_688,
         "convnext_base": 88_591_464,
         "convnext_large": 197_767_336,
+    },
+    inception: {"inception_v3": 23_834_568},  # without the auxiliary classifier
+    shufflenet: {
+        "shufflenet_v2_x0_5": 1_366_792,
+        "shufflenet_v2_x1_0": 2_278_604,
+        "shufflenet_v2_x1_5": 3_503_624,
+        "shufflenet_v2_x2_0": 7_393_996,
+    },
+    regnet: {
+        "regnet_x_400mf": 5_495_976,
+        "regnet_x_800mf": 7_259_656,
+        "regnet_x_1_6gf": 9_190_136,
+        "regnet_x_3_2gf": 15_296_552,
+        "regnet_x_8gf": 39_572_648,
+        "regnet_x_16gf": 54_278_536,
+        "regnet_x_32gf": 107_811_560,
+        "regnet_y_400mf": 4_344_144,
+        "regnet_y_800mf": 6_432_512,
+        "regnet_y_1_6gf": 11_202_430,
+        "regnet_y_3_2gf": 19_436_338,
+        "regnet_y_8gf": 39_381_472,
+        "regnet_y_16gf": 83_590_140,
+        "regnet_y_32gf": 145_046_770,
+        "regnet_y_128gf": 644_812_894,
     },
 }
 ARCHITECTURES = {
