@@ -1,10 +1,13 @@
-"""Inception v3, ShuffleNetV2 and RegNet against torch's own, converted through a real .pth, and as published."""
+"""ConvNeXt, DenseNet, Inception v1 and v3, ShuffleNetV2 and RegNet against torch's own, converted through a real .pth, and as published."""
 
 import backbones
 import checks
 import numpy as np
 import pytest
 import torch
+import torch_zoo_convnext
+import torch_zoo_densenet
+import torch_zoo_googlenet
 import torch_zoo_inception
 import torch_zoo_regnet
 import torch_zoo_shufflenet
@@ -13,9 +16,24 @@ import npgrad
 from npgrad import InputError
 from npgrad.images import Preprocessing
 
-NAMES = [*torch_zoo_inception.NAMES, *torch_zoo_shufflenet.NAMES, *torch_zoo_regnet.NAMES]
+FAMILIES = (
+    torch_zoo_convnext,
+    torch_zoo_densenet,
+    torch_zoo_googlenet,
+    torch_zoo_inception,
+    torch_zoo_shufflenet,
+    torch_zoo_regnet,
+)
+NAMES = [name for family in FAMILIES for name in family.NAMES]
 SMALL = ("shufflenet_v2_x0_5", "regnet_y_400mf")  # quick
-LARGE = ("regnet_x_32gf", "regnet_y_16gf", "regnet_y_32gf", "regnet_y_128gf")  # 83 to 645 million parameters
+LARGE = (  # 83 to 645 million parameters
+    "convnext_base",
+    "convnext_large",
+    "regnet_x_32gf",
+    "regnet_y_16gf",
+    "regnet_y_32gf",
+    "regnet_y_128gf",
+)
 
 
 def marked(names, quick):
@@ -45,6 +63,13 @@ def test_parameters_are_torchs_and_as_many_as_published(name):
         ("regnet_y_400mf", "trunk_output.block2.block2-0.proj", "stage2_1.shortcut_bn"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.se.scale_activation", "stage1_1.se.gate"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.c.0", "stage1_1.conv3"),
+        ("densenet121", "features.denseblock2.denselayer12.norm1", "block2.layer12.bn1"),
+        ("densenet121", "features.transition3.pool", "transition3.pool"),
+        ("googlenet", "inception4e.branch3", "inception4e.conv5x5"),
+        ("googlenet", "inception4e.branch4.1.bn", "inception4e.project.bn"),
+        ("convnext_tiny", "features.5.8.block.5", "res4_9.project"),
+        ("convnext_tiny", "features.6.1", "down5.conv"),
+        ("convnext_tiny", "features.7", "res5_3"),
     ],
 )
 def test_the_names_of_torchvision_are_aliases(name, alias, own):
@@ -52,11 +77,13 @@ def test_the_names_of_torchvision_are_aliases(name, alias, own):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", [*SMALL, "inception_v3"])
+@pytest.mark.parametrize("name", [*SMALL, "inception_v3", "densenet121", "googlenet", "convnext_tiny"])
 def test_outputs_of_modules_are_those_of_their_aliases(name):
     model, net = backbones.skeleton(name), backbones.make(name).double()
     names = backbones.own_names(model, dict(net.named_parameters()))
-    model = model.with_parameters({names[key]: p.detach().numpy() for key, p in net.named_parameters()})
+    own = model.parameters()
+    arrays = {names[key]: p.detach().numpy() for key, p in net.named_parameters()}
+    model = model.with_parameters({key: array.reshape(own[key].shape) for key, array in arrays.items()})
     outputs = {}
     for key, module in net.named_modules():
         if key in model.aliases or key in model.layer_names():
@@ -66,6 +93,8 @@ def test_outputs_of_modules_are_those_of_their_aliases(name):
     tape = model.astype(np.float64).forward(x)
     assert len(outputs) > 100
     for key, y in outputs.items():
+        if y.ndim == 4 and y.shape != tape[key].shape and y.shape[3] == tape[key].shape[1]:
+            y = y.permute(0, 3, 1, 2)  # the middle of a block of ConvNeXt
         checks.assert_close(tape[key], y.numpy().reshape(tape[key].shape), 1e-9, key)
 
 
@@ -75,6 +104,9 @@ def test_outputs_of_modules_are_those_of_their_aliases(name):
         ("shufflenet_v2_x0_5", 64, "conv5"),
         ("regnet_x_400mf", 64, "stage4_12"),
         ("inception_v3", 107, "Mixed_7c"),
+        ("densenet121", 64, "relu5"),
+        ("googlenet", 64, "inception5b"),
+        ("convnext_tiny", 64, "res5_3"),
     ],
 )
 def test_maps_are_made_at_the_end(name, side, layer):
