@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from npgrad._typing import Array
 from npgrad.errors import WeightsError
+from npgrad.layers import Affine
+from npgrad.layers.composite import walk_layers
 from npgrad.models import registry
 from npgrad.models.registry import ARCHITECTURES, SMALL
 
@@ -92,8 +94,14 @@ def _in_common(known, tensors, last):
     options = {"num_classes": len(last)}
     model = registry.skeleton({"name": known, "options": options}, room=math.inf)
     expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
-    names = {key: own_name(key, model) for key in tensors}
-    return sum(expected.get(names[key]) == array.shape for key, array in tensors.items())
+    own = {key: expected.get(own_name(key, model)) for key in tensors}
+    return sum(own_shape(array.shape, own[key], model) == own[key] for key, array in tensors.items())
+
+
+def last_layers(tensors):
+    """The names that the last layer has in the networks that begin like the tensors."""
+    pages = [page for page in registry.NETWORKS if any(f"{layer}.weight" in tensors for layer in page.FIRST)]
+    return list(dict.fromkeys(layer for page in pages for layer in page.LAST))
 
 
 def own_name(key, model):
@@ -104,13 +112,27 @@ def own_name(key, model):
     return f"{model.aliases.get(layer, layer)}.{parameter}"
 
 
+def own_shape(shape, expected, model):
+    """The shape of a file's tensor in the network, which may have sides of 1 at the end that the file has not."""
+    flat = getattr(ARCHITECTURES[model.architecture["name"]].page, "FLAT", False)
+    full = shape + (1,) * (len(expected or ()) - len(shape))
+    return expected if flat and full == expected else shape
+
+
+def constants(model):
+    """The arrays of a network that are part of its definition, so that files of weights do not have them."""
+    layers = ((name, layer) for name, layer in walk_layers(model.network) if isinstance(layer, Affine))
+    return {f"{name}.{key}": array for name, layer in layers for key, array in layer.arrays(True).items()}
+
+
 def _what_is_missing(tensors, name):
     first = next((tensors[f"{key}.weight"] for key in FIRST if f"{key}.weight" in tensors), None)
     begins = first is not None and first.ndim == 4 and len(tensors) > 2
-    if begins and not any(f"{key}.weight" in tensors for key in LAST):
+    last = last_layers(tensors)
+    if begins and not any(f"{key}.weight" in tensors for key in last):
         head = sorted(key for key in tensors if key.startswith(("fc.", "classifier.", "head.")))
         return (
-            f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(LAST)}; "
+            f"{name}: the last layer, with a row for each class, is missing: expected one of {', '.join(last)}; "
             f"found {', '.join(head[:4]) or 'none'}: save the whole network's state_dict, or export a network "
             "whose head has several layers, or that has none, to ONNX"
         )

@@ -18,7 +18,15 @@ from npgrad._typing import Array, Path
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
 from npgrad.io._known_files import known
-from npgrad.io.architectures import COUNTERS, FIRST, LAST, architecture_of, own_name
+from npgrad.io.architectures import (
+    COUNTERS,
+    FIRST,
+    architecture_of,
+    constants,
+    last_layers,
+    own_name,
+    own_shape,
+)
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -103,7 +111,9 @@ def convert(
     unused = tuple(getattr(registry.ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ()))
     tensors = {k: array for k, array in tensors.items() if not k.startswith(unused)}
     tensors = _renamed(tensors, lambda k: own_name(k, model), name)
+    tensors = {**constants(model), **tensors}
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
+    tensors = {k: a.reshape(own_shape(a.shape, expected.get(k), model)) for k, a in tensors.items()}
     taken_for = f"{name}: taken for {model.architecture['name']}"
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
     if from_caffe:
@@ -280,7 +290,7 @@ def _without_prefix(tensors):
 
 def _one_head(tensors, name):
     """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
-    for layer in LAST:
+    for layer in last_layers(tensors):
         key = f"{layer}.weight"
         inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
         if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout

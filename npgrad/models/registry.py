@@ -7,6 +7,7 @@ torchvision's names, and
 - OPTIONS (if any): the options of `build`, which are whole numbers
 - UNUSED (if any): what the names of tensors begin with that files have for training only
 - renamed (if any): a function from other names of tensors in files to torchvision's
+- FLAT (if True): files have the weights of 1x1 convolutions without sides of 1, as those of Linear layers
 """
 
 from collections.abc import Callable
@@ -18,7 +19,19 @@ from npgrad._typing import Rng
 from npgrad._validate import whole_number
 from npgrad.errors import InputError, WeightsError, unknown
 from npgrad.model import Model
-from npgrad.models import alexnet, mobilenet, resnet, squeezenet, vgg
+from npgrad.models import (
+    alexnet,
+    convnext,
+    densenet,
+    inception,
+    inception_v1,
+    mobilenet,
+    regnet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    vgg,
+)
 from npgrad.models._building import Weights
 
 
@@ -69,6 +82,43 @@ NETWORKS = {  # page: {name: parameters for 1,000 classes}
         "wide_resnet101_2": 126_886_696,
     },
     mobilenet: {"mobilenet_v2": 3_504_872},
+    densenet: {
+        "densenet121": 7_978_856,
+        "densenet161": 28_681_000,
+        "densenet169": 14_149_480,
+        "densenet201": 20_013_928,
+    },
+    inception_v1: {"googlenet": 6_624_904},
+    convnext: {
+        "convnext_tiny": 28_589_128,
+        "convnext_small": 50_223_688,
+        "convnext_base": 88_591_464,
+        "convnext_large": 197_767_336,
+    },
+    inception: {"inception_v3": 23_834_568},  # without the auxiliary classifier
+    shufflenet: {
+        "shufflenet_v2_x0_5": 1_366_792,
+        "shufflenet_v2_x1_0": 2_278_604,
+        "shufflenet_v2_x1_5": 3_503_624,
+        "shufflenet_v2_x2_0": 7_393_996,
+    },
+    regnet: {
+        "regnet_x_400mf": 5_495_976,
+        "regnet_x_800mf": 7_259_656,
+        "regnet_x_1_6gf": 9_190_136,
+        "regnet_x_3_2gf": 15_296_552,
+        "regnet_x_8gf": 39_572_648,
+        "regnet_x_16gf": 54_278_536,
+        "regnet_x_32gf": 107_811_560,
+        "regnet_y_400mf": 4_344_144,
+        "regnet_y_800mf": 6_432_512,
+        "regnet_y_1_6gf": 11_202_430,
+        "regnet_y_3_2gf": 19_436_338,
+        "regnet_y_8gf": 39_381_472,
+        "regnet_y_16gf": 83_590_140,
+        "regnet_y_32gf": 145_046_770,
+        "regnet_y_128gf": 644_812_894,
+    },
 }
 ARCHITECTURES = {
     name: Architecture(page, parameters) for page, row in NETWORKS.items() for name, parameters in row.items()
@@ -91,7 +141,8 @@ def create(name: str, num_classes: int = 1000, rng: Rng = 0, **options: int) -> 
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed, for the weights.
     **options : int
-        Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet.
+        Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet, ``transform_input`` (0 or 1) for
+        GoogLeNet.
 
     Returns
     -------

@@ -39,21 +39,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
     model, net = backbones.pair(
         name, tmp_path, legacy=name in ("alexnet", "vgg11", "resnet18", "mobilenet_v2")
     )
-    x = backbones.images(name, batch=1 if name.startswith("vgg") else 2)
-    xt = torch.tensor(x, requires_grad=True)
-    yt = net(xt)
-    dy = np.random.default_rng(1).normal(size=yt.shape)
-    yt.backward(torch.tensor(dy))
-    tape = model.forward(x)
-    checks.assert_close(tape.output, yt.detach().numpy(), 1e-9, "logits")
-    checks.assert_close(model(x), yt.detach().numpy(), 1e-9, "logits without a tape")
-    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-9, "input gradient")
-    found = tape.parameter_gradients(dy)
-    expected = dict(net.named_parameters())
-    own = backbones.own_names(model, expected)
-    assert sorted(own.values()) == sorted(found)
-    for theirs, parameter in expected.items():
-        checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
+    backbones.compare(model, net, backbones.images(name, batch=1 if name.startswith("vgg") else 2))
 
 
 @pytest.mark.exhaustive
@@ -93,13 +79,7 @@ def test_training_moves_what_torch_moves(name, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_torchs(name):
-    model = backbones.skeleton(name)
-    with torch.device("meta"):
-        net = torch_networks.make(name)
-    expected = {key: tuple(value.shape) for key, value in net.named_parameters()}
-    own = backbones.own_names(model, expected)
-    found = {key: value.shape for key, value in model.parameters().items()}
-    assert found == {own[theirs]: shape for theirs, shape in expected.items()}
+    backbones.compare_shapes(name)
 
 
 @pytest.mark.exhaustive

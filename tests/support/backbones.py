@@ -3,23 +3,48 @@
 model, net = pair("resnet18", num_classes=10)           float64, weights converted through a real .pth
 """
 
+import math
+
+import checks
 import numpy as np
 import torch
+import torch_zoo_convnext
+import torch_zoo_densenet
+import torch_zoo_googlenet
+import torch_zoo_inception
+import torch_zoo_regnet
+import torch_zoo_shufflenet
 from torch import nn
 
 import npgrad
 from benchmarks import torch_networks
+from npgrad.io.architectures import own_shape
 from npgrad.io.converting import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
-SIDE = {"alexnet": 63}  # px, the smallest image that the tests use; 64 for all others
+FAMILIES = (
+    torch_networks,
+    torch_zoo_convnext,
+    torch_zoo_densenet,
+    torch_zoo_googlenet,
+    torch_zoo_inception,
+    torch_zoo_regnet,
+    torch_zoo_shufflenet,
+)  # NAMES and make of each
+NAMES = [name for family in FAMILIES for name in family.NAMES]
+SIDE = {"alexnet": 63, "inception_v3": 75}  # px, the smallest image that the tests use; 64 for all others
+
+
+def make(name, num_classes=1000):
+    """The torch network `name`, in evaluation mode."""
+    return next(family for family in FAMILIES if name in family.NAMES).make(name, num_classes)
 
 
 def torch_net(name, num_classes=10, seed=0):
     """A torch network whose normalizations have statistics and weights of their own, in float32."""
     torch.manual_seed(seed)
-    net = torch_networks.make(name, num_classes)
+    net = make(name, num_classes)
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for module in net.modules():
@@ -33,6 +58,11 @@ def torch_net(name, num_classes=10, seed=0):
                 module.weight.mul_(1.5)  # torch's own are so small that the image hardly counts at the end
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
+            elif isinstance(module, nn.LayerNorm):
+                module.weight.uniform_(0.6, 1.4)
+                module.bias.normal_(0, 0.3)
+            elif hasattr(module, "layer_scale"):
+                module.layer_scale.uniform_(0.2, 1)
     return net
 
 
@@ -47,6 +77,39 @@ def pair(name, folder, num_classes=10, legacy=False):
     """(npgrad Model, torch network), both in float64, from one state dict."""
     net = torch_net(name, num_classes)
     return converted(net, folder, legacy).astype(np.float64), net.double()
+
+
+def compare(model, net, x):
+    """Logits, with and without a tape, the gradients of the input and of all parameters: all as torch's, to 1e-9."""
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = model.forward(x)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-9, "logits")
+    checks.assert_close(model(x), yt.detach().numpy(), 1e-9, "logits without a tape")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-9, "input gradient")
+    found = tape.parameter_gradients(dy)
+    expected = dict(net.named_parameters())
+    own = own_names(model, expected)
+    assert sorted(own.values()) == sorted(found)
+    for theirs, parameter in expected.items():
+        gradient = parameter.grad.numpy().reshape(found[own[theirs]].shape)
+        checks.assert_close(found[own[theirs]], gradient, 1e-9, theirs)
+
+
+def compare_shapes(name):
+    """The parameters are torch's, and as many as published."""
+    with torch.device("meta"):
+        net = make(name)
+    model = skeleton(name)
+    expected = {key: tuple(value.shape) for key, value in net.named_parameters()}
+    own = own_names(model, expected)
+    found = {key: value.shape for key, value in model.parameters().items()}
+    assert found == {
+        own[theirs]: own_shape(shape, found[own[theirs]], model) for theirs, shape in expected.items()
+    }
+    assert sum(map(math.prod, found.values())) == registry.ARCHITECTURES[name].parameters
 
 
 def narrow_vgg(name):
@@ -80,9 +143,10 @@ def images(name, batch=2, seed=0):
 
 def own_names(model, names):
     """{torchvision's parameter name: npgrad's}"""
-    found = {}
+    page = registry.ARCHITECTURES[model.architecture["name"]].page if model.architecture else None
+    found, renamed = {}, getattr(page, "renamed", str)
     for name in names:
-        layer, _, key = name.rpartition(".")
+        layer, _, key = renamed(name).rpartition(".")
         found[name] = f"{model.resolve(layer)}.{key}"
     return found
 
