@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad._validate import generator
 from npgrad.errors import WeightsError
-from npgrad.layers import BatchNorm2d, Conv2d, Linear
+from npgrad.layers import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Graph, Linear, Multiply
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
 
@@ -47,8 +47,21 @@ class Weights:
         weight = self.draw((filters, channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
-    def batch_norm(self, channels, eps=1e-5):
-        return replace(BatchNorm2d.init(channels), eps=eps)
+    def batch_norm(self, channels, eps=1e-5, momentum=0.1):
+        return replace(BatchNorm2d.init(channels), eps=eps, momentum=momentum)
+
+    def squeeze_excite(self, channels, squeezed, activation, gate):
+        """Each channel times a gate, which the means of all channels set (Hu, Shen, Sun 2018, figure 1)."""
+        return Graph(
+            {
+                "pool": (AdaptiveAvgPool2d(1), "input"),
+                "fc1": (self.conv(channels, squeezed, 1), "pool"),
+                "activation": (activation, "fc1"),
+                "fc2": (self.conv(squeezed, channels, 1), "activation"),
+                "gate": (gate, "fc2"),
+                "scale": (Multiply(), ("input", "gate")),
+            }
+        )
 
 
 def finished(name, network, num_classes, aliases, default_layer=None, presets=(), **options):

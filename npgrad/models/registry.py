@@ -18,7 +18,16 @@ from npgrad._typing import Rng
 from npgrad._validate import whole_number
 from npgrad.errors import InputError, WeightsError, unknown
 from npgrad.model import Model
-from npgrad.models import alexnet, mobilenet, resnet, squeezenet, vgg
+from npgrad.models import (
+    alexnet,
+    efficientnet,
+    mnasnet,
+    mobilenet,
+    mobilenet_v3,
+    resnet,
+    squeezenet,
+    vgg,
+)
 from npgrad.models._building import Weights
 
 
@@ -69,6 +78,29 @@ NETWORKS = {  # page: {name: parameters for 1,000 classes}
         "wide_resnet101_2": 126_886_696,
     },
     mobilenet: {"mobilenet_v2": 3_504_872},
+    mobilenet_v3: {"mobilenet_v3_small": 2_542_856, "mobilenet_v3_large": 5_483_032},
+    mnasnet: {
+        "mnasnet0_5": 2_218_512,
+        "mnasnet0_75": 3_170_208,
+        "mnasnet1_0": 4_383_312,
+        "mnasnet1_3": 6_282_256,
+        "mnasnet0_5_v1": 2_220_824,
+        "mnasnet0_75_v1": 3_170_656,
+        "mnasnet1_3_v1": 6_279_432,
+    },
+    efficientnet: {
+        "efficientnet_b0": 5_288_548,
+        "efficientnet_b1": 7_794_184,
+        "efficientnet_b2": 9_109_994,
+        "efficientnet_b3": 12_233_232,
+        "efficientnet_b4": 19_341_616,
+        "efficientnet_b5": 30_389_784,
+        "efficientnet_b6": 43_040_704,
+        "efficientnet_b7": 66_347_960,
+        "efficientnet_v2_s": 21_458_488,
+        "efficientnet_v2_m": 54_139_356,
+        "efficientnet_v2_l": 118_515_272,
+    },
 }
 ARCHITECTURES = {
     name: Architecture(page, parameters) for page, row in NETWORKS.items() for name, parameters in row.items()
