@@ -4,11 +4,11 @@ from npgrad.layers import HardSwish, ReLU, ReLU6, Residual, Sequential, SiLU
 
 ENDINGS = {ReLU: "relu", ReLU6: "relu", HardSwish: "hswish", SiLU: "swish"}
 SQUEEZE_EXCITE = {
-    "avgpool": "pool",
-    "fc1": "fc1",
-    "activation": "activation",
-    "fc2": "fc2",
-    "scale_activation": "gate",
+    "avgpool": "se.pool",
+    "fc1": "se.fc1",
+    "activation": "se.activation",
+    "fc2": "se.fc2",
+    "scale_activation": "se.gate",
 }
 
 
@@ -52,20 +52,21 @@ def with_input(branch, same):
     return Residual(branch, after=None) if same else Sequential(branch)
 
 
-def block_names(block):
-    """{torchvision's name: own} of a block's parts: 0.1 is expand_bn, and 0 the last of the convolution's layers."""
-    names, groups = {}, []
+def block_names(theirs, own, block, inside="block", apart=()):
+    """{torchvision's name: own} of a block and its parts: block.0.1 is expand_bn, block.0 the last of these layers.
+
+    `apart` are convolutions whose layers torchvision numbers one by one, instead of each convolution with its own.
+    """
+    groups = {}
     for part in block.parts():
-        if part == "add":
-            continue
-        if (group := part.partition("_")[0]) not in groups:
-            groups.append(group)
-            place = 0
-        number = len(groups) - 1
-        inner = {theirs: f"se.{own}" for theirs, own in SQUEEZE_EXCITE.items()} if part == "se" else {place: part}
-        names.update({f"{number}.{theirs}": own for theirs, own in inner.items()})
-        names[f"{number}"] = part
-        place += 1
+        group = part.partition("_")[0]
+        groups.setdefault(part if group in apart else group, []).append(part)
+    groups.pop("add", None)
+    names = {theirs: own}
+    for number, parts in enumerate(groups.values()):
+        names |= {f"{theirs}.{inside}{key}": f"{own}.{parts[-1]}" for key in ("", f".{number}")}
+        within = dict(enumerate(parts)) if len(parts) > 1 else SQUEEZE_EXCITE if parts == ["se"] else {}
+        names |= {f"{theirs}.{inside}.{number}.{key}": f"{own}.{part}" for key, part in within.items()}
     return names
 
 

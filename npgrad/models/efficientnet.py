@@ -1,9 +1,9 @@
 """EfficientNet B0 to B7 (Tan, Le 2019, table 1) and EfficientNetV2 (Tan, Le 2021, table 4).
 
 B1 to B7 are B0 with more channels and more blocks in each stage. The blocks are inverted residuals with
-squeeze-and-excitation and swish (MBConv); EfficientNetV2 begins with blocks whose expansion is a 3x3 convolution, without
-a depthwise one (Fused-MBConv). Blocks are named by their stage and number: block1_1. Stages are counted from 0, the first
-convolution, as in the second paper; the first counts from 1.
+squeeze-and-excitation and swish (MBConv); in the first stages of EfficientNetV2 the expansion is a 3x3 convolution, and
+there is no depthwise one (Fused-MBConv). Blocks are named by their stage and number: block1_1. Stages are counted from
+0, the first convolution, as in the second paper; the first counts from 1.
 
 Dropout before fc is active in training mode only. Stochastic depth, which leaves out blocks in training, is not built.
 """
@@ -42,7 +42,15 @@ SCALED = {  # factors for channels and blocks (equation 3), dropout
     "b6": (1.8, 2.6, 0.5),
     "b7": (2.0, 3.1, 0.5),
 }
-V2_STAGES = ((1, 3, 1), (4, 3, 2), (4, 3, 2), (4, 3, 2), (6, 3, 1), (6, 3, 2), (6, 3, 1))  # the first three are fused
+V2_STAGES = (
+    (1, 3, 1),
+    (4, 3, 2),
+    (4, 3, 2),
+    (4, 3, 2),
+    (6, 3, 1),
+    (6, 3, 2),
+    (6, 3, 1),
+)  # the first three are fused
 V2 = {  # channels and number of blocks in each stage, dropout
     "v2_s": ((24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15), 0.2),
     "v2_m": ((24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5), 0.3),
@@ -69,7 +77,11 @@ def build(name: str, num_classes: int, weights: Weights) -> Model:
             )
             channels, stride = out, 1
     layers |= numbered(convolution(weights, "conv", channels, filters, 1, SiLU(), norm), 2)
-    layers |= {"pool2": GlobalAvgPool2d(), "drop2": Dropout(dropout), "fc": weights.linear(filters, num_classes)}
+    layers |= {
+        "pool2": GlobalAvgPool2d(),
+        "drop2": Dropout(dropout),
+        "fc": weights.linear(filters, num_classes),
+    }
     return finished(name, Sequential(layers), num_classes, _torchvision_names(layers))
 
 
@@ -102,14 +114,12 @@ def _fused(weights, channels, wide, out, kernel, stride, norm):
 def _torchvision_names(layers):
     """features.0 is conv1, features.1 the first stage (the output of its last block), whose parts are numbered."""
     aliases = {"avgpool": "pool2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
-    blocks = {name: layer for name, layer in layers.items() if name.startswith("block")}
-    for name, block in blocks.items():
+    for name, block in layers.items():
+        if not name.startswith("block"):
+            continue
         stage, number = (int(part) for part in name.removeprefix("block").split("_"))
         own = f"features.{stage}.{number - 1}"
-        aliases[f"features.{stage}"] = aliases[own] = name
-        parts = block_names(block)
-        aliases |= {f"{own}.block.{theirs}": f"{name}.{part}" for theirs, part in parts.items()}
-        aliases[f"{own}.block"] = f"{name}.{list(parts.values())[-1]}"
+        aliases |= {f"features.{stage}": name} | block_names(own, name, block)
         if isinstance(block, Residual):  # in inference, stochastic depth is the identity
             aliases[f"{own}.stochastic_depth"] = aliases[f"{own}.block"]
     return aliases | outer_names({0: 1, stage + 1: 2}, "swish")

@@ -1,4 +1,4 @@
-"""MNASNet (Tan et al. 2019): the network without squeeze-and-excitation, MnasNet-B1, with 0.5 to 1.3 times its channels.
+"""MNASNet (Tan et al. 2019): MnasNet-B1, without squeeze-and-excitation, with 0.5 to 1.3 times its channels.
 
 Blocks are the inverted residuals of MobileNetV2 (`npgrad.models.mobilenet`) with ReLU, named by their stage and number:
 block2_1. block1_1 has no expansion. Dropout 0.2 before fc is active in training mode only.
@@ -10,7 +10,7 @@ have as many channels as in mnasnet1_0. Its old files of weights belong to these
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU, Sequential
 from npgrad.model import Model
 from npgrad.models._building import Weights, finished
-from npgrad.models._inverted import convolution, inverted_residual, numbered, rounded
+from npgrad.models._inverted import block_names, convolution, inverted_residual, numbered, rounded
 
 # kernel, stride of the first block, expansion, channels, number of blocks
 STAGES = (
@@ -48,16 +48,13 @@ def build(name: str, num_classes: int, weights: Weights) -> Model:
 def _torchvision_names(layers):
     """layers.0 to layers.7 are conv1 to block1_1, layers.8 to layers.13 the stages 2 to 7, layers.14 conv2."""
     first = ["conv1", "bn1", "relu1", *(f"block1_1.{part}" for part in layers["block1_1"].parts())]
-    steps = {i: name for i, name in enumerate(first)} | {14: "conv2", 15: "bn2", 16: "relu2"}
+    steps = dict(enumerate(first)) | {14: "conv2", 15: "bn2", 16: "relu2"}
     aliases = {f"layers.{i}": name for i, name in steps.items()}
     aliases |= {"layers": "relu2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
-    for name in layers:
+    for name, block in layers.items():
         stage, _, number = name.removeprefix("block").partition("_")
-        if not number or stage == "1":
-            continue
-        own = f"layers.{int(stage) + 6}"
-        parts = [part for part in layers[name].parts() if part != "add"]
-        aliases[own] = aliases[f"{own}.{int(number) - 1}"] = name
-        aliases[f"{own}.{int(number) - 1}.layers"] = f"{name}.{parts[-1]}"
-        aliases |= {f"{own}.{int(number) - 1}.layers.{i}": f"{name}.{part}" for i, part in enumerate(parts)}
+        if number and stage != "1":
+            own = f"layers.{int(stage) + 6}"
+            apart = ("expand", "depthwise", "project")
+            aliases |= {own: name} | block_names(f"{own}.{int(number) - 1}", name, block, "layers", apart)
     return aliases

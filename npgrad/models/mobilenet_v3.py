@@ -1,9 +1,9 @@
 """MobileNetV3 (Howard et al. 2019, tables 1 and 2).
 
 The inverted residuals of MobileNetV2 (`npgrad.models.mobilenet`), bottleneck1 ..., with squeeze-and-excitation in some:
-se, whose parts are pool, fc1, activation, fc2, gate and scale. Later ones have h-swish instead of ReLU (expand_hswish). The
-last 1x1 convolution, conv2, is followed by the mean and two fully connected layers, fc3 and fc4. Dropout 0.2 between
-them is active in training mode only.
+se, whose parts are pool, fc1, activation, fc2, gate and scale. Later ones have h-swish instead of ReLU (expand_hswish).
+The last 1x1 convolution, conv2, is followed by the mean and two fully connected layers, fc3 and fc4. Dropout 0.2
+between them is active in training mode only.
 """
 
 from npgrad.layers import Dropout, GlobalAvgPool2d, HardSigmoid, HardSwish, ReLU, Sequential
@@ -78,8 +78,5 @@ def _torchvision_names(layers):
     aliases |= {"avgpool": "pool2", "classifier": "fc4"}
     bottlenecks = [name for name in layers if name.startswith("bottleneck")]
     for place, name in enumerate(bottlenecks, start=1):
-        own = f"features.{place}"
-        parts = block_names(layers[name])
-        aliases |= {own: name, f"{own}.block": f"{name}.project_bn"}
-        aliases |= {f"{own}.block.{theirs}": f"{name}.{part}" for theirs, part in parts.items()}
+        aliases |= block_names(f"features.{place}", name, layers[name])
     return aliases | outer_names({0: 1, len(bottlenecks) + 1: 2}, "hswish")
