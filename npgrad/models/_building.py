@@ -63,8 +63,8 @@ class Weights:
         weight = self.draw((filters, channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
-    def batch_norm(self, channels, eps=1e-5):
-        return replace(BatchNorm2d.init(channels), eps=eps)
+    def batch_norm(self, channels, eps=1e-5, momentum=0.1):
+        return replace(BatchNorm2d.init(channels), eps=eps, momentum=momentum)
 
     def layer_scale(self, channels, value=1e-6):
         """A trained factor for each channel, as a 1x1 convolution of every channel by itself."""

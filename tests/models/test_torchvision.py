@@ -26,7 +26,7 @@ def write(*arguments):
     subprocess.run([PYTHON, SCRIPT, *arguments], check=True, capture_output=True, timeout=1800)
 
 
-@pytest.mark.parametrize("name", registry.ARCHITECTURES)
+@pytest.mark.parametrize("name", [name for name in registry.ARCHITECTURES if not name.endswith("_v1")])
 def test_numbers_are_those_of_torchvision(name, tmp_path):
     write("network", name, tmp_path)
     with np.load(tmp_path / "net.npz") as file:
