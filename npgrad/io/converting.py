@@ -15,6 +15,7 @@ import numpy as np
 
 from npgrad._files import shown
 from npgrad._typing import Array, Path
+from npgrad._validate import all_finite
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
 from npgrad.io._known_files import known
@@ -99,6 +100,7 @@ def convert(
     name = shown(path)
     # no computation uses the number of training passes of BatchNorm, nor of an average of weights
     tensors = {k: array for k, array in contents.tensors.items() if k.rpartition(".")[2] not in COUNTERS}
+    contents = dataclasses.replace(contents, tensors={})  # so that each array is dropped when it is converted
     for k, array in tensors.items():
         if array.dtype.kind in "iu" and array.itemsize < 8:
             raise WeightsError(
@@ -119,9 +121,9 @@ def convert(
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     with np.errstate(over="ignore"):  # checked below, by name
-        arrays = {key: array.astype(np.float32) for key, array in tensors.items()}
+        arrays = {key: tensors.pop(key).astype(np.float32, copy=False) for key in list(tensors)}
     for key, array in arrays.items():
-        if not np.isfinite(array).all():
+        if not all_finite(array):
             raise WeightsError(
                 f"{name}: {key}: expected values within the range of float32, found larger ones"
             )
