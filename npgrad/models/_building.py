@@ -9,7 +9,7 @@ import numpy as np
 from npgrad._validate import generator, whole_number
 from npgrad.errors import WeightsError
 from npgrad.layers import BatchNorm2d, Conv2d, Linear
-from npgrad.layers.base import he_normal
+from npgrad.layers.base import he_normal, zeros
 from npgrad.model import Model
 
 
@@ -35,7 +35,7 @@ class Weights:
                 left[0] -= math.prod(shape)
                 if left[0] < 0:
                     raise WeightsError("architecture: its weights have more elements than the file")
-            return np.zeros(shape, np.float32)
+            return zeros(shape)
 
         return cls(draw)
 
