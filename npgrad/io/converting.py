@@ -31,6 +31,7 @@ from npgrad.io.architectures import (
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
+from npgrad.layers.base import frozen
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.models import registry
@@ -120,19 +121,21 @@ def convert(
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
-    with np.errstate(over="ignore"):  # checked below, by name
-        arrays = {key: tensors.pop(key).astype(np.float32, copy=False) for key in list(tensors)}
-    for key, array in arrays.items():
-        if not all_finite(array):
-            raise WeightsError(
-                f"{name}: {key}: expected values within the range of float32, found larger ones"
-            )
+    network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
-    model = dataclasses.replace(model, outputs=outputs)
+    model = dataclasses.replace(model, network=network, outputs=outputs)
     count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about |= {**_wordnet_ids(labels), **(source or {})}
-    return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
+    return dataclasses.replace(model, classes=classes, source=about)
+
+
+def _float32(array, part):
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    if not all_finite(array):
+        raise WeightsError(f"{part}: expected values within the range of float32, found larger ones")
+    return frozen(array)
 
 
 def _from_onnx(path, labels, architecture, source, outputs):

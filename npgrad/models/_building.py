@@ -20,7 +20,7 @@ from npgrad.layers import (
     ReLU,
     Sequential,
 )
-from npgrad.layers.base import he_normal
+from npgrad.layers.base import he_normal, zeros
 from npgrad.model import Model
 
 
@@ -46,7 +46,7 @@ class Weights:
                 left[0] -= math.prod(shape)
                 if left[0] < 0:
                     raise WeightsError("architecture: its weights have more elements than the file")
-            return np.zeros(shape, np.float32)
+            return zeros(shape)
 
         return cls(draw)
 

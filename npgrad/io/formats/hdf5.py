@@ -10,6 +10,7 @@ parser runs. The rest is HDF5 with exactly
 Anything else is refused: soft and external links, external and virtual storage, filters, other types.
 """
 
+import dataclasses
 import io
 import json
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._hdf5_datasets import members, open_dataset, values
 from npgrad.io.formats.reading import FileBytes, regular_file
 from npgrad.io.formats.structure import check_names_and_shapes
+from npgrad.layers.base import frozen
 
 if TYPE_CHECKING:
     from npgrad.model import Model
@@ -225,11 +227,11 @@ def _read(file, file_size, version, name):
     group = h5py.h5g.open(file.id, b"arrays")
     stored = {key: open_dataset(group, key, name) for key in members(group, name, "arrays")}
     skeleton = _skeleton(metadata, file_size, name)
-    names = {_key(own): own for own in skeleton.network.arrays(buffers=True)}
     expected = {_key(own): array.shape for own, array in skeleton.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: dataset.shape for key, dataset in stored.items()}, name)
-    arrays = {names[key]: values(dataset, key, name) for key, dataset in stored.items()}
-    return skeleton.with_parameters(arrays)
+    # each array is read when its layer is made, so that there is never a second copy of them all
+    network = skeleton.network.map_arrays(lambda own, _: frozen(values(stored[_key(own)], _key(own), name)))
+    return dataclasses.replace(skeleton, network=network)
 
 
 def _key(name):
@@ -258,8 +260,6 @@ def _read_metadata(root, version, name):
 
 def _skeleton(metadata, file_size, name):
     """The model that the metadata describe, all parameters zero."""
-    import dataclasses
-
     from npgrad.images import Preprocessing
     from npgrad.io.formats import structure
     from npgrad.model import Model
@@ -293,7 +293,7 @@ def _skeleton(metadata, file_size, name):
             model,
             classes=classes,
             preprocessing=preprocessing,
-            source=source,
+            source={key: value for key, value in source.items() if key != "knows"},  # of the bundled network
             default_layer=layer,
             presets=tuple(presets),
             outputs=metadata.get("outputs"),
