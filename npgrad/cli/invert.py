@@ -20,7 +20,9 @@ EXAMPLES = """examples:
 def add_arguments(parser):
     parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
     parser.add_argument(
-        "--layer", required=True, metavar="NAME", help="layer, e.g. fire4; `npgrad layers` lists them"
+        "--layer",
+        metavar="NAME",
+        help="layer, e.g. fire4; `npgrad layers` lists them; default: the deepest with an eighth of the image's size",
     )
     parser.add_argument(
         "--content-weight",
@@ -42,10 +44,12 @@ def add_arguments(parser):
 
 
 def run(args):
+    from npgrad.synthesis._layers import middle_layer
     from npgrad.synthesis.inversion import invert_features
 
     model = load_network(args)
-    layer = model.resolve(layer_name(model, args.layer))
+    layer = layer_name(model, args.layer)
+    layer = model.resolve(layer) if layer else middle_layer(model, model.preprocess(args.image))
     if args.output is None:
         args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]

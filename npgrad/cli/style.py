@@ -33,7 +33,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--preset",
         metavar="NAME",
-        help="composition_vii, the_scream, starry_night (default) or inversion for SqueezeNet; gatys for VGG",
+        help="composition_vii, the_scream, starry_night (default) or inversion for SqueezeNet; gatys for VGG; "
+        "structure for any network, which takes the last layer of each size",
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -100,8 +101,7 @@ def run(args):
         args, "preset", "style_size", "sizes", "content_weight", "content_layer", "style_weights",
         "style_layers", "tv_weight", "steps", image_size="size", style_blend="blend", masks="mask",
     )  # fmt: skip
-    layers_given = args.content_layer is not None and args.style_layers is not None
-    preset = options.setdefault("preset", args.preset or presets.default_for(model, layers_given))
+    preset = options.setdefault("preset", args.preset or presets.default_for(model))
     options.setdefault("tv_weight", SMOOTHER * presets.settings(preset, tv_weight=None)["tv_weight"])
     steps = (args.steps or 200) * len(args.sizes or [1])
     with synthesis.RunOutput(args, steps, lambda image: model.deprocess(image)[0]) as output:

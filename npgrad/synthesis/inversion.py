@@ -12,6 +12,7 @@ from npgrad.model import Model
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis._aim import float_type
 from npgrad.synthesis._descent import advance, make_optimizer, topmost
+from npgrad.synthesis._layers import middle_layer
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis.pixels import standardization
 
@@ -45,7 +46,7 @@ class Inversion(Synthesis):
 def invert_features(
     model: Model,
     x: ImageLike,
-    layer: str,
+    layer: str | None = None,
     *,
     content_weight: float | None = None,
     tv_weight: float | None = None,
@@ -66,8 +67,9 @@ def invert_features(
         The network.
     x : path, PIL image or ndarray
         The original: a preprocessed image (1, 3, H, W), or a path, a PIL image or a uint8 array, whose size is kept.
-    layer : str
-        Name of the layer. The homework's question 2.5 is fire2 with the weights 6e-2 and 2e-2.
+    layer : str or None
+        Name of the layer. The homework's question 2.5 is fire2 with the weights 6e-2 and 2e-2. None: the deepest layer
+        whose maps still have an eighth of the image's height and width.
     content_weight : float or None
         None: the number of values of x divided by ||a(x)||^2 (Mahendran, Vedaldi 2015, section 3).
     tv_weight : float or None
@@ -100,9 +102,11 @@ def invert_features(
     UnknownName
         If layer or optimizer is not known.
     """
-    steps, rng, layer = whole_number(steps, "steps", 0), generator(rng), model.resolve(layer)
+    steps, rng = whole_number(steps, "steps", 0), generator(rng)
+    layer = layer if layer is None else model.resolve(layer)
     x = images.opened(model, x, "x")
     x = images.at_size(model, x, None, x.dtype if isinstance(x, np.ndarray) else float_type(model))
+    layer = middle_layer(model, x) if layer is None else layer
     top = topmost(model, [layer])
     goal = model.forward(x, upto=top)[layer]
     size = float(np.sum(np.square(goal, dtype=np.float64)))

@@ -1,4 +1,5 @@
-"""Presets of style transfer: the homework's for SqueezeNet, named after the paintings, and Gatys et al.'s for VGG-19.
+"""Presets of style transfer: the homework's for SqueezeNet, named after the paintings, Gatys et al.'s for VGG-19, and
+"structure" for any other network.
 
 The homework gives layers by their index in torchvision's SqueezeNet 1.1; the names used here fit version 1.0 as well.
 The weights are tuned for networks whose activations are as large as torchvision's, and for images of 192 px. The
@@ -7,8 +8,9 @@ content loss and the total variation grow with the number of pixels, the style l
 
 from typing import Any
 
-from npgrad.errors import InputError, unknown
+from npgrad.errors import unknown
 from npgrad.model import Model
+from npgrad.synthesis._layers import SMOOTH
 
 __all__ = ["DEFAULT", "PRESETS", "default_for", "growth", "settings"]
 
@@ -64,6 +66,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_weights": tuple(1e3 * 512 * 24 * 24 / c**2 for c in (64, 128, 256, 512, 512)),
         "tv_weight": 0.0,
     },
+    # any network: layers by structure, and weights that make up for the size of its activations, see `_layers.fitted`
+    "structure": {
+        "content_layer": None,
+        "style_layers": None,
+        "image_size": TUNED_FOR,
+        "style_size": TUNED_FOR,
+        "content_weight": None,
+        "style_weights": None,
+        "tv_weight": SMOOTH,
+    },
 }
 DEFAULT = "starry_night"
 
@@ -98,39 +110,29 @@ def settings(preset: str | None = None, **given: Any) -> dict[str, Any]:
     return {name: PRESETS[preset][name] if value is None else value for name, value in given.items()}
 
 
-def default_for(model: Model, layers_given: bool = False) -> str:
+def default_for(model: Model) -> str:
     """Return the preset for a network when the user names none.
 
     It is the first of ``model.presets`` whose layers the network has, or else the first such preset in PRESETS,
-    starting with "starry_night".
+    starting with "starry_night"; for other networks "structure".
 
     Parameters
     ----------
     model : Model
         The network.
-    layers_given : bool, default False
-        Whether the user names content and style layers, so that any preset can be used.
 
     Returns
     -------
     str
-
-    Raises
-    ------
-    InputError
-        If no preset's layers exist and `layers_given` is False.
     """
     known = {*model.layer_names(), *model.aliases}
     for name in (*model.presets, DEFAULT, *PRESETS):
         preset = PRESETS.get(name)
-        if preset is not None and {preset["content_layer"], *preset["style_layers"]} <= known:
+        if preset is None or preset["content_layer"] is None:
+            continue
+        if {preset["content_layer"], *preset["style_layers"]} <= known:
             return name
-    if layers_given:
-        return DEFAULT
-    raise InputError(
-        "style transfer: no preset is for this network; expected content_layer and style_layers "
-        f"(--content-layer, --style-layers), of {', '.join(model.layer_names()[:3])} ..."
-    )
+    return "structure"
 
 
 def growth(size: int) -> float:

@@ -10,6 +10,7 @@ from npgrad.model import Model
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import advance, make_optimizer
+from npgrad.synthesis._layers import fitted
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
 
@@ -99,7 +100,7 @@ def style_transfer(
     Raises
     ------
     InputError
-        If an argument cannot be used, or layers must be given because no preset fits the network.
+        If an argument cannot be used.
     ImageError
         If an image cannot be read.
     UnknownName
@@ -115,9 +116,8 @@ def style_transfer(
     ((1, 3, 64, 64), ['content', 'style', 'tv'])
     """
     steps, rng = whole_number(steps, "steps", 0), generator(rng)
-    layers_given = content_layer is not None and style_layers is not None
     chosen = presets.settings(
-        presets.default_for(model, layers_given) if preset is None else preset,
+        presets.default_for(model) if preset is None else preset,
         image_size=image_size,
         style_size=style_size,
         content_layer=content_layer,
@@ -126,10 +126,14 @@ def style_transfer(
         style_weights=style_weights,
         tv_weight=tv_weight,
     )
-    weights = LossWeights.of(model, chosen, grow=style_weights is None)
     work = images.Images.of(
         model, content, style, sizes, image_size, style_size, chosen, style_blend, masks, original_colors
     )
+    if None in chosen.values():
+        styles = [work.style_at(model, i, 0) for i in range(len(work.styles))]
+        first = work.content_at(model, 0)
+        chosen = fitted(model, chosen, first, styles, presets.growth(min(first.shape[2:])))
+    weights = LossWeights.of(model, chosen, grow=style_weights is None)
     goal = goal_at(model, work, 0, weights)
     descent = make_optimizer(optimizer, model, goal.content)
     x = images.beginning(model, start, goal.content, rng)

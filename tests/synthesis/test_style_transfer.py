@@ -297,8 +297,8 @@ def test_settings_come_from_the_preset(model, content, style):
 
 
 def test_the_default_preset_is_the_models_first_whose_layers_it_has(model):
-    def default(presets_of_it, **more):
-        return presets.default_for(dataclasses.replace(model, presets=presets_of_it), **more)
+    def default(presets_of_it):
+        return presets.default_for(dataclasses.replace(model, presets=presets_of_it))
 
     assert default(("the_scream", "starry_night")) == "the_scream"
     assert default(("gatys", "unheard of", "inversion")) == "inversion"  # the network has no conv4_2
@@ -308,10 +308,7 @@ def test_the_default_preset_is_the_models_first_whose_layers_it_has(model):
     }
     vgg = Model(Sequential({**layers, "conv5_1": Conv2d.init(3, 3, 1, rng=0)}))
     assert presets.default_for(vgg) == "gatys"
-    other = Model(Sequential(layers))
-    assert presets.default_for(other, layers_given=True) == "starry_night"
-    with pytest.raises(npgrad.InputError, match="no preset is for this network"):
-        presets.default_for(other)
+    assert presets.default_for(Model(Sequential(layers))) == "structure"
 
 
 def test_a_presets_style_grows_with_large_images():

@@ -1,0 +1,76 @@
+"""Layers of a network of any structure: those that see textures of several sizes, and one that still sees places."""
+
+from npgrad import losses
+from npgrad.errors import InputError
+
+MOST = 5  # style layers, as Gatys, Ecker, Bethge 2016
+SHARE = 4  # of the style, where the content is 1: the homework's presets have 1 to 8
+SMOOTH = 2e-2  # weight of the total variation, the homework's
+
+
+def by_size(tape):
+    """{spatial size: the last layer with an output of this size}, from the largest to the smallest.
+
+    Layers inside composites count only if there are no others.
+    """
+    maps = {name: tape[name].shape[2:] for name in tape.records if tape[name].ndim == 4}
+    outer = {name: size for name, size in maps.items() if "." not in name}
+    found = {size: name for name, size in (outer or maps).items() if min(size) > 1}
+    return dict(sorted(found.items(), key=lambda pair: -min(pair[0])))
+
+
+def still_places(layers, x):
+    """Of the layers `by_size`, those whose maps still have an eighth of the image's height and width."""
+    return [
+        name
+        for size, name in layers.items()
+        if all(8 * s >= of for s, of in zip(size, x.shape[2:], strict=True))
+    ]
+
+
+def middle_layer(model, x):
+    """The deepest layer whose maps still have an eighth of the image's height and width."""
+    layers = by_size(model.forward(x))
+    seen = [
+        name
+        for size, name in layers.items()
+        if all(8 * s >= of for s, of in zip(size, x.shape[2:], strict=True))
+    ]
+    if not seen:
+        raise InputError(
+            "layer: expected its name, found none; no layer of this network shows where things are"
+        )
+    return seen[-1]
+
+
+def fitted(model, chosen, content, styles, growth):
+    """Keywords of `style_transfer` with layers by structure, and weights that make up for the size of activations.
+
+    The content loss is taken relative to ||F||^2, the style loss of each layer to ||G||^2, the mean of all styles;
+    `growth` is the factor that the style's weights will get at this size.
+    """
+    layer, style = chosen["content_layer"], chosen["style_layers"]
+    tape = model.forward(content)
+    if layer is None:
+        layer = middle_layer(model, content)
+    if style is None:
+        style = tuple(still_places(by_size(tape), content))[:MOST] or (layer,)
+    style = (style,) if isinstance(style, str) else tuple(style)
+    found = {"content_layer": layer, "style_layers": style}
+    if chosen["content_weight"] is None:
+        found["content_weight"] = content.size / _positive(float((tape[layer] ** 2).sum()))
+    if chosen["style_weights"] is None:
+        tapes = [model.forward(one) for one in styles]
+        found["style_weights"] = tuple(
+            SHARE * content.size / growth / len(style) / _positive(_mean_square(tapes, name))
+            for name in style
+        )
+    return chosen | found
+
+
+def _mean_square(tapes, name):
+    return sum(float((losses.gram_matrix(tape[name]) ** 2).sum()) for tape in tapes) / len(tapes)
+
+
+def _positive(total):
+    return total or 1.0
