@@ -1,13 +1,12 @@
 """AlexNet, VGG, ResNet and MobileNetV2 against torch's own, converted through a real .pth, and as published."""
 
 import math
-from dataclasses import replace
 
 import backbones
-import checks
 import numpy as np
 import pytest
 import torch
+import torch_zoo_inverted
 
 from benchmarks import torch_networks
 from npgrad import InputError, models
@@ -35,7 +34,8 @@ NAMES = [  # a VGG has half a gigabyte of weights
 
 def test_every_network_is_compared():
     assert sorted(COUNTS) == sorted(torch_networks.NAMES)
-    assert {name for name in models.__all__ if not name.startswith("squeezenet")} == set(COUNTS)
+    elsewhere = {"create", "squeezenet1_0", "squeezenet1_1", *torch_zoo_inverted.NAMES}
+    assert set(models.__all__) - elsewhere == set(COUNTS)
 
 
 @pytest.mark.exhaustive
@@ -45,20 +45,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
         name, tmp_path, legacy=name in ("alexnet", "vgg11", "resnet18", "mobilenet_v2")
     )
     x = backbones.images(name, batch=1 if name.startswith("vgg") else 2)
-    xt = torch.tensor(x, requires_grad=True)
-    yt = net(xt)
-    dy = np.random.default_rng(1).normal(size=yt.shape)
-    yt.backward(torch.tensor(dy))
-    tape = model.forward(x)
-    checks.assert_close(tape.output, yt.detach().numpy(), 1e-9, "logits")
-    checks.assert_close(model(x), yt.detach().numpy(), 1e-9, "logits without a tape")
-    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-9, "input gradient")
-    found = tape.parameter_gradients(dy)
-    expected = dict(net.named_parameters())
-    own = backbones.own_names(model, expected)
-    assert sorted(own.values()) == sorted(found)
-    for theirs, parameter in expected.items():
-        checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
+    backbones.compare(model, net, x)
 
 
 @pytest.mark.exhaustive
@@ -66,34 +53,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
 def test_training_moves_what_torch_moves(name, tmp_path):
     """Batch normalization with the batch's own statistics: gradients, and the running statistics after the step."""
     model, net = backbones.pair(name, tmp_path)
-    for module in net.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    network = model.network.with_parts(
-        {
-            key: type(part)(0.0) if key.startswith("drop") else part
-            for key, part in model.network.parts().items()
-        }
-    )
-    x = backbones.images(name, batch=3)
-    xt = torch.tensor(x, requires_grad=True)
-    yt = net.train()(xt)
-    dy = np.random.default_rng(1).normal(size=yt.shape)
-    yt.backward(torch.tensor(dy))
-    tape = replace(model, network=network).forward(x, training=True, rng=0)
-    checks.assert_close(tape.output, yt.detach().numpy(), 1e-8, "logits")
-    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-7, "input gradient")
-    found, expected = tape.parameter_gradients(dy), dict(net.named_parameters())
-    for theirs, own in backbones.own_names(model, expected).items():
-        gradient = expected[theirs].grad.numpy()
-        if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
-            continue  # a bias before a normalization: exactly 0, and rounding in both
-        checks.assert_close(found[own], gradient, 1e-7, theirs)
-    buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
-    own = backbones.own_names(model, buffers)
-    assert sorted(tape.statistics) == sorted(own.values())
-    for theirs, value in buffers.items():
-        checks.assert_close(tape.statistics[own[theirs]], value.numpy(), 1e-9, theirs)
+    backbones.compare_training(model, net, backbones.images(name, batch=3))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,12 @@
 model, net = pair("resnet18", num_classes=10)           float64, weights converted through a real .pth
 """
 
+from dataclasses import replace
+
+import checks
 import numpy as np
 import torch
+import torch_zoo_inverted
 from torch import nn
 
 import npgrad
@@ -13,13 +17,14 @@ from npgrad.io.converting import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
+ZOO = (torch_networks, torch_zoo_inverted)  # with NAMES and `make`
 SIDE = {"alexnet": 63}  # px, the smallest image that the tests use; 64 for all others
 
 
 def torch_net(name, num_classes=10, seed=0):
     """A torch network whose normalizations have statistics and weights of their own, in float32."""
     torch.manual_seed(seed)
-    net = torch_networks.make(name, num_classes)
+    net = next(page for page in ZOO if name in page.NAMES).make(name, num_classes)
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for module in net.modules():
@@ -47,6 +52,55 @@ def pair(name, folder, num_classes=10, legacy=False):
     """(npgrad Model, torch network), both in float64, from one state dict."""
     net = torch_net(name, num_classes)
     return converted(net, folder, legacy).astype(np.float64), net.double()
+
+
+def compare(model, net, x):
+    """Logits, input gradient and all parameter gradients, to 1e-9."""
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = model.forward(x)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-9, "logits")
+    checks.assert_close(model(x), yt.detach().numpy(), 1e-9, "logits without a tape")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-9, "input gradient")
+    found = tape.parameter_gradients(dy)
+    expected = dict(net.named_parameters())
+    own = own_names(model, expected)
+    assert sorted(own.values()) == sorted(found)
+    for theirs, parameter in expected.items():
+        checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
+
+
+def compare_training(model, net, x):
+    """The same with the batch's own statistics and without dropout, and the running statistics after the step."""
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    network = model.network.with_parts(
+        {
+            key: type(part)(0.0) if key.startswith("drop") else part
+            for key, part in model.network.parts().items()
+        }
+    )
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net.train()(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = replace(model, network=network).forward(x, training=True, rng=0)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-8, "logits")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-7, "input gradient")
+    found, expected = tape.parameter_gradients(dy), dict(net.named_parameters())
+    for theirs, own in own_names(model, expected).items():
+        gradient = expected[theirs].grad.numpy()
+        if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
+            continue  # a bias before a normalization: exactly 0, and rounding in both
+        checks.assert_close(found[own], gradient, 1e-7, theirs)
+    buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
+    own = own_names(model, buffers)
+    assert sorted(tape.statistics) == sorted(own.values())
+    for theirs, value in buffers.items():
+        checks.assert_close(tape.statistics[own[theirs]], value.numpy(), 1e-9, theirs)
 
 
 def narrow_vgg(name):
