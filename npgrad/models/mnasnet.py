@@ -3,8 +3,8 @@
 Blocks are the inverted residuals of MobileNetV2 (`npgrad.models.mobilenet`) with ReLU, named by their stage and number:
 block2_1. block1_1 has no expansion. Dropout 0.2 before fc is active in training mode only.
 
-mnasnet0_5_v1, mnasnet0_75_v1 and mnasnet1_3_v1 are what torchvision built before its version 0.5: conv1 and block1_1
-have as many channels as in mnasnet1_0. Its old files of weights belong to these.
+mnasnet0_5_v1, mnasnet0_75_v1 and mnasnet1_3_v1 are what the first versions of torchvision built; old files of weights
+belong to them: conv1 and block1_1 have as many channels as in mnasnet1_0.
 """
 
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU, Sequential

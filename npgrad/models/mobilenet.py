@@ -20,11 +20,7 @@ BOTTLENECKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-
-FIRST, LAST = (
-    ("conv1", "features.0.0"),
-    ("fc", "classifier.1"),
-)
+FIRST, LAST = ("conv1", "features.0.0"), ("fc", "classifier.1")
 
 
 def build(name: str, num_classes: int, weights: Weights) -> Model:
