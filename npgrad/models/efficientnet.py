@@ -110,13 +110,14 @@ def _fused(weights, channels, wide, out, kernel, stride, norm):
 
 def _torchvision_names(layers):
     """features.0 is conv1, features.1 the first stage (the output of its last block), whose parts are numbered."""
-    aliases = {"avgpool": "pool2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
+    aliases = {"avgpool": "pool2", "classifier": "fc", "classifier.0": "drop2", "classifier.1": "fc"}
     for name, block in layers.items():
         if not name.startswith("block"):
             continue
         stage, number = (int(part) for part in name.removeprefix("block").split("_"))
         own = f"features.{stage}.{number - 1}"
-        aliases |= {f"features.{stage}": name} | block_names(own, name, block)
+        names = block_names(own, name, block)
         if isinstance(block, Residual):  # in inference, stochastic depth is the identity
-            aliases[f"{own}.stochastic_depth"] = aliases[f"{own}.block"]
+            aliases[f"{own}.stochastic_depth"] = names[f"{own}.block"]
+        aliases |= {f"features.{stage}": name} | names
     return aliases | outer_names({0: 1, stage + 1: 2}, "swish")

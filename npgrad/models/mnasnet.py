@@ -50,7 +50,7 @@ def _torchvision_names(layers):
     first = ["conv1", "bn1", "relu1", *(f"block1_1.{part}" for part in layers["block1_1"].parts())]
     steps = dict(enumerate(first)) | {14: "conv2", 15: "bn2", 16: "relu2"}
     aliases = {f"layers.{i}": name for i, name in steps.items()}
-    aliases |= {"layers": "relu2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
+    aliases |= {"layers": "relu2", "classifier": "fc", "classifier.0": "drop2", "classifier.1": "fc"}
     for name, block in layers.items():
         stage, _, number = name.removeprefix("block").partition("_")
         if number and stage != "1":
