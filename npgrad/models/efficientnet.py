@@ -42,7 +42,7 @@ SCALED = {  # factors for channels and blocks (equation 3), dropout
     "b6": (1.8, 2.6, 0.5),
     "b7": (2.0, 3.1, 0.5),
 }
-V2_STAGES = (
+V2_STAGES = (  # expansion, kernel, stride of the first block; the first three have Fused-MBConv
     (1, 3, 1),
     (4, 3, 2),
     (4, 3, 2),
@@ -50,12 +50,13 @@ V2_STAGES = (
     (6, 3, 1),
     (6, 3, 2),
     (6, 3, 1),
-)  # the first three are fused
+)
 V2 = {  # channels and number of blocks in each stage, dropout
     "v2_s": ((24, 48, 64, 128, 160, 256), (2, 4, 4, 6, 9, 15), 0.2),
     "v2_m": ((24, 48, 80, 160, 176, 304, 512), (3, 5, 5, 7, 14, 18, 5), 0.3),
     "v2_l": ((32, 64, 96, 192, 224, 384, 640), (4, 7, 7, 10, 19, 25, 7), 0.4),
 }
+NORM = dict.fromkeys(("b5", "b6", "b7"), {"eps": 1e-3, "momentum": 0.01})
 FIRST, LAST = ("conv1", "features.0.0"), ("fc", "classifier.1")
 
 
@@ -63,11 +64,7 @@ def build(name: str, num_classes: int, weights: Weights) -> Model:
     """Build a network of this page; see `registry`."""
     version = name.removeprefix("efficientnet_")
     stages, channels, filters, dropout = _v2(*V2[version]) if version in V2 else _scaled(*SCALED[version])
-    norm = {}  # of torchvision's
-    if version in ("b5", "b6", "b7"):
-        norm = {"eps": 1e-3, "momentum": 0.01}
-    elif version in V2:
-        norm = {"eps": 1e-3}
+    norm = NORM.get(version, {"eps": 1e-3} if version in V2 else {})
     layers = numbered(convolution(weights, "conv", 3, channels, 3, SiLU(), norm, stride=2), 1)
     for stage, (expansion, kernel, stride, out, count) in enumerate(stages, start=1):
         block = _fused if version in V2 and stage <= 3 else _mbconv
@@ -113,13 +110,14 @@ def _fused(weights, channels, wide, out, kernel, stride, norm):
 
 def _torchvision_names(layers):
     """features.0 is conv1, features.1 the first stage (the output of its last block), whose parts are numbered."""
-    aliases = {"avgpool": "pool2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
+    aliases = {"avgpool": "pool2", "classifier": "fc", "classifier.0": "drop2", "classifier.1": "fc"}
     for name, block in layers.items():
         if not name.startswith("block"):
             continue
         stage, number = (int(part) for part in name.removeprefix("block").split("_"))
         own = f"features.{stage}.{number - 1}"
-        aliases |= {f"features.{stage}": name} | block_names(own, name, block)
+        names = block_names(own, name, block)
         if isinstance(block, Residual):  # in inference, stochastic depth is the identity
-            aliases[f"{own}.stochastic_depth"] = aliases[f"{own}.block"]
+            aliases[f"{own}.stochastic_depth"] = names[f"{own}.block"]
+        aliases |= {f"features.{stage}": name} | names
     return aliases | outer_names({0: 1, stage + 1: 2}, "swish")

@@ -3,8 +3,8 @@
 Blocks are the inverted residuals of MobileNetV2 (`npgrad.models.mobilenet`) with ReLU, named by their stage and number:
 block2_1. block1_1 has no expansion. Dropout 0.2 before fc is active in training mode only.
 
-mnasnet0_5_v1, mnasnet0_75_v1 and mnasnet1_3_v1 are what torchvision built before its version 0.5: conv1 and block1_1
-have as many channels as in mnasnet1_0. Its old files of weights belong to these.
+mnasnet0_5_v1, mnasnet0_75_v1 and mnasnet1_3_v1 are what the first versions of torchvision built; old files of weights
+belong to them: conv1 and block1_1 have as many channels as in mnasnet1_0.
 """
 
 from npgrad.layers import Dropout, GlobalAvgPool2d, ReLU, Sequential
@@ -50,7 +50,7 @@ def _torchvision_names(layers):
     first = ["conv1", "bn1", "relu1", *(f"block1_1.{part}" for part in layers["block1_1"].parts())]
     steps = dict(enumerate(first)) | {14: "conv2", 15: "bn2", 16: "relu2"}
     aliases = {f"layers.{i}": name for i, name in steps.items()}
-    aliases |= {"layers": "relu2", "classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
+    aliases |= {"layers": "relu2", "classifier": "fc", "classifier.0": "drop2", "classifier.1": "fc"}
     for name, block in layers.items():
         stage, _, number = name.removeprefix("block").partition("_")
         if number and stage != "1":

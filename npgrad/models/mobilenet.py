@@ -20,11 +20,7 @@ BOTTLENECKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-
-FIRST, LAST = (
-    ("conv1", "features.0.0"),
-    ("fc", "classifier.1"),
-)
+FIRST, LAST = ("conv1", "features.0.0"), ("fc", "classifier.1")
 
 
 def build(name: str, num_classes: int, weights: Weights) -> Model:
@@ -45,7 +41,7 @@ def build(name: str, num_classes: int, weights: Weights) -> Model:
 
 def _torchvision_names(layers):
     """features.0 ... features.18, whose parts are numbered: conv.0.1 is the first normalization."""
-    aliases = {"classifier.0": "drop2", "classifier.1": "fc", "classifier": "fc"}
+    aliases = {"classifier": "fc", "classifier.0": "drop2", "classifier.1": "fc"}
     bottlenecks = [name for name in layers if name.startswith("bottleneck")]
     for place, name in enumerate(bottlenecks, start=1):
         aliases |= block_names(f"features.{place}", name, layers[name], "conv", apart=("project",))

@@ -74,8 +74,8 @@ def build(name: str, num_classes: int, weights: Weights) -> Model:
 
 def _torchvision_names(layers):
     """features.0 is conv1, features.1 the first bottleneck, whose parts are numbered: block.0.1."""
-    aliases = {f"classifier.{i}": name for i, name in enumerate(("fc3", "hswish3", "drop3", "fc4"))}
-    aliases |= {"avgpool": "pool2", "classifier": "fc4"}
+    aliases = {"avgpool": "pool2", "classifier": "fc4"}
+    aliases |= {f"classifier.{i}": name for i, name in enumerate(("fc3", "hswish3", "drop3", "fc4"))}
     bottlenecks = [name for name in layers if name.startswith("bottleneck")]
     for place, name in enumerate(bottlenecks, start=1):
         aliases |= block_names(f"features.{place}", name, layers[name])

@@ -1,12 +1,8 @@
 """AlexNet, VGG, ResNet and MobileNetV2 against torch's own, converted through a real .pth, and as published."""
 
-from dataclasses import replace
-
 import backbones
-import checks
 import numpy as np
 import pytest
-import torch
 
 from benchmarks import torch_networks
 from npgrad import InputError, models
@@ -47,34 +43,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
 def test_training_moves_what_torch_moves(name, tmp_path):
     """Batch normalization with the batch's own statistics: gradients, and the running statistics after the step."""
     model, net = backbones.pair(name, tmp_path)
-    for module in net.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-    network = model.network.with_parts(
-        {
-            key: type(part)(0.0) if key.startswith("drop") else part
-            for key, part in model.network.parts().items()
-        }
-    )
-    x = backbones.images(name, batch=3)
-    xt = torch.tensor(x, requires_grad=True)
-    yt = net.train()(xt)
-    dy = np.random.default_rng(1).normal(size=yt.shape)
-    yt.backward(torch.tensor(dy))
-    tape = replace(model, network=network).forward(x, training=True, rng=0)
-    checks.assert_close(tape.output, yt.detach().numpy(), 1e-8, "logits")
-    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-7, "input gradient")
-    found, expected = tape.parameter_gradients(dy), dict(net.named_parameters())
-    for theirs, own in backbones.own_names(model, expected).items():
-        gradient = expected[theirs].grad.numpy()
-        if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
-            continue  # a bias before a normalization: exactly 0, and rounding in both
-        checks.assert_close(found[own], gradient, 1e-7, theirs)
-    buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
-    own = backbones.own_names(model, buffers)
-    assert sorted(tape.statistics) == sorted(own.values())
-    for theirs, value in buffers.items():
-        checks.assert_close(tape.statistics[own[theirs]], value.numpy(), 1e-9, theirs)
+    backbones.compare_training(model, net, backbones.images(name, batch=3))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,6 +4,7 @@ model, net = pair("resnet18", num_classes=10)           float64, weights convert
 """
 
 import math
+from dataclasses import replace
 
 import checks
 import numpy as np
@@ -12,6 +13,7 @@ import torch_zoo_convnext
 import torch_zoo_densenet
 import torch_zoo_googlenet
 import torch_zoo_inception
+import torch_zoo_inverted
 import torch_zoo_regnet
 import torch_zoo_shufflenet
 from torch import nn
@@ -29,6 +31,7 @@ FAMILIES = (
     torch_zoo_densenet,
     torch_zoo_googlenet,
     torch_zoo_inception,
+    torch_zoo_inverted,
     torch_zoo_regnet,
     torch_zoo_shufflenet,
 )  # NAMES and make of each
@@ -110,6 +113,37 @@ def compare_shapes(name):
         own[theirs]: own_shape(shape, found[own[theirs]], model) for theirs, shape in expected.items()
     }
     assert sum(map(math.prod, found.values())) == registry.ARCHITECTURES[name].parameters
+
+
+def compare_training(model, net, x):
+    """The same with the batch's own statistics and without dropout, and the running statistics after the step."""
+    for module in net.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    network = model.network.with_parts(
+        {
+            key: type(part)(0.0) if key.startswith("drop") else part
+            for key, part in model.network.parts().items()
+        }
+    )
+    xt = torch.tensor(x, requires_grad=True)
+    yt = net.train()(xt)
+    dy = np.random.default_rng(1).normal(size=yt.shape)
+    yt.backward(torch.tensor(dy))
+    tape = replace(model, network=network).forward(x, training=True, rng=0)
+    checks.assert_close(tape.output, yt.detach().numpy(), 1e-8, "logits")
+    checks.assert_close(tape.backward(dy)["input"], xt.grad.numpy(), 1e-7, "input gradient")
+    found, expected = tape.parameter_gradients(dy), dict(net.named_parameters())
+    for theirs, own in own_names(model, expected).items():
+        gradient = expected[theirs].grad.numpy()
+        if own.endswith("bias") and np.abs(gradient).max() < 1e-12:
+            continue  # a bias before a normalization: exactly 0, and rounding in both
+        checks.assert_close(found[own], gradient, 1e-7, theirs)
+    buffers = {key: value for key, value in net.named_buffers() if not key.endswith("num_batches_tracked")}
+    own = own_names(model, buffers)
+    assert sorted(tape.statistics) == sorted(own.values())
+    for theirs, value in buffers.items():
+        checks.assert_close(tape.statistics[own[theirs]], value.numpy(), 1e-9, theirs)
 
 
 def narrow_vgg(name):
