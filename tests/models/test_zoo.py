@@ -12,6 +12,7 @@ import torch_zoo_shufflenet
 import npgrad
 from npgrad import InputError
 from npgrad.images import Preprocessing
+from npgrad.models import regnet
 
 NAMES = [*torch_zoo_inception.NAMES, *torch_zoo_shufflenet.NAMES, *torch_zoo_regnet.NAMES]
 SMALL = ("shufflenet_v2_x0_5", "regnet_y_400mf")  # quick
@@ -42,6 +43,7 @@ def test_parameters_are_torchs_and_as_many_as_published(name):
         ("shufflenet_v2_x0_5", "stage4.3.branch2", "stage4_4.right"),
         ("shufflenet_v2_x0_5", "conv5.2", "conv5.relu"),
         ("regnet_x_400mf", "trunk_output.block4", "stage4_12"),
+        ("regnet_x_400mf", "trunk_output.block4.block4-1.f", "stage4_2.bn3"),
         ("regnet_y_400mf", "trunk_output.block2.block2-0.proj", "stage2_1.shortcut_bn"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.se.scale_activation", "stage1_1.se.gate"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.c.0", "stage1_1.conv3"),
@@ -80,6 +82,13 @@ def test_outputs_of_modules_are_those_of_their_aliases(name):
 def test_maps_are_made_at_the_end(name, side, layer):
     model = backbones.skeleton(name)
     assert model.map_layer(model.forward(np.zeros((1, 3, side, side), np.float32))) == layer
+
+
+@pytest.mark.parametrize("name", torch_zoo_regnet.NAMES)
+def test_the_formula_gives_the_published_stages(name):
+    group, counts, widths = torch_zoo_regnet.STAGES[name]
+    expected = [(width, min(group, width), count) for width, count in zip(widths, counts, strict=True)]
+    assert regnet._stages(*regnet.LINES[name]) == expected
 
 
 # What Inception has besides.
