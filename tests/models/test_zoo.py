@@ -1,4 +1,4 @@
-"""ConvNeXt, DenseNet, Inception v1 and v3, ShuffleNetV2 and RegNet against torch's own, converted through a real .pth, and as published."""
+"""ConvNeXt, DenseNet, Inception, ShuffleNetV2 and RegNet against torch's, converted through a .pth, and as published."""
 
 import backbones
 import checks
