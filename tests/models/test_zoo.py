@@ -1,10 +1,15 @@
-"""Inception v3, ShuffleNetV2 and RegNet against torch's own, converted through a real .pth, and as published."""
+"""ConvNeXt, DenseNet, Inception, ShuffleNetV2 and RegNet against torch's, by way of a .pth, and as published."""
+
+import re
 
 import backbones
 import checks
 import numpy as np
 import pytest
 import torch
+import torch_zoo_convnext
+import torch_zoo_densenet
+import torch_zoo_googlenet
 import torch_zoo_inception
 import torch_zoo_regnet
 import torch_zoo_shufflenet
@@ -12,11 +17,27 @@ import torch_zoo_shufflenet
 import npgrad
 from npgrad import InputError
 from npgrad.images import Preprocessing
+from npgrad.io import converting
 from npgrad.models import regnet
 
-NAMES = [*torch_zoo_inception.NAMES, *torch_zoo_shufflenet.NAMES, *torch_zoo_regnet.NAMES]
+FAMILIES = (
+    torch_zoo_convnext,
+    torch_zoo_densenet,
+    torch_zoo_googlenet,
+    torch_zoo_inception,
+    torch_zoo_shufflenet,
+    torch_zoo_regnet,
+)
+NAMES = [name for family in FAMILIES for name in family.NAMES]
 SMALL = ("shufflenet_v2_x0_5", "regnet_y_400mf")  # quick
-LARGE = ("regnet_x_32gf", "regnet_y_16gf", "regnet_y_32gf", "regnet_y_128gf")  # 83 to 645 million parameters
+LARGE = (  # 83 to 645 million parameters
+    "convnext_base",
+    "convnext_large",
+    "regnet_x_32gf",
+    "regnet_y_16gf",
+    "regnet_y_32gf",
+    "regnet_y_128gf",
+)
 
 
 def marked(names, quick):
@@ -47,6 +68,13 @@ def test_parameters_are_torchs_and_as_many_as_published(name):
         ("regnet_y_400mf", "trunk_output.block2.block2-0.proj", "stage2_1.shortcut_bn"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.se.scale_activation", "stage1_1.se.gate"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.c.0", "stage1_1.conv3"),
+        ("densenet121", "features.denseblock2.denselayer12.norm1", "block2.layer12.bn1"),
+        ("densenet121", "features.transition3.pool", "transition3.pool"),
+        ("googlenet", "inception4e.branch3", "inception4e.conv5x5"),
+        ("googlenet", "inception4e.branch4.1.bn", "inception4e.project.bn"),
+        ("convnext_tiny", "features.5.8.block.5", "res4_9.project"),
+        ("convnext_tiny", "features.6.1", "down5.conv"),
+        ("convnext_tiny", "features.7", "res5_3"),
     ],
 )
 def test_the_names_of_torchvision_are_aliases(name, alias, own):
@@ -54,11 +82,13 @@ def test_the_names_of_torchvision_are_aliases(name, alias, own):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", [*SMALL, "inception_v3"])
+@pytest.mark.parametrize("name", [*SMALL, "inception_v3", "densenet121", "googlenet", "convnext_tiny"])
 def test_outputs_of_modules_are_those_of_their_aliases(name):
     model, net = backbones.skeleton(name), backbones.make(name).double()
     names = backbones.own_names(model, dict(net.named_parameters()))
-    model = model.with_parameters({names[key]: p.detach().numpy() for key, p in net.named_parameters()})
+    own = model.parameters()
+    arrays = {names[key]: p.detach().numpy() for key, p in net.named_parameters()}
+    model = model.with_parameters({key: array.reshape(own[key].shape) for key, array in arrays.items()})
     outputs = {}
     for key, module in net.named_modules():
         if key in model.aliases or key in model.layer_names():
@@ -68,6 +98,8 @@ def test_outputs_of_modules_are_those_of_their_aliases(name):
     tape = model.astype(np.float64).forward(x)
     assert len(outputs) > 100
     for key, y in outputs.items():
+        if y.ndim == 4 and y.shape != tape[key].shape and y.shape[3] == tape[key].shape[1]:
+            y = y.permute(0, 3, 1, 2)  # the middle of a block of ConvNeXt
         checks.assert_close(tape[key], y.numpy().reshape(tape[key].shape), 1e-9, key)
 
 
@@ -77,6 +109,9 @@ def test_outputs_of_modules_are_those_of_their_aliases(name):
         ("shufflenet_v2_x0_5", 64, "conv5"),
         ("regnet_x_400mf", 64, "stage4_12"),
         ("inception_v3", 107, "Mixed_7c"),
+        ("densenet121", 64, "relu5"),
+        ("googlenet", 64, "inception5b"),
+        ("convnext_tiny", 64, "res5_3"),
     ],
 )
 def test_maps_are_made_at_the_end(name, side, layer):
@@ -89,6 +124,18 @@ def test_the_formula_gives_the_published_stages(name):
     group, counts, widths = torch_zoo_regnet.STAGES[name]
     expected = [(width, min(group, width), count) for width, count in zip(widths, counts, strict=True)]
     assert regnet._stages(*regnet.LINES[name]) == expected
+
+
+@pytest.mark.exhaustive
+def test_the_names_in_old_files_of_densenet(tmp_path):
+    state = backbones.torch_net("densenet121", 3).state_dict()
+    old = {re.sub(r"(layer\d+\.\w+)([12])\.", r"\1.\2.", key): tensor for key, tensor in state.items()}
+    assert "features.denseblock4.denselayer16.norm.2.running_var" in old
+    models = []
+    for tensors in (state, old):
+        torch.save(tensors, tmp_path / "net.pth")
+        models.append(converting.convert(tmp_path / "net.pth").network.arrays(buffers=True))
+    assert all(np.array_equal(array, models[1][key]) for key, array in models[0].items())
 
 
 # What Inception has besides.
@@ -110,19 +157,32 @@ def test_the_auxiliary_classifier_is_ignored(tmp_path):
     assert not [key for key in model.parameters() if "Aux" in key]
 
 
-@pytest.mark.exhaustive
-def test_transform_input_is_a_layer_before_the_network(inception, tmp_path):
+@pytest.mark.parametrize("name", marked(["inception_v3", "googlenet"], ["googlenet"]))
+def test_transform_input_is_a_layer_before_the_network(name, tmp_path):
     """ImageNet's mean and std become 0.5 and 0.5; the file has the option."""
-    model = npgrad.models.inception_v3(num_classes=3, transform_input=1)
+    plain, model = (npgrad.models.create(name, num_classes=3, transform_input=value) for value in (0, 1))
     photo = np.random.default_rng(0).integers(0, 256, (75, 75, 3), np.uint8)
     half = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3)
-    expected = inception(inception.with_preprocessing(half).preprocess(photo, resize=False))
-    found = model(model.preprocess(photo, resize=False))
+    expected = plain(plain.with_preprocessing(half).preprocess(photo, resize=False))
+    x = model.preprocess(photo, resize=False)
+    found = model(x)
     checks.assert_close(found, expected, 1e-4)
     model.save(tmp_path / "net.h5")
-    assert np.array_equal(npgrad.load(tmp_path / "net.h5")(model.preprocess(photo, resize=False)), found)
-    plain = inception(model.preprocess(photo, resize=False))
-    assert np.abs(plain - expected).max() > 1e-2 * np.abs(expected).max()
+    assert np.array_equal(npgrad.load(tmp_path / "net.h5")(x), found)
+    assert np.abs(plain(x) - expected).max() > 1e-2 * np.abs(expected).max()
+
+
+def test_a_known_file_of_googlenet_has_the_option_and_auxiliary_classifiers(tmp_path, monkeypatch):
+    """The constants of transform_input are in no file."""
+    state = backbones.make("googlenet", 3).state_dict()
+    state |= {"aux1.conv.conv.weight": torch.ones(128, 512, 1, 1), "aux2.fc2.weight": torch.ones(3, 1024)}
+    torch.save(state, tmp_path / "net.pth")
+    monkeypatch.setattr(converting, "_known", lambda sha256: {"options": {"transform_input": 1}})
+    model = converting.convert(tmp_path / "net.pth")
+    assert model.architecture == {"name": "googlenet", "options": {"num_classes": 3, "transform_input": 1}}
+    first = model.layer("transform_input")
+    assert np.allclose([first.scale, first.shift], [[0.458, 0.448, 0.45], [-0.03, -0.088, -0.188]], atol=1e-7)
+    assert np.array_equal(model.parameters()["conv3.conv.weight"], state["conv3.conv.weight"].numpy())
 
 
 def test_transform_input_is_0_or_1():

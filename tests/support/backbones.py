@@ -8,6 +8,9 @@ import math
 import checks
 import numpy as np
 import torch
+import torch_zoo_convnext
+import torch_zoo_densenet
+import torch_zoo_googlenet
 import torch_zoo_inception
 import torch_zoo_regnet
 import torch_zoo_shufflenet
@@ -15,12 +18,16 @@ from torch import nn
 
 import npgrad
 from benchmarks import torch_networks
+from npgrad.io.architectures import own_shape
 from npgrad.io.converting import convert
 from npgrad.layers import Linear, Sequential
 from npgrad.models import registry
 
 FAMILIES = (
     torch_networks,
+    torch_zoo_convnext,
+    torch_zoo_densenet,
+    torch_zoo_googlenet,
     torch_zoo_inception,
     torch_zoo_regnet,
     torch_zoo_shufflenet,
@@ -51,6 +58,11 @@ def torch_net(name, num_classes=10, seed=0):
                 module.weight.mul_(1.5)  # torch's own are so small that the image hardly counts at the end
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
+            elif isinstance(module, nn.LayerNorm):
+                module.weight.uniform_(0.6, 1.4)
+                module.bias.normal_(0, 0.3)
+            elif hasattr(module, "layer_scale"):
+                module.layer_scale.uniform_(0.2, 1)
     return net
 
 
@@ -82,7 +94,8 @@ def compare(model, net, x):
     own = own_names(model, expected)
     assert sorted(own.values()) == sorted(found)
     for theirs, parameter in expected.items():
-        checks.assert_close(found[own[theirs]], parameter.grad.numpy(), 1e-9, theirs)
+        gradient = parameter.grad.numpy().reshape(found[own[theirs]].shape)
+        checks.assert_close(found[own[theirs]], gradient, 1e-9, theirs)
 
 
 def compare_shapes(name):
@@ -93,7 +106,9 @@ def compare_shapes(name):
     expected = {key: tuple(value.shape) for key, value in net.named_parameters()}
     own = own_names(model, expected)
     found = {key: value.shape for key, value in model.parameters().items()}
-    assert found == {own[theirs]: shape for theirs, shape in expected.items()}
+    assert found == {
+        own[theirs]: own_shape(shape, found[own[theirs]], model) for theirs, shape in expected.items()
+    }
     assert sum(map(math.prod, found.values())) == registry.ARCHITECTURES[name].parameters
 
 
@@ -128,9 +143,10 @@ def images(name, batch=2, seed=0):
 
 def own_names(model, names):
     """{torchvision's parameter name: npgrad's}"""
-    found = {}
+    page = registry.ARCHITECTURES[model.architecture["name"]].page if model.architecture else None
+    found, renamed = {}, getattr(page, "renamed", str)
     for name in names:
-        layer, _, key = name.rpartition(".")
+        layer, _, key = renamed(name).rpartition(".")
         found[name] = f"{model.resolve(layer)}.{key}"
     return found
 
