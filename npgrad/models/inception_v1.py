@@ -6,14 +6,15 @@ conv1x1; reduce3x3 and conv3x3; reduce5x5 and conv5x5; pool and project.
 As in torchvision, conv5x5 is a 3x3 convolution, conv2 and conv3 are the table's second convolution with its 1x1
 reduction, pool4 has windows of 2x2 px, and dropout, active in training mode only, is 0.2.
 
-torchvision's own weights were trained on images from -1 to 1. With the option `transform_input` 1, the first layer
-brings images with ImageNet's mean and std there. Weights of your own that were trained so, too, need
-`create("googlenet", transform_input=1)`, or `model.with_preprocessing(mean=0.5, std=0.5)`.
+torchvision's own weights were trained on images from -1 to 1. With the option `transform_input` 1, which belongs to
+them, a first layer brings images with ImageNet's mean and std there. Other files do not say whether their weights were
+trained so: `model.with_preprocessing(mean=0.5, std=0.5)` is the same for them.
 """
 
-from npgrad.layers import Concat, Dropout, GlobalAvgPool2d, Graph, MaxPool2d, ReLU, Sequential
+from npgrad.layers import Concat, Dropout, GlobalAvgPool2d, Graph, MaxPool2d, Sequential
 from npgrad.model import Model
-from npgrad.models._building import Weights, finished, transform_input
+from npgrad.models._building import Weights, finished
+from npgrad.models._building import transform_input as input_layers
 
 # filters: 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool proj
 INCEPTIONS = {
@@ -42,11 +43,10 @@ FIRST, LAST = ("conv1.conv",), ("fc",)
 UNUSED = ("aux1.", "aux2.")
 
 
-def build(name: str, num_classes: int, weights: Weights, **options: int) -> Model:
+def build(name: str, num_classes: int, weights: Weights, transform_input: int = 0) -> Model:
     """Build a network of this page; see `registry`."""
-    option = options.get("transform_input", 0)
     layers = {
-        **transform_input(option),
+        **input_layers(transform_input),
         "conv1": _conv(weights, 3, 64, 7, stride=2, padding=3),
         "pool1": _pool(3, 2),
         "conv2": _conv(weights, 64, 64, 1),
@@ -65,13 +65,11 @@ def build(name: str, num_classes: int, weights: Weights, **options: int) -> Mode
     layers["drop5"] = Dropout(0.2)
     layers["fc"] = weights.linear(channels, num_classes)
     aliases = _torchvision_names()
-    return finished(name, Sequential(layers), num_classes, aliases, transform_input=int(option))
+    return finished(name, Sequential(layers), num_classes, aliases, transform_input=int(transform_input))
 
 
 def _conv(weights, channels, filters, kernel, **options):
-    """A convolution, its normalization and a ReLU."""
-    conv = weights.conv(channels, filters, kernel, bias=False, **options)
-    return Sequential({"conv": conv, "bn": weights.batch_norm(filters, eps=1e-3), "relu": ReLU()})
+    return weights.conv_bn_relu(channels, filters, kernel, eps=1e-3, **options)
 
 
 def _pool(kernel, stride, padding=0):

@@ -168,7 +168,7 @@ def create(name: str, num_classes: int = 1000, rng: Rng = 0, **options: int) -> 
         The random generator, or its seed, for the weights.
     **options : int
         Options of the architecture: ``conv10_padding`` (0 or 1) for SqueezeNet, ``transform_input`` (0 or 1) for
-        GoogLeNet.
+        GoogLeNet and Inception v3.
 
     Returns
     -------

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from refusals import line
 
-from npgrad.io.architectures import architecture_of, own_name
+from npgrad.io.architectures import architecture_of, own_name, own_shape
+from npgrad.io.converting import _one_head
 from npgrad.models import registry
 
 ROWS = np.zeros((7, 2))
@@ -72,6 +73,36 @@ def test_what_is_none_of_the_networks():
     assert line(architecture_of, {**first, **last}, "f") == (
         "f: expected one of the networks in npgrad.models, found 1 convolutions and last weights of shape (7, 2)"
     )
+
+
+def test_the_head_belongs_to_the_network_with_the_first_layer():
+    """A Linear "classifier" is DenseNet's own and MobileNetV2's without Dropout; "classifier.1" is the reverse."""
+    dense, mobile = (tensors(name, torchvision=True) for name in ("densenet121", "mobilenet_v2"))
+    assert _one_head(dense, "f") is dense
+    assert _one_head(mobile, "f") is mobile
+    moved = {key.replace("classifier.", "classifier.1."): array for key, array in dense.items()}
+    with pytest.warns(UserWarning, match="f: classifier.1 is taken for the only layer of the head"):
+        assert list(_one_head(moved, "f")) == list(dense)
+    moved = {key.replace("classifier.1.", "classifier."): array for key, array in mobile.items()}
+    with pytest.warns(UserWarning, match="f: classifier is taken for the only layer of the head"):
+        assert list(_one_head(moved, "f")) == list(mobile)
+
+
+def test_1x1_convolutions_that_files_have_as_linear_layers():
+    file = tensors("convnext_tiny", torchvision=True)
+    flat = {
+        key: np.broadcast_to(0, array.shape[:2] if "block.3" in key or "block.5" in key else array.shape)
+        for key, array in file.items()
+    }
+    del flat["features.0.1.weight"]  # so that shapes count
+    assert architecture_of(flat, "f") == ("convnext_tiny", 7)
+    model = registry.skeleton({"name": "convnext_tiny", "options": {}}, room=math.inf)
+    assert own_shape((384, 96), (384, 96, 1, 1), model) == (384, 96, 1, 1)
+    assert own_shape((96, 1, 1), (96, 1, 1, 1), model) == (96, 1, 1, 1)
+    for shape, own in (((96, 384), (384, 96, 1, 1)), ((384, 96), None), ((96,), (96, 1, 7, 7))):
+        assert own_shape(shape, own, model) == shape
+    other = registry.skeleton({"name": "mobilenet_v2", "options": {}}, room=math.inf)
+    assert own_shape((384, 96), (384, 96, 1, 1), other) == (384, 96)
 
 
 def test_the_last_layer_is_missing():

@@ -1,4 +1,6 @@
-"""The other networks of torchvision against torch's own, converted through a real .pth."""
+"""ConvNeXt, DenseNet, Inception, ShuffleNetV2 and RegNet against torch's, by way of a .pth, and as published."""
+
+import re
 
 import backbones
 import checks
@@ -15,6 +17,8 @@ import torch_zoo_shufflenet
 import npgrad
 from npgrad import InputError
 from npgrad.images import Preprocessing
+from npgrad.io import converting
+from npgrad.models import regnet
 
 FAMILIES = (
     torch_zoo_convnext,
@@ -60,6 +64,7 @@ def test_parameters_are_torchs_and_as_many_as_published(name):
         ("shufflenet_v2_x0_5", "stage4.3.branch2", "stage4_4.right"),
         ("shufflenet_v2_x0_5", "conv5.2", "conv5.relu"),
         ("regnet_x_400mf", "trunk_output.block4", "stage4_12"),
+        ("regnet_x_400mf", "trunk_output.block4.block4-1.f", "stage4_2.bn3"),
         ("regnet_y_400mf", "trunk_output.block2.block2-0.proj", "stage2_1.shortcut_bn"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.se.scale_activation", "stage1_1.se.gate"),
         ("regnet_y_400mf", "trunk_output.block1.block1-0.f.c.0", "stage1_1.conv3"),
@@ -114,6 +119,25 @@ def test_maps_are_made_at_the_end(name, side, layer):
     assert model.map_layer(model.forward(np.zeros((1, 3, side, side), np.float32))) == layer
 
 
+@pytest.mark.parametrize("name", torch_zoo_regnet.NAMES)
+def test_the_formula_gives_the_published_stages(name):
+    group, counts, widths = torch_zoo_regnet.STAGES[name]
+    expected = [(width, min(group, width), count) for width, count in zip(widths, counts, strict=True)]
+    assert regnet._stages(*regnet.LINES[name]) == expected
+
+
+@pytest.mark.exhaustive
+def test_the_names_in_old_files_of_densenet(tmp_path):
+    state = backbones.torch_net("densenet121", 3).state_dict()
+    old = {re.sub(r"(layer\d+\.\w+)([12])\.", r"\1.\2.", key): tensor for key, tensor in state.items()}
+    assert "features.denseblock4.denselayer16.norm.2.running_var" in old
+    models = []
+    for tensors in (state, old):
+        torch.save(tensors, tmp_path / "net.pth")
+        models.append(converting.convert(tmp_path / "net.pth").network.arrays(buffers=True))
+    assert all(np.array_equal(array, models[1][key]) for key, array in models[0].items())
+
+
 # What Inception has besides.
 
 
@@ -133,19 +157,32 @@ def test_the_auxiliary_classifier_is_ignored(tmp_path):
     assert not [key for key in model.parameters() if "Aux" in key]
 
 
-@pytest.mark.exhaustive
-def test_transform_input_is_a_layer_before_the_network(inception, tmp_path):
+@pytest.mark.parametrize("name", marked(["inception_v3", "googlenet"], ["googlenet"]))
+def test_transform_input_is_a_layer_before_the_network(name, tmp_path):
     """ImageNet's mean and std become 0.5 and 0.5; the file has the option."""
-    model = npgrad.models.inception_v3(num_classes=3, transform_input=1)
+    plain, model = (npgrad.models.create(name, num_classes=3, transform_input=value) for value in (0, 1))
     photo = np.random.default_rng(0).integers(0, 256, (75, 75, 3), np.uint8)
     half = Preprocessing(mean=(0.5,) * 3, std=(0.5,) * 3)
-    expected = inception(inception.with_preprocessing(half).preprocess(photo, resize=False))
-    found = model(model.preprocess(photo, resize=False))
+    expected = plain(plain.with_preprocessing(half).preprocess(photo, resize=False))
+    x = model.preprocess(photo, resize=False)
+    found = model(x)
     checks.assert_close(found, expected, 1e-4)
     model.save(tmp_path / "net.h5")
-    assert np.array_equal(npgrad.load(tmp_path / "net.h5")(model.preprocess(photo, resize=False)), found)
-    plain = inception(model.preprocess(photo, resize=False))
-    assert np.abs(plain - expected).max() > 1e-2 * np.abs(expected).max()
+    assert np.array_equal(npgrad.load(tmp_path / "net.h5")(x), found)
+    assert np.abs(plain(x) - expected).max() > 1e-2 * np.abs(expected).max()
+
+
+def test_a_known_file_of_googlenet_has_the_option_and_auxiliary_classifiers(tmp_path, monkeypatch):
+    """The constants of transform_input are in no file."""
+    state = backbones.make("googlenet", 3).state_dict()
+    state |= {"aux1.conv.conv.weight": torch.ones(128, 512, 1, 1), "aux2.fc2.weight": torch.ones(3, 1024)}
+    torch.save(state, tmp_path / "net.pth")
+    monkeypatch.setattr(converting, "_known", lambda sha256: {"options": {"transform_input": 1}})
+    model = converting.convert(tmp_path / "net.pth")
+    assert model.architecture == {"name": "googlenet", "options": {"num_classes": 3, "transform_input": 1}}
+    first = model.layer("transform_input")
+    assert np.allclose([first.scale, first.shift], [[0.458, 0.448, 0.45], [-0.03, -0.088, -0.188]], atol=1e-7)
+    assert np.array_equal(model.parameters()["conv3.conv.weight"], state["conv3.conv.weight"].numpy())
 
 
 def test_transform_input_is_0_or_1():
