@@ -30,7 +30,7 @@ from npgrad.models import registry
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255
 CAFFE_SCALE = (
-    64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
+    64  # Caffe's activations of SqueezeNet are larger than torchvision's by this factor, a power of 2
 )
 CAFFE_CROP = 227
 COUNTERS = ("num_batches_tracked", "n_averaged")
