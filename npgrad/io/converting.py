@@ -29,9 +29,7 @@ from npgrad.model import Model
 from npgrad.models import registry
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255
-CAFFE_SCALE = (
-    64  # Caffe's activations of SqueezeNet are larger than torchvision's by this factor, a power of 2
-)
+CAFFE_SCALE = 64  # how much larger Caffe's activations are than torchvision's, a power of 2
 CAFFE_CROP = 227
 COUNTERS = ("num_batches_tracked", "n_averaged")
 
@@ -113,10 +111,10 @@ def convert(
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
-    about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     model = dataclasses.replace(model, network=network, outputs=outputs)
     count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
+    about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     about |= {**_wordnet_ids(labels), **(source or {})}
     return dataclasses.replace(model, classes=classes, source=about)
 
@@ -132,9 +130,8 @@ def _float32(array, part):
 def _from_onnx(path, labels, architecture, source, outputs):
     """The Model of an ONNX file, which describes its network itself."""
     if architecture is not None:
-        raise WeightsError(
-            f"{shown(path)}: expected {architecture}, found an ONNX file, which names no architecture"
-        )
+        found = "found an ONNX file, which names no architecture"
+        raise WeightsError(f"{shown(path)}: expected {architecture}, {found}")
     model = dataclasses.replace(onnx.load(path), outputs=outputs)
     classes = read_labels(labels, model.num_classes) if labels else model.classes
     about = {**model.source, **_wordnet_ids(labels), **(source or {})}
