@@ -106,8 +106,8 @@ def convert(
         tensors, lambda k: f"{model.aliases.get(_layer(k), _layer(k))}.{k.rpartition('.')[2]}", name
     )
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
-    taken_for = f"{name}: taken for {model.architecture['name']}"
-    check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
+    shapes = {k: array.shape for k, array in tensors.items()}
+    check_names_and_shapes(expected, shapes, f"{name}: taken for {model.architecture['name']}")
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
@@ -115,7 +115,7 @@ def convert(
     count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
-    about |= {**_wordnet_ids(labels), **(source or {})}
+    about |= _wordnet_ids(labels) | dict(source or {})
     return dataclasses.replace(model, classes=classes, source=about)
 
 
@@ -140,8 +140,7 @@ def _from_onnx(path, labels, architecture, source, outputs):
 
 def _wordnet_ids(labels):
     """{"wordnet_ids": ids} if the labels file has them, else {}."""
-    ids = read_wordnet_ids(labels) if labels else []
-    return {"wordnet_ids": ids} if ids else {}
+    return {"wordnet_ids": ids} if labels and (ids := read_wordnet_ids(labels)) else {}
 
 
 def to_torchvision_input(tensors: Mapping[str, Array], preprocessing: Preprocessing) -> dict[str, Array]:
@@ -220,7 +219,7 @@ def _conv10_padding(architecture, details, name):
             if padding not in (0, 1):
                 raise WeightsError(f"{name}: {layer}: expected pad 0 or 1, found {details[layer]}")
             return padding
-    return 1 if architecture == "squeezenet1_0" else 0
+    return int(architecture == "squeezenet1_0")
 
 
 def _check_options(model, details, name):
