@@ -37,9 +37,7 @@ from npgrad.model import Model
 from npgrad.models import registry
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255
-CAFFE_SCALE = (
-    64  # the activations of Caffe's SqueezeNet are larger than torchvision's by this factor, a power of 2
-)
+CAFFE_SCALE = 64  # how much larger Caffe's activations are than torchvision's, a power of 2
 CAFFE_CROP = 227
 
 
@@ -117,16 +115,16 @@ def convert(
     tensors = {**constants(model), **tensors}
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
     tensors = {k: a.reshape(own_shape(a.shape, expected.get(k), model)) for k, a in tensors.items()}
-    taken_for = f"{name}: taken for {model.architecture['name']}"
-    check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
+    shapes = {k: array.shape for k, array in tensors.items()}
+    check_names_and_shapes(expected, shapes, f"{name}: taken for {model.architecture['name']}")
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
-    about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     model = dataclasses.replace(model, network=network, outputs=outputs)
     count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
-    about |= {**_wordnet_ids(labels), **(source or {})}
+    about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
+    about |= _wordnet_ids(labels) | dict(source or {})
     return dataclasses.replace(model, classes=classes, source=about)
 
 
@@ -141,9 +139,8 @@ def _float32(array, part):
 def _from_onnx(path, labels, architecture, source, outputs):
     """The Model of an ONNX file, which describes its network itself."""
     if architecture is not None:
-        raise WeightsError(
-            f"{shown(path)}: expected {architecture}, found an ONNX file, which names no architecture"
-        )
+        found = "found an ONNX file, which names no architecture"
+        raise WeightsError(f"{shown(path)}: expected {architecture}, {found}")
     model = dataclasses.replace(onnx.load(path), outputs=outputs)
     classes = read_labels(labels, model.num_classes) if labels else model.classes
     about = {**model.source, **_wordnet_ids(labels), **(source or {})}
@@ -152,8 +149,7 @@ def _from_onnx(path, labels, architecture, source, outputs):
 
 def _wordnet_ids(labels):
     """{"wordnet_ids": ids} if the labels file has them, else {}."""
-    ids = read_wordnet_ids(labels) if labels else []
-    return {"wordnet_ids": ids} if ids else {}
+    return {"wordnet_ids": ids} if labels and (ids := read_wordnet_ids(labels)) else {}
 
 
 def to_torchvision_input(tensors: Mapping[str, Array], preprocessing: Preprocessing) -> dict[str, Array]:
@@ -234,7 +230,7 @@ def _conv10_padding(architecture, details, name):
             if padding not in (0, 1):
                 raise WeightsError(f"{name}: {layer}: expected pad 0 or 1, found {details[layer]}")
             return padding
-    return 1 if architecture == "squeezenet1_0" else 0
+    return int(architecture == "squeezenet1_0")
 
 
 def _check_options(model, details, name):

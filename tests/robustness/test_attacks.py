@@ -181,7 +181,7 @@ def test_a_bug_of_our_own_keeps_its_traceback(network, capsys, monkeypatch):
     monkeypatch.setattr(npgrad.Model, "predict", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["classify", str(photo), "--weights", str(weights)])
-    monkeypatch.setattr(hdf5, "read_regular_file", broken)
+    monkeypatch.setattr(hdf5, "regular_file", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         npgrad.load(weights)
     monkeypatch.setattr(npgrad.images.reading, "_upright_rgb", broken)

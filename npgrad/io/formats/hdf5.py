@@ -271,10 +271,8 @@ def _skeleton(metadata, file_size, name):
             model = Model(structure.build(metadata.get("network"), room=file_size))
         else:
             model = registry.skeleton(architecture, room=file_size)
-        layer, presets = (
-            metadata.get("default_layer", model.default_layer),
-            metadata.get("presets", model.presets),
-        )
+        layer = metadata.get("default_layer", model.default_layer)
+        presets = metadata.get("presets", model.presets)
         if not isinstance(layer, str | None):
             raise WeightsError(f"default_layer: expected a layer's name, found {str(layer)[:40]!r}")
         if not isinstance(presets, (list, tuple)) or not all(isinstance(one, str) for one in presets):

@@ -18,7 +18,7 @@ from npgrad._files import shown
 from npgrad._typing import Array, Path
 from npgrad._validate import all_finite
 from npgrad.errors import WeightsError
-from npgrad.io.formats import _zips, caffe, deep_compression, safetensors, signatures
+from npgrad.io.formats import caffe, deep_compression, safetensors, signatures
 
 MAX_SIZE = 4 * 2**30  # bytes of a weights file
 PART = 1 << 20  # bytes that are hashed at a time
@@ -226,7 +226,8 @@ def _parse(data, name, key):
 
         return "NumPy .npz", npz.read(data, name), {}
     if format_ == "zip":
-        if not any(member.endswith("data.pkl") for member in _zips.Zip(data, name).members):
+        # its name is in the first member's header, or in the directory at the end
+        if b"data.pkl" not in head + bytes(data[-PART:]):
             raise WeightsError(f"{name}: not a weights file: it looks like {signatures.describe(head)}")
         from npgrad.io.formats import torch_pth
 
@@ -236,7 +237,7 @@ def _parse(data, name, key):
 
         return "torch .pth (legacy)", torch_pth.read(data, name, key), {}
     if format_ == "safetensors":
-        return "safetensors", safetensors.read(data, name), {}
+        return "safetensors", safetensors.read(data.whole(), name), {}
     if format_ == "deep compression":
         return "Deep Compression .net", deep_compression.read(data.whole(), name), {}
     return "Caffe .caffemodel", *caffe.read(data.whole(), name)

@@ -130,4 +130,4 @@ def _array(raw, dtype, shape):
     values = np.frombuffer(raw, DTYPES[dtype]) if raw else np.zeros(0, DTYPES[dtype])
     if dtype == "BF16":  # the upper half of a float32; NumPy has no such type
         values = (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return values.astype(values.dtype.newbyteorder("=")).reshape(shape)
+    return values.astype(values.dtype.newbyteorder("="), copy=False).reshape(shape)

@@ -103,6 +103,8 @@ def counted_writes(fail_at=None):
     def opened(file, mode="r", *arguments, **keywords):
         if mode == "wb":
             return io.BufferedWriter(Counting(file, mode))
+        if mode == "w+b" and keywords == {"buffering": 0}:
+            return Counting(file, mode)
         return usual(file, mode, *arguments, **keywords)
 
     import builtins
