@@ -31,8 +31,8 @@ OLDEST ?= python3.10
 test-oldest: .venv-oldest/test
 	$(ONE_THREAD) .venv-oldest/$(SCRIPTS)/python -m pytest -n auto $(PYTEST)
 
-# Tests that take minutes, such as training twice with the same result.
-test-slow: .venv/dev
+# Tests that take minutes, such as training twice with the same result, and every network of the real torchvision.
+test-slow: .venv/dev .venv-torchvision
 	$(BIN)/python -m pytest -m slow
 
 # Tests that depend on rounding, with BLAS kernels of other processors (where this one allows) and 1 and 2 threads.
@@ -77,12 +77,17 @@ wheel: .venv/dev
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf .venv .venv-oldest build dist *.egg-info
+	rm -rf .venv .venv-oldest .venv-torchvision build dist *.egg-info
 
 .venv/core: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) --editable .
 	touch $@
+
+# torchvision and the torch that it belongs to, which is another than the tests' own
+.venv-torchvision:
+	$(PYTHON) -m venv $@
+	$@/$(SCRIPTS)/pip install torch==2.14.1 torchvision==0.29.1 onnx==1.23.2 onnxscript==0.7.2 || (rm -rf $@; false)
 
 .venv/dev: .venv/core
 	$(INSTALL) --editable ".[dev]"

@@ -11,13 +11,19 @@ from torch import nn
 from benchmarks.torch_squeezenet import TorchSqueezeNet
 
 VGG_STAGES = {"vgg11": (1, 1, 2, 2, 2), "vgg13": (2,) * 5, "vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
-RESNET_STAGES = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3)}
+RESNETS = {  # blocks in each stage, whether they are bottlenecks, groups, channels of a group in the first stage
+    "resnet18": ((2, 2, 2, 2), False, 1, 64),
+    "resnet34": ((3, 4, 6, 3), False, 1, 64),
+    "resnet50": ((3, 4, 6, 3), True, 1, 64),
+    "resnext50_32x4d": ((3, 4, 6, 3), True, 32, 4),
+    "wide_resnet50_2": ((3, 4, 6, 3), True, 1, 128),
+}
 MOBILENET_STEPS = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
                    (6, 320, 1, 1)]  # fmt: skip
 NAMES = [
     "alexnet",
     *(f"{name}{bn}" for name in VGG_STAGES for bn in ("", "_bn")),
-    *RESNET_STAGES,
+    *RESNETS,
     "mobilenet_v2",
 ]
 
@@ -28,7 +34,7 @@ def make(name, num_classes=1000):
         net = TorchSqueezeNet(name, num_classes)
     elif name.startswith("vgg"):
         net = Classic(vgg_features(name), 7, vgg_classifier(num_classes))
-    elif name.startswith("resnet"):
+    elif name in RESNETS:
         net = ResNet(name, num_classes)
     else:
         net = alexnet(num_classes) if name == "alexnet" else MobileNetV2(num_classes)
@@ -86,14 +92,15 @@ def vgg_classifier(num_classes):
 class Block(nn.Module):
     """A residual block; `deep` is a bottleneck."""
 
-    def __init__(self, channels, width, stride, deep):
+    def __init__(self, channels, width, stride, deep, groups, per_group):
         super().__init__()
-        out = 4 * width if deep else width
-        sizes = [(channels, width, 1, 1), (width, width, 3, stride), (width, out, 1, 1)]
+        out, inner = (4 * width if deep else width), width // 64 * per_group * groups
+        sizes = [(channels, inner, 1, 1), (inner, inner, 3, stride), (inner, out, 1, 1)]
         sizes = sizes if deep else [(channels, width, 3, stride), (width, width, 3, 1)]
         self.count = len(sizes)
         for i, (a, b, kernel, step) in enumerate(sizes, start=1):
-            setattr(self, f"conv{i}", nn.Conv2d(a, b, kernel, stride=step, padding=kernel // 2, bias=False))
+            options = {"stride": step, "padding": kernel // 2, "groups": groups if kernel == 3 else 1}
+            setattr(self, f"conv{i}", nn.Conv2d(a, b, kernel, bias=False, **options))
             setattr(self, f"bn{i}", nn.BatchNorm2d(b))
             setattr(self, f"relu{i}", nn.ReLU())
         self.downsample = None
@@ -119,11 +126,13 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        deep, channels = name == "resnet50", 64
-        for stage, count in enumerate(RESNET_STAGES[name]):
+        counts, deep, groups, per_group = RESNETS[name]
+        channels = 64
+        for stage, count in enumerate(counts):
             blocks = []
             for i in range(count):
-                blocks.append(Block(channels, 64 << stage, 2 if stage and not i else 1, deep))
+                stride = 2 if stage and not i else 1
+                blocks.append(Block(channels, 64 << stage, stride, deep, groups, per_group))
                 channels = (64 << stage) * (4 if deep else 1)
             setattr(self, f"layer{stage + 1}", nn.Sequential(*blocks))
         self.avgpool = nn.AdaptiveAvgPool2d(1)

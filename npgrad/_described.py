@@ -15,6 +15,7 @@ from npgrad._typing import Array
 from npgrad.errors import InputError, unknown
 from npgrad.images.preprocessing import Preprocessing
 from npgrad.layers import BatchNorm2d, Composite, Conv2d, Layer
+from npgrad.layers.base import frozen
 from npgrad.layers.composite import walk_layers
 
 M = TypeVar("M", bound="Described")
@@ -199,7 +200,7 @@ class Described:
         -------
         Model
         """
-        return self._with_arrays(lambda name, array: array.astype(dtype))
+        return self._with_arrays(lambda name, array: frozen(array.astype(dtype, copy=False)))
 
     def with_preprocessing(self: M, preprocessing: Preprocessing | None = None, **changes: Any) -> M:
         """Return a copy that converts images in another way, for example ``model.with_preprocessing(channels="BGR")``.

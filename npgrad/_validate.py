@@ -14,6 +14,12 @@ def is_whole(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.bool_))
 
 
+def all_finite(array):
+    """Whether no value is NaN or infinite; compared in parts, as each comparison takes memory."""
+    flat, part = array.reshape(-1), 1 << 20
+    return all(np.isfinite(flat[at : at + part]).all() for at in range(0, flat.size, part))
+
+
 def is_number(value):
     """Whether `value` is a real number of Python or NumPy; True and False do not count."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(

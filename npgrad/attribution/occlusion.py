@@ -15,14 +15,16 @@ from npgrad.attribution._patches import Rescoring
 from npgrad.errors import InputError
 from npgrad.model import Model
 
+WINDOW, STRIDE = 45, 16  # px, for images of 224 px
+
 
 @explains_scores
 def occlusion(
     model: Model,
     x: Array,
     target: Target = None,
-    window: int | tuple[int, ...] = 45,
-    stride: int | tuple[int, ...] = 16,
+    window: int | tuple[int, ...] | None = None,
+    stride: int | tuple[int, ...] | None = None,
     baseline: float | Array | None = 0,
     batch_size: int | None = None,
     progress: Progress = None,
@@ -41,11 +43,12 @@ def occlusion(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         The class by index or name, for all images or one per image. None: each image's top class.
-    window : int or tuple of int, default 45
+    window : int, tuple of int or None
         Size of the window in pixels: the side of a square, (h, w), or (c, h, w) to cover c channels at a time. The
-        first two cover all channels.
-    stride : int or tuple of int, default 16
-        Step between windows, in the same forms; at most the window, so that every pixel is covered.
+        first two cover all channels. None: 45, and a fifth of the shorter side of images below 225 px.
+    stride : int, tuple of int or None
+        Step between windows, in the same forms; at most the window, so that every pixel is covered. None: 16, and 16/45
+        of the shorter side of windows below 45 px.
     baseline : None, float or ndarray, default 0
         The values that cover the window, broadcast to x. None: 0, the mean color.
     batch_size : int or None
@@ -142,8 +145,12 @@ def _losses(score, change, items, size, progress):
 
 def _windows(shape, window, stride):
     """Every position of the window in an image of `shape` (C, H, W), as a tuple of three slices."""
-    window = _sides(window, "window", shape, channels=shape[0])
-    stride = _sides(stride, "stride", shape, channels=window[0])
+    if len(shape) != 3:
+        raise InputError(f"occlusion: expected images (N, C, H, W), found shape (N, {str(shape)[1:]}")
+    window = min(WINDOW, max(1, round(min(shape[1:]) / 5))) if window is None else window
+    window = _sides(window, "window", channels=shape[0])
+    stride = min(STRIDE, max(1, round(min(window[1:]) * STRIDE / WINDOW))) if stride is None else stride
+    stride = _sides(stride, "stride", channels=window[0])
     starts = []
     for side, length, step in zip(shape, window, stride, strict=True):
         if length > side:
@@ -157,10 +164,8 @@ def _windows(shape, window, stride):
     ]
 
 
-def _sides(value, name, shape, channels):
+def _sides(value, name, channels):
     """A `window` or `stride` as (c, h, w)."""
-    if len(shape) != 3:
-        raise InputError(f"occlusion: expected images (N, C, H, W), found shape (N, {str(shape)[1:]}")
     sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(sides) not in (2, 3):
         raise InputError(f"{name}: expected a number, (h, w) or (c, h, w), found {value!r}")

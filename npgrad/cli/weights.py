@@ -1,17 +1,18 @@
 """List, download and describe weights files.
 
-list         the known files: size, license, accuracy, and whether they are on this machine
+list [WORD]  the known files, or those whose name contains WORD: size, license, accuracy, and whether they are on this
+             machine
 get NAME     download a file, check its SHA-256, convert it, and keep it in the cache folder
              (NPGRAD_HOME, otherwise XDG_CACHE_HOME/npgrad, otherwise ~/.cache/npgrad)
 show FILE    the contents of an npgrad weights file"""
 
 from npgrad._files import shown
 from npgrad.cli._common import add_json, print_json, progress_bar, table
-from npgrad.errors import InputError
+from npgrad.errors import InputError, unknown
 
 HELP = "known weights files: list, download, describe"
 EXAMPLES = """examples:
-  npgrad weights list
+  npgrad weights list resnet
   npgrad weights get squeezenet1_1
   npgrad weights show squeezenet1_1"""
 
@@ -21,15 +22,16 @@ MOST_SHOWN = 8  # values of a list
 def add_arguments(parser):
     parser.add_argument("action", choices=("list", "get", "show"), help="what to do")
     parser.add_argument(
-        "name", nargs="?", metavar="NAME|FILE", help="name of a known file (get, show), or path (show)"
+        "name",
+        nargs="?",
+        metavar="NAME|FILE",
+        help="part of a name (list), name of a known file (get, show), or path (show)",
     )
     parser.add_argument("--force", action="store_true", help="get: download and convert again")
     add_json(parser)
 
 
 def run(args):
-    if args.action == "list" and args.name:
-        raise InputError(f"weights list: expected no further argument, found {args.name!r}")
     if args.action != "list" and not args.name:
         raise InputError(
             f"weights {args.action}: expected a name or file; `npgrad weights list` shows the names"
@@ -41,24 +43,30 @@ def _list(args):
     from npgrad.io import known_weights
 
     entries = [*_bundled(), *known_weights.listing()]
+    if args.name:
+        found = [entry for entry in entries if args.name.lower() in entry["name"]]
+        if not found:
+            raise unknown("weights", args.name, [entry["name"] for entry in entries])
+        entries = found
     if args.json:
         return print_json(
             [{**entry, "cached": entry["cached"] and str(entry["cached"])} for entry in entries]
         )
-    lines = [["name", "what", "MB", "top-1 / top-5", "license", "here"]]
+    lines = [["name", "what", "MB", "px", "top-1 / top-5", "license", "here"]]
     for entry in entries:
         accuracy = entry["accuracy"]
         lines.append(
             [
                 entry["name"],
                 entry["title"],
-                f"{entry['size'] / 1e6:.1f}" if entry["size"] else f"< {entry['max_bytes'] / 1e6:.0f}",
+                entry["megabytes"],
+                str(entry["preprocessing"].get("crop", "")),
                 f"{accuracy['top1']} / {accuracy['top5']} %" if accuracy else "",
                 entry["license"],
                 "yes" if entry["cached"] else "no",
             ]
         )
-    print(table(lines, right=(2,)))
+    print(table(lines, right=(2, 3)))
     print(f"\ncache folder: {known_weights.cache_folder()}")
     return None
 
@@ -75,8 +83,9 @@ def _bundled():
         "kind": "weights",
         "title": "SqueezeNet 1.1 for drawn scenes, bundled with npgrad",
     }
-    facts = {"size": path.stat().st_size, "accuracy": None, "license": "BSD-3-Clause (npgrad)"}
-    return [{**about, **facts, "cached": path}]
+    size = path.stat().st_size
+    facts = {"size": size, "megabytes": f"{size / 1e6:.1f}", "preprocessing": {"crop": 224}, "accuracy": None}
+    return [{**about, **facts, "license": "BSD-3-Clause (npgrad)", "cached": path}]
 
 
 def _get(args):

@@ -16,6 +16,7 @@ HOW_TO_SAY = (
     "if not, use --mean, --std, --scale, --bgr, --gray or --size; in Python, Model.with_preprocessing"
 )
 LARGEST = 300  # of a network's input that is still plausible; without any normalization it is 255
+SMALL = 128  # px; networks for smaller images, such as digits, are trained on whole ones
 
 
 def checked(given):
@@ -46,7 +47,10 @@ def _sizes(crop, resize):
     height, width = crop if isinstance(crop, (list, tuple)) and len(crop) == 2 else (crop, crop)
     right = all(is_whole(side) and 1 <= side <= MAX_SIDE for side in (height, width))
     expect(right, "crop", f"one or two integers from 1 to {MAX_SIDE}", crop)
-    resize = round(min(height, width) / 0.875) if resize is None else resize
+    if resize is None:
+        resize = min(height, width)
+        if resize >= SMALL:
+            resize = round(resize / 0.875)
     largest = 2 * MAX_SIDE * min(height, width) // max(height, width)
     expect(is_whole(resize) and 1 <= resize <= largest, "resize", f"an integer from 1 to {largest}", resize)
     return {"resize": int(resize), "crop": int(height) if height == width else (int(height), int(width))}
@@ -91,7 +95,8 @@ def described(values):
         place = f"the whole image padded to {sides} px"
     else:
         of = covered(values.size, values.resize)
-        place = f"the middle {sides} of {of[0] if of[0] == of[1] else 'x'.join(map(str, of))} px"
+        whole = f"{of[0] if of[0] == of[1] else 'x'.join(map(str, of))} px"
+        place = f"the middle resized to {whole}" if of == values.size else f"the middle {sides} of {whole}"
     how = "" if values.interpolation == "bilinear" else f" ({values.interpolation})"
     v = "v" if values.scale == 1 else f"v/{1 / values.scale:.6g}"
     mean, std = (

@@ -36,7 +36,7 @@ class Preprocessing:
     resize : int or None
         The length of the shorter side after resizing, in pixels, with the longer side rounded down. If `crop` is not
         square, the image covers the rectangle that is larger than it in the same proportion. None: crop / 0.875, which
-        is 256 for 224.
+        is 256 for 224; below 128 px crop itself, so that the whole image is seen.
     crop : int or (int, int), default 224
         The size (H, W) of what is then cropped from the center, in pixels; one number for a square. Where the resized
         image is smaller, it is padded with black.

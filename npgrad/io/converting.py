@@ -5,7 +5,6 @@ The format and the network are recognized from the file's content. Weights from 
 """
 
 import dataclasses
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,22 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._files import shown, weights_folder
+from npgrad._files import shown
 from npgrad._typing import Array, Path
+from npgrad._validate import all_finite
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
-from npgrad.io.architectures import (
-    COUNTERS,
-    FIRST,
-    architecture_of,
-    constants,
-    last_layers,
-    own_name,
-    own_shape,
-)
+from npgrad.io._known_files import known
+from npgrad.io.architectures import COUNTERS, FIRST, architecture_of, last_layers, own_tensors, renamed
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
+from npgrad.layers.base import frozen
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
 from npgrad.models import registry
@@ -99,38 +93,37 @@ def convert(
     name = shown(path)
     # no computation uses the number of training passes of BatchNorm, nor of an average of weights
     tensors = {k: array for k, array in contents.tensors.items() if k.rpartition(".")[2] not in COUNTERS}
+    contents = dataclasses.replace(contents, tensors={})  # so that each array is dropped when it is converted
     for k, array in tensors.items():
         if array.dtype.kind in "iu" and array.itemsize < 8:
             raise WeightsError(
                 f"{name}: {k}: expected floating point numbers, found {array.dtype} (quantized?)"
             )
     from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
-    tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
+    tensors = _one_head(_without_prefix(renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    unused = tuple(getattr(registry.ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ()))
-    tensors = {k: array for k, array in tensors.items() if not k.startswith(unused)}
-    tensors = _renamed(tensors, lambda k: own_name(k, model), name)
-    tensors = {**constants(model), **tensors}
+    tensors = own_tensors(tensors, model, name)
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
-    tensors = {k: a.reshape(own_shape(a.shape, expected.get(k), model)) for k, a in tensors.items()}
     taken_for = f"{name}: taken for {model.architecture['name']}"
     check_names_and_shapes(expected, {k: array.shape for k, array in tensors.items()}, taken_for)
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
-    with np.errstate(over="ignore"):  # checked below, by name
-        arrays = {key: array.astype(np.float32) for key, array in tensors.items()}
-    for key, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise WeightsError(
-                f"{name}: {key}: expected values within the range of float32, found larger ones"
-            )
+    network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
-    model = dataclasses.replace(model, outputs=outputs)
+    model = dataclasses.replace(model, network=network, outputs=outputs)
     count = model.num_classes
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about |= {**_wordnet_ids(labels), **(source or {})}
-    return dataclasses.replace(model.with_parameters(arrays), classes=classes, source=about)
+    return dataclasses.replace(model, classes=classes, source=about)
+
+
+def _float32(array, part):
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    if not all_finite(array):
+        raise WeightsError(f"{part}: expected values within the range of float32, found larger ones")
+    return frozen(array)
 
 
 def _from_onnx(path, labels, architecture, source, outputs):
@@ -193,7 +186,7 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
             raise unknown("architecture", architecture, registry.ARCHITECTURES)
         raise WeightsError(f"{name}: expected {architecture}, found the tensors of {found}")
     entry = _known(contents.sha256)
-    options = {"num_classes": count, **entry.get("options", {})}
+    options = {"num_classes": count, **(entry.options if entry else {})}
     if from_caffe:
         if not found.startswith("squeezenet"):
             raise WeightsError(
@@ -210,19 +203,15 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     if from_caffe:  # `to_torchvision_input` brings them to the usual input
         preprocessing = Preprocessing(resize=256, crop=CAFFE_CROP)
     else:
-        facts = entry or next((e for e in _all_known() if e.get("architecture") == found), {})
-        preprocessing = Preprocessing(**facts.get("preprocessing", {}), assumed=not entry)
+        usual = entry or next((e for e in known().values() if e.architecture == found), None)
+        preprocessing = Preprocessing(**(usual.preprocessing if usual else {}), assumed=entry is None)
     return dataclasses.replace(model, preprocessing=preprocessing)
 
 
-def _all_known():
-    return json.loads((weights_folder() / "known.json").read_text(encoding="utf-8")).values()
-
-
 def _known(sha256):
-    """The facts about a file that `npgrad weights get` downloads, by its hash; {} for any other."""
-    entries = _all_known()
-    return next((e for e in entries if sha256.startswith(e.get("sha256", e.get("sha256_prefix", "?")))), {})
+    """The facts about a file that `npgrad weights get` downloads, by its hash; None for any other."""
+    hashes = {entry.sha256 or entry.sha256_prefix or "?": entry for entry in known().values()}
+    return next((entry for start, entry in hashes.items() if sha256.startswith(start)), None)
 
 
 def _conv10_padding(architecture, details, name):
@@ -266,14 +255,6 @@ CAFFE_PARTS = {
     "conv3x3_2": "expand3x3",
     "conv_final": "conv10",
 }
-
-
-def _renamed(tensors, rename, name):
-    """The tensors by other names, none of which may coincide."""
-    renamed = {rename(key): array for key, array in tensors.items()}
-    if len(renamed) != len(tensors):
-        raise WeightsError(f"{name}: some tensors occur twice under different names")
-    return renamed
 
 
 def _own_name(key):

@@ -6,74 +6,17 @@ downloaded; its subfolder `downloads/` contains the original files.
 
 import dataclasses
 import functools
-import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from npgrad._files import atomic_write, check_folder, shown, weights_folder
+from npgrad._files import atomic_write, check_folder, shown
 from npgrad.errors import DownloadError, WeightsError, unknown
+from npgrad.io._known_files import Known, known, megabytes
 
-
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """One entry of `weights/known.json`.
-
-    Parameters
-    ----------
-    name : str
-        The name that `get` takes.
-    kind : {"weights", "data"}
-        "weights" are converted to .h5, "data" are kept as downloaded.
-    title, url, license, source : str
-        Description, address, license, and where the facts come from.
-    max_bytes : int
-        The largest size that is downloaded.
-    size : int or None, default None
-        The exact size in bytes, if known.
-    sha256, sha256_prefix : str or None, default None
-        SHA-256 of the file as downloaded, or its first digits where no more is known.
-    accuracy : dict or None, default None
-        {"top1", "top5" in percent, "measured_on"}.
-    architecture : str or None, default None
-        The network that the weights must belong to.
-    caution : str or None, default None
-        A warning to users, apart from the license.
-    """
-
-    name: str
-    kind: str
-    title: str
-    url: str
-    license: str
-    source: str
-    max_bytes: int
-    size: int | None = None
-    sha256: str | None = None
-    sha256_prefix: str | None = None
-    accuracy: dict | None = None
-    architecture: str | None = None
-    caution: str | None = None
-
-    @property
-    def filename(self) -> str:
-        """The original name of the file, the last part of its address."""
-        return PurePosixPath(self.url).name
-
-
-@functools.cache
-def known() -> dict[str, Known]:
-    """Return everything that `get` can download.
-
-    Returns
-    -------
-    dict of Known
-        By name.
-    """
-    facts = json.loads((weights_folder() / "known.json").read_text(encoding="utf-8"))
-    return {name: Known(name=name, **entry) for name, entry in facts.items()}
+__all__ = ["Known", "cache_folder", "find", "get", "known", "listing", "megabytes"]
 
 
 def cache_folder() -> Path:
@@ -123,9 +66,12 @@ def listing() -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        The fields of `Known`, and "cached": the path of the cached file, or None.
+        The fields of `Known`, "megabytes" as text, and "cached": the path of the cached file, or None.
     """
-    return [dataclasses.asdict(entry) | {"cached": find(name)} for name, entry in known().items()]
+    return [
+        dataclasses.asdict(entry) | {"megabytes": megabytes(entry), "cached": find(name)}
+        for name, entry in known().items()
+    ]
 
 
 def get(

@@ -136,10 +136,43 @@ class Layer:
         return dataclasses.replace(self, **new) if new else self
 
     def _freeze(self, name, array):
-        """Set a field of this frozen dataclass to a read-only view of `array`."""
-        view = array.view()
-        view.flags.writeable = False
-        object.__setattr__(self, name, view)
+        """Set a field of this frozen dataclass to a view of `array`, which becomes read-only."""
+        object.__setattr__(self, name, frozen(array).view())
+
+
+def frozen(array):
+    """The array, from now on read-only with everything whose memory it shows: so a layer need not copy it."""
+    for owner in _owners(array):
+        if isinstance(owner, np.ndarray):
+            owner.flags.writeable = False
+    return array
+
+
+def settled(array):
+    """The array if it is in C order and nobody can write to it, else a copy."""
+    fixed = all(
+        not owner.flags.writeable if isinstance(owner, np.ndarray) else isinstance(owner, bytes)
+        for owner in _owners(array)
+    )
+    return array if fixed and array.flags.c_contiguous else np.array(array, order="C")
+
+
+def _owners(array):
+    """The array, and everything whose memory it shows."""
+    while array is not None:
+        if isinstance(array, memoryview):
+            array = array.obj
+        else:
+            yield array
+            array = getattr(array, "base", None)
+
+
+def zeros(shape):
+    """Weights 0, in the order in which a layer keeps them; what is never written takes no memory."""
+    if len(shape) != 4:
+        return frozen(np.zeros(shape, np.float32))
+    filters, channels, height, width = shape
+    return frozen(np.zeros((height, width, channels, filters), np.float32).transpose(3, 2, 0, 1))
 
 
 def he_normal(shape, rng=0, dtype=np.float32):

@@ -10,7 +10,7 @@ from npgrad._typing import Array, Border, Cache, Pair, Rng, Window
 from npgrad._validate import border, check_bias, check_groups, float_array, pair
 from npgrad.layers import _kernels as kernels
 from npgrad.layers import im2col as windows
-from npgrad.layers.base import Layer, he_normal
+from npgrad.layers.base import Layer, he_normal, settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Conv2d(Layer):
             object.__setattr__(self, name, check(getattr(self, name), f"Conv2d {name}"))
         weight = float_array(self.weight, "Conv2d weight (F, C, KH, KW)", 4)
         check_groups(self.groups, weight.shape[0])
-        weight = np.array(weight.transpose(2, 3, 1, 0), order="C")  # (KH, KW, C, F): then W is a view
+        weight = settled(weight.transpose(2, 3, 1, 0))  # (KH, KW, C, F): then W is a view
         self._freeze("weight", weight.transpose(3, 2, 0, 1))
         if self.bias is not None:
             self._freeze("bias", check_bias(self.bias, "Conv2d", self.weight))

@@ -9,7 +9,7 @@ import numpy as np
 from npgrad._typing import Array, Cache, Rng
 from npgrad._validate import check_bias, expect_ndim, float_array
 from npgrad.errors import InputError
-from npgrad.layers.base import Layer, he_normal
+from npgrad.layers.base import Layer, he_normal, settled
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Linear(Layer):
 
     def __post_init__(self):
         weight = float_array(self.weight, "Linear weight (F, C)", 2)
-        self._freeze("weight", weight.copy(order="C"))
+        self._freeze("weight", settled(weight))
         if self.bias is not None:
             self._freeze("bias", check_bias(self.bias, "Linear", weight))
 

@@ -20,7 +20,7 @@ from npgrad.layers import (
     ReLU,
     Sequential,
 )
-from npgrad.layers.base import he_normal
+from npgrad.layers.base import he_normal, zeros
 from npgrad.model import Model
 
 
@@ -46,7 +46,7 @@ class Weights:
                 left[0] -= math.prod(shape)
                 if left[0] < 0:
                     raise WeightsError("architecture: its weights have more elements than the file")
-            return np.zeros(shape, np.float32)
+            return zeros(shape)
 
         return cls(draw)
 
@@ -63,8 +63,8 @@ class Weights:
         weight = self.draw((filters, channels))
         return Linear(weight, np.zeros(filters, np.float32))
 
-    def batch_norm(self, channels, eps=1e-5):
-        return replace(BatchNorm2d.init(channels), eps=eps)
+    def batch_norm(self, channels, eps=1e-5, momentum=0.1):
+        return replace(BatchNorm2d.init(channels), eps=eps, momentum=momentum)
 
     def layer_scale(self, channels, value=1e-6):
         """A trained factor for each channel, as a 1x1 convolution of every channel by itself."""

@@ -5,9 +5,9 @@ convolution has the parts conv, bn and relu. The branches of a module end in `co
 branch7x7. Images need at least 75x75 px; 299x299 are usual. Dropout 0.5 before fc is active in training mode only. The
 auxiliary classifier, which helps in training only, is left out.
 
-The option `transform_input` is 1 for networks that were trained with images on the scale -1..1, as the authors' was,
-and that torchvision has prepared for images normalized with ImageNet's mean and std: a first layer computes the one
-from the other.
+torchvision's own weights were trained on images from -1 to 1. With the option `transform_input` 1, the first layer
+brings images with ImageNet's mean and std there. Weights of your own that were trained so, too, need
+`create("inception_v3", transform_input=1)`, or `model.with_preprocessing(mean=0.5, std=0.5)`.
 """
 
 from npgrad._validate import pair

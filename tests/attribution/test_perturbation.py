@@ -12,7 +12,7 @@ from captum_nets import TARGETS, pairs, squeezenets
 
 from npgrad import InputError, Model
 from npgrad.attribution.occlusion import _windows, feature_ablation, occlusion
-from npgrad.layers import Conv2d, GlobalAvgPool2d, Sequential
+from npgrad.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, Sequential
 
 PAIRS = {pair.name: pair for pair in [*pairs(), *squeezenets()]}
 
@@ -105,6 +105,17 @@ def test_what_covers_is_the_same_as_what_was_there():
     assert not occlusion(pair.model, pair.x, TARGETS, 8, 8, baseline=pair.x).any()
     mask = np.zeros(pair.x.shape[2:], int)
     assert not feature_ablation(pair.model, pair.x, TARGETS, mask, baseline=pair.x).any()
+
+
+@pytest.mark.parametrize(
+    ("side", "window", "stride"), [(224, 45, 16), (64, 13, 5), (28, 6, 2), (4, 1, 1), (300, 45, 16)]
+)
+def test_the_default_window_fits_the_image(side, window, stride):
+    model = Model(Sequential({"flatten": Flatten(), "fc": Linear.init(side * side, 2)}))
+    x = np.random.default_rng(side).normal(size=(1, 1, side, side))
+    np.testing.assert_array_equal(occlusion(model, x, 0), occlusion(model, x, 0, window, stride))
+    if side == 64:
+        np.testing.assert_array_equal(occlusion(model, x, 0, 45), occlusion(model, x, 0, 45, 16))
 
 
 def test_the_target_stays_that_of_the_clean_image():

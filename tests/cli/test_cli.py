@@ -105,7 +105,7 @@ def test_a_mistake_gets_one_line_and_2(run, weights, photo, arguments, message):
         (["layers", "--arch", "squeezenet"], "no architecture 'squeezenet'; nearest: squeezenet1"),
         (["weights", "get"], "weights get: expected a name"),
         (["weights", "get", "squeezenet"], "nearest: squeezenet1"),
-        (["weights", "list", "more"], "weights list: expected no further argument"),
+        (["weights", "list", "resnet9000"], "no weights 'resnet9000'; nearest: resnet"),
     ],
 )
 def test_other_mistakes(run, arguments, message):
@@ -198,6 +198,10 @@ def test_weights_list_and_show(run, weights, monkeypatch, tmp_path):
     assert (code, err) == (0, "")
     for name in ("squeezenet1_0", "squeezenet1_1", "squeezenet1_0_deep_compression", "imagenet_val_25"):
         assert name in out
+    code, out, _ = run("weights", "list", "ResNet50")
+    assert [line.split()[0] for line in out.splitlines()[1:5]] == [
+        "resnet50", "resnet50_v2", "wide_resnet50_2", "wide_resnet50_2_v2",
+    ]  # fmt: skip
     code, out, _ = run("weights", "list", "--json")
     here = {entry["name"]: entry["cached"] for entry in json.loads(out)}
     path = here.pop("scenes")  # comes with npgrad

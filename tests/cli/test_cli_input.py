@@ -11,7 +11,7 @@ import npgrad
 from npgrad.cli import COMMANDS
 from npgrad.images import preprocessing
 
-INPUT = "nothing says how images become this network's input; assumed: gray, the middle 12x20 of 14x23 px"
+INPUT = "nothing says how images become this network's input; assumed: gray, the middle resized to 12x20 px"
 
 
 @pytest.fixture

@@ -211,7 +211,8 @@ def test_mean_std_and_scale_belong_together():
 
 
 def test_the_crop_keeps_its_share():
-    assert Preprocessing(crop=299).resize == 342 and Preprocessing(crop=28).resize == 32
+    assert Preprocessing(crop=299).resize == 342 and Preprocessing(crop=128).resize == 146
+    assert Preprocessing(crop=127).resize == 127 and Preprocessing(crop=28).resize == 28  # whole images
     assert Preprocessing(resize=224).changed(crop=96).resize == 96
     assert Preprocessing(resize=232).changed(crop=(112, 300)).resize == 116
     assert Preprocessing().changed(crop=100, resize=100).resize == 100

@@ -54,3 +54,6 @@ def test_the_middle():
     assert middle(seen, (300, 200)) == "the middle 175x175 of 300x200 px"
     assert middle(seen, (256, 512)) == "the middle 224x224 of 256x512 px"
     assert middle(seen, (300, 300)) == ""
+    one_side = npgrad.Preprocessing(resize=224, crop=224)
+    assert middle(one_side, (300, 200)) == "the middle 200x200 of 300x200 px"
+    assert middle(npgrad.Preprocessing(crop=224, pad=True), (300, 200)) == ""

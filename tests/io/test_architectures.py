@@ -30,7 +30,8 @@ def tensors(known, num_classes=7, torchvision=False):
     own = {key: Shape(array) for key, array in model.network.arrays(buffers=True).items()}
     if not torchvision:
         return own
-    theirs = {layer: alias for alias, layer in model.aliases.items()}
+    # of a layer's several names, the one of the layer itself is the longest; others are of what ends with it
+    theirs = {model.aliases[alias]: alias for alias in sorted(model.aliases, key=lambda one: one.count("."))}
     found = {}
     for key, array in own.items():
         layer, _, parameter = key.rpartition(".")

@@ -1,8 +1,8 @@
 """Weights of other libraries: every format ends in the same numbers, and what does not fit is named."""
 
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import caffe_writer
@@ -17,6 +17,7 @@ from torch_nets import torch_state, torch_twin
 import npgrad
 from npgrad.images import preprocessing
 from npgrad.io import converting
+from npgrad.io._known_files import known
 from npgrad.io.converting import CAFFE_MEAN, CAFFE_SCALE, convert
 from npgrad.io.formats import reading
 from npgrad.io.labels import imagenet_classes, read_labels
@@ -267,7 +268,7 @@ def without(key):
     [
         (
             without("features.0.weight"),
-            "expected one of the networks .*, first tensor conv1.weight or features.0.weight",
+            "expected one of the networks .*, first layer conv1 or features.0 or",
         ),
         (without("features.4.expand1x1.bias"), "fire3.expand1x1.bias is missing"),
         (change(features__0__extra=torch.zeros(3)), "conv1.extra is not of this network"),
@@ -276,13 +277,19 @@ def without(key):
             r"found \(64, 16, 1, 1\) \(transposed\?\)",
         ),
         (change(features__3__squeeze__weight=torch.zeros(16, 64, 3, 3)), r"expected shape \(16, 64, 1, 1\)"),
-        (change(features__0__weight=torch.zeros(64, 3, 5, 5)), "found a first convolution of shape"),
+        (
+            change(features__0__weight=torch.zeros(64, 3, 5, 5)),
+            r"conv1.weight: expected shape \(64, 3, 3, 3\), found \(64, 3, 5, 5\)",
+        ),
         (change(features__0__bias=torch.full((64,), torch.nan)), "expected finite numbers"),
         (
             change(features__0__bias=torch.full((64,), 1e300, dtype=torch.float64)),
             "expected values within the range of float32",
         ),
-        (change(classifier__1__weight=torch.zeros(11, 512)), r"and last weights of shape \(11, 512\)"),
+        (
+            change(classifier__1__weight=torch.zeros(11, 512)),
+            r"conv10.weight: expected shape \(11, 512, 1, 1\), found \(11, 512\)",
+        ),
         (lambda state: {"a.weight": torch.zeros(3)}, "expected one of the networks"),
     ],
 )
@@ -359,12 +366,26 @@ def test_what_is_assumed_of_the_input_is_said(model, tmp_path, monkeypatch):
 def test_files_that_npgrad_knows_are_not_doubted(model, tmp_path, monkeypatch):
     save_zip(torch_state(model), tmp_path / "w.pth")
     sha256 = convert(tmp_path / "w.pth").source["sha256"]
-    for entry in ({"sha256": sha256}, {"sha256_prefix": sha256[:8]}):
-        (tmp_path / "known.json").write_text(json.dumps({"x": {"url": "there"}, "ours": entry}))
-        monkeypatch.setattr(converting, "weights_folder", lambda: tmp_path)
-        assert not convert(tmp_path / "w.pth").preprocessing.assumed
-    (tmp_path / "known.json").write_text(json.dumps({"other": {"sha256": "0" * 64}}))
+    ours, own = replace(known()["squeezenet1_0"], sha256_prefix=None), {"resize": 40, "crop": 32}
+    for sha in ({"sha256": sha256}, {"sha256_prefix": sha256[:8]}):
+        entry = replace(ours, **sha, preprocessing=own)
+        monkeypatch.setattr(
+            converting, "known", lambda entry=entry: {"ours": entry, "x": known()["imagenet_val_25"]}
+        )
+        found = convert(tmp_path / "w.pth").preprocessing
+        assert found == npgrad.Preprocessing(**own) and not found.assumed
+    monkeypatch.setattr(converting, "known", lambda: {"other": replace(ours, sha256="0" * 64)})
     assert convert(tmp_path / "w.pth").preprocessing.assumed
+
+
+def test_other_files_of_a_network_are_taken_to_have_its_usual_input(model, tmp_path, monkeypatch):
+    usual = {"resize": 320, "crop": 300, "interpolation": "bicubic"}
+    name = model.architecture["name"]
+    entries = {"a": replace(known()[name], preprocessing=usual), "b": known()[name]}
+    monkeypatch.setattr(converting, "known", lambda: entries)
+    save_zip(torch_state(model), tmp_path / "w.pth")
+    found = convert(tmp_path / "w.pth").preprocessing
+    assert found == npgrad.Preprocessing(**usual) and found.assumed
 
 
 CONV = np.zeros((6, 3, 3, 3))

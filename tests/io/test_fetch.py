@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import runpy
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from npgrad._files import weights_folder
 from npgrad.io import _http, download
 from npgrad.io import known_weights as fetch
 from npgrad.io.formats import hdf5
+from npgrad.models import registry
 
 no_proxies, server = web_server.no_proxies, web_server.server  # fixtures
 
@@ -37,7 +40,8 @@ def mirror(server, monkeypatch):
 
 def test_known_facts():
     known = fetch.known()
-    assert set(known) == {*models.__all__, "squeezenet1_0_deep_compression", "imagenet_val_25"}
+    architectures = {entry.architecture for entry in known.values()} - {None}
+    assert architectures == {name for name in registry.ARCHITECTURES if not name.endswith("_v1")}
     for name, entry in known.items():
         assert entry.name == name
         assert entry.kind in ("weights", "data")
@@ -46,14 +50,27 @@ def test_known_facts():
         assert entry.license
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
         if entry.kind == "weights":
-            assert entry.architecture in models.__all__
-            assert entry.sha256 or len(entry.sha256_prefix) == 8
-            assert 50 < entry.accuracy["top1"] < entry.accuracy["top5"] < 93
+            assert entry.sha256 or len(entry.sha256_prefix) in (8, 10)
+            preprocessing = npgrad.Preprocessing(**entry.preprocessing)
+            assert preprocessing.resize >= preprocessing.crop and not preprocessing.assumed
+            assert 50 < entry.accuracy["top1"] < entry.accuracy["top5"] < 99
             assert entry.accuracy["measured_on"]
         if entry.filename.endswith(".pth"):  # torchvision's names end in the beginning of the SHA-256
-            assert entry.filename.endswith(f"-{(entry.sha256 or entry.sha256_prefix)[:8]}.pth")
-    text = (weights_folder() / "README.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in text and entry.url in text for name, entry in known.items())
+            assert entry.filename.endswith(f"-{entry.sha256_prefix or entry.sha256[:8]}.pth")
+
+
+def test_the_table_in_the_readme_is_up_to_date():
+    script = Path(__file__).parents[2] / "scripts" / "weights_table.py"
+    assert runpy.run_path(str(script))["table"]() in (weights_folder() / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.parametrize(("size", "most", "text"), [
+    (None, 14_500_000, "< 15"), (None, 14_000_000, "< 14"), (4_958_839, 4_958_839, "5.0"), (1_000_001, 2 << 20, "1.1"),
+])  # fmt: skip
+def test_sizes_are_rounded_up(size, most, text):
+    assert fetch.megabytes(replace(fetch.known()["resnet18"], size=size, max_bytes=most)) == text
 
 
 def test_known_deep_compression_is_the_real_file(shared):

@@ -214,7 +214,7 @@ def test_classes_and_the_declared_side(tmp_path):
     assert model(1000, 1, 2, 4, 4).classes == imagenet_classes() and model(999, 1, 2, 4, 4).classes is None
     default = model(5, 1, 2, "h", "w").preprocessing
     for height, width, resize, crop in (
-        (224, 224, 256, 224), (1, 1, 1, 1), (3584, 3584, 4096, 3584), (100, 101, 114, (100, 101)),
+        (224, 224, 256, 224), (1, 1, 1, 1), (3584, 3584, 4096, 3584), (100, 101, 100, (100, 101)),
     ):  # fmt: skip
         made = model(5, 1, 2, height, width).preprocessing
         assert (made.resize, made.crop) == (resize, crop)

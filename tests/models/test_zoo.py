@@ -1,4 +1,4 @@
-"""ConvNeXt, DenseNet, Inception, ShuffleNetV2 and RegNet against torch's, by way of a .pth, and as published."""
+"""The other networks of torchvision against torch's own, converted through a real .pth."""
 
 import re
 

@@ -12,6 +12,7 @@ import pytest
 from public_names import MODULES, public_names
 
 import npgrad
+from npgrad.models import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,7 +39,8 @@ def test_the_readme_names_just_what_is_public(name):
     """The README has a table with a row for each public module: | `npgrad.layers` | `Add`, ... |."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     [row] = re.findall(rf"^\| `{re.escape(name)}` \|(.*)\|$", text, flags=re.MULTILINE)
-    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(public_names(name))
+    networks = registry.ARCHITECTURES if name == "npgrad.models" else ()  # too many to be listed
+    assert sorted(re.findall(r"`(\w+)`", row)) == sorted(set(public_names(name)) - set(networks))
 
 
 def test_the_readme_describes_the_methods_as_npgrad_score_does():

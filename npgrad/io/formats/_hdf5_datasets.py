@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npgrad._validate import all_finite
 from npgrad.errors import WeightsError
 
 FLOATS = {"<f2": np.float16, "<f4": np.float32, "<f8": np.float64}
@@ -52,6 +53,6 @@ def values(dataset, key, name):
     if array.dtype.kind != "f":
         raise WeightsError(f"{name}: {key}: expected floats, found {array.dtype}")
     dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         raise WeightsError(f"{name}: {key}: expected finite numbers, found NaN or Inf")
     return array.astype(np.float32) if array.dtype.itemsize == 2 else array

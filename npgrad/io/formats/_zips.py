@@ -1,4 +1,4 @@
-"""Read an untrusted zip archive in memory: .pth and .npz files are zip archives.
+"""Read an untrusted zip archive: .pth and .npz files are zip archives.
 
 A zip file ends with a directory: one entry per member, with its name, sizes, CRC-32 and position. Every entry is
 checked when the archive is opened, before any member is read; so duplicate names, encrypted members and archives that
@@ -38,13 +38,13 @@ class Member:
 
 
 class Zip:
-    """The zip archive `data` (bytes): its members by name. `name` is the file, for messages.
+    """The zip archive `data` (bytes or FileBytes): its members by name. `name` is the file, for messages.
 
     Raises WeightsError if any entry is damaged or unsafe.
     """
 
     def __init__(self, data, name):
-        self.data, self.name = memoryview(data), name
+        self.data, self.name = memoryview(data) if isinstance(data, bytes) else data, name
         self.members = {}
         for member in self._directory():
             if member.name in self.members:
@@ -53,7 +53,7 @@ class Zip:
         self._check_places()
 
     def read(self, name):
-        """The bytes of a member, after checking size and CRC-32; a view of the archive if not compressed."""
+        """The bytes of a member, after checking size and CRC-32; a view of `data` if that is in memory."""
         member = self.members[name]
         content = self.data[member.start : member.start + member.packed]
         if member.method == _DEFLATED:
@@ -145,7 +145,7 @@ class Zip:
     def _unpack(self, layout, at, what, end):
         if at + layout.size > end:
             raise self._wrong(f"expected {what} at byte {at}, found the end of the file")
-        return layout.unpack_from(self.data, at)
+        return layout.unpack(self.data[at : at + layout.size])
 
     def _text(self, at, size):
         try:

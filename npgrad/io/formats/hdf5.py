@@ -10,10 +10,9 @@ parser runs. The rest is HDF5 with exactly
 Anything else is refused: soft and external links, external and virtual storage, filters, other types.
 """
 
-import hashlib
+import dataclasses
 import io
 import json
-from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,8 +21,9 @@ from npgrad._files import atomic_write, ctrl_c_later, shown
 from npgrad._typing import Path
 from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._hdf5_datasets import members, open_dataset, values
-from npgrad.io.formats.reading import read_regular_file
+from npgrad.io.formats.reading import FileBytes, regular_file
 from npgrad.io.formats.structure import check_names_and_shapes
+from npgrad.layers.base import frozen
 
 if TYPE_CHECKING:
     from npgrad.model import Model
@@ -49,9 +49,13 @@ def save(model: "Model", path: Path) -> None:
     InputError
         If the file cannot be written, or the model contains a layer type of your own.
     """
-    data = to_bytes(model)
-    with atomic_write(path) as temporary:
-        FilePath(temporary).write_bytes(data)
+    with atomic_write(path) as temporary, open(temporary, "w+b", buffering=0) as file:
+        careful = _Careful(file)
+        try:
+            _write(model, careful)
+        finally:
+            if careful.error:
+                raise careful.error
 
 
 def to_bytes(model: "Model") -> bytes:
@@ -66,6 +70,38 @@ def to_bytes(model: "Model") -> bytes:
     -------
     bytes
     """
+    file = io.BytesIO()
+    _write(model, file)
+    return file.getvalue()
+
+
+class _Careful:
+    """A file for h5py, which does not report every failure to write: the first is kept in `error`."""
+
+    def __init__(self, file):
+        self.file, self.error = file, None
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, data):
+        rest = memoryview(data)
+        try:
+            while rest and not self.error:
+                rest = rest[self.file.write(rest) :]  # some of it where the disk is nearly full
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size):
+        try:
+            return self.file.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+
+
+def _write(model, file):
+    """Write to an empty binary file: one array after another, then the header with their hash."""
     import h5py
 
     from npgrad.io.formats import structure
@@ -83,16 +119,15 @@ def to_bytes(model: "Model") -> bytes:
     optional = ("default_layer", "presets", "outputs")
     metadata |= {key: value for key in optional if (value := getattr(model, key))}
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=False).encode()
-    buffer = io.BytesIO()
-    with ctrl_c_later(), h5py.File(buffer, "w", userblock_size=HEADER) as file:
-        file.create_dataset("metadata", data=np.frombuffer(text, np.uint8), track_times=False)
-        group = file.create_group("arrays")
+    with ctrl_c_later(), h5py.File(file, "w", userblock_size=HEADER) as content:
+        content.create_dataset("metadata", data=np.frombuffer(text, np.uint8), track_times=False)
+        group = content.create_group("arrays")
         for name, array in model.network.arrays(buffers=True).items():
-            group.create_dataset(
-                _key(name), data=array.astype(array.dtype.newbyteorder("<")), track_times=False
-            )
-    body = buffer.getvalue()[HEADER:]
-    return _header(hashlib.sha256(body).hexdigest()) + body
+            array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            group.create_dataset(_key(name), data=array, track_times=False)
+    header = _header(FileBytes(file, file.seek(0, io.SEEK_END)).sha256(HEADER))
+    file.seek(0)
+    file.write(header)
 
 
 def load(path: Path) -> "Model":
@@ -113,7 +148,8 @@ def load(path: Path) -> "Model":
         If the file cannot be read or is damaged.
     """
     name = shown(path)
-    return from_bytes(read_regular_file(path, name), name)
+    with regular_file(path, name) as content:
+        return _load(content, name)
 
 
 def from_bytes(data: bytes, name: str) -> "Model":
@@ -135,12 +171,16 @@ def from_bytes(data: bytes, name: str) -> "Model":
     WeightsError
         If the content is damaged or not an npgrad file.
     """
-    version = _check_header(data, name)
+    return _load(FileBytes(io.BytesIO(data), len(data)), name)
+
+
+def _load(content, name):
+    version = _check_header(content, name)
     import h5py
 
     try:
-        with ctrl_c_later(), h5py.File(io.BytesIO(data), "r") as file:
-            return _read(file, len(data), version, name)
+        with ctrl_c_later(), h5py.File(content.file, "r") as file:
+            return _read(file, len(content), version, name)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, NpgradError):
             raise
@@ -152,20 +192,21 @@ def _header(sha256, version=VERSION):
     return text.encode().ljust(HEADER, b"\n")
 
 
-def _check_header(data, name):
+def _check_header(content, name):
     """The version, once the header, which must match exactly, and the hash of everything else are verified."""
-    if not data.startswith(b"npgrad weights, version "):
-        from npgrad.io.formats.signatures import describe
+    head = bytes(content[:HEADER])
+    if not head.startswith(b"npgrad weights, version "):
+        from npgrad.io.formats.signatures import HEAD, describe
 
         raise WeightsError(
-            f"{name}: not an npgrad weights file: it looks like {describe(data)}; "
+            f"{name}: not an npgrad weights file: it looks like {describe(bytes(content[:HEAD]))}; "
             "`npgrad convert` makes one from other weights files"
         )
-    sha256 = hashlib.sha256(data[HEADER:]).hexdigest()
+    sha256 = content.sha256(HEADER)
     for version in READABLE:
-        if data[:HEADER] == _header(sha256, version):
+        if head == _header(sha256, version):
             return version
-    found = data[:40].split(b"\n")[0].decode("ascii", "replace")
+    found = head[:40].split(b"\n")[0].decode("ascii", "replace")
     if found not in [f"npgrad weights, version {version}" for version in READABLE]:
         raise WeightsError(f"{name}: header: expected 'npgrad weights, version 1 or 2', found {found!r}")
     raise WeightsError(
@@ -186,11 +227,11 @@ def _read(file, file_size, version, name):
     group = h5py.h5g.open(file.id, b"arrays")
     stored = {key: open_dataset(group, key, name) for key in members(group, name, "arrays")}
     skeleton = _skeleton(metadata, file_size, name)
-    names = {_key(own): own for own in skeleton.network.arrays(buffers=True)}
     expected = {_key(own): array.shape for own, array in skeleton.network.arrays(buffers=True).items()}
     check_names_and_shapes(expected, {key: dataset.shape for key, dataset in stored.items()}, name)
-    arrays = {names[key]: values(dataset, key, name) for key, dataset in stored.items()}
-    return skeleton.with_parameters(arrays)
+    # each array is read when its layer is made, so that there is never a second copy of them all
+    network = skeleton.network.map_arrays(lambda own, _: frozen(values(stored[_key(own)], _key(own), name)))
+    return dataclasses.replace(skeleton, network=network)
 
 
 def _key(name):
@@ -219,8 +260,6 @@ def _read_metadata(root, version, name):
 
 def _skeleton(metadata, file_size, name):
     """The model that the metadata describe, all parameters zero."""
-    import dataclasses
-
     from npgrad.images import Preprocessing
     from npgrad.io.formats import structure
     from npgrad.model import Model
@@ -254,7 +293,7 @@ def _skeleton(metadata, file_size, name):
             model,
             classes=classes,
             preprocessing=preprocessing,
-            source=source,
+            source={key: value for key, value in source.items() if key != "knows"},  # of the bundled network
             default_layer=layer,
             presets=tuple(presets),
             outputs=metadata.get("outputs"),

@@ -7,6 +7,7 @@ Source: numpy/lib/format.py, which describes the .npy format.
 import math
 import os
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from npgrad.errors import WeightsError
 from npgrad.io.formats import _pickles, _zips
 from npgrad.io.formats._numpy_globals import NUMBERS, NUMPY_GLOBALS, ObjectArray
 
+if TYPE_CHECKING:
+    from npgrad.io.formats.reading import FileBytes
+
 MAX_HEADER = 10_000  # bytes, NumPy's own limit
 MAX_DIMENSIONS = 32
 HEADER = re.compile(  # Python 2 wrote "L" after long integers
@@ -24,12 +28,12 @@ HEADER = re.compile(  # Python 2 wrote "L" after long integers
 )
 
 
-def read(data: bytes, name: str) -> dict[str, Array]:
+def read(data: "bytes | FileBytes", name: str) -> dict[str, Array]:
     """Read the arrays of an .npz file.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or FileBytes
         The content of the file.
     name : str
         The file, for error messages.
@@ -37,7 +41,7 @@ def read(data: bytes, name: str) -> dict[str, Array]:
     Returns
     -------
     dict of ndarray
-        By name; C-contiguous copies in native byte order.
+        By name; C-contiguous, writable, in native byte order.
 
     Raises
     ------
@@ -111,7 +115,8 @@ def _read_array(archive, member):
     # Bytes other than 0 and 1 are invalid bools for NumPy, so they are compared with 0 instead of reinterpreted.
     logical = dtype.kind == "b"
     values = np.ndarray(shape, "u1" if logical else dtype, content, start, order="F" if fortran else "C")
-    return np.array(values != 0 if logical else values, dtype.newbyteorder("="), order="C")
+    # copies what is not writable, that is, not read from a file into memory of its own
+    return np.require(values != 0 if logical else values, dtype.newbyteorder("="), "CAW")
 
 
 def _read_header(content, part):

@@ -4,20 +4,25 @@
 """
 
 import hashlib
+import os
 import stat
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from npgrad._files import shown
 from npgrad._typing import Array, Path
+from npgrad._validate import all_finite
 from npgrad.errors import WeightsError
-from npgrad.io.formats import caffe, deep_compression, safetensors, signatures
+from npgrad.io.formats import _zips, caffe, deep_compression, safetensors, signatures
 
 MAX_SIZE = 4 * 2**30  # bytes of a weights file
+PART = 1 << 20  # bytes that are hashed at a time
+CHANGED = "expected a file that stays as it is, found it changed while it was read"
 
 
 @dataclass(frozen=True)
@@ -69,20 +74,78 @@ def read(path: Path, key: str | None = None) -> Contents:
     """
     path = FilePath(path)
     name = shown(path)
-    data = read_regular_file(path, name, look=lambda head: _refuse_unknown(head, name))
-    format_, tensors, details = _parse(data, name, key)
-    if not tensors:
-        raise WeightsError(f"{name}: expected the tensors of a network, found none")
-    for key, tensor in tensors.items():
-        if tensor.dtype.kind == "c":
-            raise WeightsError(f"{name}: tensor {key!r}: expected real numbers, found {tensor.dtype}")
-        if not np.isfinite(tensor).all():
-            raise WeightsError(f"{name}: tensor {key!r}: expected finite numbers, found NaN or Inf")
-    return Contents(path, format_, tensors, details, hashlib.sha256(data).hexdigest(), len(data))
+    with regular_file(path, name) as data:
+        _refuse_unknown(bytes(data[: signatures.HEAD]), name)
+        format_, tensors, details = _parse(data, name, key)
+        if not tensors:
+            raise WeightsError(f"{name}: expected the tensors of a network, found none")
+        for key, tensor in tensors.items():
+            if tensor.dtype.kind == "c":
+                raise WeightsError(f"{name}: tensor {key!r}: expected real numbers, found {tensor.dtype}")
+            if not all_finite(tensor):
+                raise WeightsError(f"{name}: tensor {key!r}: expected finite numbers, found NaN or Inf")
+        return Contents(path, format_, tensors, details, data.sha256(), len(data))
 
 
-def read_regular_file(path: Path, name: str, look: Callable[[bytes], object] | None = None) -> bytes:
-    """Read a regular file of at most MAX_SIZE bytes; pipes and devices, which may never end, are refused.
+class FileBytes:
+    """The bytes of an open file: ``content[a:b]`` reads some of them, so that no more memory is taken than needed.
+
+    Parameters
+    ----------
+    file : binary file
+        Can be read and positioned.
+    size : int
+        Its size in bytes.
+    """
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file, self.size = file, size
+
+    def __len__(self):
+        return self.size
+
+    def __getitem__(self, part: slice) -> memoryview:
+        start, stop, _ = part.indices(self.size)
+        found = np.empty(max(stop - start, 0), np.uint8)  # writable: an array can be a view of it
+        self.file.seek(start)
+        if self.file.readinto(found) != found.size:
+            raise OSError(CHANGED)
+        return memoryview(found)
+
+    def whole(self) -> bytes:
+        """Return all bytes.
+
+        Returns
+        -------
+        bytes
+        """
+        self.file.seek(0)
+        return self.file.read(self.size)  # a larger size would be allocated immediately
+
+    def sha256(self, start: int = 0) -> str:
+        """Return the SHA-256 of the bytes from one on.
+
+        Parameters
+        ----------
+        start : int, default 0
+            The first byte.
+
+        Returns
+        -------
+        str
+            64 hex digits.
+        """
+        digest = hashlib.sha256()
+        for at in range(start, self.size, PART):
+            digest.update(self[at : at + PART])
+        return digest.hexdigest()
+
+
+@contextmanager
+def regular_file(path: Path, name: str) -> Iterator[FileBytes]:
+    """Open a regular file of at most MAX_SIZE bytes; pipes and devices, which may never end, are refused.
+
+    A file that is larger, smaller or newer at the end of the block than at its beginning is refused, too.
 
     Parameters
     ----------
@@ -90,12 +153,10 @@ def read_regular_file(path: Path, name: str, look: Callable[[bytes], object] | N
         The file.
     name : str
         The file, for error messages.
-    look : callable or None, default None
-        Called with the first ``signatures.HEAD`` bytes before the rest is read; it may raise.
 
-    Returns
-    -------
-    bytes
+    Yields
+    ------
+    FileBytes
 
     Raises
     ------
@@ -112,12 +173,35 @@ def read_regular_file(path: Path, name: str, look: Callable[[bytes], object] | N
         if status.st_size > MAX_SIZE:
             raise WeightsError(f"{name}: expected at most {MAX_SIZE >> 30} GiB, found {status.st_size} bytes")
         with FilePath(path).open("rb") as file:
-            if look is not None:
-                look(file.read(signatures.HEAD))
-                file.seek(0)
-            return file.read(status.st_size)  # a larger size would be allocated immediately
+            yield FileBytes(file, status.st_size)
+            after = os.fstat(file.fileno())
+        if (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+            raise OSError(CHANGED)
     except OSError as error:
         raise WeightsError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def read_regular_file(path: Path, name: str) -> bytes:
+    """Read a file that `regular_file` opens.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    WeightsError
+        As for `regular_file`.
+    """
+    with regular_file(path, name) as content:
+        return content.whole()
 
 
 def _refuse_unknown(head, name):
@@ -131,12 +215,22 @@ def _refuse_unknown(head, name):
 
 def _parse(data, name, key):
     """(format in words, tensors, details), from the reader for the detected format."""
-    format_ = signatures.detect(data[: signatures.HEAD])
-    pth = format_ == "legacy pth" or (format_ == "zip" and not signatures.first_member(data).endswith(".npy"))
-    if key is not None and not pth:
-        raise WeightsError(f"{name}: key: expected a .pth file, found {signatures.describe(data)}")
+    head = bytes(data[: signatures.HEAD])
+    format_ = signatures.detect(head)
+    # npz is distinguished without the archive's directory, which may be hostile; the two readers verify that
+    npz_ = format_ == "zip" and signatures.first_member(head).endswith(".npy")
+    if key is not None and (npz_ or format_ not in ("zip", "legacy pth")):
+        raise WeightsError(f"{name}: key: expected a .pth file, found {signatures.describe(head)}")
+    if npz_:
+        from npgrad.io.formats import npz
+
+        return "NumPy .npz", npz.read(data, name), {}
     if format_ == "zip":
-        return *_parse_zip(data, name, key), {}
+        if not any(member.endswith("data.pkl") for member in _zips.Zip(data, name).members):
+            raise WeightsError(f"{name}: not a weights file: it looks like {signatures.describe(head)}")
+        from npgrad.io.formats import torch_pth
+
+        return "torch .pth (zip)", torch_pth.read(data, name, key), {}
     if format_ == "legacy pth":
         from npgrad.io.formats import torch_pth
 
@@ -144,18 +238,5 @@ def _parse(data, name, key):
     if format_ == "safetensors":
         return "safetensors", safetensors.read(data, name), {}
     if format_ == "deep compression":
-        return "Deep Compression .net", deep_compression.read(data, name), {}
-    return "Caffe .caffemodel", *caffe.read(data, name)
-
-
-def _parse_zip(data, name, key):
-    # Distinguished without the archive's directory, which may be hostile; the two readers verify that.
-    if signatures.first_member(data).endswith(".npy"):
-        from npgrad.io.formats import npz
-
-        return "NumPy .npz", npz.read(data, name)
-    if b"data.pkl" in data:
-        from npgrad.io.formats import torch_pth
-
-        return "torch .pth (zip)", torch_pth.read(data, name, key)
-    raise WeightsError(f"{name}: not a weights file: it looks like {signatures.describe(data)}")
+        return "Deep Compression .net", deep_compression.read(data.whole(), name), {}
+    return "Caffe .caffemodel", *caffe.read(data.whole(), name)

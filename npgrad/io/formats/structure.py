@@ -14,6 +14,7 @@ import numpy as np
 from npgrad import layers
 from npgrad.errors import InputError, NpgradError, WeightsError
 from npgrad.layers import Layer
+from npgrad.layers.base import zeros
 
 TYPES = {name: getattr(layers, name) for name in layers.__all__ if name not in ("Layer", "Composite")}
 DEEPEST = 20  # levels of nested composites
@@ -150,7 +151,7 @@ def _zeros(shape, room):
     room[0] -= math.prod(shape)
     if room[0] < 0:
         raise WeightsError(f"structure: shape {shape} has more elements than the file")
-    return np.zeros(shape, np.float32)
+    return zeros(shape)
 
 
 def check_names_and_shapes(

@@ -8,6 +8,8 @@ Source: torch/serialization.py.
 
 import math
 import re
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,20 +18,23 @@ from npgrad.errors import WeightsError
 from npgrad.io.formats import _pickles, _zips
 from npgrad.io.formats._torch_globals import GLOBALS, Declared, Parameter, Tensor
 
+if TYPE_CHECKING:
+    from npgrad.io.formats.reading import FileBytes
+
 EXPECTED = {"magic number": 0x1950A86A20F9469CFC6C, "version": 1001}  # of the legacy container
 MAX_DIMENSIONS = 32
 MAX_SHARING = 4  # total bytes of all tensors per byte of the storages that they are views of
 
 
-def read(data: bytes, name: str, key: str | None = None) -> dict[str, Array]:
+def read(data: "bytes | FileBytes", name: str, key: str | None = None) -> dict[str, Array]:
     """Read the tensors of a .pth file: a state dict, or a checkpoint that contains one.
 
     Other contents of a checkpoint are ignored.
 
     Parameters
     ----------
-    data : bytes
-        The content of the file.
+    data : bytes or FileBytes
+        The content of the file. Of `FileBytes`, one storage after another is read.
     name : str
         The file, for error messages.
     key : str or None, default None
@@ -39,29 +44,43 @@ def read(data: bytes, name: str, key: str | None = None) -> dict[str, Array]:
     Returns
     -------
     dict of ndarray
-        By name; C-contiguous copies in native byte order, in the file's types, except that bfloat16 becomes float32.
+        By name; C-contiguous, writable, in native byte order, in the file's types; but bfloat16 becomes float32.
 
     Raises
     ------
     WeightsError
         If the file is damaged or unsafe, or contains something else, or several state dicts.
     """
-    reader = _read_zip if data.startswith(_zips.SIGNATURE) else _read_legacy
+    reader = _read_zip if bytes(data[:4]) == _zips.SIGNATURE else _read_legacy
     content, storages, order = reader(data, name)
     tensors = _state_dict(content, name, key)
     # Several tensors may be views of the same storage; each becomes a separate array.
-    room = min(MAX_SHARING * sum(map(len, storages.values())), _zips.MAX_EXPANSION * len(data))
+    room = min(MAX_SHARING * sum(size for size, _ in storages.values()), _zips.MAX_EXPANSION * len(data))
     for key, tensor in tensors.items():
         part = f"{name}: tensor {key[:80]!r}"
         _check_view(tensor, part)
         room -= math.prod(tensor.shape) * tensor.storage.element.dtype.itemsize
         if room < 0:
             raise WeightsError(f"{part}: expected storages used at most {MAX_SHARING} times over, found more")
-    return {key: _array(tensor, storages[tensor.storage.key], order) for key, tensor in tensors.items()}
+    return _arrays(tensors, storages, order)
+
+
+def _arrays(tensors, storages, order):
+    """{name: array}. A tensor that is a whole storage stays in the memory into which this was read."""
+    names = {key: [] for key in storages}
+    for name, tensor in tensors.items():
+        names[tensor.storage.key].append(name)
+    arrays = dict.fromkeys(tensors)
+    for key, (_, read) in storages.items():
+        content = read()  # also where no tensor needs it: it could be damaged
+        for name in names[key]:
+            arrays[name] = _array(tensors[name], content, order, len(names[key]) == 1)
+        del content  # before the next is read
+    return arrays
 
 
 def _read_zip(data, name):
-    """(pickled object, {storage key: bytes}, byte order) of the container since torch 1.6.
+    """(pickled object, {storage key: (size, function that reads it)}, byte order) of the container since torch 1.6.
 
     `archive/data.pkl` is the pickle, `archive/data/KEY` a storage; the folder can have any name.
     """
@@ -78,7 +97,7 @@ def _read_zip(data, name):
         if member not in archive.members or found // size != count:
             part = f"{name}: {member[:80]!r}"
             raise WeightsError(f"{part}: expected {count} elements of {size} bytes, found {found} bytes")
-        storages[key] = archive.read(member)
+        storages[key] = found, partial(archive.read, member)
     return content, storages, order
 
 
@@ -124,7 +143,7 @@ def _read_legacy(data, name):
 
 
 def _legacy_storages(data, at, keys, declared, name):
-    """{key: bytes} of the storages that begin at byte `at`: each a count of elements, then the elements."""
+    """{key: (size, function that reads it)} of the storages from byte `at` on: each a count of elements, then these."""
     strings = type(keys) is list and all(type(key) is str for key in keys)
     if not strings or sorted(keys) != sorted(declared):
         raise WeightsError(f"{name}: storage keys: expected the object's {len(declared)}, found others")
@@ -138,7 +157,7 @@ def _legacy_storages(data, at, keys, declared, name):
             raise WeightsError(f"{part}: expected {count} elements, found {found}")
         if at > len(data):
             raise WeightsError(f"{part}: expected {at - start} bytes, found {max(len(data) - start, 0)}")
-        storages[key] = memoryview(data)[start:at]
+        storages[key] = at - start, partial(data.__getitem__, slice(start, at))
     if at != len(data):
         raise WeightsError(f"{name}: byte {at}: expected the end, found {len(data) - at} bytes more")
     return storages
@@ -225,8 +244,8 @@ def _check_view(tensor, part):
         raise WeightsError(f"{part}: expected a view of {count} elements, found shape {shape} up to {last}")
 
 
-def _array(tensor, content, order):
-    """A copy of the checked view of a storage's bytes."""
+def _array(tensor, content, order, alone):
+    """The checked view of a storage's bytes, if it is the only one and has all of them; else a copy."""
     shape, element = tensor.shape, tensor.storage.element
     dtype = element.dtype.newbyteorder(order)
     if 0 in shape:
@@ -242,4 +261,6 @@ def _array(tensor, content, order):
         return bits.view(np.float32)
     if element.name == "BoolStorage":
         return np.not_equal(view, 0, order="C", out=np.empty(shape, bool))
+    if alone and view.nbytes == len(content):
+        return np.require(view, dtype.newbyteorder("="), "CAW")  # copies what is not so, or not writable
     return np.array(view, dtype.newbyteorder("="), order="C")
