@@ -107,8 +107,7 @@ def last_layers(tensors):
 def own_name(key, model):
     """npgrad's name for a tensor of a file, given the network that it belongs to."""
     page = ARCHITECTURES[model.architecture["name"]].page
-    renamed = getattr(page, "renamed", None)
-    layer, _, parameter = (renamed(key) if renamed else key).rpartition(".")
+    layer, _, parameter = getattr(page, "renamed", str)(key).rpartition(".")
     return f"{model.aliases.get(layer, layer)}.{parameter}"
 
 
@@ -119,10 +118,26 @@ def own_shape(shape, expected, model):
     return expected if flat and full == expected else shape
 
 
-def constants(model):
-    """The arrays of a network that are part of its definition, so that files of weights do not have them."""
-    layers = ((name, layer) for name, layer in walk_layers(model.network) if isinstance(layer, Affine))
-    return {f"{name}.{key}": array for name, layer in layers for key, array in layer.arrays(True).items()}
+def own_tensors(tensors, model, name):
+    """The tensors of a file by npgrad's names and with its shapes, and the constants of Affine, which no file has."""
+    unused = getattr(ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ())
+    tensors = {key: array for key, array in tensors.items() if not key.startswith(tuple(unused))}
+    tensors = renamed(tensors, lambda key: own_name(key, model), name)
+    for layer, part in walk_layers(model.network):
+        if isinstance(part, Affine):
+            tensors = {f"{layer}.{key}": array for key, array in part.arrays(buffers=True).items()} | tensors
+    expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
+    return {
+        key: array.reshape(own_shape(array.shape, expected.get(key), model)) for key, array in tensors.items()
+    }
+
+
+def renamed(tensors, rename, name):
+    """The tensors by other names, none of which may coincide."""
+    found = {rename(key): array for key, array in tensors.items()}
+    if len(found) != len(tensors):
+        raise WeightsError(f"{name}: some tensors occur twice under different names")
+    return found
 
 
 def _what_is_missing(tensors, name):

@@ -19,15 +19,7 @@ from npgrad._validate import all_finite
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
 from npgrad.io._known_files import known
-from npgrad.io.architectures import (
-    COUNTERS,
-    FIRST,
-    architecture_of,
-    constants,
-    last_layers,
-    own_name,
-    own_shape,
-)
+from npgrad.io.architectures import COUNTERS, FIRST, architecture_of, last_layers, own_tensors, renamed
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -106,15 +98,11 @@ def convert(
                 f"{name}: {k}: expected floating point numbers, found {array.dtype} (quantized?)"
             )
     from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
-    tensors = _one_head(_without_prefix(_renamed(tensors, _own_name, name)), name)
+    tensors = _one_head(_without_prefix(renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
-    unused = tuple(getattr(registry.ARCHITECTURES[model.architecture["name"]].page, "UNUSED", ()))
-    tensors = {k: array for k, array in tensors.items() if not k.startswith(unused)}
-    tensors = _renamed(tensors, lambda k: own_name(k, model), name)
-    tensors = {**constants(model), **tensors}
+    tensors = own_tensors(tensors, model, name)
     expected = {k: array.shape for k, array in model.network.arrays(buffers=True).items()}
-    tensors = {k: a.reshape(own_shape(a.shape, expected.get(k), model)) for k, a in tensors.items()}
     shapes = {k: array.shape for k, array in tensors.items()}
     check_names_and_shapes(expected, shapes, f"{name}: taken for {model.architecture['name']}")
     if from_caffe:
@@ -263,14 +251,6 @@ CAFFE_PARTS = {
     "conv3x3_2": "expand3x3",
     "conv_final": "conv10",
 }
-
-
-def _renamed(tensors, rename, name):
-    """The tensors by other names, none of which may coincide."""
-    renamed = {rename(key): array for key, array in tensors.items()}
-    if len(renamed) != len(tensors):
-        raise WeightsError(f"{name}: some tensors occur twice under different names")
-    return renamed
 
 
 def _own_name(key):
