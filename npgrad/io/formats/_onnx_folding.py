@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-MOST = 1 << 27  # elements of one constant that is computed
+MOST = 1 << 28  # elements of all constants of a file that are computed
 
 
 def arithmetic(function):
@@ -43,6 +43,7 @@ def cast(node):
         raise node.refuse(
             f"to: expected whole numbers or floats as FLOAT, DOUBLE or INT64, found {array.dtype} to {to}"
         )
+    _room(node, array.size)
     return array.astype(kinds[to])
 
 
@@ -61,6 +62,14 @@ def constant(node):
             dtype = {"i": np.int64, "f": np.float32}.get(name.removeprefix("value_")[:1])
             return np.asarray(value, dtype)
     raise node.refuse("expected a value of numbers, found none")
+
+
+def constant_of_shape(node):
+    shape, value = node.wholes("shape", 0), node.attribute("value", np.zeros(1, np.float32))
+    if min(shape, default=0) < 0 or value.size != 1:
+        raise node.refuse(f"expected sizes >= 0 and one value, found {shape[:9]} and {value.size} values")
+    _room(node, math.prod(shape))
+    return np.full(shape, value.item(), value.dtype)
 
 
 def gather(node):
@@ -122,5 +131,7 @@ def identity(node):
 
 
 def _room(node, count):
-    if count > MOST:
-        raise node.refuse(f"expected a constant of at most {MOST} elements, found {count}")
+    """Count `count` more elements that are computed from constants: a small file can ask for any number of them."""
+    node.reading.computed += count
+    if node.reading.computed > MOST:
+        raise node.refuse(f"expected constants of at most {MOST} elements in all, found {node.reading.computed}")

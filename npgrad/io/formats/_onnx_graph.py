@@ -20,13 +20,14 @@ class GraphReader:
     shapes: {value: its shape without the batch axis}. batch: the declared batch size, or BATCH if it is open.
     used: {value: how many nodes take it as an input, plus 1 for the graph's output}.
     roots: {value: the first of its names}, where Identity nodes rename it.
+    computed: how many elements the constants have that nodes compute.
     shape: the declared shape of the input, with None for what is open.
     """
 
     def __init__(self, proto, tensors):
         self.graph, self.tensors, self.nodes, self.aliases = proto.graph, tensors, {}, {}
         self.opset = _opset(proto)
-        self.constants, self.roots = {}, {}
+        self.constants, self.roots, self.computed = {}, {}, 0
         for tensor in [*self.graph.initializer, *_refuse_sparse(self.graph)]:
             self._constant(tensor.name, tensors.array(tensor))
         inputs = [value for value in self.graph.input if value.name not in self.constants]

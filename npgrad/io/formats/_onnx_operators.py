@@ -71,6 +71,7 @@ OPERATORS = {
     "Clip": Operator(13, clip),
     "Concat": Operator(13, concat, folding.concat),
     "Constant": Operator(25, fold=folding.constant),
+    "ConstantOfShape": Operator(25, fold=folding.constant_of_shape),
     "Conv": Operator(22, conv),
     "Div": Operator(14, div, folding.arithmetic(np.divide)),
     "Dropout": Operator(22, dropout),
