@@ -1,5 +1,7 @@
 """Builders for ONNX operators that put axes together, apart or in another order; every image of a batch stays one."""
 
+import itertools
+
 from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import BATCH, Size, quotient, text
 from npgrad.layers import Concat, Flatten, Permute, Reshape, Sequential, Slice, Squeeze
@@ -70,7 +72,71 @@ def unsqueeze(node):
     sizes, axes = iter(shape), node.axes(axes, rank, 11)
     if 0 in axes:
         raise node.refuse("axes: expected axes after the batch, found 0")
+    layer, (source, *_) = node.reading.made(node.value())
+    taken = getattr(layer, "layers", {})
+    if list(taken) == ["part", "squeeze"] and taken["squeeze"].axes == tuple(axes):  # x[:, i].unsqueeze(1)
+        return taken["part"], source, (*shape[: axes[0] - 1], 1, *shape[axes[0] - 1 :])
     return _reshaped(node, tuple(1 if axis in axes else next(sizes) for axis in range(1, rank)))
+
+
+def split(node):
+    """A Slice for every output."""
+    shape, count = node.shape(), len(node.proto.output)
+    if node.version < 2:
+        raise node.refuse("expected opset 2 or newer")
+    (axis,) = node.axes((node.attribute("axis"),), 1 + len(shape), 11)
+    if axis == 0 or not isinstance(size := shape[axis - 1], int):
+        raise node.refuse(
+            f"axis: expected an axis of known size after the batch, found {axis} of {node.shown()}"
+        )
+    if (sizes := node.wholes("split", 1)) is None:
+        if node.attribute("num_outputs", count) != count or (node.version < 18 and size % count):
+            raise node.refuse(
+                f"expected {size} values along axis {axis} in equal parts, found {count} outputs"
+            )
+        each = -(-size // count)
+        sizes = [*[each] * (count - 1), size - each * (count - 1)]
+    elif node.attribute("num_outputs") is not None:
+        raise node.refuse("num_outputs: expected none beside the sizes of the parts")
+    if len(sizes) != count or sum(sizes) != size or min(sizes) < 1:
+        raise node.refuse(f"split: expected {count} sizes, {size} in all, found {text(tuple(sizes))}")
+    ends = list(itertools.accumulate(sizes))
+    return [
+        (Slice(axis, end - one, end), node.value(), (*shape[: axis - 1], one, *shape[axis:]))
+        for one, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def gather(node):
+    """Evenly spaced indices are a Slice; a single one drops its axis."""
+    indices, shape = node.constant(1), node.shape()
+    (axis,) = node.axes((node.attribute("axis"),), 1 + len(shape), 11)
+    if axis == 0 or not isinstance(size := shape[axis - 1], int):
+        raise node.refuse(
+            f"axis: expected an axis of known size after the batch, found {axis} of {node.shown()}"
+        )
+    found = indices.ravel().tolist()
+    low = -size if node.version >= 11 else 0
+    if (
+        indices.dtype.kind != "i"
+        or indices.ndim > 1
+        or not found
+        or not low <= min(found) <= max(found) < size
+    ):
+        raise node.refuse(f"indices: expected a row of numbers from {low} to {size - 1}, found {found[:6]}")
+    places = [index % size for index in found]
+    steps = {b - a for a, b in itertools.pairwise(places)} or {1}
+    if len(steps) > 1 or 0 in steps:
+        raise node.refuse(f"indices: expected evenly spaced ones, found {found[:6]}")
+    (step,) = steps
+    end = places[-1] + (1 if step > 0 else -1)
+    part = Slice(axis, places[0], end if end >= 0 else None, step)
+    before, after = shape[: axis - 1], shape[axis:]
+    if indices.ndim:
+        return part, node.value(), (*before, len(found), *after)
+    if len(shape) < 2:
+        raise node.refuse(f"expected at least one axis per image that is left of {node.shown()}")
+    return Sequential({"part": part, "squeeze": Squeeze((axis,))}), node.value(), (*before, *after)
 
 
 def permute(node):

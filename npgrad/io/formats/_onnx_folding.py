@@ -134,4 +134,6 @@ def _room(node, count):
     """Count `count` more elements that are computed from constants: a small file can ask for any number of them."""
     node.reading.computed += count
     if node.reading.computed > MOST:
-        raise node.refuse(f"expected constants of at most {MOST} elements in all, found {node.reading.computed}")
+        raise node.refuse(
+            f"expected constants of at most {MOST} elements in all, found {node.reading.computed}"
+        )

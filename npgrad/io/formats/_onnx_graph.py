@@ -3,6 +3,7 @@
 from collections import Counter
 
 from npgrad.errors import NpgradError, WeightsError
+from npgrad.io.formats._onnx_formulas import Step
 from npgrad.io.formats._onnx_node import Node, same
 from npgrad.io.formats._onnx_operators import OPERATORS
 from npgrad.io.formats._onnx_sizes import BATCH, Size, product, text
@@ -17,6 +18,7 @@ class GraphReader:
     """Converts one graph to a dict of nodes.
 
     constants: {value: array}, weights and shapes. made_by: {value: name of the node that outputs it}.
+    sources: {name of a node: the value or values that it takes}.
     shapes: {value: its shape without the batch axis}. batch: the declared batch size, or BATCH if it is open.
     used: {value: how many nodes take it as an input, plus 1 for the graph's output}.
     roots: {value: the first of its names}, where Identity nodes rename it.
@@ -33,7 +35,7 @@ class GraphReader:
         inputs = [value for value in self.graph.input if value.name not in self.constants]
         if len(inputs) != 1:
             raise WeightsError(f"expected one input, found {[value.name for value in inputs][:4]}")
-        self.made_by = {inputs[0].name: "input"}
+        self.made_by, self.sources = {inputs[0].name: "input"}, {}
         self.batch, *shape = _declared_shape(inputs[0])
         self.shapes = {inputs[0].name: tuple(shape)}
         self.shape = [length if isinstance(length, int) else None for length in (self.batch, *shape)]
@@ -51,6 +53,9 @@ class GraphReader:
         if last in (None, "input"):
             raise WeightsError(f"output {self.graph.output[0].name[:60]!r}: no node computes it")
         nodes = _leading_to(last, self.nodes)
+        for layer, _ in nodes.values():
+            if isinstance(layer, Step):
+                raise layer.refusal
         aliases = {alias: own for alias, own in self.aliases.items() if own in nodes and alias not in nodes}
         return nodes, aliases
 
@@ -64,8 +69,9 @@ class GraphReader:
                 f"node {name[:60]!r}: expected an operator that layers of npgrad compute, found "
                 f"{domain[:40]}{proto.op_type[:40]}"
             )
-        if not output or output in self.made_by or output in self.constants:
-            raise WeightsError(f"node {label}: output {output[:60]!r} is computed twice, or has no name")
+        for one in {output, *filter(None, proto.output)}:
+            if not one or one in self.made_by or one in self.constants:
+                raise WeightsError(f"node {label}: output {one[:60]!r} is computed twice, or has no name")
         missing = [
             one for one in proto.input if one and one not in self.made_by and one not in self.constants
         ]
@@ -79,7 +85,7 @@ class GraphReader:
             if known and operator.fold is not None:
                 self._constant(output, operator.fold(node))
             elif operator.build is not None:
-                self._layer(node, output, *operator.build(node))
+                self._layers(node, operator.build(node))
             else:
                 raise node.refuse("expected constants, found an input that is computed")
         except WeightsError:
@@ -87,27 +93,48 @@ class GraphReader:
         except (NpgradError, ValueError, TypeError, ArithmeticError, LookupError) as error:
             raise WeightsError(f"node {label}: {error}") from None
 
-    def _layer(self, node, output, layer, sources, shape):
+    def _layers(self, node, built):
+        """One layer for the first output; or a list of one for every output, each with the output's name."""
+        outputs = node.proto.output
+        if isinstance(built, list):
+            for output, one in zip(outputs, built, strict=True):
+                if output in self.used:
+                    self._layer(node, output, output, *one)
+            return
+        for extra in outputs[1:]:
+            if extra in self.used:
+                raise node.refuse(f"its output {extra[:60]!r} is used; only the first output is supported")
+        self._layer(node, node.name, outputs[0], *built)
+
+    def _layer(self, node, name, output, layer, sources, shape):
         if layer is same:
             self._rename(sources, output)
             return
-        if node.name in self.nodes or node.name == "input":
+        if name in self.nodes or name == "input":
             raise node.refuse("expected a unique name, found one used before")
-        for extra in node.proto.output[1:]:
-            if extra in self.used:
-                raise node.refuse(f"its output {extra[:60]!r} is used; only the first output is supported")
         if product(shape)[0] > MOST_VALUES:
             raise node.refuse(f"expected at most {MOST_VALUES} values per image, found shape {text(shape)}")
         several = isinstance(sources, tuple)
         own = tuple(self.made_by[one] for one in sources) if several else self.made_by[sources]
-        self.nodes[node.name] = (layer, own)
-        self.made_by[output], self.shapes[output] = node.name, shape
-        self.aliases.setdefault(output, node.name)
+        self.nodes[name], self.sources[name] = (layer, own), sources
+        self.made_by[output], self.shapes[output] = name, shape
+        self.aliases.setdefault(output, name)
         for weight in node.proto.input:
             if weight in self.constants and weight.endswith(
                 ".weight"
             ):  # the module that it was exported from
-                self.aliases.setdefault(weight.removesuffix(".weight"), node.name)
+                self.aliases.setdefault(weight.removesuffix(".weight"), name)
+
+    def made(self, value):
+        """(the layer that computes `value`, a tuple of the values that it takes); (None, (None,)) for the input."""
+        if (name := self.made_by.get(value, "input")) == "input":
+            return None, (None,)
+        sources = self.sources[name]
+        return self.nodes[name][0], sources if isinstance(sources, tuple) else (sources,)
+
+    def same_value(self, a, b):
+        """Whether two names stand for one value."""
+        return a is not None and b is not None and self._root(a) == self._root(b)
 
     def replace(self, value, layer):
         """Replace the layer that computes `value`."""
