@@ -2,8 +2,11 @@
 
 import itertools
 
+import numpy as np
+
+from npgrad.io.formats._onnx_formulas import Step
 from npgrad.io.formats._onnx_node import same
-from npgrad.io.formats._onnx_sizes import BATCH, Size, quotient, text
+from npgrad.io.formats._onnx_sizes import BATCH, PROBE, Size, quotient, text
 from npgrad.layers import Concat, Flatten, Permute, Reshape, Sequential, Slice, Squeeze
 
 ALL = 2**31 - 1  # an end that means all that there is
@@ -47,7 +50,10 @@ def reshape(node):
         sizes[inferred[0]], rest = rest, 1
     if not sizes or len(inferred) > 1 or sizes[0] not in (-1, batch) or rest != 1:
         expected = f"expected a shape (N, ...) of the images of {node.shown()}"
-        raise node.refuse(f"{expected}, found {text(target or ())}")
+        refusal = node.refuse(f"{expected}, found {text(target or ())}")
+        if target == (-1,):
+            return Step("flat", refusal), node.value(), ()
+        raise refusal
     return _reshaped(node, tuple(sizes[1:]))
 
 
@@ -109,6 +115,9 @@ def split(node):
 
 def gather(node):
     """Evenly spaced indices are a Slice; a single one drops its axis."""
+    layer, (source, *_) = node.reading.made(node.value())
+    if isinstance(layer, Step) and layer.name == "flat":
+        return _taken(node, source)
     indices, shape = node.constant(1), node.shape()
     (axis,) = node.axes((node.attribute("axis"),), 1 + len(shape), 11)
     if axis == 0 or not isinstance(size := shape[axis - 1], int):
@@ -137,6 +146,21 @@ def gather(node):
     if len(shape) < 2:
         raise node.refuse(f"expected at least one axis per image that is left of {node.shown()}")
     return Sequential({"part": part, "squeeze": Squeeze((axis,))}), node.value(), (*before, *after)
+
+
+def _taken(node, source):
+    """All values of a batch in a row, and taken from there in their order, as torch.export writes `as_strided`."""
+    name, shape = node.proto.input[1], node.reading.shapes[source]
+    indices, batch = node.reading.by_batch.get(name), PROBE
+    if indices is None:
+        indices, batch = node.constant(1), node.reading.batch
+    count = quotient(shape, ())
+    in_order = indices.ndim > 1 and len(indices) == batch and isinstance(count, int)
+    if not in_order or not np.array_equal(indices.ravel(), np.arange(batch * count)):
+        raise node.refuse(
+            f"indices: expected all values of {text((node.reading.batch, *shape))} in their order"
+        )
+    return _reshaped(node, indices.shape[1:], source)
 
 
 def permute(node):
@@ -180,14 +204,15 @@ def slice_(node):
     return layer, node.value(), tuple(shape[1:])
 
 
-def _reshaped(node, shape):
-    if shape == node.shape():
-        return same, node.value(), shape
+def _reshaped(node, shape, value=None):
+    value = value or node.value()
+    if shape == node.reading.shapes[value]:
+        return same, value, shape
     if len(shape) == 1:
-        return Flatten(), node.value(), shape
+        return Flatten(), value, shape
     sides = tuple(size if isinstance(size, int) else -1 for size in shape)
     if not shape or sides.count(-1) > 1:
         raise node.refuse(
             f"expected at least one axis per image and at most one open size, found {text((BATCH, *shape))}"
         )
-    return Reshape(sides), node.value(), shape
+    return Reshape(sides), value, shape

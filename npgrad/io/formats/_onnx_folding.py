@@ -8,19 +8,24 @@ import math
 
 import numpy as np
 
+from npgrad.io.formats._onnx_sizes import BATCH, PROBE
+
 MOST = 1 << 28  # elements of all constants of a file that are computed
 
 
 def arithmetic(function):
     def fold(node):
         a, b = node.constant(0), node.constant(1)
-        if a.dtype.kind not in "fi" or a.dtype != b.dtype or (function is np.divide and a.dtype.kind != "f"):
+        if a.dtype.kind not in "fi" or a.dtype != b.dtype:
             raise node.refuse(f"expected constants of one type of numbers, found {a.dtype} and {b.dtype}")
         if node.version < 7:
             raise node.refuse("expected opset 7 or newer, for constants")
         _room(node, math.prod(np.broadcast_shapes(a.shape, b.shape)))
+        whole = function is np.divide and a.dtype.kind == "i"
+        if whole and (a.min(initial=0) < 0 or b.min(initial=1) < 1):  # there rounding is another than NumPy's
+            raise node.refuse("expected whole numbers >= 0, and divisors >= 1, found others")
         with np.errstate(all="ignore"):
-            result = np.asarray(function(a, b))
+            result = np.asarray((np.floor_divide if whole else function)(a, b))
         if not np.isfinite(result).all():
             raise node.refuse("expected finite numbers, found NaN or Inf")
         return result
@@ -77,6 +82,21 @@ def gather(node):
     (axis,) = node.axes((node.attribute("axis"),), array.ndim, 11)
     _room(node, indices.size * array.size // max(array.shape[axis], 1))
     return np.asarray(np.take(array, indices, axis))
+
+
+def range_(node):
+    """Numbers from a start up to a limit, which may be the size of the batch, of which the file says nothing."""
+    bounds = [node.constant(place) for place in range(3)]
+    if any(one.dtype.kind not in "iO" or one.ndim for one in bounds):
+        raise node.refuse(f"expected three whole numbers, found {[str(one)[:20] for one in bounds]}")
+    start, limit, step = (one.item() for one in bounds)
+    if limit == BATCH and (start, step) == (0, 1):
+        node.reading.by_batch[node.proto.output[0]] = np.arange(PROBE)
+        return None
+    if step == 0 or not all(isinstance(one, int) for one in (start, limit, step)):
+        raise node.refuse(f"expected known numbers and a step, found {[str(one)[:20] for one in bounds]}")
+    _room(node, len(range(start, limit, step)))
+    return np.arange(start, limit, step)
 
 
 def reshape(node):

@@ -6,7 +6,7 @@ from npgrad.errors import NpgradError, WeightsError
 from npgrad.io.formats._onnx_formulas import Step
 from npgrad.io.formats._onnx_node import Node, same
 from npgrad.io.formats._onnx_operators import OPERATORS
-from npgrad.io.formats._onnx_sizes import BATCH, Size, product, text
+from npgrad.io.formats._onnx_sizes import BATCH, Size, product, settled, text
 from npgrad.io.formats._onnx_tensors import MOST_DIMENSIONS
 
 INPUT_TYPES = {1: "FLOAT", 10: "FLOAT16", 11: "DOUBLE"}
@@ -18,6 +18,7 @@ class GraphReader:
     """Converts one graph to a dict of nodes.
 
     constants: {value: array}, weights and shapes. made_by: {value: name of the node that outputs it}.
+    by_batch: {value: its array for a batch of `PROBE` images}, for what is computed from the size of an open batch.
     sources: {name of a node: the value or values that it takes}.
     shapes: {value: its shape without the batch axis}. batch: the declared batch size, or BATCH if it is open.
     used: {value: how many nodes take it as an input, plus 1 for the graph's output}.
@@ -29,7 +30,7 @@ class GraphReader:
     def __init__(self, proto, tensors):
         self.graph, self.tensors, self.nodes, self.aliases = proto.graph, tensors, {}, {}
         self.opset = _opset(proto)
-        self.constants, self.roots, self.computed = {}, {}, 0
+        self.constants, self.by_batch, self.roots, self.computed = {}, {}, {}, 0
         for tensor in [*self.graph.initializer, *_refuse_sparse(self.graph)]:
             self._constant(tensor.name, tensors.array(tensor))
         inputs = [value for value in self.graph.input if value.name not in self.constants]
@@ -70,20 +71,27 @@ class GraphReader:
                 f"{domain[:40]}{proto.op_type[:40]}"
             )
         for one in {output, *filter(None, proto.output)}:
-            if not one or one in self.made_by or one in self.constants:
+            if not one or one in self.made_by or one in self.constants or one in self.by_batch:
                 raise WeightsError(f"node {label}: output {one[:60]!r} is computed twice, or has no name")
+        inputs = [one for one in proto.input if one]
+        varying = any(one in self.by_batch for one in inputs)
         missing = [
-            one for one in proto.input if one and one not in self.made_by and one not in self.constants
-        ]
+            one for one in inputs
+            if one not in self.made_by and one not in self.constants and one not in self.by_batch
+        ]  # fmt: skip
         if missing:
             raise WeightsError(f"node {label}: takes {missing[0][:60]!r}, which no node before it computes")
         node, operator = Node(proto, name, label, self), OPERATORS[proto.op_type]
         if node.version > operator.newest:
             raise node.refuse(f"expected version {operator.newest} or older, found {node.version}")
-        known = proto.op_type == "Shape" or all(one in self.constants for one in proto.input if one)
+        known = proto.op_type == "Shape" or not any(one in self.made_by for one in inputs)
         try:
-            if known and operator.fold is not None:
-                self._constant(output, operator.fold(node))
+            if known and varying and operator.fold is not None:
+                node.constants = {**self.constants, **self.by_batch}
+                self.by_batch[output] = operator.fold(node)
+            elif known and operator.fold is not None:
+                if (array := operator.fold(node)) is not None:
+                    self._constant(output, settled(array))
             elif operator.build is not None:
                 self._layers(node, operator.build(node))
             else:

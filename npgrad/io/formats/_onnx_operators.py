@@ -110,6 +110,7 @@ OPERATORS = {
     "Pow": Operator(15, power),
     "PRelu": Operator(16, prelu),
     "Pad": Operator(25, pad),
+    "Range": Operator(11, fold=folding.range_),
     "ReduceMax": Operator(20, reduce("max", layers.GlobalMaxPool2d(keepdims=True), layers.GlobalMaxPool2d())),
     "ReduceMean": Operator(18, reduce("mean", layers.AdaptiveAvgPool2d(1), layers.GlobalAvgPool2d())),
     "Relu": Operator(14, elementwise(layers.ReLU)),
