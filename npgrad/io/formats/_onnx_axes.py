@@ -173,6 +173,9 @@ def permute(node):
         )
     if order == tuple(range(rank)):
         return same, node.value(), shape
+    layer, (source, *_) = node.reading.made(node.value())
+    if isinstance(layer, Permute) and [layer.axes[axis] for axis in order] == list(range(rank)):
+        return same, source, node.reading.shapes[source]
     return Permute(order), node.value(), tuple(shape[axis - 1] for axis in order[1:])
 
 

@@ -8,9 +8,12 @@ from npgrad.io.formats._onnx_node import Node, same
 from npgrad.io.formats._onnx_operators import OPERATORS
 from npgrad.io.formats._onnx_sizes import BATCH, Size, product, settled, text
 from npgrad.io.formats._onnx_tensors import MOST_DIMENSIONS
+from npgrad.layers import Permute
 
 INPUT_TYPES = {1: "FLOAT", 10: "FLOAT16", 11: "DOUBLE"}
 MOST_VALUES = 1 << 30  # of one image in one value
+IMAGES = "images (N, C, H, W)"  # the network's input where the file's own has the channels last
+POINTWISE = {"Add", "Cast", "Div", "Identity", "Mul", "Sub"}
 STANDARD = ("", "ai.onnx")  # names of the domain of the standard's operators
 
 
@@ -24,7 +27,8 @@ class GraphReader:
     used: {value: how many nodes take it as an input, plus 1 for the graph's output}.
     roots: {value: the first of its names}, where Identity nodes rename it.
     computed: how many elements the constants have that nodes compute.
-    shape: the declared shape of the input, with None for what is open.
+    channels_last: whether the file takes (N, H, W, C) and permutes it at once, as TensorFlow's networks do; the network
+    that is read takes (N, C, H, W) all the same. shape: the shape of its input, with None for what is open.
     """
 
     def __init__(self, proto, tensors):
@@ -39,6 +43,15 @@ class GraphReader:
         self.made_by, self.sources = {inputs[0].name: "input"}, {}
         self.batch, *shape = _declared_shape(inputs[0])
         self.shapes = {inputs[0].name: tuple(shape)}
+        self.channels_last = _channels_last(self.graph, inputs[0].name, shape)
+        if self.channels_last:
+            shape = [shape[2], *shape[:2]]
+            self.nodes["channels_last"], self.sources["channels_last"] = (
+                (Permute((0, 2, 3, 1)), "input"),
+                IMAGES,
+            )
+            self.made_by |= {inputs[0].name: "channels_last", IMAGES: "input"}
+            self.shapes[IMAGES] = tuple(shape)
         self.shape = [length if isinstance(length, int) else None for length in (self.batch, *shape)]
         self.used = Counter(name for node in self.graph.node for name in node.input)
         self.used.update(value.name for value in self.graph.output)
@@ -116,7 +129,7 @@ class GraphReader:
 
     def _layer(self, node, name, output, layer, sources, shape):
         if layer is same:
-            self._rename(sources, output)
+            self._rename(node, sources, output)
             return
         if name in self.nodes or name == "input":
             raise node.refuse("expected a unique name, found one used before")
@@ -163,10 +176,10 @@ class GraphReader:
         """The first of the names of a value; its uses are counted under that name."""
         return self.roots.get(value, value)
 
-    def _rename(self, value, output):
+    def _rename(self, node, value, output):
         self.made_by[output], root = self.made_by[value], self._root(value)
         self.shapes[output], self.roots[output] = self.shapes[value], root
-        self.used[root] += self.used[output] - 1
+        self.used[root] += self.used[output] - (value in node.proto.input)
         self.aliases.setdefault(output, self.made_by[value])
 
 
@@ -191,6 +204,23 @@ def _leading_to(last, nodes):
         if name in needed:
             needed.update(source if isinstance(source, tuple) else (source,))
     return {name: node for name, node in nodes.items() if name in needed}
+
+
+def _channels_last(graph, images, shape):
+    """Whether (N, H, W, C) becomes (N, C, H, W) before anything but arithmetic is done."""
+    if len(shape) != 3 or shape[2] not in (1, 3) or shape[0] in (1, 3):
+        return False
+    reached, turned = {images}, False
+    for node in graph.node:
+        if not reached.isdisjoint(node.input):
+            perm = [list(attribute.ints) for attribute in node.attribute if attribute.name == "perm"]
+            if node.op_type in POINTWISE:
+                reached.update(node.output)
+            elif (node.op_type, perm) != ("Transpose", [[0, 3, 1, 2]]):
+                return False
+            else:
+                turned = True
+    return turned
 
 
 def _refuse_sparse(graph):
