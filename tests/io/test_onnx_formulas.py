@@ -70,13 +70,15 @@ def test_a_formula_becomes_its_layer(name):
 
 GRAPHS = {
     "the parts of a split": (
-        [helper.make_node("Split", ["x", "s"], ["a", "b"], name="s0", axis=1), ("Concat", ["b", "a", "a"], "y", {"axis": 1})],
+        [helper.make_node("Split", ["x", "s"], ["a", "b"], name="s0", axis=1),
+         ("Concat", ["b", "a", "a"], "y", {"axis": 1})],
         [ints("s", 1, 3)]),
     "equal parts, one used": (
         [helper.make_node("Split", ["x"], ["a", "b"], axis=1), ("Relu", ["b"], "y")], []),
     "each channel by itself": (
         [("Gather", ["x", "i"], "a", {"axis": 1}), ("Unsqueeze", ["a", "one"], "b"), ("Mul", ["b", "k"], "c"),
-         ("Gather", ["x", "j"], "d", {"axis": 1}), ("Unsqueeze", ["d", "one"], "e"), ("Concat", ["c", "e"], "y", {"axis": 1})],
+         ("Gather", ["x", "j"], "d", {"axis": 1}), ("Unsqueeze", ["d", "one"], "e"),
+         ("Concat", ["c", "e"], "y", {"axis": 1})],
         [ints("one", 1), constant("i", 2, np.int64), constant("j", -1, np.int64), constant("k", 0.458)]),
     "channels backward": ([("Gather", ["x", "i"], "y", {"axis": 1})], [ints("i", 3, 2, 1, 0)]),
     "a maximum": ([("ReduceMax", ["x"], "y", {"axes": [2, 3], "keepdims": 0})], []),
