@@ -39,8 +39,10 @@ ATTRIBUTES = {
     "Gemm": ["alpha", "beta", "transA", "transB"],
     "MaxPool": ["auto_pad", "ceil_mode", "dilations", "pads", "storage_order", "strides"],
     "ReduceMean": ["axes", "keepdims", "noop_with_empty_axes"],
+    "ReduceMax": ["axes", "keepdims"],
     "Reshape": ["allowzero"],
     "Softmax": ["axis"],
+    "Split": ["axis", "num_outputs", "split"],
     "Squeeze": ["axes"],
     "Transpose": ["perm"],
     "Unsqueeze": ["axes"],
@@ -84,6 +86,8 @@ def compare(drawing):
     for size in (1, 3):
         x = rng.normal(size=(size, *drawing.x[1:])).astype(np.float32)
         expected = None if made is None else runtime(made, x, drawing.batch)
+        if model.source.get("layout") == "NHWC":
+            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         try:
             y = model(x)
         except InputError as error:
@@ -99,7 +103,7 @@ def compare(drawing):
             rounding = np.abs(y - exact(x.astype(np.float64))).max(initial=0)
             allowed = 2e-5 * np.abs(expected).max(initial=0) + 20 * rounding
             assert np.abs(y - expected).max(initial=0) <= allowed
-    check_gradient(exact, rng.normal(size=(2, *drawing.x[1:])), rng)
+    check_gradient(exact, rng.normal(size=(2, *x.shape[1:])), rng)
     return answer
 
 

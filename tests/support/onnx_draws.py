@@ -5,11 +5,14 @@ from onnx_shape_draws import (
     concat,
     cut,
     flatten,
+    gather,
     pad,
     permute,
+    reduce_max,
     reduce_mean,
     reshape,
     resize,
+    split,
     squeeze,
     unsqueeze,
     upsample,
@@ -71,7 +74,7 @@ def gemm(d):
 
 
 def matmul(d):
-    x = d.row()
+    x = d.value(4) if d.chance(0.3) else d.row()
     return [x, d.weight(*d.pick([()], [(), (2,)]), d.shape(x)[-1], d.integer(1, 4))], {}
 
 
@@ -79,7 +82,7 @@ def constant_for(d, x):
     """A constant that broadcasts against a value: one number, or one for each channel; or another."""
     _, c, *sides = d.shape(x)
     ones = (1,) * len(sides)
-    usual = [(c, *ones), (1, c, *ones), (), (1,)]
+    usual = [(c, *ones), (1, c, *ones), (), (1,), sides[-1:]]
     return d.pick(usual, [(c,), (1, 1, *sides), (3, c, *ones), (c, *sides), (1, 1, c, *ones)])
 
 
@@ -110,9 +113,44 @@ def subtract(d):
     return d.one([x, constant], [constant, x]), {}
 
 
+def number(d, value):
+    return d.weight(array=np.array(value, np.float32))
+
+
+def gelu(d, x):
+    """The inputs of a product that is a GELU, and other numbers in it."""
+    root, half = d.pick([2**0.5], [2**0.5, 1.5]), d.pick([0.5], [0.5, 0.25])
+    inner = d.one(("Div", root), ("Mul", 1 / root))
+    erf = d.append("Erf", [d.append(inner[0], [x, number(d, inner[1])])])
+    gate, x = d.append("Add", [erf, number(d, d.pick([1], [1, 2]))]), d.append("Mul", [x, number(d, half)])
+    return d.one([x, gate], [gate, x]), {}
+
+
+def standardize(d, x):
+    """The inputs of a quotient that is a LayerNorm."""
+    axes = d.pick([[-1], [1]], [[-1], [1], [-1, -2], [2]])
+    axes = axes if d.opset >= 11 else [axis % len(d.shape(x)) for axis in axes]
+
+    def mean(value):
+        if d.opset < 18:
+            return d.append("ReduceMean", [value], axes=axes)
+        return d.append("ReduceMean", [value, d.wholes(*axes)])
+
+    less = d.append("Sub", [x, mean(x)])
+    square = (
+        d.append("Mul", [less, less])
+        if d.chance(0.3)
+        else d.append("Pow", [less, number(d, d.pick([2], [2, 3]))])
+    )
+    root = d.append("Sqrt", [d.append("Add", [mean(square), number(d, 0.5)])])
+    return [less, root], {}
+
+
 def multiply(d):
     """By a constant, by a value, or by a gate for each channel (squeeze and excitation)."""
     x = d.value()
+    if d.opset >= 9 and d.chance(0.2):
+        return gelu(d, x)
     if d.chance(0.3):
         constant = d.weight(*constant_for(d, x))
         return d.one([x, constant], [constant, x]), {}
@@ -124,6 +162,8 @@ def multiply(d):
 
 def divide(d):
     x = d.value()
+    if d.chance(0.4):
+        return standardize(d, x)
     constant = d.weight(array=d.rng.uniform(0.5, 2, constant_for(d, x)).astype(np.float32))
     return d.pick([[x, constant]], [[constant, x], [x, x]]), {}
 
@@ -237,12 +277,15 @@ ALPHA = (0.2, 1.5, -0.3)
 DRAWS = {
     "Add": add, "AveragePool": avg_pool, "BatchNormalization": batch_norm, "Clip": clip, "Concat": concat,
     "Conv": conv, "Div": divide, "Dropout": dropout, "Elu": activation(alpha=ALPHA), "Flatten": flatten,
+    "Gather": gather,
     "Gelu": activation(approximate=("none", "tanh")), "Gemm": gemm, "GlobalAveragePool": images,
     "GlobalMaxPool": images, "GroupNormalization": group_norm, "HardSigmoid": activation(alpha=ALPHA, beta=(0.3, 0.6)),
     "HardSwish": plain, "Identity": plain, "InstanceNormalization": instance_norm, "LRN": local_response_norm,
     "LayerNormalization": layer_norm, "LeakyRelu": activation(alpha=ALPHA), "LogSoftmax": softmax, "MatMul": matmul,
-    "MaxPool": max_pool, "Mish": plain, "Mul": multiply, "PRelu": prelu, "Pad": pad, "ReduceMean": reduce_mean,
+    "MaxPool": max_pool, "Mish": plain, "Mul": multiply, "PRelu": prelu, "Pad": pad,
+    "ReduceMax": reduce_max, "ReduceMean": reduce_mean,
     "Relu": plain, "Reshape": reshape, "Resize": resize, "Selu": plain, "Sigmoid": plain, "Slice": cut,
-    "Softmax": softmax, "Softplus": plain, "Squeeze": squeeze, "Sub": subtract, "Sum": several, "Swish": plain,
+    "Softmax": softmax, "Softplus": plain, "Split": split,
+    "Squeeze": squeeze, "Sub": subtract, "Sum": several, "Swish": plain,
     "Tanh": plain, "Transpose": permute, "Unsqueeze": unsqueeze, "Upsample": upsample,
 }  # fmt: skip

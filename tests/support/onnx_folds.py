@@ -62,6 +62,21 @@ def gathered(d, array):
     return d.append("Gather", [leaf(d, array[order]), d.wholes(*np.argsort(order))], axis=d.maybe(0.5, 0))
 
 
+def ranged(d, array):
+    if d.opset < 11:
+        return renamed(d, array)
+    numbers = d.append("Range", [leaf(d, np.array(number)) for number in (0, len(array), 1)])
+    return d.append("Gather", [leaf(d, array), numbers])
+
+
+def filled(d, array):
+    if d.opset < 9:
+        return renamed(d, array)
+    shape = d.wholes(*array.shape)
+    zeros = d.append("ConstantOfShape", [shape]) if array.shape[0] else leaf(d, array)
+    return d.append("Add", [zeros, leaf(d, array)])
+
+
 def calculated(operator, other):
     def draw(d, array):
         number = np.float32(d.one(0.5, 2, 4))
@@ -79,8 +94,10 @@ def renamed(d, array):
 
 
 FOLDED = {
-    "Add": calculated("Add", np.subtract), "Cast": cast, "Concat": joined, "Div": calculated("Div", np.multiply),
-    "Gather": gathered, "Identity": renamed, "Mul": calculated("Mul", np.divide), "Reshape": reshaped,
+    "Add": calculated("Add", np.subtract), "Cast": cast, "Concat": joined, "ConstantOfShape": filled,
+    "Div": calculated("Div", np.multiply),
+    "Gather": gathered, "Identity": renamed, "Mul": calculated("Mul", np.divide), "Range": ranged,
+    "Reshape": reshaped,
     "Slice": sliced, "Squeeze": squeezed, "Sub": calculated("Sub", np.add), "Transpose": transposed,
     "Unsqueeze": unsqueezed,
 }  # fmt: skip

@@ -60,7 +60,7 @@ class Drawing:
         """The operators that the output depends on, and their attributes as operator.attribute."""
         needed, found = {list(self.values)[-1]}, set()
         for node in reversed(self.nodes):
-            if node.output[0] in needed:
+            if not needed.isdisjoint(node.output):
                 needed.update(node.input)
                 found |= {node.op_type, *(f"{node.op_type}.{attribute.name}" for attribute in node.attribute)}
         return found
@@ -131,10 +131,13 @@ class Drawing:
         self.count += 1
         return f"v{self.count}"
 
-    def append(self, operator, inputs, output=None, **attributes):
+    def append(self, operator, inputs, output=None, parts=1, **attributes):
+        """Add a node, and return the name of its output; of several `parts`, of one of them."""
         given = {name: value for name, value in attributes.items() if value is not None}
         output = output or self.name()
-        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **given))
+        outputs = [f"{output}.{i}" for i in range(parts - 1)]
+        outputs.insert(self.integer(0, parts - 1) if parts > 1 else 0, output)
+        self.nodes.append(helper.make_node(operator, inputs, outputs, name=output, **given))
         return output
 
     def node(self, operator, **options):
@@ -147,20 +150,20 @@ class Drawing:
         except LookupError:
             return False
         output = self.append(operator, inputs, **attributes)
-        shape = self.shape_of(self.nodes[-1])
+        shape = self.shape_of(output)
         if shape is None and self.chance(0.9):
             del self.nodes[before[0] :], self.constants[before[1] :]
             return False
         self.values[output] = shape or next(self.values[name] for name in inputs if name in self.values)
         return True
 
-    def shape_of(self, node):
-        """The shape of a node's output, as onnx infers it; None if it finds the node wrong."""
+    def shape_of(self, output):
+        """The shape of an output of the last node, as onnx infers it; None if it finds the node wrong."""
         graph = helper.make_graph(
             self.nodes,
             "g",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.x)],
-            [helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)],
             self.constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)

@@ -14,6 +14,42 @@ def reduce_mean(d):
     return [x] if axes is None else [x, d.wholes(*axes)], {**keep, "noop_with_empty_axes": noop}
 
 
+def reduce_max(d):
+    x = d.value(4)
+    axes = d.pick([[2, 3], [3, 2]], [[1], [2], [1, 2, 3], None])
+    keep = {"keepdims": d.one(None, 0, 1)}
+    if d.opset < 18:
+        return [x], {"axes": axes, **keep}
+    return [x] if axes is None else [x, d.wholes(*axes)], keep
+
+
+def split(d):
+    """Equal parts, or of given sizes."""
+    x = d.value()
+    axis = d.pick([1], [0, -1 if d.opset >= 11 else 1, d.integer(-3, 3)])
+    size = d.shape(x)[axis % len(d.shape(x))]
+    cuts = sorted({0, size, *(d.integer(1, size) for _ in range(d.integer(0, 2)))})
+    sizes = [b - a + d.slip() for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    if d.chance(0.4):
+        parts = d.one(*(n for n in range(1, size + 1) if size % n == 0))
+        number = {"num_outputs": parts + d.slip()} if d.opset >= 18 else {}
+        return [x], {"axis": d.maybe(0.9, axis), "parts": parts, **number}
+    if d.opset < 13:
+        return [x], {"axis": axis, "split": sizes, "parts": len(sizes)}
+    return [x, d.wholes(*sizes)], {"axis": axis, "parts": len(sizes)}
+
+
+def gather(d):
+    """One index, or evenly spaced ones; or others."""
+    x = d.value()
+    axis = d.pick([1], [0, 1, d.integer(-3, 3)])
+    size = d.shape(x)[axis % len(d.shape(x))]
+    row = list(range(d.integer(0, size - 1), size, d.integer(1, 2)))
+    row = d.one(row, row[::-1])
+    indices = d.pick([row, row, row[0]], [row, [0, 0], [-1, 0], [size], [[0, size - 1]]])
+    return [x, d.weight(array=np.array(indices, np.int64))], {"axis": axis}
+
+
 def flatten(d):
     x = d.value()
     return [x], {

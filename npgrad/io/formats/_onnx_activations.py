@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from npgrad.io.formats._onnx_arithmetic import per_channel
-from npgrad.layers import SELU, Clip, PReLU, ReLU, ReLU6, SiLU
+from npgrad.io.formats._onnx_arithmetic import per_axis
+from npgrad.layers import SELU, Clip, HardSigmoid, PReLU, ReLU, ReLU6, SiLU
 from npgrad.layers.activations import SELU_ALPHA, SELU_SCALE
 
 LARGEST = float(np.finfo(np.float32).max)  # Clip's bound before opset 11 where none is meant
@@ -24,8 +24,10 @@ def prelu(node):
     slope, shape = node.constant(1), node.shape()
     if node.version < 7 and slope.ndim == 1:
         slope = slope.reshape(-1, *(1,) * (len(shape) - 1))
-    slope = np.asarray(per_channel(node, slope, shape), slope.dtype)
-    return PReLU(slope.reshape(-1)), node.value(), shape
+    numbers, axis = per_axis(node, slope, shape)
+    if axis != 1:
+        raise node.refuse(f"slope: expected one per channel, found shape {slope.shape} for {node.shown()}")
+    return PReLU(np.asarray(numbers, slope.dtype).reshape(-1)), node.value(), shape
 
 
 def selu(node):
@@ -37,6 +39,12 @@ def selu(node):
 def swish(node):
     node.expect("alpha", 1.0)
     return SiLU(), node.value(), node.shape()
+
+
+def hard_sigmoid(node):
+    """PyTorch's slope is 1/6, which an attribute can only say in float32."""
+    alpha, beta = node.attribute("alpha"), node.attribute("beta")
+    return HardSigmoid(1 / 6 if alpha == np.float32(1 / 6) else alpha, beta), node.value(), node.shape()
 
 
 def clip(node):

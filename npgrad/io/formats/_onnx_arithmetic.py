@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from npgrad.io.formats import _onnx_formulas as formulas
 from npgrad.io.formats._onnx_node import same
-from npgrad.layers import Add, Affine, Conv2d, Linear, Multiply, Subtract
+from npgrad.layers import Add, Affine, Conv2d, LayerNorm, Linear, Multiply, Permute, Sequential, Subtract
 
 
 def gemm(node):
@@ -36,63 +37,81 @@ def add(node):
         if len(node.proto.input) == 1:
             return same, node.value(), node.shape()
         return Add(), _values(node), node.one_shape()
-    constant, place = found
+    constant, place, axis = found
     value, shape = node.value(place), node.shape(place)
-    layer = node.reading.made_only_for_one(value)
-    if isinstance(layer, (Linear, Conv2d)) and layer.bias is None:
-        bias = np.broadcast_to(np.asarray(constant, layer.weight.dtype), len(layer.weight))
-        node.reading.replace(value, dataclasses.replace(layer, bias=bias))
+    if (
+        layer := _with_bias(node.reading.made_only_for_one(value), constant, axis, 1 + len(shape))
+    ) is not None:
+        node.reading.replace(value, layer)
         return same, value, shape
-    return Affine(shift=constant), value, shape
+    return _along(axis, len(shape), Affine(shift=constant)), value, shape
 
 
 def sub(node):
     if (found := _constant(node)) is None:
+        if (step := formulas.deviation(node)) is not None:
+            return step, node.value(), node.shape()
         return Subtract(), _values(node), node.one_shape()
-    constant, place = found
+    constant, place, axis = found
     layer = Affine(shift=-constant) if place == 0 else Affine(-1.0, constant)
-    return layer, node.value(place), node.shape(place)
+    return _along(axis, len(node.shape(place)), layer), node.value(place), node.shape(place)
 
 
 def mul(node):
     if (found := _constant(node)) is None:
-        return Multiply(), _values(node), _broadcast(node) if node.version >= 7 else node.one_shape()
-    constant, place = found
-    return Affine(constant), node.value(place), node.shape(place)
+        if (step := formulas.square(node)) is not None:
+            return step, node.value(), node.shape()
+        shape = _broadcast(node) if node.version >= 7 else node.one_shape()
+        if (found := formulas.gelu(node)) is not None:
+            return *found, shape
+        return Multiply(), _values(node), shape
+    constant, place, axis = found
+    value, shape = node.value(place), node.shape(place)
+    if (found := formulas.scaled_gelu(node, constant)) is not None:
+        return *found, shape
+    if (
+        layer := _with_weight(node.reading.made_only_for_one(value), constant, axis, 1 + len(shape))
+    ) is not None:
+        node.reading.replace(value, layer)
+        return same, value, shape
+    return _along(axis, len(shape), Affine(constant)), value, shape
 
 
 def div(node):
-    """By a constant."""
+    """By a constant, or by the standard deviation in a LayerNorm."""
+    if (
+        not node.is_constant(0)
+        and not node.is_constant(1)
+        and (found := formulas.layer_norm(node)) is not None
+    ):
+        return *found, node.shape()
     node.constant(1)
-    constant, _ = _constant(node)
+    constant, _, axis = _constant(node)
     with np.errstate(all="ignore"):
         factor = 1 / np.asarray(constant)
     if not np.isfinite(factor).all():
         raise node.refuse("expected a divisor with a finite reciprocal, found 0 or nearly 0")
-    return Affine(factor if factor.ndim else factor.item()), node.value(), node.shape()
+    layer = Affine(factor if factor.ndim else factor.item())
+    return _along(axis, len(node.shape()), layer), node.value(), node.shape()
 
 
-def per_channel(node, array, shape):
-    """A constant that broadcasts against a value of this shape: a number, or an array (C,), one for each channel."""
-    ndim, count = 1 + len(shape), shape[0]
-    full = (1,) * (ndim - array.ndim) + array.shape
-    of_channels = (
-        len(full) == ndim
-        and (*full[:1], *full[2:]) == (1,) * (ndim - 1)
-        and full[1] > 0
-        and (full[1] in (1, count) or not isinstance(count, int))
-    )
-    if array.dtype.kind != "f" or not of_channels:
-        wanted = (1, count, 1, 1)[:ndim] + (1,) * (ndim - 4)
+def per_axis(node, array, shape):
+    """(a number or an array (C,), the axis of the value's that it belongs to), for a constant that broadcasts."""
+    rank, full = 1 + len(shape), (1,) * (1 + len(shape) - array.ndim) + array.shape
+    axes = [axis for axis, side in enumerate(full) if side != 1] or [1]
+    count = shape[axes[0] - 1]
+    fits = len(full) == rank and len(axes) == 1 and axes[0] > 0
+    if array.dtype.kind != "f" or not (fits and (full[axes[0]] in (1, count) or not isinstance(count, int))):
+        wanted = (1, shape[0], 1, 1)[:rank] + (1,) * (rank - 4)
         raise node.refuse(
             f"expected a constant that is one float, or one per channel, ({', '.join(map(str, wanted))}); "
             f"found shape {array.shape} of {array.dtype}"
         )
-    return array.item() if array.size == 1 else array.reshape(-1)
+    return (array.item() if array.size == 1 else array.reshape(-1)), axes[0]
 
 
 def _constant(node):
-    """(the constant, the place of the other input), or None if no input is a constant."""
+    """(the constant, the place of the other input, the axis as of `per_axis`), or None if no input is a constant."""
     places = range(len(node.proto.input))
     constants = [place for place in places if node.is_constant(place)]
     if not constants:
@@ -110,7 +129,47 @@ def _constant(node):
         array = array.reshape(*array.shape, *(1,) * (ndim - axis - array.ndim))
         if place != 0:
             raise node.refuse("expected the constant as the second input")
-    return per_channel(node, array, shape), place
+    number, axis = per_axis(node, array, shape)
+    return number, place, axis
+
+
+def _along(axis, ndim, layer):
+    """The layer, which has constants for the channels, for another axis of a value of `1 + ndim` dimensions."""
+    if axis == 1:
+        return layer
+    order = [0, axis, *(one for one in range(1, 1 + ndim) if one != axis)]
+    return Sequential(
+        {"before": Permute(order), "values": layer, "after": Permute(np.argsort(order).tolist())}
+    )
+
+
+def _with_bias(layer, constant, axis, rank):
+    """The layer, with a bias that is added to it; None if it is another layer, or has one."""
+    if (
+        isinstance(layer, Sequential)
+        and list(layer.layers) == ["before", "values", "after"]
+        and axis == rank - 1
+    ):
+        inner = _with_bias(layer.layers["values"], constant, 1, rank)
+        return inner and layer.with_parts({**layer.layers, "values": inner})
+    taken = isinstance(layer, (Linear, Conv2d, LayerNorm)) and layer.bias is None
+    if not taken or axis != _axis_of_weights(layer, rank):
+        return None
+    shape = layer.weight.shape if isinstance(layer, LayerNorm) else len(layer.weight)
+    return dataclasses.replace(layer, bias=np.broadcast_to(np.asarray(constant, layer.weight.dtype), shape))
+
+
+def _with_weight(layer, constant, axis, rank):
+    """A LayerNorm that has no weight and bias yet, with a weight that it is multiplied by; None if it is another."""
+    plain = isinstance(layer, LayerNorm) and layer.bias is None and (layer.weight == 1).all()
+    if not plain or axis != _axis_of_weights(layer, rank) or layer.weight.ndim > 1:
+        return None
+    dtype = np.asarray(constant).dtype if np.ndim(constant) else layer.weight.dtype
+    return dataclasses.replace(layer, weight=np.broadcast_to(np.asarray(constant, dtype), layer.weight.shape))
+
+
+def _axis_of_weights(layer, rank):
+    return 1 if not isinstance(layer, LayerNorm) or layer.channels else rank - 1
 
 
 def _values(node):
@@ -126,7 +185,11 @@ def _broadcast(node):
 
 
 def _linear(node, weight, bias):
-    if len(shape := node.shape()) != 1:
+    if len(shape := node.shape()) == 3 and node.proto.op_type == "MatMul":  # of the channels of each pixel
+        layer = _along(3, 3, Conv2d(weight[:, :, None, None], bias))
+        node.expect_count(shape[2], weight.shape[1], "features")
+        return layer, node.value(), (*shape[:2], len(weight))
+    if len(shape) != 1:
         raise node.refuse(f"expected an input (N, C), found shape {node.shown()}")
     layer = Linear(weight, bias)
     node.expect_count(shape[0], weight.shape[1], "features")

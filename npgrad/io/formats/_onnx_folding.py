@@ -8,19 +8,24 @@ import math
 
 import numpy as np
 
-MOST = 1 << 27  # elements of one constant that is computed
+from npgrad.io.formats._onnx_sizes import BATCH, PROBE
+
+MOST = 1 << 28  # elements of all constants of a file that are computed
 
 
 def arithmetic(function):
     def fold(node):
         a, b = node.constant(0), node.constant(1)
-        if a.dtype.kind not in "fi" or a.dtype != b.dtype or (function is np.divide and a.dtype.kind != "f"):
+        if a.dtype.kind not in "fi" or a.dtype != b.dtype:
             raise node.refuse(f"expected constants of one type of numbers, found {a.dtype} and {b.dtype}")
         if node.version < 7:
             raise node.refuse("expected opset 7 or newer, for constants")
         _room(node, math.prod(np.broadcast_shapes(a.shape, b.shape)))
+        whole = function is np.divide and a.dtype.kind == "i"
+        if whole and (a.min(initial=0) < 0 or b.min(initial=1) < 1):  # there rounding is another than NumPy's
+            raise node.refuse("expected whole numbers >= 0, and divisors >= 1, found others")
         with np.errstate(all="ignore"):
-            result = np.asarray(function(a, b))
+            result = np.asarray((np.floor_divide if whole else function)(a, b))
         if not np.isfinite(result).all():
             raise node.refuse("expected finite numbers, found NaN or Inf")
         return result
@@ -43,6 +48,7 @@ def cast(node):
         raise node.refuse(
             f"to: expected whole numbers or floats as FLOAT, DOUBLE or INT64, found {array.dtype} to {to}"
         )
+    _room(node, array.size)
     return array.astype(kinds[to])
 
 
@@ -63,11 +69,34 @@ def constant(node):
     raise node.refuse("expected a value of numbers, found none")
 
 
+def constant_of_shape(node):
+    shape, value = node.wholes("shape", 0), node.attribute("value", np.zeros(1, np.float32))
+    if min(shape, default=0) < 0 or value.size != 1:
+        raise node.refuse(f"expected sizes >= 0 and one value, found {shape[:9]} and {value.size} values")
+    _room(node, math.prod(shape))
+    return np.full(shape, value.item(), value.dtype)
+
+
 def gather(node):
     array, indices = node.constant(0), node.constant(1)
     (axis,) = node.axes((node.attribute("axis"),), array.ndim, 11)
     _room(node, indices.size * array.size // max(array.shape[axis], 1))
     return np.asarray(np.take(array, indices, axis))
+
+
+def range_(node):
+    """Numbers from a start up to a limit, which may be the size of the batch, of which the file says nothing."""
+    bounds = [node.constant(place) for place in range(3)]
+    if any(one.dtype.kind not in "iO" or one.ndim for one in bounds):
+        raise node.refuse(f"expected three whole numbers, found {[str(one)[:20] for one in bounds]}")
+    start, limit, step = (one.item() for one in bounds)
+    if limit == BATCH and (start, step) == (0, 1):
+        node.reading.by_batch[node.proto.output[0]] = np.arange(PROBE)
+        return None
+    if step == 0 or not all(isinstance(one, int) for one in (start, limit, step)):
+        raise node.refuse(f"expected known numbers and a step, found {[str(one)[:20] for one in bounds]}")
+    _room(node, len(range(start, limit, step)))
+    return np.arange(start, limit, step)
 
 
 def reshape(node):
@@ -122,5 +151,9 @@ def identity(node):
 
 
 def _room(node, count):
-    if count > MOST:
-        raise node.refuse(f"expected a constant of at most {MOST} elements, found {count}")
+    """Count `count` more elements that are computed from constants: a small file can ask for any number of them."""
+    node.reading.computed += count
+    if node.reading.computed > MOST:
+        raise node.refuse(
+            f"expected constants of at most {MOST} elements in all, found {node.reading.computed}"
+        )

@@ -44,6 +44,7 @@ class Node:
 
     def __init__(self, proto, name, label, reading):
         self.proto, self.name, self.label, self.reading = proto, name, label, reading
+        self.constants = reading.constants
         if not (found := schema_of(proto.op_type, reading.opset)):
             raise self.refuse(f"expected an operator of opset {reading.opset}, found one of a later opset")
         schema, specified = found
@@ -95,12 +96,12 @@ class Node:
         return self.proto.input[place] if place < len(self.proto.input) else ""
 
     def is_constant(self, place):
-        return self._input(place) in self.reading.constants
+        return self._input(place) in self.constants
 
     def constant(self, place, needed=True):
         """The constant at an index of the inputs, or None."""
         if self.is_constant(place):
-            return self.reading.constants[self._input(place)]
+            return self.constants[self._input(place)]
         if self._input(place) or needed:
             raise self.refuse(f"input {place}: expected a constant, found {self._input(place)[:60]!r}")
         return None

@@ -13,9 +13,20 @@ import numpy as np
 
 from npgrad import layers
 from npgrad.io.formats import _onnx_folding as folding
-from npgrad.io.formats._onnx_activations import clip, elementwise, prelu, selu, softmax, swish
+from npgrad.io.formats._onnx_activations import clip, elementwise, hard_sigmoid, prelu, selu, softmax, swish
 from npgrad.io.formats._onnx_arithmetic import add, div, gemm, matmul, mul, sub
-from npgrad.io.formats._onnx_axes import concat, flatten, permute, reshape, slice_, squeeze, unsqueeze
+from npgrad.io.formats._onnx_axes import (
+    concat,
+    flatten,
+    gather,
+    permute,
+    reshape,
+    slice_,
+    split,
+    squeeze,
+    unsqueeze,
+)
+from npgrad.io.formats._onnx_formulas import power, step
 from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_norms import (
     batch_norm,
@@ -31,7 +42,7 @@ from npgrad.io.formats._onnx_windows import (
     global_avg_pool,
     global_max_pool,
     max_pool,
-    reduce_mean,
+    reduce,
 )
 from npgrad.layers import Dropout
 
@@ -71,18 +82,20 @@ OPERATORS = {
     "Clip": Operator(13, clip),
     "Concat": Operator(13, concat, folding.concat),
     "Constant": Operator(25, fold=folding.constant),
+    "ConstantOfShape": Operator(25, fold=folding.constant_of_shape),
     "Conv": Operator(22, conv),
     "Div": Operator(14, div, folding.arithmetic(np.divide)),
     "Dropout": Operator(22, dropout),
     "Elu": Operator(22, elementwise(layers.ELU, alpha="alpha")),
+    "Erf": Operator(13, step("erf", "an Erf in a GELU")),
     "Flatten": Operator(25, flatten),
-    "Gather": Operator(13, fold=folding.gather),
+    "Gather": Operator(13, gather, folding.gather),
     "Gelu": Operator(20, elementwise(layers.GELU, approximate="approximate")),
     "Gemm": Operator(13, gemm),
     "GlobalAveragePool": Operator(22, global_avg_pool),
     "GlobalMaxPool": Operator(22, global_max_pool),
     "GroupNormalization": Operator(21, group_norm),
-    "HardSigmoid": Operator(22, elementwise(layers.HardSigmoid, alpha="alpha", beta="beta")),
+    "HardSigmoid": Operator(22, hard_sigmoid),
     "HardSwish": Operator(22, elementwise(layers.HardSwish)),
     "Identity": Operator(25, identity, folding.identity),
     "InstanceNormalization": Operator(22, instance_norm),
@@ -94,9 +107,12 @@ OPERATORS = {
     "MaxPool": Operator(22, max_pool),
     "Mish": Operator(22, elementwise(layers.Mish)),
     "Mul": Operator(14, mul, folding.arithmetic(np.multiply)),
+    "Pow": Operator(15, power),
     "PRelu": Operator(16, prelu),
     "Pad": Operator(25, pad),
-    "ReduceMean": Operator(18, reduce_mean),
+    "Range": Operator(11, fold=folding.range_),
+    "ReduceMax": Operator(20, reduce("max", layers.GlobalMaxPool2d(keepdims=True), layers.GlobalMaxPool2d())),
+    "ReduceMean": Operator(18, reduce("mean", layers.AdaptiveAvgPool2d(1), layers.GlobalAvgPool2d())),
     "Relu": Operator(14, elementwise(layers.ReLU)),
     "Reshape": Operator(25, reshape, folding.reshape),
     "Resize": Operator(19, resize),
@@ -106,6 +122,8 @@ OPERATORS = {
     "Slice": Operator(13, slice_, folding.slice_),
     "Softmax": Operator(13, softmax(layers.Softmax)),
     "Softplus": Operator(22, elementwise(layers.Softplus)),
+    "Split": Operator(18, split),
+    "Sqrt": Operator(13, step("root", "a square root in a LayerNorm")),
     "Squeeze": Operator(25, squeeze, folding.squeeze),
     "Sub": Operator(14, sub, folding.arithmetic(np.subtract)),
     "Sum": Operator(13, add),

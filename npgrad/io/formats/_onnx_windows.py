@@ -1,9 +1,10 @@
 """Builders for ONNX operators with windows: convolutions, pools, means of whole images."""
 
+from npgrad.io.formats._onnx_formulas import Step
 from npgrad.io.formats._onnx_node import same
 from npgrad.io.formats._onnx_sizes import count_windows, text
 from npgrad.io.formats.structure import MOST
-from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
+from npgrad.layers import AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalMaxPool2d, MaxPool2d
 from npgrad.layers.im2col import borders, window_size
 from npgrad.layers.pooling import misses
 
@@ -54,16 +55,25 @@ def global_avg_pool(node):
     return AdaptiveAvgPool2d(1), node.value(), (node.image()[0], 1, 1)
 
 
-def reduce_mean(node):
-    axes = node.wholes("axes", 1)
-    if not axes and node.attribute("noop_with_empty_axes", 0):
-        return same, node.value(), node.shape()
-    channels, *_ = node.image()
-    if sorted(node.axes(axes or range(4), 4, 11)) != [2, 3]:
-        raise node.refuse(f"axes: expected the height and width, 2 and 3, found {axes and axes[:6]}")
-    if node.attribute("keepdims"):
-        return AdaptiveAvgPool2d(1), node.value(), (channels, 1, 1)
-    return GlobalAvgPool2d(), node.value(), (channels,)
+def reduce(name, kept, dropped):
+    """A builder of a mean or maximum over height and width, as a layer that keeps these axes or one that drops them."""
+
+    def build(node):
+        axes, rank = node.wholes("axes", 1), 1 + len(node.shape())
+        if not axes and node.attribute("noop_with_empty_axes", 0):
+            return same, node.value(), node.shape()
+        over = sorted(node.axes(axes or range(rank), rank, 11))
+        keep, shape = node.attribute("keepdims"), node.shape()
+        refusal = node.refuse(f"axes: expected the height and width, 2 and 3, found {axes and axes[:6]}")
+        if (rank, over) == (4, [2, 3]):
+            return (kept, node.value(), (*shape[:1], 1, 1)) if keep else (dropped, node.value(), shape[:1])
+        if not keep or over[0] == 0 or name != "mean":
+            node.image()
+            raise refusal
+        left = tuple(1 if axis in over else size for axis, size in enumerate(shape, start=1))
+        return Step(name, refusal, tuple(over)), node.value(), left
+
+    return build
 
 
 def _window(node, kernel, sides):

@@ -53,7 +53,8 @@ def load(path: Path, classes: Sequence[str] | None = None) -> "Model":
     """Read the network of an .onnx file.
 
     Every operator is read as the standard defines it at the file's opset. A graph that would then not treat every image
-    of a batch alone, or that no layer of npgrad computes, is refused.
+    of a batch alone, or that no layer of npgrad computes, is refused. The network takes (N, C, H, W) even where the
+    graph takes (N, H, W, C) and permutes them at once, as exports from TensorFlow do.
 
     Parameters
     ----------
@@ -120,6 +121,8 @@ def from_bytes(
         reader = GraphReader(proto, tensors)
         nodes, aliases = reader.network()
         source = {"file": file, "format": "ONNX", "sha256": hashlib.sha256(data).hexdigest()}
+        if reader.channels_last:
+            source["layout"] = "NHWC"  # of the file; the network that is read takes (N, C, H, W)
         if tensors.files:
             source["data"] = {name: hashlib.sha256(data).hexdigest() for name, data in tensors.files.items()}
         model = Model(Graph(nodes), aliases=aliases, source=source)
