@@ -43,10 +43,8 @@ def test_layers_by_structure(strides, content_layer, style_layers):
 def test_any_network_transfers_style_and_inverts_without_named_layers():
     x, other = rng.normal(size=(2, 1, 3, 32, 32))
     model = strided(2, 2, 2, 2)
-    result = style_transfer(model, x, other, steps=12)
-    assert sum(values[-1] for values in result.losses.values()) < sum(
-        values[0] for values in result.losses.values()
-    )
+    result = style_transfer(model, x, other, steps=60)
+    assert result.losses["style"][-1] < result.losses["style"][0] / 3
     assert invert_features(model, x, steps=1).layer == "relu3"
     given = style_transfer(model, x, other, steps=2, content_layer="conv1", style_layers="relu1")
     assert set(given.losses) == {"content", "style", "tv"}
