@@ -31,6 +31,10 @@ from npgrad.models import registry
 CAFFE_MEAN = (123.0, 117.0, 104.0)  # red, green, blue, on the scale 0..255
 CAFFE_SCALE = 64  # how much larger Caffe's activations are than torchvision's, a power of 2
 CAFFE_CROP = 227
+TRANSFORM_INPUT = (
+    "taken to be trained without torchvision's transform_input, of which the file says nothing; if it was trained from "
+    "torchvision's own weights, use --mean 0.5 --std 0.5"
+)
 
 
 def convert(
@@ -201,6 +205,8 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
     else:
         usual = entry or next((e for e in known().values() if e.architecture == found), None)
         preprocessing = Preprocessing(**(usual.preprocessing if usual else {}), assumed=entry is None)
+        if entry is None and "transform_input" in registry.ARCHITECTURES[found].options:
+            warnings.warn(f"{name}: {TRANSFORM_INPUT}", stacklevel=level_outside())
     return dataclasses.replace(model, preprocessing=preprocessing)
 
 

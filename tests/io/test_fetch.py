@@ -15,7 +15,6 @@ from web_server import free_port, names, refused, run, together, whole
 
 import npgrad
 from npgrad import UnknownName, models
-from npgrad._files import weights_folder
 from npgrad.io import _http, download
 from npgrad.io import known_weights as fetch
 from npgrad.io.formats import hdf5
@@ -59,11 +58,13 @@ def test_known_facts():
             assert entry.filename.endswith(f"-{entry.sha256_prefix or entry.sha256[:8]}.pth")
 
 
-def test_the_table_in_the_readme_is_up_to_date():
-    script = Path(__file__).parents[2] / "scripts" / "weights_table.py"
-    assert runpy.run_path(str(script))["table"]() in (weights_folder() / "README.md").read_text(
-        encoding="utf-8"
-    )
+@pytest.mark.parametrize(
+    ("path", "table"), [("weights/README.md", "files"), ("docs/networks.md", "networks")]
+)
+def test_tables_are_up_to_date(path, table):
+    root = Path(__file__).parents[2]
+    made = runpy.run_path(str(root / "scripts" / "weights_table.py"))[table]()
+    assert made in (root / path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("size", "most", "text"), [

@@ -17,7 +17,7 @@ import torch_zoo_shufflenet
 import npgrad
 from npgrad import InputError
 from npgrad.images import Preprocessing
-from npgrad.io import converting
+from npgrad.io import converting, known_weights
 from npgrad.models import regnet
 
 FAMILIES = (
@@ -152,7 +152,10 @@ def test_the_auxiliary_classifier_is_ignored(tmp_path):
     state = {**net.state_dict(), "AuxLogits.conv0.conv.weight": torch.ones(128, 768, 1, 1),
              "AuxLogits.fc.weight": torch.ones(3, 768), "AuxLogits.fc.bias": torch.ones(3)}  # fmt: skip
     torch.save(state, tmp_path / "net.pth")
-    model = npgrad.io.convert(tmp_path / "net.pth")
+    with pytest.warns(
+        UserWarning, match="taken to be trained without torchvision's transform_input, of which"
+    ):
+        model = npgrad.io.convert(tmp_path / "net.pth")
     assert model.architecture == {"name": "inception_v3", "options": {"num_classes": 3, "transform_input": 0}}
     assert not [key for key in model.parameters() if "Aux" in key]
 
@@ -177,7 +180,8 @@ def test_a_known_file_of_googlenet_has_the_option_and_auxiliary_classifiers(tmp_
     state = backbones.make("googlenet", 3).state_dict()
     state |= {"aux1.conv.conv.weight": torch.ones(128, 512, 1, 1), "aux2.fc2.weight": torch.ones(3, 1024)}
     torch.save(state, tmp_path / "net.pth")
-    monkeypatch.setattr(converting, "_known", lambda sha256: {"options": {"transform_input": 1}})
+    entry = known_weights.known()["googlenet"]
+    monkeypatch.setattr(converting, "_known", lambda sha256: entry)
     model = converting.convert(tmp_path / "net.pth")
     assert model.architecture == {"name": "googlenet", "options": {"num_classes": 3, "transform_input": 1}}
     first = model.layer("transform_input")

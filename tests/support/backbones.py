@@ -4,6 +4,7 @@ model, net = pair("resnet18", num_classes=10)           float64, weights convert
 """
 
 import math
+import warnings
 from dataclasses import replace
 
 import checks
@@ -73,7 +74,9 @@ def converted(net, folder, legacy=False):
     """The npgrad Model of a torch network, by way of a .pth file."""
     path = folder / "net.pth"
     torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
-    return convert(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "net.pth: taken to be trained without")  # Inception's
+        return convert(path)
 
 
 def pair(name, folder, num_classes=10, legacy=False):
