@@ -44,8 +44,8 @@ def add_arguments(parser):
 
 
 def run(args):
-    from npgrad.synthesis._layers import middle_layer
     from npgrad.synthesis.inversion import invert_features
+    from npgrad.synthesis.structure import middle_layer
 
     model = load_network(args)
     layer = layer_name(model, args.layer)

@@ -12,9 +12,9 @@ from npgrad.model import Model
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis._aim import float_type
 from npgrad.synthesis._descent import advance, make_optimizer, topmost
-from npgrad.synthesis._layers import middle_layer
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis.pixels import standardization
+from npgrad.synthesis.structure import middle_layer
 
 __all__ = ["Inversion", "invert_features"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from npgrad.errors import unknown
 from npgrad.model import Model
-from npgrad.synthesis._layers import SMOOTH
+from npgrad.synthesis.structure import SMOOTH
 
 __all__ = ["DEFAULT", "PRESETS", "default_for", "growth", "settings"]
 
@@ -66,7 +66,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "style_weights": tuple(1e3 * 512 * 24 * 24 / c**2 for c in (64, 128, 256, 512, 512)),
         "tv_weight": 0.0,
     },
-    # any network: layers by structure, and weights that make up for the size of its activations, see `_layers.fitted`
+    # any network: layers by structure, and weights that make up for the size of its activations, see `structure.fitted`
     "structure": {
         "content_layer": None,
         "style_layers": None,

@@ -10,9 +10,9 @@ from npgrad.model import Model
 from npgrad.synthesis import _style_images as images
 from npgrad.synthesis import presets
 from npgrad.synthesis._descent import advance, make_optimizer
-from npgrad.synthesis._layers import fitted
 from npgrad.synthesis._run import Callback, Run, Synthesis
 from npgrad.synthesis._style_goal import LossWeights, goal_at, losses_and_gradient
+from npgrad.synthesis.structure import fitted
 
 __all__ = ["StyleTransfer", "style_transfer"]
 

@@ -7,7 +7,7 @@ import npgrad
 from npgrad import Model, losses
 from npgrad.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Sequential
 from npgrad.synthesis import invert_features, presets, style_transfer
-from npgrad.synthesis._layers import SHARE, fitted
+from npgrad.synthesis.structure import SHARE, fitted
 
 rng = np.random.default_rng(0)
 

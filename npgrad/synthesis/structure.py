@@ -29,7 +29,25 @@ def still_places(layers, x):
 
 
 def middle_layer(model, x):
-    """The deepest layer whose maps still have an eighth of the image's height and width."""
+    """Return the deepest layer whose maps still have an eighth of the image's height and width.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (1, C, H, W)
+        A preprocessed image.
+
+    Returns
+    -------
+    str
+        The layer's name.
+
+    Raises
+    ------
+    InputError
+        If no layer has such maps.
+    """
     layers = by_size(model.forward(x))
     seen = [
         name
