@@ -11,16 +11,13 @@ from torch import nn
 from npgrad.layers import BatchNorm2d, Conv2d, Dropout, Linear
 from npgrad.layers.composite import walk_layers
 
-QUICK = "mobilenet_v3_small"
-COMPARED = [
-    "mobilenet_v3_large",
-    "mnasnet0_5",
-    "mnasnet0_5_v1",
-    "efficientnet_b0",
-    "efficientnet_b5",
-    "efficientnet_v2_s",
+SMALLEST = ["mobilenet_v3_small", "mnasnet0_5", "efficientnet_b0"]
+OTHERS = ["mobilenet_v3_large", "mnasnet0_5_v1", "efficientnet_b5", "efficientnet_v2_s"]
+NAMES = [
+    *(pytest.param(name, marks=pytest.mark.exhaustive) for name in SMALLEST),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS),
 ]
-NAMES = [QUICK, *(pytest.param(name, marks=pytest.mark.exhaustive) for name in COMPARED)]
+QUICK = ["mobilenet_v3_small", *NAMES[1:]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -30,7 +27,7 @@ def test_numbers_are_those_of_torch(name, tmp_path):
     backbones.compare(model, net, np.random.default_rng(0).normal(size=(1, 3, 40, 33)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", QUICK)
 def test_aliases_are_torchs_modules(name, tmp_path):
     """At each module's name is its output; maps are made after the last convolution."""
     model, net = backbones.pair(name, tmp_path)
@@ -48,7 +45,7 @@ def test_aliases_are_torchs_modules(name, tmp_path):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", [QUICK, "mnasnet0_5", "efficientnet_b0", "efficientnet_v2_s"])
+@pytest.mark.parametrize("name", SMALLEST)
 def test_training_moves_what_torch_moves(name, tmp_path):
     model, net = backbones.pair(name, tmp_path)
     backbones.compare_training(model, net, backbones.images(name, batch=3))

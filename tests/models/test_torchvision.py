@@ -17,7 +17,7 @@ PYTHON = next(ROOT.glob(".venv-torchvision/[bS]*/python*"), None)
 SCRIPT = ROOT / "tests" / "support" / "torchvision_networks.py"
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:net.pth. taken to be trained without"),
+    pytest.mark.filterwarnings("ignore:.*taken to be trained without"),
     pytest.mark.slow,
     pytest.mark.skipif(PYTHON is None, reason="no environment with torchvision: make .venv-torchvision"),
 ]

@@ -29,7 +29,8 @@ FAMILIES = (
     torch_zoo_regnet,
 )
 NAMES = [name for family in FAMILIES for name in family.NAMES]
-SMALL = ("shufflenet_v2_x0_5", "regnet_y_400mf")  # quick
+QUICK = ("shufflenet_v2_x0_5",)
+SMALLEST = ("convnext_tiny", "densenet121", "googlenet", "inception_v3", "regnet_x_400mf", "regnet_y_400mf")
 LARGE = (  # 83 to 645 million parameters
     "convnext_base",
     "convnext_large",
@@ -40,18 +41,22 @@ LARGE = (  # 83 to 645 million parameters
 )
 
 
-def marked(names, quick):
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.exhaustive) for name in names]
+def marked(names, quick, slow=()):
+    marks = {name: pytest.mark.slow if name in slow else pytest.mark.exhaustive for name in names}
+    return [name if name in quick else pytest.param(name, marks=marks[name]) for name in names]
 
 
-@pytest.mark.parametrize("name", marked([name for name in NAMES if name not in LARGE], SMALL))
+OTHERS = [name for name in NAMES if name not in (*QUICK, *SMALLEST)]
+
+
+@pytest.mark.parametrize("name", marked([name for name in NAMES if name not in LARGE], QUICK, OTHERS))
 def test_numbers_are_those_of_torch(name, tmp_path):
     model, net = backbones.pair(name, tmp_path)
     assert model.architecture["name"] == name
     backbones.compare(model, net, backbones.images(name, batch=1))
 
 
-@pytest.mark.parametrize("name", marked(NAMES, ("shufflenet_v2_x0_5", "regnet_x_400mf", "regnet_y_400mf")))
+@pytest.mark.parametrize("name", marked(NAMES, (*QUICK, "regnet_x_400mf", "regnet_y_400mf"), LARGE))
 def test_parameters_are_torchs_and_as_many_as_published(name):
     backbones.compare_shapes(name)
 
@@ -82,7 +87,9 @@ def test_the_names_of_torchvision_are_aliases(name, alias, own):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", [*SMALL, "inception_v3", "densenet121", "googlenet", "convnext_tiny"])
+@pytest.mark.parametrize(
+    "name", [*QUICK, "regnet_y_400mf", "inception_v3", "densenet121", "googlenet", "convnext_tiny"]
+)
 def test_outputs_of_modules_are_those_of_their_aliases(name):
     model, net = backbones.skeleton(name), backbones.make(name).double()
     names = backbones.own_names(model, dict(net.named_parameters()))

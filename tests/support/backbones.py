@@ -75,7 +75,7 @@ def converted(net, folder, legacy=False):
     path = folder / "net.pth"
     torch.save(net.state_dict(), path, _use_new_zipfile_serialization=not legacy)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "net.pth: taken to be trained without")  # Inception's
+        warnings.filterwarnings("ignore", ".*taken to be trained without")  # Inception's
         return convert(path)
 
 
