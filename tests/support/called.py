@@ -73,8 +73,9 @@ def functions():
                     not written
                     or not written.co_filename.startswith(PACKAGE)
                     or written.co_name == "<lambda>"
+                    or written.co_name != function.__name__
                 ):
-                    continue  # a constant, a method that dataclasses wrote, or too short for a note
+                    continue  # a constant, made by dataclasses or for a row of a table, or too short for a note
                 if not method or method == "__init__" or not method.startswith("_"):
                     called = f"{function.__module__}:{function.__qualname__}"
                     found[called] = (f"{name}.{method}" if method else name, method in (None, "__init__"))
