@@ -15,6 +15,11 @@ def ints(name, *values):
     return constant(name, values, np.int64)
 
 
+def numbers(*values):
+    """Constants a, b and s of one whole number each."""
+    return [constant(name, one, np.int64) for name, one in zip("abs", values, strict=True)]
+
+
 def folded(nodes, constants, opset, x=(2, 3, 4, 5)):
     """The array of the constant "c"."""
     data = graph([*nodes, ("Relu", ["x"], "y")], constants, x=x, opset=opset)
@@ -52,9 +57,9 @@ CASES = {  # nodes, constants, opset
     "an element": ([("Gather", ["a", "i"], "c")], [CUBE, constant("i", -1, np.int64)], 13),
     "elements of the last axis": (
         [("Gather", ["a", "i"], "c", {"axis": -1})], [CUBE, constant("i", [[0, 3], [2, -4]], np.int64)], 13),
-    "a range": ([("Range", ["a", "b", "s"], "c")], [constant(*one, np.int64) for one in zip("abs", (2, 11, 3))], 13),
+    "a range": ([("Range", ["a", "b", "s"], "c")], numbers(2, 11, 3), 13),
     "a range downward": (
-        [("Range", ["a", "b", "s"], "c")], [constant(*one, np.int64) for one in zip("abs", (5, -1, -2))], 13),
+        [("Range", ["a", "b", "s"], "c")], numbers(5, -1, -2), 13),
     "another shape": ([("Reshape", ["a", "s"], "c")], [CUBE, ints("s", 0, -1)], 13),
     "a size that stays further on": ([("Reshape", ["a", "s"], "c")], [CUBE, ints("s", -1, 0)], 13),
     "a size of 0": (
