@@ -2,8 +2,10 @@
 
 import checks
 import numpy as np
+import onnx
 import pytest
-from onnx_files import LIES, LITTLE, RELU, graph, read, runtime
+from onnx import helper
+from onnx_files import LIES, LITTLE, RELU, graph, read, runtime, value
 
 import npgrad
 from npgrad import WeightsError
@@ -47,3 +49,36 @@ def test_without_the_onnx_package_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     with pytest.raises(WeightsError, match=r"needs the onnx package: pip install onnx$"):
         read(graph(RELU), tmp_path)
+
+
+def referring(name):
+    node = helper.make_node("Softmax", ["x"], ["y"], name=name)
+    node.attribute.add(name="axis", type=onnx.AttributeProto.INT, ref_attr_name="axis")
+    return node
+
+
+LONG = "a" * 70
+FILES = {
+    "a function's attribute": (
+        graph([referring("y")]), "node 'y' (Softmax): axis: expected a whole number, found another kind of attribute"),
+    "a long name": (
+        graph([referring(LONG)]),
+        f"node '{LONG[:60]}' (Softmax): axis: expected a whole number, found another kind of attribute"),
+    "a long operator": (
+        graph([helper.make_node(LONG, ["x"], ["y"], domain=LONG, name=LONG)]),
+        f"node '{LONG[:60]}': expected an operator that layers of npgrad compute, found {LONG[:40]}{LONG[:40]}"),
+    "no name": (graph([*[helper.make_node("Relu", ["x"], [])] * 2], outputs=[value("y")]),
+                "node 'node 0' (Relu): output '' is computed twice, or has no name"),
+    "five outputs": (graph(RELU, outputs=[value(name) for name in "yzuvw"]),
+                     "expected one output, found 5: ['y', 'z', 'u', 'v']"),
+    "a long input": (graph(RELU, inputs=[helper.make_tensor_value_info(LONG, 7, ["n", 3])]),
+                     f"input '{LONG[:60]}': expected floats, found another type"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_the_line_of_a_file(case, tmp_path):
+    data, line = FILES[case]
+    with pytest.raises(WeightsError) as refusal:
+        read(data, tmp_path)
+    assert str(refusal.value) == f"{tmp_path / 'net.onnx'}: {line}"

@@ -63,6 +63,8 @@ def squeeze(node):
         if any(not isinstance(size, int) for size in shape) or node.reading.batch in (1, BATCH):
             raise node.refuse(f"axes: expected axes, found none, for shape {node.shown()}")
         axes = [i for i, size in enumerate(shape, start=1) if size == 1]
+    elif not axes:  # none by the standard, all in ONNX Runtime
+        raise node.refuse("axes: expected one or more, found ()")
     axes = node.axes(axes, 1 + len(shape), 11)
     if any(axis == 0 or shape[axis - 1] != 1 for axis in axes):
         raise node.refuse(f"axes: expected axes of size 1, found {axes} for shape {node.shown()}")

@@ -26,9 +26,7 @@ def arithmetic(function):
             raise node.refuse("expected whole numbers >= 0, and divisors >= 1, found others")
         with np.errstate(all="ignore"):
             result = np.asarray((np.floor_divide if whole else function)(a, b))
-        if not np.isfinite(result).all():
-            raise node.refuse("expected finite numbers, found NaN or Inf")
-        return result
+        return _finite(node, result)
 
     return fold
 
@@ -49,7 +47,8 @@ def cast(node):
             f"to: expected whole numbers or floats as FLOAT, DOUBLE or INT64, found {array.dtype} to {to}"
         )
     _room(node, array.size)
-    return array.astype(kinds[to])
+    with np.errstate(over="ignore"):
+        return _finite(node, array.astype(kinds[to]))
 
 
 def concat(node):
@@ -62,11 +61,16 @@ def concat(node):
 
 
 def constant(node):
-    for name in ("value", "value_int", "value_float", "value_ints", "value_floats"):
-        if (value := node.attribute(name)) is not None:
-            dtype = {"i": np.int64, "f": np.float32}.get(name.removeprefix("value_")[:1])
-            return np.asarray(value, dtype)
-    raise node.refuse("expected a value of numbers, found none")
+    types = {
+        "value_int": np.int64,
+        "value_ints": np.int64,
+        "value_float": np.float32,
+        "value_floats": np.float32,
+    }
+    name, *more = node.attributes or ["nothing"]
+    if more or name not in {"value", *types}:
+        raise node.refuse(f"expected one value of numbers, found {', '.join([name, *more])}")
+    return np.asarray(node.attribute(name), types.get(name))
 
 
 def constant_of_shape(node):
@@ -134,6 +138,8 @@ def slice_(node):
 
 def squeeze(node):
     array, axes = node.constant(0), node.wholes("axes", 1)
+    if axes == ():  # none by the standard, all in ONNX Runtime
+        raise node.refuse("axes: expected one or more, found ()")
     return array.squeeze(None if axes is None else tuple(node.axes(axes, array.ndim, 11)))
 
 
@@ -143,11 +149,19 @@ def unsqueeze(node):
 
 
 def transpose(node):
-    return node.constant(0).transpose(node.attribute("perm"))
+    array = node.constant(0)
+    perm = node.attribute("perm", range(array.ndim)[::-1])
+    return array.transpose(node.axes(perm, array.ndim, 99))
 
 
 def identity(node):
     return node.constant(0)
+
+
+def _finite(node, array):
+    if not np.isfinite(array).all():
+        raise node.refuse("expected finite numbers, found NaN or Inf")
+    return array
 
 
 def _room(node, count):

@@ -53,7 +53,7 @@ class GraphReader:
             self.made_by |= {inputs[0].name: "channels_last", IMAGES: "input"}
             self.shapes[IMAGES] = tuple(shape)
         self.shape = [length if isinstance(length, int) else None for length in (self.batch, *shape)]
-        self.used = Counter(name for node in self.graph.node for name in node.input)
+        self.used = Counter(name for node in self.graph.node for name in node.input if name)
         self.used.update(value.name for value in self.graph.output)
 
     def network(self):
@@ -76,7 +76,7 @@ class GraphReader:
     def _node(self, i, proto):
         output = proto.output[0] if proto.output else ""
         name = proto.name or output or f"node {i}"
-        label = f"{name[:60]!r} ({proto.op_type[:40]})"
+        label = f"{name[:60]!r} ({proto.op_type})"
         if proto.domain not in STANDARD or proto.op_type not in OPERATORS:
             domain = f"{proto.domain}." if proto.domain else ""
             raise WeightsError(
@@ -164,7 +164,7 @@ class GraphReader:
 
     def made_only_for_one(self, value):
         """The layer that computes `value`, if a single node takes it; else None."""
-        name = self.made_by.get(value, "input")
+        name = self.made_by[value]
         return self.nodes[name][0] if name != "input" and self.used[self._root(value)] == 1 else None
 
     def _constant(self, name, array):
@@ -239,6 +239,6 @@ def _declared_shape(value):
         raise WeightsError(f"{label}: expected a shape (N, C, H, W) or (N, C), found {found}")
     shape = []
     for i, dim in enumerate(tensor.shape.dim):
-        name = repr(dim.dim_param[:40]) if dim.dim_param else f"axis {i}"
+        name = repr(dim.dim_param) if 0 < len(dim.dim_param) <= 40 else f"axis {i}"
         shape.append(dim.dim_value if dim.dim_value > 0 else Size(name) if i else BATCH)
     return shape

@@ -10,6 +10,7 @@ import functools
 import numpy as np
 
 from npgrad.errors import WeightsError
+from npgrad.io.formats._onnx_formulas import Step
 from npgrad.io.formats._onnx_sizes import Size, text
 
 same = object()  # returned instead of a layer by a builder if the node's output equals its input
@@ -138,6 +139,9 @@ class Node:
 
     def shape(self, place=0):
         """The shape of a computed value without the batch axis: ints, and Sizes where the file says none."""
+        layer, _ = self.reading.made(self.value(place))
+        if isinstance(layer, Step) and layer.name == "flat":  # its first axis is not the batch
+            raise layer.refusal
         return self.reading.shapes[self.value(place)]
 
     def shown(self, place=0):

@@ -6,8 +6,7 @@ from npgrad.layers import BatchNorm2d, GroupNorm, LayerNorm, LocalResponseNorm
 
 
 def batch_norm(node):
-    if node.version < 7:
-        node.expect("is_test", 1)
+    node.expect("is_test", 1)
     node.expect("spatial", 1)
     node.expect("training_mode", 0)
     if any(node.proto.output[1:]):
@@ -61,9 +60,8 @@ def instance_norm(node):
 
 
 def local_response_norm(node):
-    *_, shape = node.image(), node.shape()
     size, alpha, beta, bias = map(node.attribute, ("size", "alpha", "beta", "bias"))
-    return LocalResponseNorm(size, alpha, beta, bias), node.value(), shape
+    return LocalResponseNorm(size, alpha, beta, bias), node.value(), node.image()
 
 
 def _spatial(node):

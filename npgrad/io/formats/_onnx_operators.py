@@ -48,8 +48,7 @@ from npgrad.layers import Dropout
 
 
 def dropout(node):
-    if node.version < 7:
-        node.expect("is_test", 1)
+    node.expect("is_test", 1)
     training = node.constant(2, needed=False)
     if training is not None and training.any():
         raise node.refuse("training_mode: expected false, found true")

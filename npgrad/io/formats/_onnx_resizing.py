@@ -25,7 +25,7 @@ def pad(node):
     if any(any(around[axis]) and (axis < 2 or rank != 4) for axis in around):
         raise node.refuse(f"pads: expected a border of height and width, found {pads[:8]} for {node.shown()}")
     node.expect("mode", "constant", "reflect", "edge")
-    mode, number = node.attribute("mode", "constant"), node.number(2, "value")
+    mode, number = node.attribute("mode"), node.number(2, "value")
     borders = [around.get(axis, (0, 0)) for axis in (2, 3)]
     if mode == "reflect" and any(
         isinstance(size, int) and max(border) >= size for size, border in zip(shape[1:], borders, strict=True)

@@ -49,15 +49,15 @@ def count_windows(size, kernel, stride, before, after, ceil_mode=False):
     if not ceil_mode or stride == 1:
         return free // stride + 1
     if stride > kernel - after:  # then the last window may start past the image, and not count
-        return Size(f"ceil({free} / {stride}, {before})") + 1
+        return Size(f"ceil({free} / {stride}, {size + before})") + 1
     return (free + (stride - 1)) // stride + 1
 
 
 def scaled(size, scale):
     """floor(scale * size)"""
-    if isinstance(size, int) or scale == 1:
-        return size if scale == 1 else int(scale * size)
-    return Size(f"floor({scale:g} * ({size}))")
+    if scale == 1:
+        return size
+    return int(scale * size) if isinstance(size, int) else Size(f"floor({scale:g} * ({size}))")
 
 
 def product(sizes):
