@@ -282,8 +282,8 @@ def _one_head(tensors, name):
         inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
         if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
             inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()
-        if key not in tensors and len({_layer(k) for k in inside}) == 1:
-            found = _layer(next(iter(inside)))
+        found = _layer(min(inside, default=""))
+        if key not in tensors and {_layer(k) for k in inside} == {found} and f"{found}.weight" in inside:
             warnings.warn(
                 f"{name}: {found} is taken for the only layer of the head but Dropout: a file of weights does not "
                 "say whether there is an activation",

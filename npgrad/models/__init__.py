@@ -14,5 +14,8 @@ __all__ = ["create", *registry.ARCHITECTURES]  # noqa: PLE0604
 globals().update({name: registry.constructor(name) for name in registry.ARCHITECTURES})
 
 
-def __getattr__(name: str) -> Callable[..., Model]:  # what type checkers go by
+Constructor = Callable[..., Model]
+
+
+def __getattr__(name: str) -> Constructor:  # what type checkers go by
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -73,6 +73,8 @@ def fitted(model, chosen, content, styles, growth):
         layer = middle_layer(model, content)
     if style is None:
         style = tuple(still_places(by_size(tape), content))[:MOST] or (layer,)
+    if not isinstance(style, (str, list, tuple)):
+        raise InputError(f"style_layers: expected names of layers, found {style!r:.60}")
     style = (style,) if isinstance(style, str) else tuple(style)
     found = {"content_layer": layer, "style_layers": style}
     if chosen["content_weight"] is None:

@@ -354,7 +354,7 @@ def test_what_is_assumed_of_the_input_is_said(model, tmp_path, monkeypatch):
     done = run(tmp_path / "w.pth", "-o", tmp_path / "w.h5", *options)
     assert (
         "nothing says" not in done.stdout
-        and "BGR, the middle 96x128 of 110x147 px, (v - mean)/std" in done.stdout
+        and "BGR, the middle resized to 96x128 px, (v - mean)/std" in done.stdout
     )
     found = npgrad.load(tmp_path / "w.h5")
     values = {"mean": (104, 117, 123), "std": 1, "scale": 1, "channels": "BGR"}

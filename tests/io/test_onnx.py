@@ -99,7 +99,7 @@ def test_names_are_the_graphs_own(resnet):
     assert model.layer_names()[:3] == ["/conv1/Conv", "/relu/Relu", "/maxpool/MaxPool"]
     assert model.resolve("/relu/Relu_output_0") == "/relu/Relu"  # a value's name serves, too
     assert model.resolve("fc") == "/fc/Gemm"  # and the module's, where its weights still have it
-    assert (model.preprocessing.resize, model.preprocessing.crop) == (73, 64)  # as the input is declared
+    assert (model.preprocessing.resize, model.preprocessing.crop) == (64, 64)  # as the input is declared
 
 
 @pytest.mark.exhaustive

@@ -154,7 +154,8 @@ class Drawing:
         if shape is None and self.chance(0.9):
             del self.nodes[before[0] :], self.constants[before[1] :]
             return False
-        self.values[output] = shape or next(self.values[name] for name in inputs if name in self.values)
+        known = (self.values[name] for name in inputs if name in self.values)
+        self.values[output] = shape or next(known, ())
         return True
 
     def shape_of(self, output):
