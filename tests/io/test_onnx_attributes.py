@@ -81,6 +81,8 @@ EQUAL = {  # nodes, constants, opset, shape of the input
     "Upsample 7": (*one("Upsample", {"scales": [1.0, 1, 2, 3]}), 7, OPEN),
     "Upsample 9": (*one("Upsample", {"mode": "nearest"}, [TWICE]), 9, OPEN),
     "Resize 10": (*one("Resize", {}, [TWICE]), 10, OPEN),
+    "Resize 10 of the height": (*one("Resize", {}, [floats("s", 1, 1, 2, 1)]), 10, OPEN),
+    "Resize 10 of the width": (*one("Resize", {}, [floats("s", 1, 1, 1, 2)]), 10, OPEN),
     "Resize, nearest half pixels": (
         [("Resize", ["x", "", "s"], "y", {"nearest_mode": "round_prefer_ceil"})], [TWICE], 13, OPEN),
     "Resize, defaults": ([("Resize", ["x", "", "s"], "y")], [TWICE], 13, OPEN),
@@ -131,6 +133,8 @@ def test_layers_in_their_simplest_form():
     assert last(*one("Squeeze", {"axes": [2, 3]}), opset=11, x=("n", 3, 1, 1)) == layers.Flatten()
     assert last(*one("PRelu", {}, [floats("s", 0.2)])).weight.dtype == np.float32
     assert last(*one("LayerNormalization", {"axis": 1}, [floats("s", 2)]), opset=17).weight.shape == (3, 4, 4)
+    assert last([("Relu", ["x"], "r"), *one("Resize", {}, [floats("s", *[1] * 4)], "rs")[0]], [floats("s", *[1] * 4)],
+                opset=10) == layers.ReLU()  # fmt: skip
     made = last([("Resize", ["x", "", "s"], "y")], [floats("s", 1, 1, 64, 64)], x=("n", 1, 64, 64))
     assert made == layers.Upsample((64, 64), mode="nearest")
 
