@@ -30,7 +30,7 @@ def floats(name, *values):
 
 
 THREE, BIAS, SLOPES = floats("s", 0.5, 1, -2), floats("b", 3, -1, 0.5), weights("s", 3, 1, 1)
-TWICE, HALF = floats("s", 1, 1, 2, 3), {"coordinate_transformation_mode": "half_pixel"}
+TWICE = floats("s", 1, 1, 2, 3)
 FLOOR = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
 EQUAL = {  # nodes, constants, opset, shape of the input
     "PRelu of channels": (*one("PRelu", {}, [SLOPES]), 16, OPEN),
@@ -81,9 +81,14 @@ EQUAL = {  # nodes, constants, opset, shape of the input
     "Upsample 7": (*one("Upsample", {"scales": [1.0, 1, 2, 3]}), 7, OPEN),
     "Upsample 9": (*one("Upsample", {"mode": "nearest"}, [TWICE]), 9, OPEN),
     "Resize 10": (*one("Resize", {}, [TWICE]), 10, OPEN),
+    "Resize 10 of the height": (*one("Resize", {}, [floats("s", 1, 1, 2, 1)]), 10, OPEN),
+    "Resize 10 of the width": (*one("Resize", {}, [floats("s", 1, 1, 1, 2)]), 10, OPEN),
     "Resize, nearest half pixels": (
         [("Resize", ["x", "", "s"], "y", {"nearest_mode": "round_prefer_ceil"})], [TWICE], 13, OPEN),
     "Resize, defaults": ([("Resize", ["x", "", "s"], "y")], [TWICE], 13, OPEN),
+    "Resize from corner to corner": (
+        [("Resize", ["x", "", "s"], "y", {"mode": "linear", "coordinate_transformation_mode": "align_corners"})],
+        [TWICE], 13, OPEN),
     "Resize to one pixel": (
         [("Resize", ["x", "", "s"], "y", {"mode": "linear"})], [floats("s", 1, 1, 0.25, 0.25)], 13, OPEN),
     "Resize to a smaller image": ([("Resize", ["x", "", "s"], "y", FLOOR)], [floats("s", 1, 1, 0.5, 1.5)], 13, OPEN),
@@ -131,6 +136,8 @@ def test_layers_in_their_simplest_form():
     assert last(*one("Squeeze", {"axes": [2, 3]}), opset=11, x=("n", 3, 1, 1)) == layers.Flatten()
     assert last(*one("PRelu", {}, [floats("s", 0.2)])).weight.dtype == np.float32
     assert last(*one("LayerNormalization", {"axis": 1}, [floats("s", 2)]), opset=17).weight.shape == (3, 4, 4)
+    as_it_is = [("Relu", ["x"], "r"), ("Resize", ["r", "s"], "y")]
+    assert last(as_it_is, [floats("s", 1, 1, 1, 1)], opset=10) == layers.ReLU()
     made = last([("Resize", ["x", "", "s"], "y")], [floats("s", 1, 1, 64, 64)], x=("n", 1, 64, 64))
     assert made == layers.Upsample((64, 64), mode="nearest")
 

@@ -69,6 +69,12 @@ FILES = {
         f"node '{LONG[:60]}': expected an operator that layers of npgrad compute, found {LONG[:40]}{LONG[:40]}"),
     "no name": (graph([*[helper.make_node("Relu", ["x"], [])] * 2], outputs=[value("y")]),
                 "node 'node 0' (Relu): output '' is computed twice, or has no name"),
+    "a long value, twice": (
+        graph([("Relu", ["x"], LONG), ("Relu", ["x"], LONG)]),
+        f"node '{LONG[:60]}' (Relu): output '{LONG[:60]}' is computed twice, or has no name"),
+    "a long value of nothing": (
+        graph([("Relu", [LONG], "y")]),
+        f"node 'y' (Relu): takes '{LONG[:60]}', which no node before it computes"),
     "five outputs": (graph(RELU, outputs=[value(name) for name in "yzuvw"]),
                      "expected one output, found 5: ['y', 'z', 'u', 'v']"),
     "a long input": (graph(RELU, inputs=[helper.make_tensor_value_info(LONG, 7, ["n", 3])]),
