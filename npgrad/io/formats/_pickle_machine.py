@@ -10,6 +10,7 @@ import struct
 from npgrad.io.formats._pickle_values import MAX_NAME, Inert, Refused, as_key, first_inert, kind, put
 
 MAX_WORK = 200_000  # instructions, and items copied by calls; also items of the result, without sharing
+NAMING = 4  # instructions that a global counts as: its names are searched and copied
 MAX_DEPTH = 100  # levels of nested containers
 MAX_LONG = 16  # bytes of an integer; torch's magic number has 10
 
@@ -114,6 +115,7 @@ class Machine:
 
     def push_global(self, module, name):
         known = self.globals.get((module, name), Inert(module, name))
+        self.work += NAMING
         if type(known) is Inert and not self.lenient:
             raise Refused(f"expected one of the {len(self.globals)} allowed globals, found {known}")
         self.push(known)
