@@ -13,7 +13,18 @@ import npgrad
 from benchmarks import torch_networks
 from npgrad import WeightsError, attribution
 
-LARGE = ["vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+LARGE = [
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
+    "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
+    "wide_resnet50_2",
+    "resnet34",
+]
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in torch_networks.NAMES
 ]
