@@ -13,27 +13,25 @@ from npgrad.model import Model
 from npgrad.models._building import Weights, finished
 
 WIDTHS = (64, 128, 256, 512)  # filters in the stages conv2 to conv5
-BLOCKS = {  # in each stage, by the number of layers
-    "18": (2, 2, 2, 2),
-    "34": (3, 4, 6, 3),
-    "50": (3, 4, 6, 3),
-    "101": (3, 4, 23, 3),
-    "152": (3, 8, 36, 3),
+NETWORKS = {  # blocks in each stage, groups in their 3x3 convolutions, channels of a group in conv2
+    "resnet18": ((2, 2, 2, 2), 1, 64),
+    "resnet34": ((3, 4, 6, 3), 1, 64),
+    "resnet50": ((3, 4, 6, 3), 1, 64),
+    "resnet101": ((3, 4, 23, 3), 1, 64),
+    "resnet152": ((3, 8, 36, 3), 1, 64),
+    "resnext50_32x4d": ((3, 4, 6, 3), 32, 4),
+    "resnext101_32x8d": ((3, 4, 23, 3), 32, 8),
+    "resnext101_64x4d": ((3, 4, 23, 3), 64, 4),
+    "wide_resnet50_2": ((3, 4, 6, 3), 1, 128),
+    "wide_resnet101_2": ((3, 4, 23, 3), 1, 128),
 }
-GROUPS = {
-    "32x4d": (32, 4),
-    "32x8d": (32, 8),
-    "64x4d": (64, 4),
-    "2": (1, 128),
-}  # and channels of each in conv2
 FIRST, LAST = ("conv1",), ("fc",)
 
 
 def build(name: str, num_classes: int, weights: Weights) -> Model:
     """Build a network of this page; see `registry`."""
-    number_of_layers, _, version = name.lstrip("abcdefghijklmnopqrstuvwxyz_").partition("_")
-    blocks, (groups, per_group) = BLOCKS[number_of_layers], GROUPS.get(version, (1, 64))
-    expansion = 1 if number_of_layers in ("18", "34") else 4
+    blocks, groups, per_group = NETWORKS[name]
+    expansion = 1 if name in ("resnet18", "resnet34") else 4
     layers = {
         "conv1": weights.conv(3, 64, 7, stride=2, padding=3, bias=False),
         "bn1": weights.batch_norm(64),
