@@ -101,7 +101,8 @@ def compare(drawing):
         else:
             assert y.shape == expected.shape
             rounding = np.abs(y - exact(x.astype(np.float64))).max(initial=0)
-            allowed = 2e-5 * np.abs(expected).max(initial=0) + 20 * rounding
+            # ONNX Runtime's sigmoid is 0 where its value is less than 1e-12
+            allowed = 2e-5 * np.abs(expected).max(initial=0) + 20 * rounding + 1e-12
             assert np.abs(y - expected).max(initial=0) <= allowed
     check_gradient(exact, rng.normal(size=(2, *x.shape[1:])), rng)
     return answer
@@ -143,7 +144,7 @@ def test_what_is_accepted_is_what_the_runtime_computes():
 
 
 @pytest.mark.exhaustive
-def test_two_thousand_graphs():
-    share, equal, found = census(1000, 2000)
+def test_five_thousand_graphs():
+    share, equal, found = census(1000, 5000)
     assert share > 0.5 and equal > 0.97
     assert not EVERYTHING - found

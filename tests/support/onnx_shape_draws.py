@@ -193,13 +193,14 @@ def resize(d):
         "coordinate_transformation_mode": places,
         "nearest_mode": d.pick([nearest], [nearest, "ceil", "floor"]),
     }
+    if d.opset >= 18:
+        ways["antialias"] = d.pick([None, 0], [0, 1])
     if d.chance(0.5) or len(d.shape(x)) != 4:
         return [x, "", scales(d)], ways
     n, c, h, w = d.shape(x)
     multiples, any_sizes = [h * d.integer(1, 3), w * d.integer(1, 2)], [d.integer(1, 12), d.integer(1, 12)]
     sizes = any_sizes if mode == "linear" else multiples
     if d.opset >= 18 and d.chance(0.6):
-        ways["antialias"] = d.pick([None, 0], [0, 1])
         ways["axes"] = d.one([2, 3], [-2, -1])
         return [x, "", "", d.wholes(*sizes)], ways
     if d.batch == "n" and not d.slip():
