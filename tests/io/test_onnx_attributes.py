@@ -1,6 +1,7 @@
 """Each ONNX operator's attributes, defaults, axes and ranks, against ONNX Runtime; and the lines of what is refused."""
 
 import numpy as np
+import onnxruntime
 import pytest
 from onnx_files import constant, graph, runtime
 
@@ -105,8 +106,15 @@ EQUAL = {  # nodes, constants, opset, shape of the input
 }  # fmt: skip
 
 
+# what ONNX Runtime 1.23, the last for Python 3.10, does not run, or crashes at
+NEWER = ("Swish", "LayerNormalization, three axes", "LayerNormalization, two axes", "Resize of the last axis")
+OLD = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24)
+
+
 @pytest.mark.parametrize("case", EQUAL)
 def test_equal_to_the_runtime(case):
+    if OLD and case in NEWER:
+        pytest.skip("ONNX Runtime 1.23 does not run it")
     nodes, constants, opset, shape = EQUAL[case]
     data = graph(nodes, constants, x=shape, opset=opset)
     x = rng.normal(size=[{"n": 2, "h": 4, "w": 5}.get(one, one) for one in shape if one != "c"])
