@@ -1,7 +1,10 @@
 """Layers of a network of any structure: those that see textures of several sizes, and one that still sees places."""
 
+import numpy as np
+
 from npgrad import losses
 from npgrad.errors import InputError
+from npgrad.synthesis._descent import topmost
 
 MOST = 5  # style layers, as Gatys, Ecker, Bethge 2016
 SHARE = 4  # of the style, where the content is 1: the homework's presets have 1 to 8
@@ -19,11 +22,19 @@ def by_size(tape):
     return dict(sorted(found.items(), key=lambda pair: -min(pair[0])))
 
 
-def still_places(layers, x):
-    """Of the layers `by_size`, those whose maps still have an eighth of the image's height and width."""
+def still_places(model, x):
+    """The layers `by_size` whose maps still have an eighth of the image's height and width.
+
+    Where the image is not of the one size that the last layers take, an image of that size tells.
+    """
+    try:
+        tape = model.forward(x)
+    except InputError:
+        x = np.zeros((1, x.shape[1], *model.preprocessing.size), x.dtype)
+        tape = model.forward(x)
     return [
         name
-        for size, name in layers.items()
+        for size, name in by_size(tape).items()
         if all(8 * s >= of for s, of in zip(size, x.shape[2:], strict=True))
     ]
 
@@ -48,12 +59,7 @@ def middle_layer(model, x):
     InputError
         If no layer has such maps.
     """
-    layers = by_size(model.forward(x))
-    seen = [
-        name
-        for size, name in layers.items()
-        if all(8 * s >= of for s, of in zip(size, x.shape[2:], strict=True))
-    ]
+    seen = still_places(model, x)
     if not seen:
         raise InputError(
             "layer: expected its name, found none; no layer of this network shows where things are"
@@ -68,19 +74,20 @@ def fitted(model, chosen, content, styles, growth):
     `growth` is the factor that the style's weights will get at this size.
     """
     layer, style = chosen["content_layer"], chosen["style_layers"]
-    tape = model.forward(content)
     if layer is None:
         layer = middle_layer(model, content)
     if style is None:
-        style = tuple(still_places(by_size(tape), content))[:MOST] or (layer,)
+        style = tuple(still_places(model, content))[:MOST] or (layer,)
     if not isinstance(style, (str, list, tuple)):
         raise InputError(f"style_layers: expected names of layers, found {style!r:.60}")
     style = (style,) if isinstance(style, str) else tuple(style)
     found = {"content_layer": layer, "style_layers": style}
+    top = topmost(model, [model.resolve(name) for name in (layer, *style)])
+    tape = model.forward(content, upto=top)
     if chosen["content_weight"] is None:
         found["content_weight"] = content.size / _positive(float((tape[layer] ** 2).sum()))
     if chosen["style_weights"] is None:
-        tapes = [model.forward(one) for one in styles]
+        tapes = [model.forward(one, upto=top) for one in styles]
         found["style_weights"] = tuple(
             SHARE * content.size / growth / len(style) / _positive(_mean_square(tapes, name))
             for name in style

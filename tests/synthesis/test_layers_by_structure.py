@@ -56,3 +56,13 @@ def test_a_network_without_maps_has_no_layer_to_invert():
         npgrad.InputError, match="layer: expected its name, found none; no layer of this network"
     ):
         invert_features(flat, rng.normal(size=(1, 3, 3, 3)))
+
+
+def test_a_network_of_one_size_transfers_style_at_any():
+    layers = {"conv": Conv2d.init(3, 4, 3, stride=2, padding=1), "relu": ReLU(), "flatten": Flatten()}
+    model = Model(
+        Sequential({**layers, "fc": Linear.init(4 * 36, 2)}), preprocessing=npgrad.Preprocessing(crop=12)
+    )
+    x, other = rng.normal(size=(2, 1, 3, 32, 32)).astype(np.float32)
+    assert style_transfer(model, x, other, steps=1).image.shape == x.shape
+    assert invert_features(model, x, steps=1).layer == "relu"
