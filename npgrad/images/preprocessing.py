@@ -101,8 +101,7 @@ class Preprocessing:
         ----------
         **changes
             Any parameters. Mean, std and scale belong together: of these, what is not given becomes 0, 1 and 1/255. If
-            only the channels change, the mean and std follow their order. If only the crop changes, its proportion to
-            `resize` stays, if that is not assumed.
+            only the channels change, mean and std follow their order. A new crop keeps its share of a known `resize`.
 
         Returns
         -------
@@ -122,8 +121,8 @@ class Preprocessing:
             changes |= dict.fromkeys(NEUTRAL)
         if "crop" in changes and "resize" not in changes:
             same = dataclasses.replace(self, crop=changes["crop"], resize=None)  # type: ignore[arg-type]  # checks the crop
-            scaled = max(1, round(self.resize * min(same.size) / min(self.size)))
-            changes["resize"] = same.resize if self.assumed else scaled
+            scaled = self.resize * min(same.size) / min(self.size)
+            changes["resize"] = same.resize if self.assumed else max(1, round(scaled))
         return dataclasses.replace(self, **({"assumed": False} | changes))
 
     def apply(self, images: ImageLike | Sequence[ImageLike], resize: bool = True) -> Array:

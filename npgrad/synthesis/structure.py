@@ -59,7 +59,11 @@ def middle_layer(model, x):
     InputError
         If no layer has such maps.
     """
-    seen = still_places(model, x)
+    return deepest(still_places(model, x))
+
+
+def deepest(seen):
+    """The last of the layers `still_places`; an InputError if there is none."""
     if not seen:
         raise InputError(
             "layer: expected its name, found none; no layer of this network shows where things are"
@@ -74,10 +78,11 @@ def fitted(model, chosen, content, styles, growth):
     `growth` is the factor that the style's weights will get at this size.
     """
     layer, style = chosen["content_layer"], chosen["style_layers"]
+    seen = still_places(model, content) if layer is None or style is None else []
     if layer is None:
-        layer = middle_layer(model, content)
+        layer = deepest(seen)
     if style is None:
-        style = tuple(still_places(model, content))[:MOST] or (layer,)
+        style = seen[:MOST] or [layer]
     if not isinstance(style, (str, list, tuple)):
         raise InputError(f"style_layers: expected names of layers, found {style!r:.60}")
     style = (style,) if isinstance(style, str) else tuple(style)

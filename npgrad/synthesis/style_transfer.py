@@ -129,7 +129,7 @@ def style_transfer(
     work = images.Images.of(
         model, content, style, sizes, image_size, style_size, chosen, style_blend, masks, original_colors
     )
-    if None in chosen.values():
+    if any(value is None for value in chosen.values()):
         styles = [work.style_at(model, i, 0) for i in range(len(work.styles))]
         first = work.content_at(model, 0)
         chosen = fitted(model, chosen, first, styles, presets.growth(min(first.shape[2:])))

@@ -47,6 +47,11 @@ def test_any_network_transfers_style_and_inverts_without_named_layers():
     assert result.losses["style"][-1] < result.losses["style"][0] / 3
     assert invert_features(model, x, steps=1).layer == "relu3"
     given = style_transfer(model, x, other, steps=2, content_layer="conv1", style_layers="relu1")
+    weights = {"style_layers": ["relu1", "relu2"], "style_weights": np.array([1.0, 2.0])}
+    assert (
+        style_transfer(model, x, other, steps=1, content_layer="conv1", content_weight=1, **weights).steps
+        == 1
+    )
     assert set(given.losses) == {"content", "style", "tv"}
 
 
