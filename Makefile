@@ -18,6 +18,8 @@ demo: .venv/core
 # What a contributor runs: every public function, every layer against torch, every planted error; two minutes.
 # Then everything but the slow tests, twelve minutes. PYTEST has more options: make test PYTEST="-x tests/io"
 ONE_THREAD := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
+# Compiled modules are kept, also where the environment says not to: tests start hundreds of programs.
+export PYTHONDONTWRITEBYTECODE :=
 PYTEST ?=
 test: .venv/dev
 	$(ONE_THREAD) $(BIN)/python -m pytest -n auto $(PYTEST)

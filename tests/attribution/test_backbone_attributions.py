@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from captum_nets import Pair, captums_gradient_shap, inject, noise_drawn
+from made_once import MadeOnce
 from small_backbones import graph
 from torch import nn
 
@@ -39,13 +40,19 @@ class Backbone(Pair):
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """{name: the network twice, and three images}"""
-    found = {"resnet18": backbones.pair("resnet18", tmp_path_factory.mktemp("resnet"), num_classes=5)}
-    found["vgg11"] = backbones.narrow_vgg("vgg11")
-    x = np.random.default_rng(1).normal(size=(3, 3, SIDE, SIDE))
-    return {name: Backbone(name, *both, x) for name, both in found.items()}
+
+    def make(name):
+        if name == "vgg11":
+            both = backbones.narrow_vgg(name)
+        else:
+            both = backbones.pair(name, tmp_path_factory.mktemp(name), num_classes=5)
+        return Backbone(name, *both, IMAGES)
+
+    return MadeOnce(NAMES, make)
 
 
 SIDE = 32
+IMAGES = np.random.default_rng(1).normal(size=(3, 3, SIDE, SIDE))
 NAMES = ["resnet18", "vgg11"]
 BASELINE = np.random.default_rng(3).normal(scale=0.1, size=(3, 3, SIDE, SIDE))  # at 0 whole windows tie
 BANDS = np.repeat(np.arange(4), 8)[:, None].repeat(SIDE, axis=1)
@@ -184,8 +191,13 @@ def test_deep_lift_is_captums(name, pairs):
 def others(tmp_path_factory):
     """Deep networks with random statistics, and a Graph; in float64."""
     folder = tmp_path_factory.mktemp("others")
-    found = {name: backbones.pair(name, folder, num_classes=5)[0] for name in ("resnet50", "mobilenet_v2")}
-    return {**found, "graph": graph().astype(np.float64)}
+
+    def make(name):
+        return (
+            graph().astype(np.float64) if name == "graph" else backbones.pair(name, folder, num_classes=5)[0]
+        )
+
+    return MadeOnce(["resnet50", "mobilenet_v2", "graph"], make)
 
 
 ALL = [*NAMES, "resnet50", "mobilenet_v2", "graph"]
@@ -201,7 +213,7 @@ PASSED = {  # by everything: layers that leave no way around them
 def asked(name, pairs, others):
     """(model, images, targets)"""
     model = pairs[name].model if name in pairs else others[name]
-    return model, pairs["resnet18"].x[:2], TARGETS[:2]
+    return model, IMAGES[:2], TARGETS[:2]
 
 
 @pytest.mark.exhaustive

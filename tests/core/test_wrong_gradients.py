@@ -66,6 +66,7 @@ def nowhere(gradient):
     return gradient
 
 
+@pytest.mark.sampled(len(GRADIENTS))  # each gradient is spoilt in one of the two ways
 @pytest.mark.parametrize("spoil", [everywhere, in_one_entry])
 @pytest.mark.parametrize(("case", "name"), GRADIENTS)
 def test_a_gradient_off_by_a_thousandth_is_seen(case, name, spoil):

@@ -6,6 +6,7 @@ import backbones
 import checks
 import numpy as np
 import pytest
+from made_once import MadeOnce
 from small_backbones import MAKERS, graph, images
 
 import npgrad
@@ -39,7 +40,7 @@ MIDDLE = {
 @pytest.fixture(scope="module")
 def models():
     """The networks with random biases and statistics, so that none is forgotten unseen; in float32."""
-    return {name: _alive(make(5)) for name, make in MAKERS.items()}
+    return MadeOnce(MAKERS, lambda name: _alive(MAKERS[name](5)))
 
 
 def _alive(model):

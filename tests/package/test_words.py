@@ -213,6 +213,7 @@ FILES = [path for pattern in [*DOCUMENTS, *CODE, *NOTEBOOKS] for path in sorted(
 FILES.remove(Path(__file__).resolve())
 
 
+@pytest.mark.exhaustive  # `make docs-check` has it, too
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_words_are_the_fields(path):
     assert found_in(path) == []

@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from made_once import MadeOnce
 from small_backbones import MAKERS, images
 from torch_nets import small_net
 
@@ -16,10 +17,14 @@ from npgrad.rules import guided
 @pytest.fixture(scope="module")
 def nets():
     rng = np.random.default_rng(0)
-    found = {name: (make(5), images(name, 1)) for name, make in MAKERS.items()}
-    found["squeezenet"] = small_net(), rng.normal(size=(2, 3, 65, 65))
-    found["a batch in parts"] = small_net(), rng.normal(size=(40, 3, 65, 65))
-    return found
+    counts = {"squeezenet": 2, "a batch in parts": 40}
+
+    def make(name):
+        if name in MAKERS:
+            return MAKERS[name](5), images(name, 1)
+        return small_net(), rng.normal(size=(counts[name], 3, 65, 65))
+
+    return MadeOnce([*MAKERS, *counts], make)
 
 
 @pytest.mark.exhaustive
