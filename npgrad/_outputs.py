@@ -15,6 +15,7 @@ A network says which by its last layer, except for "value", which only its user 
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,9 +23,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from npgrad._asked import asked, is_question
 from npgrad._heads import FINAL, IDENTITY, final_activation, output_count, with_layer
 from npgrad._targets import class_count, class_logits, flat
 from npgrad._typing import Array
+from npgrad._validate import check_input
 from npgrad.errors import InputError, level_outside
 
 if TYPE_CHECKING:
@@ -104,7 +107,9 @@ def explained(model: Model, declared: bool = False) -> Model:
 
 
 def explains_scores(method: F) -> F:
-    """Make an attribution method (model, x, ...) explain the scores where the network gives probabilities.
+    """Make a method (model, x, ..., target) explain scores where the network gives probabilities, and any target.
+
+    A target that is an expression or a function becomes the network's last layer; see `npgrad.targets`.
 
     Parameters
     ----------
@@ -115,12 +120,17 @@ def explains_scores(method: F) -> F:
     callable
         The method, with one warning where a final layer is left out.
     """
+    names = list(inspect.signature(method).parameters)[1:]
 
     @functools.wraps(method)
     def on_scores(model, *args, **options):
         if not hasattr(model, "network"):  # not a Model: the method says what it needs
             return method(model, *args, **options)
-        return method(scores_of(model), *args, **options)
+        model, given = scores_of(model), {**dict(zip(names, args, strict=False)), **options}
+        if len(args) <= len(names) and "x" in given and is_question(model, given.get("target")):
+            model, target = asked(model, check_input(given["x"]), given["target"])
+            return method(model, **{**given, "target": target})
+        return method(model, *args, **options)
 
     return cast(F, on_scores)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from npgrad import layers as ls
+from npgrad._asked import Combination, Values
 from npgrad.attribution.deep_lift_rules import (
+    along_the_line,
     elementwise,
     linear,
     local_response_norm,
@@ -22,7 +24,7 @@ from npgrad.layers.elementwise import Elementwise
 from npgrad.layers.rearrange import Rearrangement
 from npgrad.layers.standardizing import Standardizing
 
-RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
+RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
     ls.Conv2d: (linear, Epsilon()),
     ls.Linear: (linear, Epsilon()),
     ls.BatchNorm2d: (linear, Epsilon()),  # with the running statistics
@@ -48,6 +50,8 @@ RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ls.LocalResponseNorm: (local_response_norm, pass_through),  # y = x * a scale, which FixedScale would fix
     ls.Softmax: (softmax, pass_through),
     ls.LogSoftmax: (log_softmax, pass_through),
+    Combination: (linear, Epsilon()),  # a target that is an expression
+    Values: (along_the_line, None),  # a target that is a function, of which nothing else is known
 }
 DEEP_LIFT: Mapping[Any, Callable[..., Any]] = {kind: rules[0] for kind, rules in RULES.items()}
-LRP: Mapping[Any, Callable[..., Any]] = {kind: rules[1] for kind, rules in RULES.items()}
+LRP: Mapping[Any, Callable[..., Any]] = {kind: rule for kind, (_, rule) in RULES.items() if rule}
