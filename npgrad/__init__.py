@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         rules,
         scenes,
         synthesis,
+        targets,
         training,
     )
 
@@ -76,11 +77,13 @@ __all__ = [
     "rules",
     "scenes",
     "synthesis",
+    "targets",
     "training",
 ]
 
 _MODULES = {  # imported when first used
-    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis", "training",
+    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
+    "targets", "training",
 }  # fmt: skip
 
 

@@ -82,6 +82,12 @@ def _called(function, x):
     return value, dx
 
 
+def is_value(layer):
+    """Whether a layer computes the values of targets that are more than a class."""
+    last = layer.nodes[next(reversed(layer.nodes))][0] if isinstance(layer, Graph) else layer
+    return isinstance(last, (Combination, Values))
+
+
 def is_question(model, target):
     """Whether a target is more than a class for all images, or one per image."""
     if isinstance(target, (list, tuple)):
@@ -103,6 +109,11 @@ def resolved(model, target):
         return target
     index = model.class_index(target)
     return Expression((expression("0").terms[0]._replace(index=index),), model.class_name(index))
+
+
+def target_found(model, target):
+    """A class as its index; what is more than a class with its own classes found."""
+    return resolved(model, target) if is_question(model, target) else model.class_index(target)
 
 
 def _found(model, term, text):
@@ -205,7 +216,7 @@ def _of_expressions(model, expressions, outputs):
         for factor, form, index, _ in one.terms:
             row[used.index(form) * count + index] += factor
     nodes["value"] = (_matrix(weights, outputs), sources[0])
-    return Graph(nodes)
+    return Graph(nodes) if len(nodes) > 1 else nodes["value"][0]
 
 
 def _matrix(weights, outputs):

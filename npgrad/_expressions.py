@@ -22,13 +22,17 @@ KINDS = {
     "log_probability": "log-probability",
 }
 OPERATORS = "+-*/()"
-NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?=[\s*/()]|[+-](?:\s|$)|$)")
+NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?=[\s*/()]|[+-](?:\s|\d|$)|$)")
+SIGNED = re.compile("[+-][0-9]+")
 DEEPEST = 50  # parentheses within parentheses
 
 
 def is_expression(text, classes):
-    """Whether a text is more than the name of a class: it has an operator or quotes, and no class has this name."""
-    if any(name == text or plain(name) == plain(text) for name in classes):
+    """Whether a text is more than the name of a class: it has an operator or quotes, and no class has this name.
+
+    A negative number is none: it could be meant as Python's index from the end. "- 281" is minus the score of 281.
+    """
+    if SIGNED.fullmatch(text.strip()) or any(name == text or plain(name) == plain(text) for name in classes):
         return False
     return any(kind in ("operator", "quoted") for kind, _, _ in _tokens(text, lenient=True))
 

@@ -120,19 +120,41 @@ def explains_scores(method: F) -> F:
     callable
         The method, with one warning where a final layer is left out.
     """
-    names = list(inspect.signature(method).parameters)[1:]
+    any_target = takes_any_target(method)
 
     @functools.wraps(method)
     def on_scores(model, *args, **options):
         if not hasattr(model, "network"):  # not a Model: the method says what it needs
             return method(model, *args, **options)
-        model, given = scores_of(model), {**dict(zip(names, args, strict=False)), **options}
-        if len(args) <= len(names) and "x" in given and is_question(model, given.get("target")):
-            model, target = asked(model, check_input(given["x"]), given["target"])
-            return method(model, **{**given, "target": target})
-        return method(model, *args, **options)
+        return any_target(scores_of(model), *args, **options)
 
     return cast(F, on_scores)
+
+
+def takes_any_target(method: F) -> F:
+    """Make a method (model, x, ..., target) take targets that are more than a class.
+
+    Parameters
+    ----------
+    method : callable
+
+    Returns
+    -------
+    callable
+        The method, which gets a network whose outputs are the values of the targets, and their indices.
+    """
+    names = list(inspect.signature(method).parameters)
+
+    @functools.wraps(method)
+    def on_values(*args, **options):
+        given = {**dict(zip(names, args, strict=False)), **options}
+        model, target = given.get("model"), given.get("target")
+        if target is not None and hasattr(model, "network") and "x" in given and is_question(model, target):
+            model, target = asked(explained(model), check_input(given["x"]), target)
+            return method(**{**given, "model": model, "target": target})
+        return method(*args, **options)
+
+    return cast(F, on_values)
 
 
 def scores_of(model: Model) -> Model:
@@ -187,19 +209,20 @@ def measure(model: Model) -> str:
     return "value" if model.outputs == "value" else "probability"
 
 
-def measured(model: Model, number: float) -> str:
+def measured(kind: str, number: float) -> str:
     """Return a probability in percent, or a value, as text.
 
     Parameters
     ----------
-    model : Model
+    kind : {"probability", "value"}
+        As `measure` returns it.
     number : float
 
     Returns
     -------
     str
     """
-    return f"{number:.6g}" if model.outputs == "value" else f"{number:.2%}"
+    return f"{number:.6g}" if kind == "value" else f"{number:.2%}"
 
 
 def _refuse_one(name, kind, count):

@@ -79,6 +79,10 @@ def find_class(text_or_index, classes, wordnet_ids=()):
 
 def _of_digits(index, named, classes):
     """The index; with a warning where these digits are also the name of another class."""
+    if index < 0:
+        raise TargetError(
+            f"class index: expected 0 to {len(classes) - 1}; found {index}; '- {-index}' asks for minus its score"
+        )
     index = _in_range(index, len(classes))
     if named and named != [index]:
         where = ", ".join(map(str, named))

@@ -15,8 +15,11 @@ Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Rng: TypeAlias = "np.random.Generator | int | None"  # quoted: NumPy loads numpy.random when it is first used
 """A random generator, or the seed of one."""
 
-Target: TypeAlias = int | str | Sequence[int | str] | None
-"""A class, by index or name, for all images; one for each; or None, each image's top class."""
+Question: TypeAlias = Callable[[Any], tuple[Any, Any]]
+"""A function of the outputs, outputs -> (value, gradient), as `npgrad.targets` has them."""
+
+Target: TypeAlias = int | str | Question | Sequence[int | str | Question] | None
+"""A class, by index or name, or another question, for all images; one for each; or None, each image's top class."""
 
 Layers: TypeAlias = str | Sequence[str]
 """The name of a layer, or several."""

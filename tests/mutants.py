@@ -63,8 +63,8 @@ GROUPS = {  # name: (what is mutated, quick tests that reach it)
         ["npgrad/io/formats/*.py", "npgrad/io/converting.py", "npgrad/io/architectures.py"],
         "hdf5 pickles pickles_refused torch_pth torch_pth_refused checkpoint_forms checkpoints caffe "
         "deep_compression npz imagenet_val safetensors convert formats labels classes onnx onnx_files onnx_operators "
-        "onnx_versions onnx_old_opsets onnx_external onnx_differential refusals architectures caffe_options structure "
-        "protocol_buffers pickle_limits",
+        "onnx_versions onnx_old_opsets onnx_external onnx_differential onnx_formulas onnx_attributes onnx_constants "
+        "refusals architectures caffe_options structure protocol_buffers pickle_limits zoo",
     ),
 }
 SLOW = "not the_script"  # other processes, in which there is no mutant

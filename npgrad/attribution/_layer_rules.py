@@ -20,11 +20,18 @@ from npgrad.attribution.deep_lift_rules import (
 )
 from npgrad.attribution.lrp_rules import Epsilon, FixedScale, own_backward, pass_through
 from npgrad.attribution.lrp_rules import product as lrp_product
+from npgrad.errors import InputError
 from npgrad.layers.elementwise import Elementwise
 from npgrad.layers.rearrange import Rearrangement
 from npgrad.layers.standardizing import Standardizing
 
-RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
+
+def refuse_function(record, relevance):
+    """There is no rule for a target that is a function: nothing is known of how its value is made."""
+    raise InputError("lrp: expected a class or an expression as the target, found a function")
+
+
+RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     ls.Conv2d: (linear, Epsilon()),
     ls.Linear: (linear, Epsilon()),
     ls.BatchNorm2d: (linear, Epsilon()),  # with the running statistics
@@ -51,7 +58,7 @@ RULES: dict[type, tuple[Callable[..., Any], Callable[..., Any] | None]] = {
     ls.Softmax: (softmax, pass_through),
     ls.LogSoftmax: (log_softmax, pass_through),
     Combination: (linear, Epsilon()),  # a target that is an expression
-    Values: (along_the_line, None),  # a target that is a function, of which nothing else is known
+    Values: (along_the_line, refuse_function),
 }
 DEEP_LIFT: Mapping[Any, Callable[..., Any]] = {kind: rules[0] for kind, rules in RULES.items()}
-LRP: Mapping[Any, Callable[..., Any]] = {kind: rule for kind, (_, rule) in RULES.items() if rule}
+LRP: Mapping[Any, Callable[..., Any]] = {kind: rules[1] for kind, rules in RULES.items()}

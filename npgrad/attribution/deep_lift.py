@@ -50,8 +50,9 @@ def deep_lift(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     rules : dict or None
@@ -112,8 +113,9 @@ def layer_deep_lift(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     baseline : None, float or ndarray
@@ -161,8 +163,9 @@ def deep_lift_shap(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     baseline : None, float or ndarray
         A set of reference inputs (M, C, H, W), shared by all images; or one that broadcasts to (C, H, W).
         None: 0, the mean color.

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from npgrad._asked import asked, is_question, resolved, target_found
 from npgrad._files import atomic_file
+from npgrad._outputs import explained, measure
 from npgrad._targets import resolve_targets
 from npgrad._typing import Array, ImageLike, Path, Progress
 from npgrad.attribution import methods
@@ -29,8 +31,8 @@ class Request:
     ----------
     method : str or tuple of str, default "saliency"
         The name of a method of `npgrad.attribution`, or several names for one labeled contact sheet.
-    target : int, str or None
-        The class by index or name. None: each image's top class.
+    target : int, str, callable or None
+        The class by index or name, or what else is asked for; see `npgrad.targets`. None: each image's top class.
     options : dict
         Keyword arguments for the method, in addition to `npgrad.attribution.methods.defaults`.
     sign : {"absolute", "positive", "signed"} or None
@@ -42,7 +44,7 @@ class Request:
     """
 
     method: str | tuple[str, ...] = "saliency"
-    target: int | str | None = None
+    target: Any = None
     options: dict[str, Any] = field(default_factory=dict)
     sign: str | None = None
     outliers: float = 2.0
@@ -81,7 +83,7 @@ class Request:
         if self.options.get("return_delta"):
             raise InputError("options: return_delta: expected False, since only the attribution is shown")
         if self.target is not None:
-            model.class_index(self.target)
+            target_found(model, self.target)
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,17 @@ class Explanation:
         The heat map, or the contact sheet of several methods.
     array : ndarray or None
         The raw attribution of the image, without the batch axis. None for a contact sheet.
-    target : (int, str, float)
-        Index, name and probability of the target class; or index, name and value of an output.
+    target : (int or None, str, float)
+        Index, name and probability of the target class; or index, name and value of an output. None, the text and the
+        value of a target that is more than a class.
+    measure : {"probability", "value"}
+        What the last entry of the target is.
     """
 
     image: "Image"
     array: Array | None
-    target: tuple[int, str, float]
+    target: tuple[int | None, str, float]
+    measure: str = "probability"
 
 
 def explain(model: Model, source: ImageLike, request: Request, progress: Progress = None) -> Explanation:
@@ -128,27 +134,38 @@ def explain(model: Model, source: ImageLike, request: Request, progress: Progres
     """
     source = open_image(source)
     x = model.preprocess(source)
-    ranking = model.predict(x, top=model.num_classes)[0]
-    index = ranking[0][0] if request.target is None else model.class_index(request.target)
-    if request.target is None and model.outputs == "value":
-        index = resolve_targets(model, model(x))[0]  # which refuses to choose among several
-    target = next(found for found in ranking if found[0] == index)
+    asked_for, target = _target(model, x, request.target)
+    kind = "value" if target[0] is None else measure(model)
     shown = model.preprocessing.view(source, zoom=2)
     if isinstance(request.method, str):
-        array = _attribution(model, x, index, request.method, request.options, progress)
-        return Explanation(_heat_map(array, shown, request.method, request), array, target)
+        array = _attribution(model, x, asked_for, request.method, request.options, progress)
+        return Explanation(_heat_map(array, shown, request.method, request), array, target, kind)
     note = middle(model.preprocessing, source.size)
-    return Explanation(_sheet(model, x, target, shown, note, request, progress), None, target)
+    sheet = _sheet(model, x, asked_for, target[1], shown, note, request, progress)
+    return Explanation(sheet, None, target, kind)
 
 
-def _sheet(model, x, target, shown, note, request, progress):
+def _target(model, x, target):
+    """(the target for a method, its description): the class's index, name and probability, or the text and value."""
+    if target is not None and is_question(model, target):
+        question = resolved(model, target)
+        valued, _ = asked(explained(model), x, question)
+        return question, (None, str(question), float(valued(x)[0, 0]))
+    ranking = model.predict(x, top=model.num_classes)[0]
+    index = ranking[0][0] if target is None else model.class_index(target)
+    if target is None and model.outputs == "value":
+        index = resolve_targets(model, model(x))[0]  # which refuses to choose among several
+    return index, next(found for found in ranking if found[0] == index)
+
+
+def _sheet(model, x, target, name_of_target, shown, note, request, progress):
     """Every method on one image, each labeled with its name and running time."""
     from PIL import Image
 
-    tiles, labels = [Image.fromarray(shown)], ["\n".join([target[1], *([note] if note else [])])]
+    tiles, labels = [Image.fromarray(shown)], ["\n".join([name_of_target, *([note] if note else [])])]
     for done, name in enumerate(request.method, 1):
         start = time.perf_counter()
-        array = _attribution(model, x, target[0], name, {}, None)
+        array = _attribution(model, x, target, name, {}, None)
         labels.append(f"{name}, {time.perf_counter() - start:.2g} s")
         tiles.append(_heat_map(array, shown, name, request))
         if progress is not None:

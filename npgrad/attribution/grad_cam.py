@@ -42,8 +42,9 @@ def grad_cam(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     relu : bool, default False
@@ -96,8 +97,9 @@ def grad_cam_plus_plus(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
@@ -127,8 +129,9 @@ def hires_cam(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
@@ -158,8 +161,9 @@ def layer_cam(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
@@ -189,8 +193,9 @@ def x_grad_cam(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
@@ -220,8 +225,9 @@ def guided_grad_cam(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     resize : {"nearest", "bilinear", "bicubic"}, default "nearest"

@@ -26,8 +26,9 @@ def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
 
     Returns
     -------
@@ -59,8 +60,9 @@ def guided_backprop(model: Model, x: Array, target: Target = None) -> Array:
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
 
     Returns
     -------
@@ -93,8 +95,9 @@ def deconvolution(model: Model, x: Array, target: Target = None) -> Array:
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
 
     Returns
     -------

@@ -43,8 +43,9 @@ def integrated_gradients(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50

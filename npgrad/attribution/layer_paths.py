@@ -44,8 +44,9 @@ def layer_integrated_gradients(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     baseline : None, float or ndarray
@@ -118,8 +119,9 @@ def layer_conductance(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     baseline : None, float or ndarray
@@ -180,8 +182,9 @@ def internal_influence(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     baseline : None, float or ndarray

@@ -49,8 +49,9 @@ def lrp(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     rules : dict, Rule or None
         ``{layer type or name: rule}`` in place of the defaults; a name takes precedence over a type. Or one rule
         for every layer that it applies to. Conv2d and Linear accept any rule of `lrp_rules`. A rule of your own is a
@@ -107,8 +108,9 @@ def layer_lrp(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
     rules : dict, Rule or None

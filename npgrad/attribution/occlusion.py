@@ -41,8 +41,9 @@ def occlusion(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     window : int, tuple of int or None
         Size of the window in pixels: the side of a square, (h, w), or (c, h, w) to cover c channels at a time. The
         first two cover all channels. None: 45, and a fifth of the shorter side of images below 225 px.
@@ -101,8 +102,9 @@ def feature_ablation(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     mask : ndarray of int or None
         The elements of an image with the same integer are one feature. (H, W) holds for all images and channels,
         (C, H, W) for all images, (N, C, H, W) has one map per image. None: every element is a feature, which takes

@@ -48,8 +48,9 @@ def smoothgrad(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     method : str, callable or None
         The name of a function of `npgrad.attribution`, or any function (model, x, target, **options) that
         returns one array. It is called once per sample with noise on all images of x. If it has a parameter

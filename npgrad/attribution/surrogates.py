@@ -53,8 +53,9 @@ def lime(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     mask : ndarray of int or None
         The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
     n_samples : int, default 200
@@ -127,8 +128,9 @@ def kernel_shap(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     mask : ndarray of int or None
         The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
     n_samples : int, default 200

@@ -114,7 +114,7 @@ def _parse(words):
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
     parser = _parser()
-    args, rest = parser.parse_known_args(words)
+    args, rest = parser.parse_known_args(_with_negative_targets(words))
     if rest:
         wrong = next((word for word in rest if word.startswith("-")), None)
         sub = _parser_of(args.command) if args.command else parser
@@ -122,6 +122,17 @@ def _parse(words):
             raise _unknown_option(wrong.partition("=")[0], sub)
         sub.error(f"unexpected {' '.join(map(repr, rest))}")
     return args
+
+
+def _with_negative_targets(words):
+    """The arguments with `--target -tabby` as `--target=-tabby`: argparse takes "-tabby" for an option."""
+    joined: list[str] = []
+    for word in words:
+        if joined[-1:] == ["--target"] and re.match(r"-[^-]", word) and word not in ("-o", "-h"):
+            joined[-1] = f"--target={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def _unknown_option(wrong, parser):

@@ -6,6 +6,7 @@ import sys
 import warnings
 from contextlib import nullcontext
 
+from npgrad._asked import target_found
 from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad._outputs import KINDS
@@ -19,6 +20,10 @@ CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
     "class by index, name, or WordNet id where it is known; a name in another spelling, or a word that only one class "
     "has, is enough: a warning says which class is taken"
+)
+EXPRESSION_HELP = (
+    "or an expression in quotes: 'tabby - golden retriever' (why one and not the other), '-tabby' (what lowers its "
+    "score), 'prob(tabby)', 'logprob(281)', '0.5*a + 0.5*b'"
 )
 SEED_HELP = (
     "seed of the random generator (default {default}); the same seed gives the same {gives} with the same settings, "
@@ -155,10 +160,13 @@ def say(line):
         print(f"npgrad: {line}", file=sys.stderr)
 
 
-def class_index(model, target):
-    """The index of a class by index or name; the error says which network was asked if none was given."""
+def class_index(model, target, expressions=False):
+    """The index of a class by index or name; the error says which network was asked if none was given.
+
+    expressions: whether the text may be an expression, which is then returned with its classes found.
+    """
     try:
-        return model.class_index(target)
+        return target_found(model, target) if expressions else model.class_index(target)
     except NpgradError as error:
         if model.source.get("knows") != DRAWN_SCENES:
             raise
@@ -181,9 +189,9 @@ def layer_name(model, text):
 
 
 def target_of(model, text):
-    """The index of the class that --target names; None for "auto", which is each image's most likely class."""
+    """What --target asks for: the index of a class, an expression, or None for "auto", each image's top class."""
     if text != "auto":
-        return class_index(model, text)
+        return class_index(model, text, expressions=True)
     if text in (model.classes or ()):
         index = model.classes.index(text)
         warnings.warn(

@@ -12,11 +12,12 @@ import os
 from pathlib import Path
 
 from npgrad._files import shown
-from npgrad._outputs import measure, measured
+from npgrad._outputs import measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
     CROPPED_HELP,
+    EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
@@ -36,6 +37,7 @@ HELP = "heat map of where the evidence for a class is, for an image or a folder"
 EXAMPLES = """examples:
   npgrad attribute npgrad-demo/scene.png
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam --target "tiger cat" -o tiger.png
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam --target "tabby - golden retriever"
   npgrad attribute npgrad-demo/scene.png --method integrated_gradients --n-steps 20 --save-array ig.npy
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method all -o sheet.png
   npgrad attribute npgrad-demo --method grad_cam -o demo-grad_cam
@@ -60,8 +62,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--target",
         default="auto",
-        metavar="auto|INDEX|NAME",
-        help=f"{TARGET_HELP}; default auto: the most likely class",
+        metavar="auto|INDEX|NAME|EXPRESSION",
+        help=f"{TARGET_HELP}; {EXPRESSION_HELP}; default auto: the most likely class",
     )
     add_weights(parser)
     add_outputs(parser)
@@ -144,27 +146,28 @@ def _one(args, options, output):
             progress.close()
     done = written(save_image, explanation.image, output)
     there = args.save_array and written(save_array, explanation.array, args.save_array)
-    _report(model, explanation.target, output if done else None, args.save_array if there else None, args)
+    _report(explanation, output if done else None, args.save_array if there else None, args)
     say_what_is_seen(model, [args.image])
     return 0 if done and there in (None, True) else 1
 
 
-def _report(model, target, output, array, args):
+def _report(explanation, output, array, args):
     """Print the target, and the files that were written."""
-    index, name, number = target
+    index, name, number = explanation.target
     if args.json:
         print_json(
             {
                 "image": args.image,
                 "method": args.method,
-                "target": {"index": index, "name": name, measure(model): number},
+                "target": {"index": index, "name": name, explanation.measure: number},
                 "output": output and str(output),
                 "array": array,
             }
         )
         return
     files = f" -> {output or array}" if output or array else ""
-    of = f"{name} ({index}), {measure(model)} {measured(model, number)}"
+    place = "" if index is None else f" ({index})"
+    of = f"{name}{place}, {explanation.measure} {measured(explanation.measure, number)}"
     print(f"{args.image}: {args.method} of {of}{files}")
 
 

@@ -48,7 +48,7 @@ def run(args):
             names = ("index", "name", measure(model))
             results.append({"image": path, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
         else:
-            rows = [[f"{measured(model, p):>8}", name, f"({index})"] for index, name, p in classes]
+            rows = [[f"{measured(measure(model), p):>8}", name, f"({index})"] for index, name, p in classes]
             print(f"{path}\n{table(rows)}", flush=True)
     if args.json:
         print_json(results)

@@ -14,9 +14,12 @@ energy         share of the positive attribution inside the mask (with --mask)""
 import time
 import warnings
 
+from npgrad._asked import asked
+from npgrad._outputs import explained
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
     CROPPED_HELP,
+    EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
@@ -55,8 +58,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--target",
         default="auto",
-        metavar="auto|INDEX|NAME",
-        help=f"{TARGET_HELP}; default auto: the most likely class",
+        metavar="auto|INDEX|NAME|EXPRESSION",
+        help=f"{TARGET_HELP}; {EXPRESSION_HELP}; default auto: the most likely class",
     )
     parser.add_argument("--mask", metavar="FILE", help="image of the same size, bright where the object is")
     parser.add_argument(
@@ -85,6 +88,8 @@ def run(args):
     x = model.preprocess(args.image)
     target = target_of(model, args.target)
     target = int(model(x).argmax()) if target is None else target
+    index = target if isinstance(target, int) else None
+    model, target = asked(model if index is not None else explained(model), x, target)
     mask = None if args.mask is None else _mask(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:
@@ -96,9 +101,9 @@ def run(args):
     say_what_is_seen(model, [args.image])
     if args.json:
         return print_json(
-            {"image": args.image, "target": target, "class": model.class_name(target), "rows": rows}
+            {"image": args.image, "target": index, "class": model.class_name(target), "rows": rows}
         )
-    print(f"{args.image}: {model.class_name(target)} ({target})")
+    print(f"{args.image}: {model.class_name(target)}" + ("" if index is None else f" ({index})"))
     lines = [list(rows[0])] + [[_cell(value) for value in row.values()] for row in rows]
     print(table(lines, right=range(1, len(lines[0]))))
     return None

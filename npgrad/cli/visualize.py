@@ -5,6 +5,7 @@ from npgrad._names import spelled
 from npgrad._outputs import measure, measured
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import (
+    EXPRESSION_HELP,
     TARGET_HELP,
     add_outputs,
     class_index,
@@ -21,11 +22,12 @@ EXAMPLES = """examples:
   npgrad visualize flamingo --weights squeezenet1_1
   npgrad visualize "great white shark" --weights squeezenet1_1 --seed 7 --animate shark.gif -o shark.png
   npgrad visualize flamingo --weights squeezenet1_1 --method pixels --steps 200
+  npgrad visualize "tabby - golden retriever" --weights squeezenet1_1
   npgrad visualize --layer fire6 --channel 10"""
 
 
 def add_arguments(parser):
-    parser.add_argument("target", nargs="?", metavar="CLASS", help=TARGET_HELP)
+    parser.add_argument("target", nargs="?", metavar="CLASS", help=f"{TARGET_HELP}; {EXPRESSION_HELP}")
     parser.add_argument(
         "--layer", metavar="NAME", help="layer instead of a class; `npgrad layers` lists them"
     )
@@ -93,8 +95,8 @@ def _target(args, model):
         for option in ("channel", "neuron"):
             if getattr(args, option) is not None:
                 raise InputError(f"--{option}: expected a --layer, found class {args.target!r}")
-        index = class_index(model, args.target)
-        return {"target": index}, model.class_name(index)
+        found = class_index(model, args.target, expressions=True)
+        return {"target": found}, model.class_name(found) if isinstance(found, int) else str(found)
     if args.channel is None:
         raise InputError("--layer: expected --channel N as well, found none")
     layer = model.resolve(layer_name(model, args.layer))
@@ -114,9 +116,12 @@ def _report(model, target, result, output, args):
     """Print the class of the saved file (of the image, if it could not be saved), at its own size."""
     x = model.preprocess(args.output, resize=False) if output.there else result.image
     [seen] = model.predict(x, top=model.num_classes)
-    index, name, number = seen[target["target"] if model.outputs == "value" and args.layer is None else 0]
+    asked_for = target.get("target")
+    index, name, number = seen[asked_for if model.outputs == "value" and isinstance(asked_for, int) else 0]
     if args.json:
-        found = {"score": result.score, measure(model): {i: p for i, _, p in seen}.get(target.get("target"))}
+        if asked_for is not None and not isinstance(asked_for, int):
+            target = {"target": str(asked_for)}
+        found = {"score": result.score, measure(model): {i: p for i, _, p in seen}.get(asked_for)}
         classes = {"index": index, "name": name, measure(model): number}
         print_json({**target, "method": args.method, **found, "seen": classes, **output.report(result)})
         return
@@ -124,6 +129,6 @@ def _report(model, target, result, output, args):
     if args.layer is None:
         what = "file" if output.there else "image"
         says = "gives" if model.outputs == "value" else "is classified as"
-        print(f"the {what} {says} {name} ({index}), {measure(model)} {measured(model, number)}")
+        print(f"the {what} {says} {name} ({index}), {measure(model)} {measured(measure(model), number)}")
     if output.there:
         print(output.arrow().strip())

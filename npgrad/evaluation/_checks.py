@@ -4,7 +4,7 @@ import numpy as np
 
 from npgrad._outputs import probabilities
 from npgrad._parallel.batches import batches, copies_at_once
-from npgrad._targets import resolve_targets
+from npgrad._targets import resolve_targets, scores
 from npgrad._validate import check_input
 from npgrad.errors import InputError
 
@@ -59,5 +59,7 @@ def image_masks(mask, size):
 
 
 def target_probabilities(model, outputs, targets):
-    """The probability of each image's target, (N,) float64."""
+    """The probability of each image's target, or its value where the outputs are values: (N,) float64."""
+    if model.outputs == "value":
+        return scores(model, outputs, targets).astype(np.float64)
     return probabilities(model, outputs)[np.arange(len(outputs)), targets]

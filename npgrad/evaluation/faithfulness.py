@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._outputs import explains_scores, scores_of
+from npgrad._outputs import explains_scores, scores_of, takes_any_target
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
@@ -44,8 +44,9 @@ def infidelity(
         Preprocessed images, as ``model.preprocess`` returns them.
     attribution : ndarray (N, C, H, W)
         The attribution of each image.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     noise : float or callable, default 0.2
         The standard deviation of a normal I, or a function (image (C, H, W), rng) -> I, for example
         ``lambda image, rng: image`` to remove everything.
@@ -86,6 +87,7 @@ def infidelity(
     return ((predicted - change) ** 2).mean(axis=0)
 
 
+@takes_any_target
 def sensitivity_max(
     method: Callable[..., Array],
     model: Model,
@@ -111,8 +113,9 @@ def sensitivity_max(
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     radius : float or callable, default 0.02
         The largest change of an element, or a function (image (1, C, H, W), rng) -> e of the same shape.
     n_samples : int, default 10

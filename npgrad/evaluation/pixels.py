@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._outputs import takes_any_target
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Target
 from npgrad._validate import full_baseline, whole_number
@@ -14,6 +15,7 @@ from npgrad.model import Model
 BLUR = 5  # px, the standard deviation of the paper's blur, and the radius at which it is truncated
 
 
+@takes_any_target
 def deletion_auc(
     model: Model,
     x: Array,
@@ -39,8 +41,9 @@ def deletion_auc(
         Preprocessed images, as ``model.preprocess`` returns them.
     attribution : ndarray (N, C, H, W) or (N, H, W)
         The attribution of each image; channels are summed.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     n_steps : int, default 50
         Number of steps of the curve.
     baseline : None, float, ndarray or "blur", default 0
@@ -61,6 +64,7 @@ def deletion_auc(
     return _area(model, x, attribution, target, n_steps, baseline, True, batch_size, progress, return_curve)
 
 
+@takes_any_target
 def insertion_auc(
     model: Model,
     x: Array,
@@ -84,8 +88,9 @@ def insertion_auc(
         Preprocessed images, as ``model.preprocess`` returns them.
     attribution : ndarray (N, C, H, W) or (N, H, W)
         The attribution of each image; channels are summed.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     n_steps : int, default 50
         Number of steps of the curve.
     baseline : None, float, ndarray or "blur", default "blur"

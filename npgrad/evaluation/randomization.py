@@ -75,8 +75,9 @@ def randomization(
         Preprocessed images, as ``model.preprocess`` returns them.
     method : callable
         A function (model, x, target, **options) -> attribution (N, C, H, W) or (N, h, w).
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     layers : sequence of str or None
         The layers to re-initialize, in this order; the name of a composite means all its parts. None: the network's
         top-level parts that have weights, from the last to the first.

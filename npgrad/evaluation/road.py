@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from npgrad._outputs import takes_any_target
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, generators, not_negative, one_of
@@ -25,6 +26,7 @@ NEIGHBORS = {  # (down, across): weight; the paper gives edges twice the weight 
 ORDERS = {"most": (1,), "least": (-1,), "both": (1, -1)}  # signs: 1 for most important first
 
 
+@takes_any_target
 def road(
     model: Model,
     x: Array,
@@ -49,8 +51,9 @@ def road(
         Preprocessed images, as ``model.preprocess`` returns them.
     attribution : ndarray (N, C, H, W) or (N, H, W)
         The attribution of each image; channels are summed.
-    target : int, str, sequence of them, or None
-        The class by index or name, for all images or one per image. None: each image's top class.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
     fractions : sequence of float
         The fractions of pixels to remove, each > 0 and < 1; the probability is averaged over them.
     order : {"both", "most", "least"}

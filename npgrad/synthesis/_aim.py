@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._asked import asked, is_question
 from npgrad._outputs import explained
 from npgrad._targets import scores
 from npgrad._validate import whole_number
@@ -30,7 +31,7 @@ class Aim:
     place: tuple = ()
 
     @classmethod
-    def at(cls, model, target, layer, channel, neuron):
+    def at(cls, model, target, layer, channel, neuron, size=(64, 64)):
         """The Aim for the arguments of `create_class_visualization`; InputError unless there is exactly one."""
         if (target is None) == (layer is None):
             found = "neither" if target is None else "both"
@@ -38,7 +39,12 @@ class Aim:
         if target is not None:
             if channel is not None or neuron is not None:
                 raise InputError("channel and neuron belong to a layer; found a target")
-            return cls(explained(model, declared=True), target=model.class_index(target))
+            model = explained(model, declared=True)
+            if is_question(model, target):
+                model, target = asked(
+                    model, np.zeros((1, model.in_channels, *size), float_type(model)), target
+                )
+            return cls(model, target=model.class_index(target))
         place = (whole_number(channel, "channel", 0),)
         if neuron is not None:
             if not isinstance(neuron, (tuple, list)) or len(neuron) != 2:

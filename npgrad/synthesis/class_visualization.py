@@ -13,7 +13,7 @@ import numpy as np
 
 from npgrad import losses
 from npgrad._targets import scores
-from npgrad._typing import Path, Rng
+from npgrad._typing import Path, Question, Rng
 from npgrad._validate import generator, not_negative, pair, whole_number
 from npgrad.errors import unknown
 from npgrad.model import Model
@@ -72,7 +72,7 @@ class Visualization(Synthesis):
 
 def create_class_visualization(
     model: Model,
-    target: int | str | None = None,
+    target: int | str | Question | None = None,
     *,
     layer: str | None = None,
     channel: int | None = None,
@@ -96,8 +96,9 @@ def create_class_visualization(
     ----------
     model : Model
         The network.
-    target : int, str or None
-        The class by index or name; its raw score is maximized.
+    target : int, str, callable or None
+        The class by index or name, whose raw score is maximized, or another question, such as "tabby - tiger cat"; see
+        `npgrad.targets`.
     layer : str or None
         Name of the layer; the mean of the channel's map is maximized.
     channel : int or None
@@ -146,10 +147,9 @@ def create_class_visualization(
     >>> result.image.shape, result.losses["score"][-1] > result.losses["score"][0]
     ((1, 3, 96, 96), True)
     """
-    aim = Aim.at(model, target, layer, channel, neuron)
     if not isinstance(method, str) or method not in DEFAULTS:
         raise unknown("method", method, DEFAULTS)
-    if method == "pixels" and aim.layer is not None and l2_reg is None:
+    if method == "pixels" and layer is not None and l2_reg is None:
         l2_reg = 0.0  # the homework's weight is tuned for classes; it would leave most channels' images gray
     given = {"l2_reg": l2_reg, "learning_rate": learning_rate, "num_iterations": num_iterations}
     options = {key: DEFAULTS[method][key] if value is None else value for key, value in given.items()}
@@ -159,6 +159,7 @@ def create_class_visualization(
     options["blur_every"] = whole_number(blur_every, "blur_every")
     options["max_jitter"] = whole_number(max_jitter, "max_jitter", 0)
     size = model.preprocessing.size if size is None else pair(size, "size")
+    aim = Aim.at(model, target, layer, channel, neuron, size)
     ascend = _ascend_pixels if method == "pixels" else _ascend_spectrum
     run, draws = ascend(aim, size, generator(rng), callback, checkpoint, **options)
     return _report(aim, run, draws)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npgrad._asked import is_value
 from npgrad._targets import class_count, one_hot
 from npgrad._typing import Array
 from npgrad.layers import Dropout, Flatten, GlobalAvgPool2d, ReLU
@@ -57,8 +58,10 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     -------
     ndarray (N, C, H, W)
     """
+    relu, asked = _final_relu(tape), is_value(list(tape)[-1].layer)
+    if relu is not None and asked:
+        return tape.backward(dy, rules={relu: _waking})["input"]
     dx = tape.backward(dy)["input"]
-    relu = _final_relu(tape)
     column = min(target, dy.shape[1] - 1)  # one output may be the score of two classes
     shut = tape.output[:, column] == 0
     if relu is not None and shut.any():
@@ -68,9 +71,23 @@ def waking_gradient(tape: Tape, dy: Array, target: int) -> Array:
     return dx
 
 
+def _waking(record, dy):
+    """A rule: where a channel lets nothing through and the value rises with it, the gradient passes."""
+    dx = record.layer.backward(dy, record.cache)
+    shut = ~dx.any(axis=tuple(range(2, dx.ndim)), keepdims=True)
+    return np.where(shut & (dy > 0), dy, dx)
+
+
 def _final_relu(tape):
-    """The name of the ReLU that produces the logits, with nothing but pooling after it; or None."""
-    for record in reversed(list(tape)):
+    """The name of the ReLU that produces the logits, or None.
+
+    After it come only pooling, and the layers of a target that is more than a class.
+    """
+    records = list(tape)
+    if is_value(records[-1].layer):
+        own = records.pop().name
+        records = [record for record in records if not record.name.startswith(f"{own}.")]
+    for record in reversed(records):
         if isinstance(record.layer, ReLU):
             return record.name
         if not isinstance(record.layer, (GlobalAvgPool2d, Flatten, Dropout)):

@@ -35,7 +35,6 @@ def test_values_are_shown_as_values(rng):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda m, x: evaluation.deletion_auc(m, x, x),
         lambda m, x: synthesis.pgd(m, x[:1]),
         lambda m, x: synthesis.make_fooling_image(m, x[:1], 0),
         lambda m, x: training.batch_gradients(m, x, np.zeros(2, int)),
@@ -46,6 +45,17 @@ def test_what_needs_classes_refuses_values(use):
     model, _, x = drawn_net(11, 1, outputs="value")
     with pytest.raises(npgrad.InputError, match='expected a network with classes, found outputs="value"'):
         use(model, x)
+
+
+def test_pixels_are_removed_from_a_value():
+    """The curve of a regression is that of its value; the target may be one of several outputs."""
+    model, _, x = drawn_net(11, 3, outputs="value")
+    area, fractions, curve = evaluation.deletion_auc(model, x, x, 2, n_steps=4, return_curve=True)
+    assert_close(curve[:, 0], model(x)[:, 2], 1e-12)
+    assert_close(curve[:, -1], model(0 * x)[:, 2], 1e-12)
+    np.testing.assert_allclose(
+        area, ((curve[:, 1:] + curve[:, :-1]) / 2 * np.diff(fractions)).sum(axis=1), rtol=1e-12
+    )
 
 
 def test_an_explanation_of_a_value():

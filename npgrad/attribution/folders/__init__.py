@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from npgrad import _typing
+from npgrad._asked import target_found
 from npgrad._outputs import scores_of
 from npgrad._validate import whole_number
 from npgrad.attribution.explain import Request
@@ -86,7 +87,7 @@ def attribute_folder(
     folder: _typing.Path,
     output: _typing.Path,
     method: str | tuple[str, ...] = "saliency",
-    target: int | str | None = None,
+    target: Any = None,
     options: dict[str, Any] | None = None,
     sign: str | None = None,
     outliers: float = 2.0,
@@ -139,7 +140,7 @@ def attribute_folder(
         The method fails for reasons that do not depend on the photo. Exceptions of the executor are not caught.
     """
     if target is not None:  # once, so that a warning about its name does not come with every photo
-        target = model.class_index(target)
+        target = target_found(model, target)
     request = Request(
         method if isinstance(method, str) else tuple(method),
         target,

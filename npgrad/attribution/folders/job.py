@@ -13,8 +13,8 @@ from typing import Any, Optional
 import numpy as np
 
 from npgrad import __version__
+from npgrad._asked import target_found
 from npgrad._files import reason, shown
-from npgrad._outputs import measure
 from npgrad.attribution.explain import Request, explain, save_array
 from npgrad.attribution.folders.manifest import Manifest, Stamp
 from npgrad.errors import ImageError, InputError, NpgradError
@@ -101,7 +101,7 @@ class Job:
             "network": fingerprint(network)[:16],
             "method": request.title,
             "options": _plain(request.options),
-            "target": "auto" if request.target is None else self.model.class_index(request.target),
+            "target": _plain_target(self.model, request.target),
             "sign": request.sign,
             "outliers": float(request.outliers),
             "alone": bool(request.alone),
@@ -169,7 +169,7 @@ class Job:
                 self._write(explanation, photo)
         except _Broken as error:
             return {"image": photo, "error": str(error).removeprefix(f"{shown(path)}: "), **stamp}
-        target = dict(zip(("index", "name", measure(self.model)), explanation.target, strict=True))
+        target = dict(zip(("index", "name", explanation.measure), explanation.target, strict=True))
         line = {"image": photo, "method": self.request.title, "target": target, **self.results(photo)}
         line["seconds"] = round(time.perf_counter() - start, 4)
         return line | stamp | ({"warnings": warned} if warned else {})
@@ -234,6 +234,14 @@ def _make_folder(path):
         os.makedirs(path, exist_ok=True)
     except OSError as error:
         raise InputError(f"{shown(path)}: cannot be created: {reason(error)}") from error
+
+
+def _plain_target(model, target):
+    """A target as JSON can hold it: "auto", the index of a class, or the text of what else is asked for."""
+    if target is None:
+        return "auto"
+    found = target_found(model, target)
+    return found if isinstance(found, int) else str(found)
 
 
 def _plain(value):
