@@ -5,11 +5,14 @@ top class), and return raw arrays, neither normalized nor resized. `npgrad.evalu
 attribution is.
 """
 
+from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
-from npgrad.attribution.eigen_cam import eigen_cam
+from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
     grad_cam,
+    grad_cam_elementwise,
     grad_cam_plus_plus,
     guided_grad_cam,
     hires_cam,
@@ -32,6 +35,7 @@ from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.segments import grid, superpixels
+from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.smoothgrad import smoothgrad
 from npgrad.attribution.surrogates import kernel_shap, lime
 from npgrad.images.resize import resize_map
@@ -43,10 +47,14 @@ __all__ = [
     "deep_lift",
     "deep_lift_shap",
     "eigen_cam",
+    "eigen_grad_cam",
     "every_layer",
     "feature_ablation",
+    "fem",
+    "finer_cam",
     "full_grad",
     "grad_cam",
+    "grad_cam_elementwise",
     "grad_cam_plus_plus",
     "gradient_shap",
     "grid",
@@ -57,6 +65,7 @@ __all__ = [
     "integrated_gradients",
     "internal_influence",
     "kernel_shap",
+    "kpca_cam",
     "layer_activation",
     "layer_cam",
     "layer_conductance",
@@ -71,9 +80,11 @@ __all__ = [
     "neuron_guided_backprop",
     "neuron_integrated_gradients",
     "occlusion",
+    "random_cam",
     "resize_map",
     "saliency",
     "score_cam",
+    "shapley_cam",
     "smoothgrad",
     "superpixels",
     "x_grad_cam",

@@ -1,10 +1,13 @@
 """The methods that `smoothgrad` can average, by name: all that return one array for (model, x, target, ...)."""
 
+from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
-from npgrad.attribution.eigen_cam import eigen_cam
+from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
     grad_cam,
+    grad_cam_elementwise,
     grad_cam_plus_plus,
     guided_grad_cam,
     hires_cam,
@@ -26,16 +29,18 @@ from npgrad.attribution.neurons import (
 from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
 from npgrad.attribution.saliency import saliency
+from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.surrogates import kernel_shap, lime
 
 BY_NAME = {
     function.__name__: function
     for function in (
-        ablation_cam, deconvolution, deep_lift, deep_lift_shap, eigen_cam, feature_ablation, full_grad, grad_cam,
-        grad_cam_plus_plus, gradient_shap, guided_backprop, guided_grad_cam, hires_cam, input_x_gradient,
-        integrated_gradients, internal_influence, kernel_shap, layer_activation, layer_cam, layer_conductance,
+        ablation_cam, deconvolution, deep_lift, deep_lift_shap, eigen_cam, eigen_grad_cam, feature_ablation,
+        fem, finer_cam, full_grad, grad_cam, grad_cam_elementwise, grad_cam_plus_plus, gradient_shap,
+        guided_backprop, guided_grad_cam, hires_cam, input_x_gradient, integrated_gradients,
+        internal_influence, kernel_shap, kpca_cam, layer_activation, layer_cam, layer_conductance,
         layer_deep_lift, layer_gradient_x_activation, layer_integrated_gradients, layer_lrp, lime, lrp,
         neuron_conductance, neuron_gradient, neuron_guided_backprop, neuron_integrated_gradients, occlusion,
-        saliency, score_cam, x_grad_cam,
+        random_cam, saliency, score_cam, shapley_cam, x_grad_cam,
     )
 }  # fmt: skip

@@ -1,9 +1,10 @@
-"""Eigen-CAM: the first principal component of a layer's activation, whatever the class."""
+"""Eigen-CAM and Eigen-Grad-CAM: the first principal component of a layer's activation, or of it times its gradient."""
 
 import numpy as np
 
+from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
-from npgrad.attribution._maps import at_size, map_layer
+from npgrad.attribution._maps import activation_and_gradient, at_size, map_layer
 from npgrad.attribution._surgery import run_to
 from npgrad.model import Model
 
@@ -41,9 +42,52 @@ def eigen_cam(
     return at_size(x, np.stack([_project(A) for A in activation]), resize)
 
 
-def _project(A):
+@explains_scores
+def eigen_grad_cam(
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: str | None = None,
+    resize: str | None = None,
+    centered: bool = False,
+) -> Array:
+    """Project activation times gradient of a layer on its first principal direction: (N, h, w), not normalized.
+
+    pytorch-grad-cam's Eigen-CAM with a class: `eigen_cam` of dA * A in place of A. Its code subtracts the mean over
+    the pixels first, and leaves the sign to the decomposition; ``centered=True`` does the former, and the sign is that
+    of `eigen_cam`, or, of centered maps, whose sums are 0, that of their product with the mean over channels.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    resize : {"nearest", "bilinear", "bicubic"} or None
+        How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    centered : bool, default False
+        Whether to subtract each channel's mean over the pixels, as pytorch-grad-cam does.
+
+    Returns
+    -------
+    ndarray (N, h, w)
+        The maps, or (N, H, W) if resized.
+    """
+    A, dA = activation_and_gradient(model, x, target, layer)
+    return at_size(x, np.stack([_project(one, centered) for one in dA * A]), resize)
+
+
+def _project(A, centered=False):
     """(C, h, w) -> (h, w)"""
     pixels = A.reshape(len(A), -1).T
+    reference = pixels.mean(axis=1) - pixels.mean() if centered else np.ones(len(pixels), A.dtype)
+    if centered:
+        pixels = pixels - pixels.mean(axis=0)
     v = np.linalg.svd(pixels, full_matrices=False)[2][0]
-    projected = (pixels @ v).reshape(A.shape[1:])
-    return -projected if projected.sum() < 0 else projected
+    projected = pixels @ v
+    return (-projected if projected @ reference < 0 else projected).reshape(A.shape[1:])

@@ -147,6 +147,38 @@ def hires_cam(
 
 
 @explains_scores
+def grad_cam_elementwise(
+    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+) -> Array:
+    """Compute the positive part of HiResCAM, channel by channel: sum over k of ReLU(dA_k * A_k).
+
+    The element-wise Grad-CAM of pytorch-grad-cam; unlike `layer_cam`, a negative activation with a negative gradient
+    counts as evidence.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
+    layer : str or None
+        Name of the layer. None: the model's default layer for activation maps.
+    resize : {"nearest", "bilinear", "bicubic"} or None
+        How to resize the map to the size of the images. None: keep the spatial size of the layer.
+
+    Returns
+    -------
+    ndarray (N, h, w)
+        The maps, or (N, H, W) if resized.
+    """
+    A, dA = activation_and_gradient(model, x, target, layer)
+    return at_size(x, positive(dA * A).sum(axis=1), resize)
+
+
+@explains_scores
 def layer_cam(
     model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
 ) -> Array:

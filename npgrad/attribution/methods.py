@@ -29,10 +29,13 @@ class Method:
         How its values are shown by default; see `npgrad.images.heat_maps.heat_map`.
     note : str
         A description in one line.
+    blind : bool, default False
+        Whether its result is the same for every target.
     """
 
     sign: str
     note: str
+    blind: bool = False
 
 
 METHODS = {
@@ -58,11 +61,22 @@ METHODS = {
     "hires_cam": Method("positive", "activation times gradient, summed (Draelos, Carin 2020)"),
     "layer_cam": Method("positive", "activation times positive gradient (Jiang 2021)"),
     "x_grad_cam": Method("positive", "gradient weighted by activation (Fu 2020)"),
-    "eigen_cam": Method("positive", "first principal component of the activation (Muhammad, Yeasin 2020)"),
+    "eigen_cam": Method(
+        "positive", "first principal component of the activation (Muhammad, Yeasin 2020)", blind=True
+    ),
+    "eigen_grad_cam": Method("positive", "first principal component of activation times gradient"),
+    "kpca_cam": Method("positive", "the same of the activation with a kernel (Karmani 2024)", blind=True),
+    "fem": Method(
+        "positive", "channels weighted by how often they are unusually active (Fuad 2020)", blind=True
+    ),
+    "random_cam": Method("positive", "channels weighted at random, for comparison", blind=True),
+    "grad_cam_elementwise": Method("positive", "positive part of activation times gradient"),
+    "finer_cam": Method("positive", "Grad-CAM against the most similar classes (Zhang 2025)"),
+    "shapley_cam": Method("positive", "channels weighted by gradient and curvature (Cai 2025)"),
     "score_cam": Method("positive", "score of the image masked by each channel (Wang 2020)"),
     "ablation_cam": Method("positive", "drop of the score without each channel (Desai, Ramaswamy 2020)"),
     "full_grad": Method("positive", "gradient of input and biases (Srinivas, Fleuret 2019)"),
-    "layer_activation": Method("absolute", "activation of a layer"),
+    "layer_activation": Method("absolute", "activation of a layer", blind=True),
     "layer_gradient_x_activation": Method("signed", "activation times gradient, at a layer"),
     "layer_integrated_gradients": Method("signed", "integrated gradients, at a layer"),
     "layer_conductance": Method("signed", "conductance of a layer (Dhamdhere 2018)"),

@@ -108,7 +108,7 @@ def test_lrp_of_a_difference_is_the_difference_of_lrps():
         attribution.lrp(model, x, targets.entropy())
 
 
-@pytest.mark.parametrize("method", methods.METHODS)
+@pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "finer_cam"])
 def test_every_method_takes_an_expression(method):
     """Of one class, it is what the class's index gives; a model and its images are as before."""
     model, x = NET.model, NET.x[:2]

@@ -9,10 +9,13 @@ from captum_nets import TARGETS, pairs, squeezenets
 from torch.nn import functional
 
 from npgrad.attribution._maps import scaled
-from npgrad.attribution.eigen_cam import eigen_cam
+from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
+from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
     grad_cam,
+    grad_cam_elementwise,
     grad_cam_plus_plus,
     guided_grad_cam,
     hires_cam,
@@ -20,6 +23,7 @@ from npgrad.attribution.grad_cam import (
     x_grad_cam,
 )
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
+from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.errors import InputError, UnknownName
 from npgrad.images.resize import resize_map
 
@@ -28,13 +32,22 @@ FIRES = PAIRS["fires"]
 WIDE = [pair for pair in [*PAIRS.values(), *squeezenets(33)] if pair.name != "linears"]
 FORMULAS = {
     "grad_cam": grad_cam,
+    "grad_cam_elementwise": grad_cam_elementwise,
     "grad_cam_plus_plus": grad_cam_plus_plus,
     "hires_cam": hires_cam,
     "layer_cam": layer_cam,
     "x_grad_cam": x_grad_cam,
 }
 TRIED_OUT = {"score_cam": score_cam, "ablation_cam": ablation_cam}
-MAPS = {**FORMULAS, **TRIED_OUT, "eigen_cam": eigen_cam}
+OF_THE_ACTIVATION = {"eigen_cam": eigen_cam, "fem": fem, "kpca_cam": kpca_cam, "random_cam": random_cam}
+MAPS = {
+    **FORMULAS,
+    **TRIED_OUT,
+    **OF_THE_ACTIVATION,
+    "eigen_grad_cam": eigen_grad_cam,
+    "finer_cam": finer_cam,
+    "shapley_cam": shapley_cam,
+}
 
 
 def places(pair):
@@ -281,7 +294,7 @@ WRONG_LAYERS = {
 @pytest.mark.parametrize(("pair", "options", "kind", "says"), WRONG_LAYERS.values(), ids=WRONG_LAYERS)
 def test_wrong_arguments_are_named(pair, options, kind, says):
     for function in *MAPS.values(), guided_grad_cam:
-        if function is not eigen_cam or "target" not in options:  # which is the same for every class
+        if function not in OF_THE_ACTIVATION.values() or "target" not in options:
             with pytest.raises(kind, match=says):
                 function(pair.model, pair.x, **options)
 

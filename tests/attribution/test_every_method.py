@@ -25,6 +25,7 @@ OPTIONS = {
     "layer_integrated_gradients": {"n_steps": 4},
     "layer_conductance": {"n_steps": 4},
     "internal_influence": {"n_steps": 4},
+    "fem": {"k": 1.0},  # of four pixels
     "smoothgrad": {"n_samples": 3},
     "gradient_shap": {"n_samples": 3},
     "occlusion": {"window": 15, "stride": 12},
@@ -109,7 +110,7 @@ def test_progress_ends_at_the_total(name, model, x):
 
 
 @pytest.mark.sampled(13)
-@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("layer_activation", "eigen_cam")])
+@pytest.mark.parametrize("name", [name for name in METHODS if not METHODS[name].blind])
 def test_a_dead_class_gives_zeros_and_one_warning(name, model, x):
     dead = model.with_parameters({"conv10.bias": np.full(5, -1e6, np.float32)})
     with warnings.catch_warnings(record=True) as caught:
@@ -125,8 +126,7 @@ def test_a_dead_class_gives_zeros_and_one_warning(name, model, x):
 
 
 ASK_NO_CLASS = (
-    "layer_activation",
-    "eigen_cam",
+    *(name for name, method in METHODS.items() if method.blind),
     "neuron_gradient",
     "neuron_guided_backprop",
     "neuron_integrated_gradients",

@@ -32,7 +32,10 @@ TOOLS = {"composite_by_position", "grid", "resize_map", "superpixels"}
 # methods that cannot point at a class: their maps are the same for both classes, whose patches lie apart
 BLIND = {
     "eigen_cam": "the main direction of the activations, without asking which class they support",
+    "fem": "which channels are unusually active",
+    "kpca_cam": "the main component of the activations with a kernel",
     "layer_activation": "the activations themselves",
+    "random_cam": "random weights",
 }
 
 

@@ -7,6 +7,7 @@ import torch
 
 from npgrad import Model, layers
 from npgrad.attribution._by_name import BY_NAME
+from npgrad.attribution.methods import METHODS
 
 HEADS = {  # name: (layer or None, what torch makes probabilities with)
     "logits": (None, lambda s: torch.softmax(s, 1)),
@@ -55,8 +56,7 @@ def torch_gradient(scores, x, column):
 
 
 UNTOLD = (
-    "layer_activation",
-    "eigen_cam",
+    *(name for name, method in METHODS.items() if method.blind),
     "neuron_gradient",
     "neuron_guided_backprop",
     "neuron_integrated_gradients",
