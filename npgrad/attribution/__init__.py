@@ -25,6 +25,7 @@ from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layers import every_layer, layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
+from npgrad.attribution.neuron_references import neuron_deconvolution, neuron_deep_lift, neuron_gradient_shap
 from npgrad.attribution.neurons import (
     neuron_conductance,
     neuron_gradient,
@@ -76,7 +77,10 @@ __all__ = [
     "lime",
     "lrp",
     "neuron_conductance",
+    "neuron_deconvolution",
+    "neuron_deep_lift",
     "neuron_gradient",
+    "neuron_gradient_shap",
     "neuron_guided_backprop",
     "neuron_integrated_gradients",
     "occlusion",

@@ -230,11 +230,16 @@ def _two_passes(model, x, target, baseline):
 
 def _contributions(model, tape, reference, targets, layer, rules):
     """Multiplier times difference from the reference, at a layer's output."""
+    multipliers = multipliers_of(tape, reference, one_hot(model, tape.output, targets), layer, rules)
+    return multipliers * (tape[layer] - reference[layer])
+
+
+def multipliers_of(tape, reference, dy, layer, rules):
+    """The multipliers with respect to a layer's output, given those with respect to the outputs in dy."""
     rules = with_defaults(rules, RULES)
     refuse_unknown_layers(tape, rules, "deep_lift")
     against = {key: partial(_with_reference, rule, reference) for key, rule in rules.items()}
-    multipliers = tape.backward(one_hot(model, tape.output, targets), against, at=layer)[layer]
-    return multipliers * (tape[layer] - reference[layer])
+    return tape.backward(dy, against, at=layer)[layer]
 
 
 def _with_reference(rule, reference, record, dy):

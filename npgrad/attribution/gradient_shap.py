@@ -75,7 +75,7 @@ def gradient_shap(
     n_samples, noise = whole_number(n_samples, "n_samples"), not_negative(noise, "noise")
     rng = generator(rng)
     x, targets, score, size = begin(model, x, target, batch_size)
-    samples = _draw(x, baseline_set(baseline, x), n_samples, noise, rng)
+    samples = draw(x, baseline_set(baseline, x), n_samples, noise, rng)
     total = np.zeros(x.shape, score.dtype)
     for copies in batches(len(x) * n_samples, size, progress):
         image = copies // n_samples
@@ -92,7 +92,7 @@ def _contributions(model, targets, samples):
     return (noisy - start) * gradient_of_scores(model, points, targets)
 
 
-def _draw(x, baselines, n_samples, noise, rng):
+def draw(x, baselines, n_samples, noise, rng):
     """Generate the samples (x', x0, a), all of the first image first."""
     for image, own in zip(x, generators(rng, len(x)), strict=True):
         for _ in range(n_samples):

@@ -253,9 +253,14 @@ def neuron_conductance(
 
 def _gradient(model, x, layer, neuron, rules=None):
     tape = run_to(model, x, layer)
-    dy = np.zeros_like(tape[layer])
+    return tape.backward({layer: neuron_upstream(tape[layer], layer, neuron)}, rules)["input"]
+
+
+def neuron_upstream(y, layer, neuron):
+    """The upstream gradient of a neuron of the layer's output y: 1 there, else 0."""
+    dy = np.zeros_like(y)
     dy[_place(dy, layer, neuron)] = 1
-    return tape.backward({layer: dy}, rules)["input"]
+    return dy
 
 
 def _integral(gradient, x, baseline, nodes, weights, size, progress):

@@ -17,7 +17,7 @@ from torch import nn
 import npgrad
 from benchmarks import torch_networks
 from npgrad import attribution
-from npgrad.attribution.gradient_shap import _draw
+from npgrad.attribution.gradient_shap import draw
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, ZBox, ZPlus
 from npgrad.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, ReLU6
 
@@ -126,7 +126,7 @@ def test_smoothgrad_is_captums_on_the_same_samples(name, pairs, monkeypatch):
 @pytest.mark.parametrize("name", NAMES)
 def test_gradient_shap_is_captums_on_the_same_samples(name, pairs, monkeypatch):
     pair = pairs[name]
-    samples = list(_draw(pair.x, BASELINE, 2, 0.3, np.random.default_rng(9)))
+    samples = list(draw(pair.x, BASELINE, 2, 0.3, np.random.default_rng(9)))
     expected = captums_gradient_shap(pair, samples, monkeypatch)
     found = attribution.gradient_shap(pair.model, pair.x, TARGETS, BASELINE, n_samples=2, noise=0.3, rng=9)
     checks.assert_close(found, expected, 1e-10)

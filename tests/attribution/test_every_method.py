@@ -18,7 +18,15 @@ from npgrad.attribution._by_name import BY_NAME
 from npgrad.cli._methods import METHODS
 from npgrad.models import squeezenet1_1
 
-NEURONS = ("neuron_gradient", "neuron_integrated_gradients", "neuron_conductance", "neuron_guided_backprop")
+NEURONS = (
+    "neuron_deconvolution",
+    "neuron_deep_lift",
+    "neuron_gradient",
+    "neuron_gradient_shap",
+    "neuron_guided_backprop",
+    "neuron_integrated_gradients",
+    "neuron_conductance",
+)
 MASK = grid((40, 40), (3, 3))
 OPTIONS = {
     "integrated_gradients": {"n_steps": 4},
@@ -34,6 +42,9 @@ OPTIONS = {
     "kernel_shap": {"mask": MASK, "n_samples": 30},
     "neuron_gradient": {"layer": "fire4", "neuron": (3, 1, 1)},
     "neuron_guided_backprop": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_deconvolution": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_deep_lift": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_gradient_shap": {"layer": "fire4", "neuron": (3, 1, 1), "n_samples": 2},
     "neuron_integrated_gradients": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
     "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
 }
@@ -129,6 +140,9 @@ ASK_NO_CLASS = (
     *(name for name, method in METHODS.items() if method.blind),
     "neuron_gradient",
     "neuron_guided_backprop",
+    "neuron_deconvolution",
+    "neuron_deep_lift",
+    "neuron_gradient_shap",
     "neuron_integrated_gradients",
 )
 

@@ -15,7 +15,7 @@ from npgrad import InputError, UnknownName
 from npgrad._targets import one_hot
 from npgrad._validate import baseline_set
 from npgrad.attribution._quadrature import RULES, quadrature
-from npgrad.attribution.gradient_shap import _draw, gradient_shap
+from npgrad.attribution.gradient_shap import draw, gradient_shap
 from npgrad.attribution.gradients import input_x_gradient
 from npgrad.attribution.integrated_gradients import integrated_gradients
 
@@ -156,7 +156,7 @@ def test_baselines_come_as_number_image_or_batch():
 def test_gradient_shap_equals_captum_on_the_same_samples(name, noise, monkeypatch):
     pair = PAIRS[name]
     baselines = np.random.default_rng(3).normal(size=(4, *pair.x.shape[1:]))
-    samples = list(_draw(pair.x, baselines, 4, noise, np.random.default_rng(9)))
+    samples = list(draw(pair.x, baselines, 4, noise, np.random.default_rng(9)))
     expected = captums_gradient_shap(pair, samples, monkeypatch)
     found = gradient_shap(pair.model, pair.x, TARGETS, baselines, n_samples=4, noise=noise, rng=9)
     checks.assert_close(found, expected, 1e-10)
@@ -166,7 +166,7 @@ def test_the_samples_are_what_the_docstring_says():
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
     baselines = np.random.default_rng(1).normal(size=(3, 3, 4, 5))
     noisy, start, a = map(
-        np.stack, zip(*_draw(x, baselines, 2000, 0.3, np.random.default_rng(2)), strict=True)
+        np.stack, zip(*draw(x, baselines, 2000, 0.3, np.random.default_rng(2)), strict=True)
     )
     which = np.argmax((start[:, None] == baselines).all(axis=(2, 3, 4)), axis=1)
     assert (start == baselines[which]).all()

@@ -7,7 +7,9 @@ import pytest
 import torch
 from captum_nets import TARGETS, pairs, squeezenets
 
+from npgrad.attribution import neuron_references as more
 from npgrad.attribution import neurons as own
+from npgrad.attribution.gradient_shap import draw
 from npgrad.attribution.gradients import guided_backprop
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layers import every_layer
@@ -20,6 +22,7 @@ RULE = {**STEPS, "method": "gausslegendre"}
 # our function, Captum's class, our options and Captum's, and how near: Captum rounds its weights to float32
 METHODS = {
     "gradient": (own.neuron_gradient, ca.NeuronGradient, {}, {}, 1e-10),
+    "deconvolution": (more.neuron_deconvolution, ca.NeuronDeconvolution, {}, {}, 1e-10),
     "guided": (own.neuron_guided_backprop, ca.NeuronGuidedBackprop, {}, {}, 1e-10),
     "integrated": (own.neuron_integrated_gradients, ca.NeuronIntegratedGradients, STEPS, STEPS, 1e-7),
     "conductance": (own.neuron_conductance, ca.NeuronConductance, STEPS, RULE, 1e-7),
@@ -202,3 +205,44 @@ def test_wrong_arguments_are_named(name, options, kind, says):
 def test_wrong_arguments_of_a_path_are_named(name, options, kind, says):
     with pytest.raises(kind, match=says):
         METHODS[name][0](PAIRS["fires"].model, PAIRS["fires"].x, **options)
+
+
+@pytest.mark.parametrize("net", PAIRS)
+def test_deep_lift_of_a_neuron_sums_to_its_difference(net, rng):
+    pair = PAIRS[net]
+    x0 = rng.normal(scale=0.3, size=pair.x.shape)
+    for layer, neuron in PLACES[net].items():
+        found = more.neuron_deep_lift(pair.model, pair.x, layer=layer, neuron=neuron, baseline=x0)
+        place = (slice(None), *(neuron if isinstance(neuron, tuple) else (neuron,)))
+        difference = (pair.model.forward(pair.x)[layer] - pair.model.forward(x0)[layer])[place]
+        checks.assert_close(found.reshape(len(x0), -1).sum(axis=1), difference, 1e-9, layer)
+
+
+@pytest.mark.filterwarnings("ignore:.*Setting forward, backward hooks and attributes on non-linear")
+def test_deep_lift_of_a_neuron_is_captums():
+    """Where Captum's is right: before max pools that overlap."""
+    pair = PAIRS["convolutions"]
+    for layer, neuron in PLACES["convolutions"].items():
+        explainer = ca.NeuronDeepLift(pair.net, pair.layer(layer))
+        expected = (
+            explainer.attribute(pair.tensor().requires_grad_(), neuron, 0 * pair.tensor()).detach().numpy()
+        )
+        found = more.neuron_deep_lift(pair.model, pair.x, layer=layer, neuron=neuron)
+        checks.assert_close(found, expected, 1e-8, layer)
+
+
+def test_gradient_shap_of_a_neuron_is_the_mean_over_its_own_samples(rng):
+    pair, layer, neuron = PAIRS["fires"], "fire2", (10, 1, 2)
+    baselines = rng.normal(size=(2, *pair.x.shape[1:]))
+    options = {"layer": layer, "neuron": neuron, "baseline": baselines, "n_samples": 3, "noise": 0.2}
+    found = more.neuron_gradient_shap(pair.model, pair.x, **options, rng=4)
+    samples = list(draw(pair.x, baselines, 3, 0.2, np.random.default_rng(4)))
+    expected = np.zeros_like(pair.x)
+    for k, (noisy, start, a) in enumerate(samples):
+        point = (start + a * (noisy - start))[None]
+        gradient = own.neuron_gradient(pair.model, point, layer=layer, neuron=neuron)[0]
+        expected[k // 3] += (noisy - start) * gradient / 3
+    assert expected.any()
+    checks.assert_close(found, expected, 1e-10)
+    alone = more.neuron_gradient_shap(pair.model, pair.x[1:2], **options, rng=4)
+    checks.assert_close(found[1:2], alone, 1e-12)

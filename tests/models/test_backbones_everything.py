@@ -79,6 +79,9 @@ def options_of(method, name, model):
         "ablation_cam": {"layer": NARROW[name]},
         "neuron_gradient": neuron,
         "neuron_guided_backprop": neuron,
+        "neuron_deconvolution": neuron,
+        "neuron_deep_lift": neuron,
+        "neuron_gradient_shap": {**neuron, "n_samples": 2},
         "neuron_integrated_gradients": {**neuron, "n_steps": 3},
         "neuron_conductance": {**neuron, "n_steps": 3},
     }.get(method, {})
@@ -93,11 +96,11 @@ ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
 MAPS = [name for name in METHODS if "cam" in name.split("_") and name != "guided_grad_cam"]
 AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
 # one random stream serves all images in turn, so an image alone is drawn other samples
-DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "lime", "kernel_shap")
+DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "neuron_gradient_shap", "lime", "kernel_shap")
 
 
 def test_no_method_is_left_out():
-    assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 5
+    assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 8
 
 
 @pytest.mark.sampled(4)

@@ -78,7 +78,15 @@ WITH_TARGET = [
     if "target" in parameters(function)
     # these take a target as all do, and have no use for it
     and not (name in METHODS and METHODS[name].blind)
-    and name not in ("neuron_gradient", "neuron_guided_backprop", "neuron_integrated_gradients")
+    and name
+    not in (
+        "neuron_gradient",
+        "neuron_guided_backprop",
+        "neuron_integrated_gradients",
+        "neuron_deconvolution",
+        "neuron_deep_lift",
+        "neuron_gradient_shap",
+    )
 ]
 
 

@@ -59,6 +59,9 @@ UNTOLD = (
     *(name for name, method in METHODS.items() if method.blind),
     "neuron_gradient",
     "neuron_guided_backprop",
+    "neuron_deconvolution",
+    "neuron_deep_lift",
+    "neuron_gradient_shap",
     "neuron_integrated_gradients",
 )
 SCORED = [name for name in BY_NAME if name not in UNTOLD]
