@@ -48,7 +48,7 @@ def run(args, options):
         raise InputError(
             "--save-array: expected a single image, found a folder; --save-arrays saves the arrays of a folder"
         )
-    own_name = f"{os.path.basename(os.path.realpath(args.image))}-{args.method}"
+    own_name = f"{os.path.basename(os.path.realpath(args.image))}-{args.method.replace(',', '-')}"
     output = Path(own_name if args.output is None else args.output)
     if output.suffix.lower() in WRITE_FORMATS and not os.path.isdir(output):
         raise InputError(f"{shown(output)}: expected the name of a folder, since the input is a folder")
@@ -66,7 +66,7 @@ def run(args, options):
                 model,
                 args.image,
                 output,
-                tuple(methods.METHODS) if args.method == "all" else args.method,
+                args.methods if len(args.methods) > 1 else args.method,
                 target=target,
                 options=options,
                 sign=args.sign,

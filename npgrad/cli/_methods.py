@@ -39,11 +39,18 @@ def add_options(parser):
         group.add_argument(flag, dest=key, type=kind, metavar=metavar, help=text)
 
 
-def options_of(name, args):
-    """The options that were given, checked against what the method takes."""
+def options_of(names, args):
+    """The options that were given, checked against what the method takes; of several methods, none may be given."""
     from npgrad.attribution.methods import takes
 
     given = {key: getattr(args, key) for key in OPTIONS if getattr(args, key) is not None}
+    if len(names) > 1:
+        if given:
+            raise InputError(
+                f"{OPTIONS[next(iter(given))][0]}: expected one --method, since several take different options"
+            )
+        return {}
+    [name] = names
     for key in given:
         if not takes(name, key):
             fitting = ", ".join(OPTIONS[other][0] for other in OPTIONS if takes(name, other)) or "none"

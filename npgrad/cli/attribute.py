@@ -1,7 +1,7 @@
 """Draw a heat map over an image: where the evidence for a class is.
 
 --save-array saves the raw attribution, neither scaled nor smoothed; the heat map is for viewing. `--method all` makes
-one labeled sheet of all methods, and `--list-methods` lists them.
+one labeled sheet of all methods, `--method saliency,grad_cam` one of these, and `--list-methods` lists them.
 
 For a folder, every image in it and its subfolders is explained. OUTFOLDER then has a heat map for each, under the
 image's name (sub/cat.jpg.png), and manifest.jsonl, with one line of JSON for each: class, probability and seconds, or
@@ -40,6 +40,7 @@ EXAMPLES = """examples:
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam --target "tabby - golden retriever"
   npgrad attribute npgrad-demo/scene.png --method integrated_gradients --n-steps 20 --save-array ig.npy
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method all -o sheet.png
+  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method saliency,grad_cam,occlusion -o sheet.png
   npgrad attribute npgrad-demo --method grad_cam -o demo-grad_cam
   npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
   npgrad attribute --list-methods"""
@@ -55,8 +56,8 @@ def add_arguments(parser):
     parser.add_argument(
         "--method",
         default="saliency",
-        metavar="NAME|all",
-        help="attribution method, or all of them on one sheet (default saliency)",
+        metavar="NAME|A,B,...|all",
+        help="attribution method, or several or all of them on one sheet (default saliency)",
     )
     parser.add_argument("--list-methods", action="store_true", help="list the methods and exit")
     parser.add_argument(
@@ -106,18 +107,19 @@ def run(args):
         )
     [args.image] = args.image
     if args.method.casefold() == "all":
-        args.method = "all"
+        args.method, args.methods = "all", tuple(methods.METHODS)
     else:
-        args.method = methods.method_name(args.method)
-    several = args.method == "all"
-    options = {} if several else methods.options_of(args.method, args)  # errors come before any work
+        args.methods = tuple(dict.fromkeys(methods.method_names(args.method)))
+        args.method = ",".join(args.methods)
+    several = len(args.methods) > 1
+    options = methods.options_of(args.methods, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
-        raise InputError("--save-array: expected one --method, found all")
+        raise InputError(f"--save-array: expected one --method, found {args.method}")
     if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
     stem = "stdin" if args.image == "-" else Path(args.image).stem
-    output = free_name(f"{stem}-{args.method}.png") if args.output is None else args.output
+    output = free_name(f"{stem}-{args.method.replace(',', '-')}.png") if args.output is None else args.output
     check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
     return _one(args, options, output)
 
@@ -126,10 +128,10 @@ def _one(args, options, output):
     from npgrad.attribution.explain import Request, explain, save_array
     from npgrad.images import save_image
 
-    several = args.method == "all"
+    several = len(args.methods) > 1
     model = load_network(args)
     request = Request(
-        tuple(methods.METHODS) if several else args.method,
+        args.methods if several else args.method,
         target_of(model, args.target),
         methods.with_layer_name(model, options),
         args.sign,

@@ -66,3 +66,18 @@ def test_evaluate_and_visualize(photo, capsys):
     assert "3_-_4-fourier.png" in capsys.readouterr().out
     assert main(["fool", photo, "--target", "key - anchor"]) == 2
     assert "a target is one class; '-' cannot be left out" in capsys.readouterr().err
+
+
+def test_several_methods_make_one_sheet(photo, capsys):
+    assert main(["attribute", photo, "--method", "saliency,grad_cam,saliency"]) == 0
+    assert "saliency,grad_cam of woven (18)" in capsys.readouterr().out
+    assert Path("scene-saliency-grad_cam.png").is_file()
+    for options, words in (
+        (["--n-steps", "3"], "--n-steps: expected one --method, since several take different options"),
+        (["--save-array", "a.npy"], "--save-array: expected one --method, found saliency,grad_cam"),
+    ):
+        assert main(["attribute", photo, "--method", "saliency,grad_cam", *options]) == 2
+        assert words in capsys.readouterr().err
+    assert main(["attribute", photo, "--method", "all", "--n-steps", "3"]) == 2
+    assert main(["attribute", photo, "--method", "saliency,grad-camm"]) == 2
+    assert "no method 'grad-camm'" in capsys.readouterr().err
