@@ -210,6 +210,35 @@ PASSED = {  # by everything: layers that leave no way around them
 }
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("target", "value"),
+    [
+        ("2 - 0", lambda y: y[:, 2] - y[:, 0]),
+        ("- 3", lambda y: -y[:, 3]),
+        ("prob(1)", lambda y: y.softmax(1)[:, 1]),
+    ],
+)
+def test_targets_that_are_expressions_equal_captum_with_a_wrapped_forward(target, value, pairs):
+    pair = pairs["resnet18"]
+
+    def forward(x):
+        return value(pair.net(x))
+
+    for name, method, tolerance in (
+        ("saliency", C.Saliency, 1e-8),
+        ("input_x_gradient", C.InputXGradient, 1e-8),
+        ("integrated_gradients", C.IntegratedGradients, 1e-7),
+    ):
+        ours, theirs = (STEPS, THEIR_STEPS) if name == "integrated_gradients" else ({}, {})
+        expected = method(forward).attribute(pair.tensor().requires_grad_(), **theirs).detach().numpy()
+        found = getattr(attribution, name)(pair.model, pair.x, target, **ours)
+        checks.assert_close(found, expected, tolerance, name)
+    for options in ({}, {"baseline": BASELINE}):
+        found, delta = attribution.deep_lift(pair.model, pair.x, target, return_delta=True, **options)
+        assert found.any() and np.abs(delta).max() < 1e-9
+
+
 def asked(name, pairs, others):
     """(model, images, targets)"""
     model = pairs[name].model if name in pairs else others[name]
