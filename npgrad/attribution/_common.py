@@ -5,6 +5,7 @@ import numpy as np
 from npgrad._parallel.threads import split_batch, thread_map
 from npgrad._targets import named_targets, one_hot, resolve_targets, target_list, warn_if_dead
 from npgrad._validate import check_input
+from npgrad.errors import InputError
 
 
 def score_gradients(model, x, target=None, rules=None, at=("input",)):
@@ -36,3 +37,11 @@ def by_parts(model, x, target, work, keep=None):
 def layer_name(model, x, layer=None):
     """The layer's own name for `layer` or, if it is None, for the default."""
     return model.map_layer(None if layer else model.forward(check_input(x)[:1]), layer)
+
+
+def expect_inputs_for_delta(return_delta, multiply_by_inputs):
+    """Raise an InputError for the error of a sum that is none: without the inputs, there is no completeness."""
+    if return_delta and not multiply_by_inputs:
+        raise InputError(
+            "return_delta: expected multiply_by_inputs=True, without which nothing sums to the difference"
+        )

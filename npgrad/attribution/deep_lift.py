@@ -23,6 +23,7 @@ from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import flat, one_hot, resolve_targets, scores, warn_if_dead
 from npgrad._typing import Array, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
+from npgrad.attribution._common import expect_inputs_for_delta
 from npgrad.attribution._layer_rules import DEEP_LIFT as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
 from npgrad.model import Model
@@ -37,6 +38,7 @@ def deep_lift(
     baseline: float | Array | None = None,
     rules: Rules = None,
     return_delta: bool = False,
+    multiply_by_inputs: bool = True,
 ) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute DeepLIFT's contributions m * (x - x0), with multipliers m by the rescale rule.
 
@@ -60,6 +62,9 @@ def deep_lift(
         your own; `deep_lift_rules.linear` or `deep_lift_rules.elementwise` often apply.
     return_delta : bool, default False
         Whether to also return the error of each image's sum.
+    multiply_by_inputs : bool, default True
+        Whether to multiply by the difference from the baseline. False: the multipliers alone, a local attribution
+        (Ancona et al. 2018).
 
     Returns
     -------
@@ -89,8 +94,9 @@ def deep_lift(
     >>> deep_lift(model, x, 0)  # score 1 at x and 0 at the baseline; the ReLU's slope between them is 1/2
     array([[ 2., -1.]])
     """
+    expect_inputs_for_delta(return_delta, multiply_by_inputs)
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    attributions = _contributions(model, tape, reference, targets, INPUT, rules)
+    attributions = _contributions(model, tape, reference, targets, INPUT, rules, multiply_by_inputs)
     if not return_delta:
         return attributions
     return attributions, _delta(attributions, scores(model, tape.output - reference.output, targets))
@@ -104,6 +110,7 @@ def layer_deep_lift(
     layer: str | None = None,
     baseline: float | Array | None = None,
     rules: Rules = None,
+    multiply_by_inputs: bool = True,
 ) -> Array:
     """Compute DeepLIFT's contributions m * (y - y0), with y a layer's output; see `deep_lift`.
 
@@ -122,6 +129,9 @@ def layer_deep_lift(
         The reference input, broadcast to x. None: 0, the mean color.
     rules : dict or None
         ``{layer type or name: f(record, reference, dy) -> dx}`` in addition to the defaults.
+    multiply_by_inputs : bool, default True
+        Whether to multiply by the difference from the baseline. False: the multipliers alone, a local attribution
+        (Ancona et al. 2018).
 
     Returns
     -------
@@ -138,7 +148,9 @@ def layer_deep_lift(
         If no layer has the given name, or a rule's layer does not exist.
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    return _contributions(model, tape, reference, targets, model.map_layer(tape, layer), rules)
+    return _contributions(
+        model, tape, reference, targets, model.map_layer(tape, layer), rules, multiply_by_inputs
+    )
 
 
 @explains_scores
@@ -151,6 +163,7 @@ def deep_lift_shap(
     return_delta: bool = False,
     batch_size: int | None = None,
     progress: Progress = None,
+    multiply_by_inputs: bool = True,
 ) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute the mean of `deep_lift` over a set of baselines.
 
@@ -177,6 +190,9 @@ def deep_lift_shap(
         Number of pairs of image and baseline per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
+    multiply_by_inputs : bool, default True
+        Whether to multiply by the difference from the baseline. False: the multipliers alone, a local attribution
+        (Ancona et al. 2018).
 
     Returns
     -------
@@ -194,6 +210,7 @@ def deep_lift_shap(
     UnknownName
         If a rule's layer does not exist.
     """
+    expect_inputs_for_delta(return_delta, multiply_by_inputs)
     x = check_input(x)
     baselines = baseline_set(baseline, x)
     size = copies_at_once(model, x, batch_size)
@@ -209,7 +226,9 @@ def deep_lift_shap(
         image, base = np.divmod(pairs, len(baselines))
         tape = model.forward(x[image], whole=True)
         reference = model.forward(baselines[base], whole=True)
-        contributions = _contributions(model, tape, reference, targets[image], INPUT, rules)
+        contributions = _contributions(
+            model, tape, reference, targets[image], INPUT, rules, multiply_by_inputs
+        )
         for i, contribution in zip(image, contributions, strict=True):
             total[i] += contribution
     attributions = total / len(baselines)
@@ -228,10 +247,10 @@ def _two_passes(model, x, target, baseline):
     return tape, reference, targets
 
 
-def _contributions(model, tape, reference, targets, layer, rules):
-    """Multiplier times difference from the reference, at a layer's output."""
+def _contributions(model, tape, reference, targets, layer, rules, multiply=True):
+    """Multiplier times difference from the reference, at a layer's output; or the multipliers alone."""
     multipliers = multipliers_of(tape, reference, one_hot(model, tape.output, targets), layer, rules)
-    return multipliers * (tape[layer] - reference[layer])
+    return multipliers * (tape[layer] - reference[layer]) if multiply else multipliers
 
 
 def multipliers_of(tape, reference, dy, layer, rules):

@@ -25,6 +25,7 @@ def gradient_shap(
     rng: Rng = 0,
     batch_size: int | None = None,
     progress: Progress = None,
+    multiply_by_inputs: bool = True,
 ) -> Array:
     """Compute gradient SHAP (expected gradients) of the score.
 
@@ -59,6 +60,8 @@ def gradient_shap(
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
+    multiply_by_inputs : bool, default True
+        Whether to multiply by x' - x0. False: the mean gradient alone, a local attribution (Ancona et al. 2018).
 
     Returns
     -------
@@ -79,17 +82,20 @@ def gradient_shap(
     total = np.zeros(x.shape, score.dtype)
     for copies in batches(len(x) * n_samples, size, progress):
         image = copies // n_samples
-        contributions = _contributions(model, targets[image], list(islice(samples, len(copies))))
+        contributions = _contributions(
+            model, targets[image], list(islice(samples, len(copies))), multiply_by_inputs
+        )
         for i, contribution in zip(image, contributions, strict=True):
             total[i] += contribution
     return total / n_samples
 
 
-def _contributions(model, targets, samples):
-    """(x' - x0) * d score / d x at x0 + a * (x' - x0), for each sample (x', x0, a)."""
+def _contributions(model, targets, samples, multiply):
+    """(x' - x0) * d score / d x at x0 + a * (x' - x0), for each sample (x', x0, a); or the gradients alone."""
     noisy, start, a = map(np.stack, zip(*samples, strict=True))
     points = start + per_sample(a, noisy) * (noisy - start)
-    return (noisy - start) * gradient_of_scores(model, points, targets)
+    gradients = gradient_of_scores(model, points, targets)
+    return (noisy - start) * gradients if multiply else gradients
 
 
 def draw(x, baselines, n_samples, noise, rng):

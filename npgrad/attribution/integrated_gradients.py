@@ -10,6 +10,7 @@ from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Target
 from npgrad._validate import full_baseline
+from npgrad.attribution._common import expect_inputs_for_delta
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample, scores_of
 from npgrad.attribution._quadrature import quadrature
 from npgrad.model import Model
@@ -26,6 +27,7 @@ def integrated_gradients(
     return_delta: bool = False,
     batch_size: int | None = None,
     progress: Progress = None,
+    multiply_by_inputs: bool = True,
 ) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute integrated gradients of the score, from a baseline to the image.
 
@@ -59,6 +61,8 @@ def integrated_gradients(
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
+    multiply_by_inputs : bool, default True
+        Whether to multiply by x - x0. False: the mean gradient alone, a local attribution (Ancona et al. 2018).
 
     Returns
     -------
@@ -93,6 +97,7 @@ def integrated_gradients(
     >>> bool(abs(attributions.sum() - difference[0, label]) < 0.05 * difference[0, label])
     True
     """
+    expect_inputs_for_delta(return_delta, multiply_by_inputs)
     nodes, weights = quadrature(method, n_steps)
     x, targets, end, size = begin(model, x, target, batch_size)
     x0 = full_baseline(baseline, x.shape, x.dtype)
@@ -104,7 +109,7 @@ def integrated_gradients(
         gradients = gradient_of_scores(model, points, targets[image])
         for i, k, gradient in zip(image, step, gradients, strict=True):
             integral[i] += weights[k] * gradient
-    attributions = (x - x0) * integral
+    attributions = (x - x0) * integral if multiply_by_inputs else integral
     if not return_delta:
         return attributions
     start = scores_of(model, x0, targets, size)

@@ -28,6 +28,7 @@ def layer_integrated_gradients(
     method: str = "gausslegendre",
     batch_size: int | None = None,
     progress: Progress = None,
+    multiply_by_inputs: bool = True,
 ) -> Array:
     """Compute integrated gradients of the part of the network above a layer.
 
@@ -59,6 +60,8 @@ def layer_integrated_gradients(
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
+    multiply_by_inputs : bool, default True
+        Whether to multiply by y - y0. False: the mean gradient alone, a local attribution (Ancona et al. 2018).
 
     Returns
     -------
@@ -88,7 +91,7 @@ def layer_integrated_gradients(
             dy = one_hot(model, above.output, np.full(len(steps), targets[i]))
             for k, gradient in zip(steps, above.backward(dy, at=(layer,))[layer], strict=True):
                 integral = integral + weights[k] * gradient
-        attributions.append((y - y0) * integral)
+        attributions.append((y - y0) * integral if multiply_by_inputs else integral[None])
     return np.concatenate(attributions)
 
 
