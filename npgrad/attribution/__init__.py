@@ -23,6 +23,7 @@ from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
+from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
 from npgrad.attribution.layers import every_layer, layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
 from npgrad.attribution.neuron_references import neuron_deconvolution, neuron_deep_lift, neuron_gradient_shap
@@ -71,6 +72,8 @@ __all__ = [
     "layer_cam",
     "layer_conductance",
     "layer_deep_lift",
+    "layer_deep_lift_shap",
+    "layer_gradient_shap",
     "layer_gradient_x_activation",
     "layer_integrated_gradients",
     "layer_lrp",

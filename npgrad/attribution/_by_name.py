@@ -18,6 +18,7 @@ from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
+from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
 from npgrad.attribution.layers import layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import layer_lrp, lrp
 from npgrad.attribution.neuron_references import neuron_deconvolution, neuron_deep_lift, neuron_gradient_shap
@@ -40,9 +41,9 @@ BY_NAME = {
         fem, finer_cam, full_grad, grad_cam, grad_cam_elementwise, grad_cam_plus_plus, gradient_shap,
         guided_backprop, guided_grad_cam, hires_cam, input_x_gradient, integrated_gradients,
         internal_influence, kernel_shap, kpca_cam, layer_activation, layer_cam, layer_conductance,
-        layer_deep_lift, layer_gradient_x_activation, layer_integrated_gradients, layer_lrp, lime, lrp,
-        neuron_conductance, neuron_deconvolution, neuron_deep_lift, neuron_gradient, neuron_gradient_shap,
-        neuron_guided_backprop, neuron_integrated_gradients, occlusion, random_cam, saliency, score_cam,
-        shapley_cam, x_grad_cam,
+        layer_deep_lift, layer_deep_lift_shap, layer_gradient_shap, layer_gradient_x_activation,
+        layer_integrated_gradients, layer_lrp, lime, lrp, neuron_conductance, neuron_deconvolution,
+        neuron_deep_lift, neuron_gradient, neuron_gradient_shap, neuron_guided_backprop,
+        neuron_integrated_gradients, occlusion, random_cam, saliency, score_cam, shapley_cam, x_grad_cam,
     )
 }  # fmt: skip

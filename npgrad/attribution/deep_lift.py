@@ -96,7 +96,7 @@ def deep_lift(
     """
     expect_inputs_for_delta(return_delta, multiply_by_inputs)
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    attributions = _contributions(model, tape, reference, targets, INPUT, rules, multiply_by_inputs)
+    attributions = contributions_at(model, tape, reference, targets, INPUT, rules, multiply_by_inputs)
     if not return_delta:
         return attributions
     return attributions, _delta(attributions, scores(model, tape.output - reference.output, targets))
@@ -148,7 +148,7 @@ def layer_deep_lift(
         If no layer has the given name, or a rule's layer does not exist.
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    return _contributions(
+    return contributions_at(
         model, tape, reference, targets, model.map_layer(tape, layer), rules, multiply_by_inputs
     )
 
@@ -226,7 +226,7 @@ def deep_lift_shap(
         image, base = np.divmod(pairs, len(baselines))
         tape = model.forward(x[image], whole=True)
         reference = model.forward(baselines[base], whole=True)
-        contributions = _contributions(
+        contributions = contributions_at(
             model, tape, reference, targets[image], INPUT, rules, multiply_by_inputs
         )
         for i, contribution in zip(image, contributions, strict=True):
@@ -247,7 +247,7 @@ def _two_passes(model, x, target, baseline):
     return tape, reference, targets
 
 
-def _contributions(model, tape, reference, targets, layer, rules, multiply=True):
+def contributions_at(model, tape, reference, targets, layer, rules, multiply=True):
     """Multiplier times difference from the reference, at a layer's output; or the multipliers alone."""
     multipliers = multipliers_of(tape, reference, one_hot(model, tape.output, targets), layer, rules)
     return multipliers * (tape[layer] - reference[layer]) if multiply else multipliers

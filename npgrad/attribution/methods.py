@@ -82,6 +82,8 @@ METHODS = {
     "layer_conductance": Method("signed", "conductance of a layer (Dhamdhere 2018)"),
     "internal_influence": Method("absolute", "mean gradient along the path, at a layer (Leino 2018)"),
     "layer_deep_lift": Method("signed", "deep_lift, at a layer"),
+    "layer_gradient_shap": Method("signed", "gradient_shap, at a layer"),
+    "layer_deep_lift_shap": Method("signed", "deep_lift_shap, at a layer"),
     "layer_lrp": Method("signed", "layer-wise relevance propagation, at a layer"),
 }
 
@@ -194,7 +196,7 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         return {"layer": layer} if layer else {}
     if name == "feature_ablation":
         return {"mask": np.stack([superpixels(image) for image in x])[:, None]}
-    if name == "deep_lift_shap":
+    if name in ("deep_lift_shap", "layer_deep_lift_shap"):
         mean = np.zeros_like(x[:1])
         return {"baseline": np.concatenate([mean, *(mean + _gray(model, value, x) for value in (0, 1))])}
     return {}

@@ -36,6 +36,7 @@ OPTIONS = {
     "fem": {"k": 1.0},  # of four pixels
     "smoothgrad": {"n_samples": 3},
     "gradient_shap": {"n_samples": 3},
+    "layer_gradient_shap": {"n_samples": 3},
     "occlusion": {"window": 15, "stride": 12},
     "feature_ablation": {"mask": MASK},
     "lime": {"mask": MASK, "n_samples": 30},

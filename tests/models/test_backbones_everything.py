@@ -71,6 +71,7 @@ def options_of(method, name, model):
         "internal_influence": {"n_steps": 3},
         "smoothgrad": {"n_samples": 2},
         "gradient_shap": {"n_samples": 2},
+        "layer_gradient_shap": {"n_samples": 2},
         "occlusion": {"window": 21, "stride": 19},
         "feature_ablation": {"mask": mask},
         "lime": {"mask": mask, "n_samples": 20},
@@ -96,7 +97,14 @@ ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
 MAPS = [name for name in METHODS if "cam" in name.split("_") and name != "guided_grad_cam"]
 AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
 # one random stream serves all images in turn, so an image alone is drawn other samples
-DRAWN_TOGETHER = ("smoothgrad", "gradient_shap", "neuron_gradient_shap", "lime", "kernel_shap")
+DRAWN_TOGETHER = (
+    "smoothgrad",
+    "gradient_shap",
+    "neuron_gradient_shap",
+    "layer_gradient_shap",
+    "lime",
+    "kernel_shap",
+)
 
 
 def test_no_method_is_left_out():

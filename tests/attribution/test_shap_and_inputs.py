@@ -8,6 +8,7 @@ from captum_nets import TARGETS, pairs
 from checks import assert_close
 
 from npgrad import InputError, attribution
+from npgrad.attribution.gradient_shap import draw
 
 PAIRS = {pair.name: pair for pair in pairs()}
 PAIR = PAIRS["convolutions"]  # without the max pools at which Captum's DeepLIFT errs
@@ -59,3 +60,34 @@ def test_means_over_samples_and_baselines():
 def test_there_is_no_sum_to_check(name):
     with pytest.raises(InputError, match="return_delta: expected multiply_by_inputs=True"):
         getattr(attribution, name)(PAIR.model, PAIR.x, return_delta=True, multiply_by_inputs=False)
+
+
+def test_gradient_shap_at_a_layer_is_the_mean_over_its_own_samples(rng):
+    model, x, baselines = PAIR.model, PAIR.x, rng.normal(size=(2, *PAIR.x.shape[1:]))
+    options = {"layer": LAYER, "baseline": baselines, "n_samples": 3, "noise": 0.2, "rng": 4}
+    for multiply in (True, False):
+        expected = np.zeros_like(model.forward(x)[LAYER])
+        for k, (noisy, start, a) in enumerate(draw(x, baselines, 3, 0.2, np.random.default_rng(4))):
+            tape = model.forward((start + a * (noisy - start))[None])
+            dy = np.zeros_like(tape.output)
+            dy[0, TARGETS[k // 3]] = 1
+            gradient = tape.backward(dy, at=(LAYER,))[LAYER][0]
+            change = (model.forward(noisy[None])[LAYER] - model.forward(start[None])[LAYER])[0]
+            expected[k // 3] += gradient * (change if multiply else 1) / 3
+        found = attribution.layer_gradient_shap(model, x, TARGETS, multiply_by_inputs=multiply, **options)
+        assert_close(found, expected, 1e-10)
+    alone = attribution.layer_gradient_shap(model, x[1:2], TARGETS[1], multiply_by_inputs=False, **options)
+    assert_close(found[1:2], alone, 1e-12)
+
+
+def test_deep_lift_shap_at_a_layer(rng):
+    """The mean over baselines; complete where everything goes through the layer; Captum's of single images."""
+    model, x, baselines = PAIR.model, PAIR.x, rng.normal(size=(2, *PAIR.x.shape[1:]))
+    found = attribution.layer_deep_lift_shap(model, x, TARGETS, layer=LAYER, baseline=baselines)
+    several = [attribution.layer_deep_lift(model, x, TARGETS, layer=LAYER, baseline=one) for one in baselines]
+    assert_close(found, sum(several) / 2, 1e-12)
+    drop = model(x)[np.arange(3), TARGETS] - model(baselines)[:, TARGETS].mean(axis=0)
+    assert_close(found.sum(axis=(1, 2, 3)), drop, 1e-9)
+    method = C.LayerDeepLiftShap(PAIR.net, PAIR.layer(LAYER))
+    expected = method.attribute(PAIR.tensor(), torch.tensor(baselines), target=TARGET).detach().numpy()
+    assert_close(found, expected, 1e-8)
