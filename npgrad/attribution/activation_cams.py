@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad._typing import Array, Rng, Target
-from npgrad._validate import generator
+from npgrad._validate import generator, not_negative
 from npgrad.attribution._maps import at_size, map_layer, weighted_sum
 from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError
@@ -78,6 +78,8 @@ def fem(
     ndarray (N, h, w)
         The maps, or (N, H, W) if resized.
     """
+
+    k = not_negative(k, "k")
 
     def weighted(A):
         bound = A.mean(axis=(1, 2), keepdims=True) + k * A.std(axis=(1, 2), keepdims=True)

@@ -9,7 +9,7 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._targets import class_logits, resolve_targets
 from npgrad._typing import Array, Target
-from npgrad._validate import check_input, whole_number
+from npgrad._validate import check_input, not_negative, whole_number
 from npgrad.attribution.grad_cam import grad_cam
 from npgrad.errors import InputError
 from npgrad.model import Model
@@ -69,7 +69,7 @@ def finer_cam(
         raise InputError("finer_cam: expected a class as the target, which is compared with similar classes")
     if weighting not in ("uniform", "pytorch-grad-cam"):
         raise InputError(f'weighting: expected "uniform" or "pytorch-grad-cam", found {weighting!r}')
-    x = check_input(x)
+    x, alpha = check_input(x), not_negative(alpha, "alpha")
     outputs = model(x)
     targets, y = resolve_targets(model, outputs, target), class_logits(model, outputs)
     others = y.shape[1] - 1

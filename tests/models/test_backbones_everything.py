@@ -77,6 +77,8 @@ def options_of(method, name, model):
         "lime": {"mask": mask, "n_samples": 20},
         "kernel_shap": {"mask": mask, "n_samples": 20},
         "score_cam": {"layer": NARROW[name]},
+        "kpca_cam": {"layer": NARROW[name]},  # deeper, random activations are nearly constant
+        "fem": {"k": 0.5},  # of few pixels
         "ablation_cam": {"layer": NARROW[name]},
         "neuron_gradient": neuron,
         "neuron_guided_backprop": neuron,
@@ -94,7 +96,7 @@ def takes_images(function):
 
 EVERY = [name for name in attribution.__all__ if takes_images(getattr(attribution, name))]
 ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
-MAPS = [name for name in METHODS if "cam" in name.split("_") and name != "guided_grad_cam"]
+MAPS = [name for name in METHODS if {"cam", "fem"} & set(name.split("_")) and name != "guided_grad_cam"]
 AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
 # one random stream serves all images in turn, so an image alone is drawn other samples
 DRAWN_TOGETHER = (

@@ -100,7 +100,8 @@ def combinations(name, function, every=True):
             values[key] = (False, True)
         elif more and options.get(key) is not OBJECTS_OF_ALL:
             values[key] = (options.get(key, parameter.default), *more)
-    return [{**options, **dict(zip(values, some, strict=True))} for some in product(*values.values())]
+    combined = [{**options, **dict(zip(values, some, strict=True))} for some in product(*values.values())]
+    return [one for one in combined if one.get("multiply_by_inputs", True) or not one.get("return_delta")]
 
 
 def rules(model):
