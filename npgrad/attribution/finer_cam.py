@@ -30,7 +30,7 @@ def finer_cam(
 ) -> Array:
     """Compute Grad-CAM of a class's score minus that of similar classes: y_c - alpha * mean over d of y_d.
 
-    Finer-CAM (Zhang, Gu, Chowdhury, Su, Yoo, Chao 2025): the similar classes d of an image are those whose scores are
+    Finer-CAM (Zhang et al. 2025): the similar classes d of an image are those whose scores are
     nearest to the score of its class c.
 
     Parameters
