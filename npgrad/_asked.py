@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._expressions import is_expression
 from npgrad._targets import class_count
 from npgrad._typing import Array, Cache
 from npgrad.errors import InputError, NpgradError
 from npgrad.layers import Affine, Concat, Graph, Layer, LogSoftmax, Sequential, Sigmoid, Softmax, Softplus
-from npgrad.targets import Expression, Region, expression
+from npgrad.targets.expressions import Expression, expression, is_expression
+from npgrad.targets.functions import Region
 
 NAME = "target"  # of the layer
 
@@ -90,7 +90,7 @@ def is_value(layer):
 
 def is_question(model, target):
     """Whether a target is more than a class for all images, or one per image."""
-    if isinstance(target, (list, tuple)):
+    if isinstance(target, (list, tuple)) or (isinstance(target, np.ndarray) and target.dtype.kind in "OU"):
         return any(is_question(model, one) for one in target)
     return callable(target) or (isinstance(target, str) and is_expression(target, model.classes or ()))
 
@@ -135,6 +135,8 @@ def asked(model, x, target):
     The model has the target as its last layer, one output for each different target, and the targets are outputs. x:
     the images, of which one goes through the network for the shape of its outputs.
     """
+    if isinstance(target, np.ndarray) and target.dtype.kind in "OU":
+        target = target.tolist()
     if not is_question(model, target):
         return model, target
     several = isinstance(target, (list, tuple))

@@ -1,12 +1,14 @@
 """Maps of a layer's activation alone, whatever the class: kernel principal components, FEM, and random weights."""
 
+import warnings
+
 import numpy as np
 
 from npgrad._typing import Array, Rng, Target
 from npgrad._validate import generator, not_negative
 from npgrad.attribution._maps import at_size, map_layer, weighted_sum
 from npgrad.attribution._surgery import run_to
-from npgrad.errors import InputError
+from npgrad.errors import InputError, level_outside
 from npgrad.model import Model
 
 MOST_PIXELS = 4096
@@ -85,7 +87,14 @@ def fem(
         bound = A.mean(axis=(1, 2), keepdims=True) + k * A.std(axis=(1, 2), keepdims=True)
         return weighted_sum((bound < A).mean(axis=(1, 2), dtype=A.dtype)[None], A[None])[0]
 
-    return _mapped(model, x, layer, resize, weighted)
+    maps = _mapped(model, x, layer, resize, weighted)
+    if not maps.any(axis=(1, 2)).all():
+        warnings.warn(
+            f"fem: no activation is more than {k:g} standard deviations above its channel's mean, so the map is 0; "
+            "a lower k or a larger layer shows more",
+            stacklevel=level_outside(),
+        )
+    return maps
 
 
 def random_cam(

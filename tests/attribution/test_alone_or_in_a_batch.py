@@ -27,6 +27,7 @@ FUNCTIONS = METHODS | MEASURES
 EVERY_IMAGE = list(range(IMAGES))
 MANY = [pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(2, 7)]
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:fem. no activation"),  # of few pixels
     pytest.mark.filterwarnings("ignore:the score of"),  # exactly 0
     pytest.mark.filterwarnings("ignore:kernel_width"),
     pytest.mark.filterwarnings("ignore:the input goes up"),

@@ -127,6 +127,8 @@ def test_every_method_takes_an_expression(method):
 def test_alone_or_in_a_batch():
     model, x = NET.model, NET.x
     together = attribution.saliency(model, x, ["0 - 2", targets.probability(1), "- 3"])
+    as_array = attribution.saliency(model, x, np.array(["0 - 2", "prob(1)", "- 3"]))
+    assert_close(as_array, together, 1e-12)
     assert_close(together[1], attribution.saliency(model, x[1:2], "prob(1)")[0], 1e-12)
     assert_close(together[2], attribution.saliency(model, x[2:], "- 3")[0], 1e-12)
 

@@ -27,6 +27,7 @@ from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.errors import InputError, UnknownName
 from npgrad.images.resize import resize_map
 
+pytestmark = pytest.mark.filterwarnings("ignore:fem. no activation")  # of few pixels
 PAIRS = {pair.name: pair for pair in pairs()}
 FIRES = PAIRS["fires"]
 WIDE = [pair for pair in [*PAIRS.values(), *squeezenets(33)] if pair.name != "linears"]

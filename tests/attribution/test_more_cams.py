@@ -89,6 +89,15 @@ def test_fem(pair, k):
     assert_close(found, (share * A).sum(1).numpy(), 1e-8)
 
 
+def test_fem_says_where_it_shows_nothing():
+    """Of n pixels, none can be more than sqrt(n - 1) standard deviations above their mean."""
+    with pytest.warns(
+        UserWarning, match="^fem: no activation is more than 40 standard deviations above"
+    ) as caught:
+        found = attribution.fem(SMALL.model, SMALL.x, layer=LAYER, k=40)
+    assert not found.any() and caught[0].filename == __file__
+
+
 def test_random_cam():
     A = SMALL.model.forward(SMALL.x)[LAYER]
     found = attribution.random_cam(SMALL.model, SMALL.x, layer=LAYER, rng=3)

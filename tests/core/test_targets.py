@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgrad import InputError, TargetError, targets
-from npgrad._expressions import is_expression, parsed
+from npgrad.targets._grammar import parsed
+from npgrad.targets.expressions import is_expression
 
 MASK = np.array([[True, False, True], [False, True, False]])
 ALL = {

@@ -14,7 +14,7 @@ ORDER = [
     ("layers",),
     ("tape", "_passes", "_parallel", "rules", "losses", "optim", "_lbfgs", "_slopes"),
     ("images",),
-    ("_expressions", "targets", "_heads", "_asked", "_outputs", "_described", "model", "gradcheck", "models"),
+    ("targets", "_heads", "_asked", "_outputs", "_described", "model", "gradcheck", "models"),
     ("io",),
     ("attribution",),
     ("evaluation", "synthesis", "training", "scenes"),

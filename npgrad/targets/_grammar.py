@@ -11,7 +11,6 @@ need no quotes, and "a - b" needs its spaces.
 
 import re
 
-from npgrad._names import plain
 from npgrad.errors import TargetError
 
 KINDS = {
@@ -27,12 +26,9 @@ SIGNED = re.compile("[+-][0-9]+")
 DEEPEST = 50  # parentheses within parentheses
 
 
-def is_expression(text, classes):
-    """Whether a text is more than the name of a class: it has an operator or quotes, and no class has this name.
-
-    A negative number is none: it could be meant as Python's index from the end. "- 281" is minus the score of 281.
-    """
-    if SIGNED.fullmatch(text.strip()) or any(name == text or plain(name) == plain(text) for name in classes):
+def has_operators(text):
+    """Whether a text has operators or quotes and is not just a negative number."""
+    if SIGNED.fullmatch(text.strip()):
         return False
     return any(kind in ("operator", "quoted") for kind, _, _ in _tokens(text, lenient=True))
 
