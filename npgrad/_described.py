@@ -43,7 +43,7 @@ class Described:
         -------
         str
         """
-        kind = "output" if self.outputs == "value" else "class"
+        kind = "class" if self.has_classes else "output"
         return self.classes[index] if index < len(self.classes or ()) else f"{kind} {index}"
 
     def class_index(self, target: int | str) -> int:
@@ -79,19 +79,24 @@ class Described:
             count = int(self.architecture["options"]["num_classes"])
         weights = [array for array in self.parameters().values() if array.ndim > 1]
         count = count or (len(weights[-1]) if weights else 0)
-        return 2 if count == 1 and self.outputs != "value" else count
+        return 2 if count == 1 and self.has_classes else count
 
     def _check_count(self):
         """Refuse class names that are more or fewer than the classes, where the last layers say how many these are."""
         count, pair = output_count(self.network), ""
-        if count == 1 and self.outputs != "value":
+        if count == 1 and self.has_classes:
             count, pair = 2, " for one output, of the negative and the positive class"
         if count not in (None, len(self.classes)):
             raise InputError(f"classes: expected {count} names{pair}, found {len(self.classes)}")
 
     @property
+    def has_classes(self) -> bool:
+        """Whether the outputs are scores or probabilities of classes, not values or features."""
+        return self.outputs not in ("value", "features")
+
+    @property
     def output_kind(self) -> str:
-        """The kind of the outputs: "logits", "scores", "probabilities", "log-probabilities" or "value".
+        """The kind of the outputs: "logits", "scores", "probabilities", "log-probabilities", "value" or "features".
 
         `outputs` if that was given; otherwise what the last layers say.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from npgrad.layers import (
     AdaptiveAvgPool2d,
     Affine,
@@ -63,7 +65,7 @@ def kind_of(network: Layer) -> str:
     Returns
     -------
     str
-        One of `KINDS`, but not "value".
+        One of `KINDS`, but not "value" and not "features".
     """
     if found := final_activation(network):
         return FINAL[found[1]][0]
@@ -91,6 +93,8 @@ def output_count(network: Layer) -> int | None:
     for _, layer in _from_the_end(network):
         if isinstance(layer, (Linear, Conv2d)):
             count = count or len(layer.weight)
+        elif isinstance(layer, Affine) and np.ndim(layer.scale):
+            count = count or len(layer.scale)
         elif isinstance(layer, Flatten):
             flattened = True  # with more than one pixel, there are several outputs of each channel
         elif isinstance(layer, GLOBAL):

@@ -8,8 +8,9 @@ Everything that shows a probability, or explains a score, asks this module. The 
     "probabilities"        as they are; after a final Softmax or Sigmoid
     "log-probabilities"    their exponential is the probabilities; after a final LogSoftmax
     "value"                not of classes but of a regression, one or several
+    "features"             what a network gives to layers that it has not, such as its classifier
 
-A network says which by its last layer, except for "value", which only its user knows.
+A network says which by its last layer, except for the last two, which only its user or its file knows.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KINDS = ("logits", "scores", "probabilities", "log-probabilities", "value")
+KINDS = ("logits", "scores", "probabilities", "log-probabilities", "value", "features")
 ONE_OUTPUT = (
     "the network has one output, read as the score of class 1 against class 0, whose sigmoid is the probability; "
     'Model(outputs="scores"), or --outputs, confirms this; outputs="value" says that it is a regression'
@@ -191,8 +192,8 @@ def expect_classes(model: Model, purpose: str) -> None:
     purpose : str
         What needs classes.
     """
-    if model.outputs == "value":
-        raise InputError(f'{purpose}: expected a network with classes, found outputs="value"')
+    if not model.has_classes:
+        raise InputError(f'{purpose}: expected a network with classes, found outputs="{model.outputs}"')
 
 
 def measure(model: Model) -> str:
@@ -206,7 +207,7 @@ def measure(model: Model) -> str:
     -------
     str
     """
-    return "value" if model.outputs == "value" else "probability"
+    return "probability" if model.has_classes else "value"
 
 
 def measured(kind: str, number: float) -> str:

@@ -167,9 +167,10 @@ def resolve_targets(model, outputs, target=None):
     a sequence of N of them. A TargetError (an IndexError) names the valid range, a TypeError what is not a class.
     """
     count, target = class_count(model, outputs), target_list(target, len(outputs))
-    if target is None and model.outputs == "value" and count > 1:
+    if target is None and not model.has_classes and count > 1:
+        kind = "features" if model.outputs == "features" else "values"
         raise InputError(
-            f"target: expected one of the network's {count} outputs, which are values, found None"
+            f"target: expected one of the network's {count} outputs, which are {kind}, found None"
         )
     if target is None:
         return class_logits(model, outputs).argmax(axis=1)
@@ -184,7 +185,7 @@ def class_count(model, outputs):
         kind = "maps" if outputs.ndim == 4 else "an array"
         found = f"found {kind} of shape {outputs.shape}"
         raise InputError(f"outputs: expected (N, classes), one score per class, {found}")
-    count = 2 if outputs.shape[1] == 1 and model.outputs != "value" else outputs.shape[1]
+    count = 2 if outputs.shape[1] == 1 and model.has_classes else outputs.shape[1]
     if model.classes and len(model.classes) != count:
         raise InputError(f"classes: expected {count} names, one per class, found {len(model.classes)}")
     return count
@@ -255,7 +256,7 @@ def one_hot(model, outputs, targets):
 def _columns(model, outputs, targets):
     """(the output that belongs to each target, the sign of its score)."""
     targets = np.asarray(targets)
-    if outputs.shape[1] == 1 and model.outputs != "value":
+    if outputs.shape[1] == 1 and model.has_classes:
         return 0, np.where(targets == 1, 1, -1).astype(outputs.real.dtype)
     return targets, outputs.real.dtype.type(1)
 

@@ -48,9 +48,10 @@ class Model(Described):
         Where activation maps are made by default; see `map_layer`.
     presets : tuple of str
         Names of the style transfer presets that are tuned for this network.
-    outputs : {"logits", "scores", "probabilities", "log-probabilities", "value"} or None
+    outputs : {"logits", "scores", "probabilities", "log-probabilities", "value", "features"} or None
         Scores of exclusive classes; scores of independent classes, or one score, of class 1 against class 0; their
-        probabilities or logarithms; or values of a regression. None: as the last layers say. Attributions then explain
+        probabilities or logarithms; values of a regression; or features, of a network without its classifier, which
+        are explained as values are. None: as the last layers say. Attributions then explain
         the scores before a final Softmax, LogSoftmax or Sigmoid.
 
     Examples
@@ -217,7 +218,7 @@ class Model(Described):
         if ready:
             warn_of_unit_range(images, self._largest_input())
         outputs = self(images if ready else self.preprocess(images))
-        if self.outputs == "value":
+        if not self.has_classes:
             outputs = class_logits(self, outputs)
             best = np.broadcast_to(np.arange(outputs.shape[1]), outputs.shape)
         else:
@@ -296,5 +297,5 @@ class Model(Described):
         name = self.architecture["name"] if self.architecture else type(self.network).__name__
         count = sum(array.size for array in self.parameters().values())
         named = f"{len(self.classes)} named" if self.classes else "unnamed"
-        kind = "outputs" if self.outputs == "value" else "classes"
+        kind = "classes" if self.has_classes else "outputs"
         return f"Model({name}, {count:,} parameters, {named} {kind})"

@@ -96,16 +96,17 @@ class Explanation:
         The heat map, or the contact sheet of several methods.
     array : ndarray or None
         The raw attribution of the image, without the batch axis. None for a contact sheet.
-    target : (int or None, str, float)
+    target : (int or None, str, float) or None
         Index, name and probability of the target class; or index, name and value of an output. None, the text and the
-        value of a target that is more than a class.
+        value of a target that is more than a class. Only None: of a network without classes no output was asked about,
+        and the method's result is the same for all.
     measure : {"probability", "value"}
         What the last entry of the target is.
     """
 
     image: "Image"
     array: Array | None
-    target: tuple[int | None, str, float]
+    target: tuple[int | None, str, float] | None
     measure: str = "probability"
 
 
@@ -134,15 +135,22 @@ def explain(model: Model, source: ImageLike, request: Request, progress: Progres
     """
     source = open_image(source)
     x = model.preprocess(source)
-    asked_for, target = _target(model, x, request.target)
-    kind = "value" if target[0] is None else measure(model)
+    if request.target is None and not model.has_classes and _all_blind(request.method):
+        asked_for, target, kind = 0, None, measure(model)
+    else:
+        asked_for, target = _target(model, x, request.target)
+        kind = "value" if target[0] is None else measure(model)
     shown = model.preprocessing.view(source, zoom=2)
     if isinstance(request.method, str):
         array = _attribution(model, x, asked_for, request.method, request.options, progress)
         return Explanation(_heat_map(array, shown, request.method, request), array, target, kind)
     note = middle(model.preprocessing, source.size)
-    sheet = _sheet(model, x, asked_for, target[1], shown, note, request, progress)
+    sheet = _sheet(model, x, asked_for, target[1] if target else "", shown, note, request, progress)
     return Explanation(sheet, None, target, kind)
+
+
+def _all_blind(names):
+    return all(methods.METHODS[name].blind for name in ([names] if isinstance(names, str) else names))
 
 
 def _target(model, x, target):
@@ -153,7 +161,7 @@ def _target(model, x, target):
         return question, (None, str(question), float(valued(x)[0, 0]))
     ranking = model.predict(x, top=model.num_classes)[0]
     index = ranking[0][0] if target is None else model.class_index(target)
-    if target is None and model.outputs == "value":
+    if target is None and not model.has_classes:
         index = resolve_targets(model, model(x))[0]  # which refuses to choose among several
     return index, next(found for found in ranking if found[0] == index)
 
@@ -162,7 +170,7 @@ def _sheet(model, x, target, name_of_target, shown, note, request, progress):
     """Every method on one image, each labeled with its name and running time."""
     from PIL import Image
 
-    tiles, labels = [Image.fromarray(shown)], ["\n".join([name_of_target, *([note] if note else [])])]
+    tiles, labels = [Image.fromarray(shown)], ["\n".join(filter(None, [name_of_target, note]))]
     for done, name in enumerate(request.method, 1):
         start = time.perf_counter()
         array = _attribution(model, x, target, name, {}, None)

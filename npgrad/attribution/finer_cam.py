@@ -65,7 +65,7 @@ def finer_cam(
     InputError
         The target is not a class, or the network has fewer classes.
     """
-    if model.outputs == "value":
+    if not model.has_classes:
         raise InputError("finer_cam: expected a class as the target, which is compared with similar classes")
     if weighting not in ("uniform", "pytorch-grad-cam"):
         raise InputError(f'weighting: expected "uniform" or "pytorch-grad-cam", found {weighting!r}')

@@ -155,22 +155,25 @@ def _one(args, options, output):
 
 def _report(explanation, output, array, args):
     """Print the target, and the files that were written."""
-    index, name, number = explanation.target
+    names = ("index", "name", explanation.measure)
     if args.json:
         print_json(
             {
                 "image": args.image,
                 "method": args.method,
-                "target": {"index": index, "name": name, explanation.measure: number},
+                "target": explanation.target and dict(zip(names, explanation.target, strict=True)),
                 "output": output and str(output),
                 "array": array,
             }
         )
         return
     files = f" -> {output or array}" if output or array else ""
-    place = "" if index is None else f" ({index})"
-    of = f"{name}{place}, {explanation.measure} {measured(explanation.measure, number)}"
-    print(f"{args.image}: {args.method} of {of}{files}")
+    of = ""
+    if explanation.target:
+        index, name, number = explanation.target
+        place = "" if index is None else f" ({index})"
+        of = f" of {name}{place}, {explanation.measure} {measured(explanation.measure, number)}"
+    print(f"{args.image}: {args.method}{of}{files}")
 
 
 def _list(args):

@@ -2,7 +2,7 @@
 
 import sys
 
-from npgrad._outputs import measure, measured
+from npgrad._outputs import expect_classes, measure, measured
 from npgrad.cli._common import (
     CROPPED_HELP,
     add_json,
@@ -36,6 +36,8 @@ def add_arguments(parser):
 
 def run(args):
     model = load_network(args)
+    if model.outputs == "features":
+        expect_classes(model, "classify")
     results, exit_code = [], 0
     for path in args.images:
         try:

@@ -117,7 +117,7 @@ def _report(model, target, result, output, args):
     x = model.preprocess(args.output, resize=False) if output.there else result.image
     [seen] = model.predict(x, top=model.num_classes)
     asked_for = target.get("target")
-    index, name, number = seen[asked_for if model.outputs == "value" and isinstance(asked_for, int) else 0]
+    index, name, number = seen[asked_for if not model.has_classes and isinstance(asked_for, int) else 0]
     if args.json:
         if asked_for is not None and not isinstance(asked_for, int):
             target = {"target": str(asked_for)}
@@ -128,7 +128,7 @@ def _report(model, target, result, output, args):
     print(f"{args.method}, {result.steps} steps; score {result.score:.4g}")
     if args.layer is None:
         what = "file" if output.there else "image"
-        says = "gives" if model.outputs == "value" else "is classified as"
+        says = "is classified as" if model.has_classes else "gives"
         print(f"the {what} {says} {name} ({index}), {measure(model)} {measured(measure(model), number)}")
     if output.there:
         print(output.arrow().strip())

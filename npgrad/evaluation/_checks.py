@@ -60,6 +60,6 @@ def image_masks(mask, size):
 
 def target_probabilities(model, outputs, targets):
     """The probability of each image's target, or its value where the outputs are values: (N,) float64."""
-    if model.outputs == "value":
+    if not model.has_classes:
         return scores(model, outputs, targets).astype(np.float64)
     return probabilities(model, outputs)[np.arange(len(outputs)), targets]

@@ -2,11 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
+
+from npgrad._heads import IDENTITY, with_layer
 from npgrad._typing import Array
 from npgrad.errors import WeightsError
 from npgrad.layers import Affine
 from npgrad.layers.composite import walk_layers
+from npgrad.model import Model
 from npgrad.models import registry
 from npgrad.models.registry import ARCHITECTURES, SMALL
 
@@ -41,14 +46,11 @@ def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
     WeightsError
         If the tensors belong to no network that npgrad can build.
     """
-    found = {known: last for known in ARCHITECTURES if (last := _last(known, tensors)) is not None}
+    found = _with_last(tensors)
     if not found:
         raise WeightsError(_what_is_missing(tensors, name))
-    for known, last in found.items():
-        if _parameters(known, tensors) - last.size - len(last) == _without_last(
-            known, last.size // len(last)
-        ):
-            return known, len(last)
+    if known := _of_its_size(found, tensors):
+        return known, len(found[known])
     known = max(found, key=lambda known: _in_common(known, tensors, found[known]))
     if not _in_common(known, tensors, found[known]):
         shapes = sum(array.ndim == 4 for array in tensors.values())
@@ -57,6 +59,20 @@ def architecture_of(tensors: Mapping[str, Array], name: str) -> tuple[str, int]:
             f"of shape {found[known].shape}"
         )
     return known, len(found[known])
+
+
+def _of_its_size(found, tensors):
+    """The network with exactly as many parameters, of those that are found with their last weights; or None."""
+    for known, last in found.items():
+        others = _parameters(known, tensors) - last.size - len(last)
+        if others == _without_last(known, last.size // len(last)):
+            return known
+    return None
+
+
+def _with_last(tensors):
+    """{network: last weights} for all that the tensors begin and end like."""
+    return {known: last for known in ARCHITECTURES if (last := _last(known, tensors)) is not None}
 
 
 def _last(known, tensors):
@@ -102,6 +118,53 @@ def last_layers(tensors):
     """The names that the last layer has in the networks that begin like the tensors."""
     pages = [page for page in registry.NETWORKS if any(f"{layer}.weight" in tensors for layer in page.FIRST)]
     return list(dict.fromkeys(layer for page in pages for layer in page.LAST))
+
+
+def without_head(tensors: Mapping[str, Array], name: str) -> Model | None:
+    """Recognize a network whose last layers, those that say the class, are missing.
+
+    Parameters
+    ----------
+    tensors : dict of ndarray
+        Tensors by name.
+    name : str
+        The file, for error messages.
+
+    Returns
+    -------
+    Model or None
+        The network of which only layers of the head are missing, and as few as possible; all weights are zero. In place
+        of the first missing layer is an Affine that changes nothing and says how many features there are. None if
+        there is no such network.
+    """
+    if _of_its_size(_with_last(tensors), tensors):
+        return None
+    values = sum(array.size for array in tensors.values())
+    found = []
+    for known, architecture in ARCHITECTURES.items():
+        begins, ends = (
+            any(f"{layer}.weight" in tensors for layer in layers)
+            for layers in (architecture.page.FIRST, architecture.page.LAST)
+        )
+        if begins and not ends and _parameters(known, tensors) < architecture.parameters < 30 * values:
+            found.append((architecture.parameters, known))
+    for _, known in sorted(found):
+        model = registry.skeleton({"name": known, "options": {}}, room=math.inf)
+        expected = {key: array.shape for key, array in model.network.arrays(buffers=True).items()}
+        shapes = {key: array.shape for key, array in own_tensors(tensors, model, name).items()}
+        missing = list(dict.fromkeys(key.rpartition(".")[0] for key in expected if key not in shapes))
+        theirs = {own: theirs for theirs, own in model.aliases.items()}
+        heads = {layer.partition(".")[0] for layer in ARCHITECTURES[known].page.LAST}
+        if all(expected.get(key) == shape for key, shape in shapes.items()) and all(
+            theirs.get(layer, layer).partition(".")[0] in heads for layer in missing
+        ):
+            weight = expected[f"{missing[0]}.weight"]
+            width = weight[1] if len(weight) > 1 else weight[0]
+            network = with_layer(model.network, missing[0], Affine(np.ones(width), np.zeros(width)))
+            for layer in missing[1:]:
+                network = with_layer(network, layer, IDENTITY)
+            return replace(model, network=network, outputs="features")
+    return None
 
 
 def own_name(key, model):

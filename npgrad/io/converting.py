@@ -19,7 +19,15 @@ from npgrad._validate import all_finite
 from npgrad.errors import WeightsError, level_outside, unknown
 from npgrad.images import Preprocessing
 from npgrad.io._known_files import known
-from npgrad.io.architectures import COUNTERS, FIRST, architecture_of, last_layers, own_tensors, renamed
+from npgrad.io.architectures import (
+    COUNTERS,
+    FIRST,
+    architecture_of,
+    last_layers,
+    own_tensors,
+    renamed,
+    without_head,
+)
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
 from npgrad.io.labels import imagenet_classes, read_labels, read_wordnet_ids
@@ -50,6 +58,7 @@ def convert(
     Of a checkpoint, the state dict is read. A prefix that all names have in common ("module.", "_orig_mod.", "model.")
     is dropped if it is not the network's own, and so are the counters of BatchNorm and of averaged models. A head that
     was replaced by a Sequential with a single layer that has weights (Dropout, Linear) is that layer, with a warning.
+    Without the last layers, the features that they would get are the outputs (``outputs="features"``), with a warning.
 
     Such files do not say how images become the network's input. Unless the file is one of those that `npgrad weights`
     knows, ImageNet's mean and std, RGB and a square are assumed, and the first image is converted with a warning that
@@ -112,8 +121,11 @@ def convert(
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
-    model = dataclasses.replace(model, network=network, outputs=outputs)
-    count = model.num_classes
+    known = (
+        model.architecture if model.outputs is None else None
+    )  # a network without its head is described layer by layer
+    model = dataclasses.replace(model, network=network, architecture=known, outputs=outputs or model.outputs)
+    count = model.num_classes if known else None
     classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     about |= _wordnet_ids(labels) | dict(source or {})
@@ -180,7 +192,8 @@ def to_torchvision_input(tensors: Mapping[str, Array], preprocessing: Preprocess
 
 def _recognize(tensors, contents, from_caffe, architecture, name):
     """The network that the tensors belong to, all weights zero."""
-    found, count = architecture_of(tensors, name)
+    headless = None if from_caffe else without_head(tensors, name)
+    found, count = (headless.architecture["name"], 1000) if headless else architecture_of(tensors, name)
     if architecture not in (None, found):
         if architecture not in registry.ARCHITECTURES:
             raise unknown("architecture", architecture, registry.ARCHITECTURES)
@@ -195,7 +208,7 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         options["conv10_padding"] = _conv10_padding(found, contents.details, name)
     values = sum(array.size for array in tensors.values())
     try:
-        model = registry.skeleton({"name": found, "options": options}, room=values)
+        model = headless or registry.skeleton({"name": found, "options": options}, room=values)
     except WeightsError as error:  # its message does not name the file
         raise WeightsError(
             f"{name}: expected the tensors of {found}, found {values} values: {error}"
@@ -207,6 +220,12 @@ def _recognize(tensors, contents, from_caffe, architecture, name):
         preprocessing = Preprocessing(**(usual.preprocessing if usual else {}), assumed=entry is None)
         if entry is None and "transform_input" in registry.ARCHITECTURES[found].options:
             warnings.warn(f"{name}: {TRANSFORM_INPUT}", stacklevel=level_outside())
+    if headless:
+        warnings.warn(
+            f"{name}: taken for {found} without its last layer, which is missing: the outputs are features, and there "
+            "are no classes",
+            stacklevel=level_outside(),
+        )
     return dataclasses.replace(model, preprocessing=preprocessing)
 
 

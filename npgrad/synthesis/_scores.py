@@ -13,4 +13,4 @@ def lead(logits, target):
 
 def probability(model, outputs, target):
     """The probability of the target: outputs (1, outputs); None where the outputs are values."""
-    return None if model.outputs == "value" else float(_outputs.probabilities(model, outputs)[0, target])
+    return None if not model.has_classes else float(_outputs.probabilities(model, outputs)[0, target])

@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 from checkpoint_objects import BESIDE, Meter, Mode, Trap, optimizer
+from PIL import Image
 from refusals import line
 from safetensors.torch import save_file
 from torch_nets import torch_state, torch_twin
 
 import npgrad
+from npgrad.io import architectures
 from npgrad.io.converting import convert
 from npgrad.io.formats import torch_pth
-from npgrad.models import mobilenet_v2, squeezenet1_1
+from npgrad.models import mobilenet_v2, registry, squeezenet1_1
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +166,80 @@ def without_head(state):
     return {name: tensor for name, tensor in state.items() if "classifier" not in name}
 
 
+def test_a_network_without_its_head_gives_features(model, state, tmp_path, capsys):
+    path, images = tmp_path / "c.pth", np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    torch.save(without_head(state), path)
+    with pytest.warns(
+        UserWarning, match="c.pth: taken for squeezenet1_1 without its last layer, .* are features"
+    ):
+        convert(path).save(tmp_path / "c.h5")
+    found = npgrad.load(tmp_path / "c.h5")
+    assert found.output_kind == "features" and found.num_classes == 512 and not found.has_classes
+    expected = model.forward(images)["fire9"]
+    np.testing.assert_allclose(found(images).reshape(2, 512), expected.mean(axis=(2, 3)), rtol=1e-6)
+    np.testing.assert_array_equal(
+        npgrad.attribution.eigen_cam(found, images), npgrad.attribution.eigen_cam(model, images)
+    )
+    tape = model.forward(images, upto="fire9")
+    dy = np.zeros_like(tape.output)
+    dy[:, 3] = 1 / dy[0, 0].size
+    np.testing.assert_allclose(
+        npgrad.attribution.saliency(found, images, 3),
+        np.abs(tape.backward(dy)["input"]),
+        rtol=1e-4,
+        atol=1e-7,
+    )
+    with pytest.raises(
+        npgrad.InputError, match="one of the network's 512 outputs, which are features, found None"
+    ):
+        npgrad.attribution.saliency(found, images)
+
+
+@pytest.mark.filterwarnings("ignore:.*without its last layer")
+def test_the_command_explains_a_network_without_its_head(state, tmp_path, capsys):
+    from npgrad.cli import main
+
+    torch.save(without_head(state), tmp_path / "c.pth")
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (70, 90, 3), np.uint8)).save(
+        tmp_path / "photo.png"
+    )
+    weights = ["--weights", str(tmp_path / "c.h5"), "--mean", "0.5", "--std", "0.5"]
+    assert main(["convert", str(tmp_path / "c.pth"), "-o", str(tmp_path / "c.h5")]) == 0
+    assert main(["classify", str(tmp_path / "photo.png"), *weights]) == 2
+    assert 'classify: expected a network with classes, found outputs="features"' in capsys.readouterr().err
+    for options in (["--method", "eigen_cam"], ["--method", "fem,eigen_cam"], ["--target", "7"]):
+        out = tmp_path / "o.png"
+        assert main(["attribute", str(tmp_path / "photo.png"), *weights, *options, "-o", str(out)]) == 0
+        assert out.stat().st_size
+        said = capsys.readouterr().out
+        assert (" of output 7 (7), value" in said) == ("--target" in options), said
+        out.unlink()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", [name for name in registry.ARCHITECTURES if name != "regnet_y_128gf"])
+def test_every_network_is_recognized_without_its_last_layer_and_without_its_head(name):
+    skeleton = registry.skeleton({"name": name, "options": {}}, room=1 << 40)
+    theirs = {own: theirs for theirs, own in skeleton.aliases.items()}
+    arrays = {}
+    for key, array in skeleton.network.arrays(buffers=True).items():
+        layer, _, kind = key.rpartition(".")
+        arrays[f"{theirs.get(layer, layer)}.{kind}"] = array
+    last = max(
+        key for layer in registry.ARCHITECTURES[name].page.LAST for key in arrays if key == f"{layer}.weight"
+    )
+    layer, head = last.removesuffix("weight"), last.partition(".")[0] + "."
+    for missing in layer, head:
+        found = architectures.without_head(
+            {k: a for k, a in arrays.items() if not k.startswith(missing)}, "f"
+        )
+        assert found.architecture["name"] == name and found.outputs == "features"
+    assert architectures.without_head(arrays, "f") is None
+    assert found.num_classes == next(
+        a.shape[1] if a.ndim > 1 else len(a) for k, a in arrays.items() if k.startswith(head)
+    )
+
+
 def with_more(state, **tensors):
     return {**state, **{name.replace("_", "."): tensor for name, tensor in tensors.items()}}
 
@@ -194,7 +270,12 @@ REFUSED = {
         lambda state: {**state, Mode.MAX: 1},
         r"expected a tensor among the weights, found '.*Mode'",
     ),
-    "no head": (without_head, r"the last layer, .*, is missing: expected one of .*; found none: .* to ONNX"),
+    "neither head nor last block": (
+        lambda state: {
+            name: tensor for name, tensor in without_head(state).items() if "features.12" not in name
+        },
+        r"the last layer, .*, is missing: expected one of .*; found none: .* to ONNX",
+    ),
     "a head of two layers": (
         lambda state: with_more(
             without_head(state), classifier_0_weight=torch.ones(4, 512), classifier_3_weight=torch.ones(2, 4)

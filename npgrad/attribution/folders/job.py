@@ -169,7 +169,8 @@ class Job:
                 self._write(explanation, photo)
         except _Broken as error:
             return {"image": photo, "error": str(error).removeprefix(f"{shown(path)}: "), **stamp}
-        target = dict(zip(("index", "name", explanation.measure), explanation.target, strict=True))
+        names = ("index", "name", explanation.measure)
+        target = explanation.target and dict(zip(names, explanation.target, strict=True))
         line = {"image": photo, "method": self.request.title, "target": target, **self.results(photo)}
         line["seconds"] = round(time.perf_counter() - start, 4)
         return line | stamp | ({"warnings": warned} if warned else {})
