@@ -48,13 +48,15 @@ def run(args):
     from npgrad.synthesis.structure import middle_layer
 
     model = load_network(args)
-    layer = layer_name(model, args.layer)
-    layer = model.resolve(layer) if layer else middle_layer(model, model.preprocess(args.image))
+    layer, x = layer_name(model, args.layer), None
+    if layer is None:
+        x = model.preprocess(args.image)
+    layer = middle_layer(model, x) if layer is None else model.resolve(layer)
     if args.output is None:
         args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.image, *start, args.weights])
-    x = model.preprocess(args.image)
+    x = model.preprocess(args.image) if x is None else x
     options = synthesis.given_options(args, "steps", "content_weight", "tv_weight")
     with synthesis.RunOutput(args, args.steps or 200, lambda image: model.deprocess(image)[0]) as output:
         result = invert_features(

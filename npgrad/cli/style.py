@@ -119,10 +119,12 @@ def run(args):
         )
     code = output.save(result)
     if args.json:
-        print_json({"content": args.content, "styles": args.styles, **output.report(result)})
+        layers = {"content_layer": result.content_layer, "style_layers": result.style_layers}
+        print_json({"content": args.content, "styles": args.styles, **layers, **output.report(result)})
     else:
         height, width = result.image.shape[2:]
         print(f"{width}x{height} px, {result.steps} steps; {synthesis.losses_text(result)}")
+        print(f"content of {result.content_layer}, style of {', '.join(result.style_layers) or 'no layer'}")
         print(f"{shown(args.content)} + {', '.join(map(shown, args.styles))}{output.arrow()}")
     return code
 

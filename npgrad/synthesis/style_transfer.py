@@ -19,7 +19,18 @@ __all__ = ["StyleTransfer", "style_transfer"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class StyleTransfer(Synthesis):
-    """An image in the style of another, with losses "content", "style" and "tv"; attributes as of `Synthesis`."""
+    """An image in the style of another, with losses "content", "style" and "tv"; more attributes as of `Synthesis`.
+
+    Attributes
+    ----------
+    content_layer : str
+        Name of the layer of the content loss.
+    style_layers : tuple of str
+        Names of the layers of the style loss.
+    """
+
+    content_layer: str = ""
+    style_layers: tuple[str, ...] = ()
 
 
 def style_transfer(
@@ -151,4 +162,6 @@ def style_transfer(
                 goal = goal_at(model, work, stage, weights)
             x = images.resized(run.image, goal.content.shape[2:])
             advance(run, descent, partial(losses_and_gradient, model, goal), x, s, steps)
-    return StyleTransfer(work.finished(model, run.image), run.t, run.losses, run.interrupted)
+    image = work.finished(model, run.image)
+    layers = weights.content_layer, tuple(weights.style)
+    return StyleTransfer(image, run.t, run.losses, run.interrupted, *layers)

@@ -254,6 +254,19 @@ def test_style_is_smoother_than_the_preset_unless_told(make, folder):
     assert (pixels("a.png") != pixels("c.png")).any()
 
 
+def test_style_says_which_layers_it_takes(make, folder):
+    base = "style PHOTO PAINTING --size 32 --style-size 36 --steps 1 -o a.png"
+    code, out, _ = make(f"{base} --preset structure")
+    assert code == 0
+    [line] = [line for line in out.splitlines() if line.startswith("content of ")]
+    content, style = line.removeprefix("content of ").split(", style of ", 1)
+    assert content in style.split(", ")
+    found = json.loads(make(f"{base} --preset structure --json")[1])
+    assert found["content_layer"] == content and ", ".join(found["style_layers"]) == style
+    found = json.loads(make(f"{base} --preset the_scream --style-layers fire2,conv1 --style-weights 2,1 --json")[1])
+    assert found["style_layers"] == ["fire2", "conv1"]
+
+
 @pytest.mark.exhaustive
 def test_style_options_reach_the_run(make, folder):
     """Each option changes the image, and a mask keeps a style away from where it is dark."""
