@@ -263,7 +263,9 @@ def test_style_says_which_layers_it_takes(make, folder):
     assert content in style.split(", ")
     found = json.loads(make(f"{base} --preset structure --json")[1])
     assert found["content_layer"] == content and ", ".join(found["style_layers"]) == style
-    found = json.loads(make(f"{base} --preset the_scream --style-layers fire2,conv1 --style-weights 2,1 --json")[1])
+    found = json.loads(
+        make(f"{base} --preset the_scream --style-layers fire2,conv1 --style-weights 2,1 --json")[1]
+    )
     assert found["style_layers"] == ["fire2", "conv1"]
 
 
