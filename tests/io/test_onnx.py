@@ -1,7 +1,5 @@
 """ONNX in: networks that torch exports, equal to ONNX Runtime and to the network built directly."""
 
-import warnings
-
 import backbones
 import checks
 import numpy as np
@@ -30,17 +28,6 @@ NAMES = [
 ]
 
 
-def export(net, x, path, dynamo=False):
-    """Write a torch network to an .onnx file, weights inside."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's exporters warn of themselves
-        if dynamo:
-            torch.onnx.export(net, (x,), dynamo=True, verbose=False).save(path, external_data=False)
-        else:
-            torch.onnx.export(net, (x,), path, dynamo=False)
-    return path
-
-
 def images(name):
     """One image; of the size that it is made for, where torch cannot export its adaptive pooling otherwise."""
     if name.startswith(("vgg", "alexnet")):
@@ -59,12 +46,12 @@ def runtime(path, x):
 def test_exported_networks_come_back(name, tmp_path):
     x = images(name)
     net = backbones.torch_net(name)
-    path = export(net, torch.tensor(x, dtype=torch.float32), tmp_path / "net.onnx")
+    path = backbones.export(net, torch.tensor(x, dtype=torch.float32), tmp_path / "net.onnx")
     model, x32 = npgrad.load(path), x.astype(np.float32)
     assert model(x32).dtype == np.float32
     checks.assert_close(model(x32), runtime(path, x32), 1e-5, "float32, ONNX Runtime")
     direct = backbones.converted(net, tmp_path).astype(np.float64)
-    path = export(net.double(), torch.tensor(x), path)
+    path = backbones.export(net.double(), torch.tensor(x), path)
     checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
 
 
@@ -73,10 +60,10 @@ def test_exported_networks_come_back(name, tmp_path):
 def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     direct, net = backbones.narrow_vgg(name)
     x = images(name)
-    path = export(net, torch.tensor(x), tmp_path / "net.onnx")
+    path = backbones.export(net, torch.tensor(x), tmp_path / "net.onnx")
     checks.assert_close(npgrad.load(path)(x), direct(x), 1e-12, "float64, built directly")
     x = x.astype(np.float32)
-    path = export(net.float(), torch.tensor(x), path)
+    path = backbones.export(net.float(), torch.tensor(x), path)
     checks.assert_close(npgrad.load(path)(x), runtime(path, x), 1e-5, "float32, ONNX Runtime")
 
 
@@ -89,7 +76,7 @@ def test_the_newer_exporter_does_too(name, tmp_path):
     x = images(name)
     net = backbones.torch_net(name)
     direct = backbones.converted(net, tmp_path).astype(np.float64)
-    path = export(net.double(), torch.tensor(x), tmp_path / "net.onnx", dynamo=True)
+    path = backbones.export(net.double(), torch.tensor(x), tmp_path / "net.onnx", dynamo=True)
     model = npgrad.load(path)
     checks.assert_close(model(x), direct(x), 1e-12)
 
@@ -101,7 +88,7 @@ def resnet(tmp_path_factory):
     net = backbones.torch_net("resnet18")
     direct = backbones.converted(net, folder).astype(np.float64)
     x = backbones.images("resnet18")
-    return npgrad.load(export(net.double(), torch.tensor(x), folder / "net.onnx")), direct, x
+    return npgrad.load(backbones.export(net.double(), torch.tensor(x), folder / "net.onnx")), direct, x
 
 
 @pytest.mark.exhaustive
@@ -140,7 +127,7 @@ def test_the_converter_takes_it(tmp_path, resnet):
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(64, 2)
     )
-    path = export(net, torch.zeros(1, 3, 6, 6), tmp_path / "net.onnx")
+    path = backbones.export(net, torch.zeros(1, 3, 6, 6), tmp_path / "net.onnx")
     (tmp_path / "names.txt").write_text("cat\ndog\n")
     model = convert(path, labels=tmp_path / "names.txt", source={"url": "there"})
     assert (model.classes, model.source["url"], model.source["format"]) == (("cat", "dog"), "there", "ONNX")

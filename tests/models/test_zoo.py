@@ -56,6 +56,45 @@ def test_numbers_are_those_of_torch(name, tmp_path):
     backbones.compare(model, net, backbones.images(name, batch=1))
 
 
+SMALL = (
+    "shufflenet_v2_x0_5",
+    "regnet_y_400mf",
+    "mobilenet_v3_small",
+    "googlenet",
+)  # torch.export takes its time
+EXPORTED = (
+    "shufflenet_v2_x0_5",
+    "regnet_y_400mf",
+    "densenet121",
+    "googlenet",
+    "inception_v3",
+    "convnext_tiny",
+    "mobilenet_v3_small",
+    "mnasnet0_5",
+    "efficientnet_b0",
+)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(
+    ("name", "dynamo"),
+    [(name, False) for name in EXPORTED] + [(name, True) for name in EXPORTED if name in SMALL],
+)
+def test_numbers_are_those_of_torch_by_way_of_onnx(name, dynamo, tmp_path):
+    net, x = (
+        backbones.torch_net(name).double(),
+        torch.tensor(backbones.images(name, batch=1)).requires_grad_(),
+    )
+    y = net(x)
+    [dx] = torch.autograd.grad(y[:, :2].sum(), x)
+    path = backbones.export(net, x.detach(), tmp_path / "net.onnx", dynamo)
+    tape = npgrad.load(path).forward(x.detach().numpy())
+    checks.assert_close(tape.output, y.detach().numpy(), 1e-9, "logits")
+    dy = np.zeros_like(tape.output)
+    dy[:, :2] = 1
+    checks.assert_close(tape.backward(dy)["input"], dx.numpy(), 1e-8, "gradient")
+
+
 @pytest.mark.parametrize("name", marked(NAMES, (*QUICK, "regnet_x_400mf", "regnet_y_400mf"), LARGE))
 def test_parameters_are_torchs_and_as_many_as_published(name):
     backbones.compare_shapes(name)

@@ -191,3 +191,14 @@ def own_names(model, names):
 def skeleton(name):
     """The network with every weight 0, for 1,000 classes."""
     return registry.skeleton({"name": name, "options": {}}, room=2**30)
+
+
+def export(net, x, path, dynamo=False):
+    """Write a torch network to an .onnx file, weights inside."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's exporters warn of themselves
+        if dynamo:
+            torch.onnx.export(net, (x,), dynamo=True, verbose=False).save(path, external_data=False)
+        else:
+            torch.onnx.export(net, (x,), path, dynamo=False)
+    return path

@@ -208,6 +208,10 @@ CASES = [
     plain("add three", layers.Add(), sum, [(1, 3, 2, 3)] * 3),
     plain("concat two", layers.Concat(), lambda x: torch.cat(x, 1), [(3, 2, 4, 5), (3, 3, 4, 5)]),
     plain("concat three vectors", layers.Concat(), lambda x: torch.cat(x, 1), [(1, 2), (1, 1), (1, 4)]),
+    plain("concat widths", layers.Concat(3), lambda x: torch.cat(x, 3), [(3, 2, 4, 5), (3, 2, 4, 1)]),
+    plain(
+        "concat of five axes", layers.Concat(2), lambda x: torch.cat(x, 2), [(1, 2, 1, 2, 3), (1, 2, 2, 2, 3)]
+    ),
     plain("softmax", layers.Softmax(), lambda x: torch.softmax(x, 1), (3, 6)),
     plain("softmax of pixels", layers.Softmax(), lambda x: torch.softmax(x, 1), (1, 5, 3, 4)),
     plain("softmax along the last axis", layers.Softmax(3), lambda x: torch.softmax(x, 3), (3, 2, 3, 4)),

@@ -107,14 +107,20 @@ def unsqueeze(d):
 
 def concat(d):
     x = d.value()
-    shape, axis = (
-        d.shape(x),
-        d.pick([1, 1, 1 - len(d.shape(x)) if d.opset >= 11 else 1], [2, 0, -1, d.integer(-4, 3)]),
+    shape, last = d.shape(x), len(d.shape(x)) - 1
+    axis = d.pick(
+        [1, 1, d.integer(1, max(last, 1)), -last if d.opset >= 11 else 1], [0, -1, d.integer(-5, 4)]
     )
+    along = axis % len(shape)
+
+    def others(of):
+        return [size for i, size in enumerate(of) if i != along]
+
     alike = [
-        name for name, other in d.values.items()
-        if len(other) == len(shape) and (other[0], *other[2:]) == (shape[0], *shape[2:])
-    ]  # fmt: skip
+        name
+        for name, other in d.values.items()
+        if len(other) == len(shape) and others(other) == others(shape)
+    ]
     return [x, *(d.one(*alike or [x]) for _ in range(d.integer(0, 2)))], {"axis": axis}
 
 

@@ -14,16 +14,13 @@ ALL = 2**31 - 1  # an end that means all that there is
 
 def concat(node):
     places, shape = range(len(node.proto.input)), node.shape()
-    if node.axes((node.attribute("axis", 1),), 1 + len(shape), 11) != [1]:
-        raise node.refuse(f"axis: expected the channels, 1, found {node.attribute('axis')}")
-    node.one_shape(of=lambda shape: shape[1:])
-    channels = [node.shape(place)[0] for place in places]
-    together = (
-        sum(channels)
-        if all(isinstance(one, int) for one in channels)
-        else Size(" + ".join(map(str, channels)))
-    )
-    return Concat(), tuple(map(node.value, places)), (together, *shape[1:])
+    [axis] = node.axes((node.attribute("axis", 1),), 1 + len(shape), 11)
+    if axis == 0:
+        raise node.refuse("axis: expected an axis of every image, found 0, that of the images")
+    node.one_shape(of=lambda shape: (*shape[: axis - 1], *shape[axis:]))
+    sizes = [node.shape(place)[axis - 1] for place in places]
+    together = sum(sizes) if all(isinstance(one, int) for one in sizes) else Size(" + ".join(map(str, sizes)))
+    return Concat(axis), tuple(map(node.value, places)), (*shape[: axis - 1], together, *shape[axis:])
 
 
 def flatten(node):
