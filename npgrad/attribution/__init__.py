@@ -6,6 +6,7 @@ attribution is.
 """
 
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
+from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
 from npgrad.attribution.finer_cam import finer_cam
@@ -21,6 +22,7 @@ from npgrad.attribution.grad_cam import (
 )
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
+from npgrad.attribution.guided_ig import guided_ig
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
@@ -35,15 +37,18 @@ from npgrad.attribution.neurons import (
 )
 from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
+from npgrad.attribution.rise import rise
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.segments import grid, superpixels
 from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.smoothgrad import smoothgrad
 from npgrad.attribution.surrogates import kernel_shap, lime
+from npgrad.attribution.xrai import xrai
 from npgrad.images.resize import resize_map
 
 __all__ = [
     "ablation_cam",
+    "blur_ig",
     "composite_by_position",
     "deconvolution",
     "deep_lift",
@@ -62,6 +67,7 @@ __all__ = [
     "grid",
     "guided_backprop",
     "guided_grad_cam",
+    "guided_ig",
     "hires_cam",
     "input_x_gradient",
     "integrated_gradients",
@@ -89,10 +95,12 @@ __all__ = [
     "occlusion",
     "random_cam",
     "resize_map",
+    "rise",
     "saliency",
     "score_cam",
     "shapley_cam",
     "smoothgrad",
     "superpixels",
     "x_grad_cam",
+    "xrai",
 ]

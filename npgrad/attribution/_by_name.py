@@ -1,6 +1,7 @@
 """The methods that `smoothgrad` can average, by name: all that return one array for (model, x, target, ...)."""
 
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
+from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
 from npgrad.attribution.finer_cam import finer_cam
@@ -16,6 +17,7 @@ from npgrad.attribution.grad_cam import (
 )
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
+from npgrad.attribution.guided_ig import guided_ig
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
@@ -30,20 +32,24 @@ from npgrad.attribution.neurons import (
 )
 from npgrad.attribution.occlusion import feature_ablation, occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
+from npgrad.attribution.rise import rise
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.surrogates import kernel_shap, lime
+from npgrad.attribution.xrai import xrai
 
 BY_NAME = {
     function.__name__: function
     for function in (
-        ablation_cam, deconvolution, deep_lift, deep_lift_shap, eigen_cam, eigen_grad_cam, feature_ablation,
+        ablation_cam, blur_ig, deconvolution, deep_lift, deep_lift_shap, eigen_cam, eigen_grad_cam,
+        feature_ablation,
         fem, finer_cam, full_grad, grad_cam, grad_cam_elementwise, grad_cam_plus_plus, gradient_shap,
-        guided_backprop, guided_grad_cam, hires_cam, input_x_gradient, integrated_gradients,
+        guided_backprop, guided_grad_cam, guided_ig, hires_cam, input_x_gradient, integrated_gradients,
         internal_influence, kernel_shap, kpca_cam, layer_activation, layer_cam, layer_conductance,
         layer_deep_lift, layer_deep_lift_shap, layer_gradient_shap, layer_gradient_x_activation,
         layer_integrated_gradients, layer_lrp, lime, lrp, neuron_conductance, neuron_deconvolution,
         neuron_deep_lift, neuron_gradient, neuron_gradient_shap, neuron_guided_backprop,
-        neuron_integrated_gradients, occlusion, random_cam, saliency, score_cam, shapley_cam, x_grad_cam,
+        neuron_integrated_gradients, occlusion, random_cam, rise, saliency, score_cam,
+        shapley_cam, x_grad_cam, xrai,
     )
 }  # fmt: skip

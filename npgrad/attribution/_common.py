@@ -39,6 +39,20 @@ def layer_name(model, x, layer=None):
     return model.map_layer(None if layer else model.forward(check_input(x)[:1]), layer)
 
 
+def expect_images(method, x):
+    """x as images (N, C, H, W), checked; InputError for other shapes."""
+    x = check_input(x)
+    if x.ndim != 4:
+        raise InputError(f"{method}: expected images (N, C, H, W), found shape {x.shape}")
+    return x
+
+
+def gray(model, value, x):
+    """A gray level of 0..1 in the units of the network's input: (1, C, 1, 1)."""
+    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
+    return ((value - mean) / std).reshape(1, -1, 1, 1).astype(x.dtype)
+
+
 def expect_inputs_for_delta(return_delta, multiply_by_inputs):
     """Raise an InputError for the error of a sum that is none: without the inputs, there is no completeness."""
     if return_delta and not multiply_by_inputs:

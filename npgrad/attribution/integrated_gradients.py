@@ -101,16 +101,21 @@ def integrated_gradients(
     nodes, weights = quadrature(method, n_steps)
     x, targets, end, size = begin(model, x, target, batch_size)
     x0 = full_baseline(baseline, x.shape, x.dtype)
-    integral = np.zeros(x.shape, end.dtype)
-    weights = weights.astype(end.dtype)
+    integral = mean_gradient(model, x, x0, targets, nodes, weights.astype(end.dtype), size, progress)
+    attributions = (x - x0) * integral if multiply_by_inputs else integral
+    if not return_delta:
+        return attributions
+    start = scores_of(model, x0, targets, size)
+    return attributions, attributions.reshape(len(x), -1).sum(axis=1) - (end - start)
+
+
+def mean_gradient(model, x, x0, targets, nodes, weights, size, progress=None):
+    """The weighted sum of the gradients at x0 + node * (x - x0), of the shape of x."""
+    integral = np.zeros(x.shape, weights.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         image, step = np.divmod(copies, len(nodes))  # copy i * len(nodes) + k is image i at node k
         points = x0[image] + per_sample(nodes[step], x) * (x[image] - x0[image])
         gradients = gradient_of_scores(model, points, targets[image])
         for i, k, gradient in zip(image, step, gradients, strict=True):
             integral[i] += weights[k] * gradient
-    attributions = (x - x0) * integral if multiply_by_inputs else integral
-    if not return_delta:
-        return attributions
-    start = scores_of(model, x0, targets, size)
-    return attributions, attributions.reshape(len(x), -1).sum(axis=1) - (end - start)
+    return integral

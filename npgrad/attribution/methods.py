@@ -10,6 +10,7 @@ import numpy as np
 from npgrad import attribution
 from npgrad._names import spelled
 from npgrad._typing import Array
+from npgrad.attribution._common import gray
 from npgrad.attribution.lrp import composite_by_position
 from npgrad.attribution.segments import superpixels
 from npgrad.errors import unknown
@@ -46,6 +47,9 @@ METHODS = {
     "integrated_gradients": Method(
         "absolute", "gradient integrated along the path from a baseline (Sundararajan 2017)"
     ),
+    "blur_ig": Method("absolute", "gradient integrated while the image is less and less blurred (Xu 2020)"),
+    "guided_ig": Method("absolute", "gradient integrated along an adaptive path (Kapishnikov 2021)"),
+    "xrai": Method("positive", "regions of the highest mean integrated gradients (Kapishnikov 2019)"),
     "gradient_shap": Method("absolute", "gradient at random points of that path (Lundberg, Lee 2017)"),
     "smoothgrad": Method("absolute", "gradient averaged over noisy copies (Smilkov 2017)"),
     "deep_lift": Method("absolute", "differences from a baseline, rescale rule (Shrikumar 2017)"),
@@ -53,6 +57,7 @@ METHODS = {
     "lrp": Method("signed", "layer-wise relevance propagation (Bach 2015)"),
     "occlusion": Method("positive", "drop of the score when a window is covered (Zeiler, Fergus 2014)"),
     "feature_ablation": Method("positive", "drop of the score when a segment is covered"),
+    "rise": Method("positive", "random masks weighted by the score of what they leave (Petsiuk 2018)"),
     "lime": Method("positive", "sparse linear model of segments (Ribeiro 2016)"),
     "kernel_shap": Method("positive", "Shapley values of segments (Lundberg, Lee 2017)"),
     "grad_cam": Method("positive", "channels weighted by mean gradient (Selvaraju 2017)"),
@@ -198,7 +203,7 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         return {"mask": np.stack([superpixels(image) for image in x])[:, None]}
     if name in ("deep_lift_shap", "layer_deep_lift_shap"):
         mean = np.zeros_like(x[:1])
-        return {"baseline": np.concatenate([mean, *(mean + _gray(model, value, x) for value in (0, 1))])}
+        return {"baseline": np.concatenate([mean, *(mean + gray(model, value, x) for value in (0, 1))])}
     return {}
 
 
@@ -243,9 +248,3 @@ def _in_sequence(network, prefix=""):
             yield from _in_sequence(layer, f"{prefix}{name}.")
         else:
             yield prefix + name, layer
-
-
-def _gray(model, value, x):
-    """A gray level of 0..1 in the units of the network's input: (1, C, 1, 1)."""
-    mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
-    return ((value - mean) / std).reshape(1, -1, 1, 1).astype(x.dtype)
