@@ -8,9 +8,11 @@ from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import full_baseline, generators, share, whole_number
 from npgrad.attribution._common import expect_images
 from npgrad.attribution._copies import begin, scores_of
-from npgrad.attribution._maps import divide, part_of
+from npgrad.attribution._maps import part_of
 from npgrad.errors import InputError
 from npgrad.model import Model
+
+CELLS = 7
 
 
 @explains_scores
@@ -19,9 +21,9 @@ def rise(
     x: Array,
     target: Target = None,
     n_samples: int = 1000,
-    cells: int = 7,
+    cells: int | None = None,
     keep: float = 0.5,
-    by_cover: bool = True,
+    center: bool = True,
     baseline: float | Array | None = 0,
     rng: Rng = 0,
     batch_size: int | None = None,
@@ -29,13 +31,15 @@ def rise(
 ) -> Array:
     """Average random masks M, each weighted by the score of the image that is kept where the mask is 1.
 
-    With the score F, this is sum over M of F(x * M) * M, divided by the number of masks and E[M] (Petsiuk, Das, Saenko
-    2018, section 3.1), or at each pixel by the sum of the masks. Either estimates the expected score given that the
-    pixel is kept. A mask is a grid of `cells` by `cells` random zeros and ones, enlarged by bilinear interpolation by
-    ceil(size / cells) px a cell and one cell more than the image, and shifted at random by up to a cell (section 3.2).
+    With the score F and n masks, this is ::
 
-    The paper explains probabilities: ``target="prob(tabby)"``. All pixels of a map have the mean score of the masked
-    images in common.
+        sum over M of (F(x * M) - mean F) * M / (n E[M])
+
+    which estimates how much higher the expected score is if the pixel is kept. Petsiuk, Das, Saenko 2018, section 3.1,
+    do not subtract the mean of the scores: their map is higher by the mean everywhere, and noisier, the more the higher
+    the mean; with ``center=False`` it is theirs. A mask is a grid of `cells` by `cells` random zeros and ones, enlarged
+    by bilinear interpolation by ceil(size / cells) px a cell and one cell more than the image, and shifted at random by
+    up to a cell (section 3.2). The paper explains probabilities: ``target="prob(tabby)"``.
 
     Parameters
     ----------
@@ -48,13 +52,13 @@ def rise(
         image's top class.
     n_samples : int, default 1000
         Number of masks. The paper takes 4,000 to 8,000.
-    cells : int, default 7
-        Number of cells of a mask vertically and horizontally, at most the shorter side of the image.
+    cells : int or None
+        Number of cells of a mask vertically and horizontally, at most the shorter side of the image. None: 7, if the
+        image is not smaller.
     keep : float, default 0.5
         Probability that a cell is kept, above 0 and at most 1; E[M].
-    by_cover : bool, default True
-        Whether each pixel is divided by the sum of the masks there, as in Xplique, which removes most of the noise
-        where the scores are far from 0. False: by n_samples * keep, as in the paper.
+    center : bool, default True
+        Whether to subtract the mean score of the masked images from the score of each. False: the paper's formula.
     baseline : None, float or ndarray, default 0
         The values where the mask is 0, broadcast to x. None: 0, the mean color.
     rng : numpy.random.Generator or int, default 0
@@ -79,27 +83,25 @@ def rise(
     """
     x = expect_images("rise", x)
     size, every = x.shape[2:], generators(rng, len(x))
-    n_samples, cells, keep = (
-        whole_number(n_samples, "n_samples"),
-        whole_number(cells, "cells"),
-        share(keep, "keep"),
-    )
+    n_samples, keep = whole_number(n_samples, "n_samples"), share(keep, "keep")
+    cells = min(CELLS, *size) if cells is None else whole_number(cells, "cells")
     if cells > min(size):
         raise InputError(f"cells: expected at most {min(size)}, the shorter side of the image; found {cells}")
     x, targets, clean, at_once = begin(model, x, target, batch_size, backward=False)
     baseline = full_baseline(baseline, x.shape, x.dtype)
-    total = np.zeros((len(x), *size), clean.dtype)
+    maps = []
     for i, own in enumerate(every):
-        cover = np.zeros(size, clean.dtype)
+        weighted, cover, mean = np.zeros(size), np.zeros(size), 0.0
         for some in batches(n_samples, at_once, part_of(progress, i, len(x))):
             masks = np.stack([_mask(size, cells, keep, own, x.dtype) for _ in some])
             copies = baseline[i] + masks[:, None] * (x[i] - baseline[i])
             found = scores_of(model, copies, np.repeat(targets[i], len(some)), at_once)
             for mask, score in zip(masks, found, strict=True):
-                total[i] += score * mask
+                weighted += score * mask
                 cover += mask
-        total[i] = divide(total[i], cover) if by_cover else total[i] / (n_samples * keep)
-    return total
+                mean += float(score) / n_samples
+        maps.append((weighted - mean * cover if center else weighted) / (n_samples * keep))
+    return np.stack(maps).astype(clean.dtype)
 
 
 def _mask(size, cells, keep, rng, dtype):

@@ -38,6 +38,10 @@ OPTIONS = {
     "gradient_shap": {"n_samples": 3},
     "layer_gradient_shap": {"n_samples": 3},
     "occlusion": {"window": 15, "stride": 12},
+    "rise": {"n_samples": 30},
+    "blur_ig": {"n_steps": 4},
+    "guided_ig": {"n_steps": 4},
+    "xrai": {"n_steps": 4, "n_segments": (20, 5)},
     "feature_ablation": {"mask": MASK},
     "lime": {"mask": MASK, "n_samples": 30},
     "kernel_shap": {"mask": MASK, "n_samples": 30},
@@ -50,7 +54,13 @@ OPTIONS = {
     "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
 }
 EVERY = [*METHODS, *NEURONS]
-DIFFERENCES = ("occlusion", "feature_ablation", "lime", "kernel_shap")  # of scores, which may be much larger
+DIFFERENCES = (
+    "occlusion",
+    "feature_ablation",
+    "rise",
+    "lime",
+    "kernel_shap",
+)  # of scores, which may be much larger
 
 
 @pytest.fixture(scope="module")

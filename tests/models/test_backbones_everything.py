@@ -73,6 +73,10 @@ def options_of(method, name, model):
         "gradient_shap": {"n_samples": 2},
         "layer_gradient_shap": {"n_samples": 2},
         "occlusion": {"window": 21, "stride": 19},
+        "rise": {"n_samples": 20},
+        "blur_ig": {"n_steps": 3},
+        "guided_ig": {"n_steps": 3},
+        "xrai": {"n_steps": 3, "n_segments": (20, 5)},
         "feature_ablation": {"mask": mask},
         "lime": {"mask": mask, "n_samples": 20},
         "kernel_shap": {"mask": mask, "n_samples": 20},
@@ -126,7 +130,7 @@ def test_every_attribution(name, method, models):
     elif method in MAPS:
         shape = model.forward(x)[options.get("layer", LAST[name])].shape
         expected = (2, *shape[2:])
-    elif method == "full_grad":
+    elif method in ("full_grad", "rise", "xrai"):
         expected = (2, *x.shape[2:])
     assert (both.shape, both.dtype) == (expected, np.float32)
     assert np.isfinite(both).all() and both[0].any() and both[1].any()

@@ -48,11 +48,14 @@ OBJECTS_OF_ALL = Each(rng.random((IMAGES, *SIDES)) < 0.4)
 FEW = {"n_steps": 3, "n_samples": 3, "window": 4, "stride": 3, "fractions": (0.2, 0.6), "neuron": (0, 0, 0)}
 CHOICES = {  # by the name of the option, or where it means something else also of the function; beside the default
     "baseline": (0.25, Each(NOISE)),
+    "channels": ("sum",),
     "distance": ("euclidean",),
+    "fraction": (1.0,),
     "kernel_width": (20.0,),
     "kind": ("squares", "variance"),
     "layer": ("conv1",),
     "mask": (Each(PIECES),),
+    "max_distance": (0.5,),
     "method": QUADRATURE[1:],
     "noise": (0.4,),
     "order": ("most", "least"),
@@ -66,6 +69,7 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     ("layer_gradient_shap", "baseline"): (0.25, NOISE[:2]),
     ("layer_deep_lift_shap", "baseline"): (0.25, NOISE[:2]),
     ("neuron_gradient_shap", "baseline"): (0.25, NOISE[:2]),
+    ("xrai", "baseline"): (0.25, NOISE[:2]),
     ("finer_cam", "weighting"): ("pytorch-grad-cam",),
     ("insertion_auc", "baseline"): (0.25, Each(NOISE)),
     ("deletion_auc", "baseline"): ("blur", Each(NOISE)),
@@ -78,6 +82,7 @@ ALWAYS = {  # in place of the default, which takes too long or does not exist
     "lime": {"n_samples": 12, "mask": grid(SIDES, (3, 2))},
     "kernel_shap": {"n_samples": 12, "mask": grid(SIDES, (4, 3))},
     "feature_ablation": {"mask": grid(SIDES, 3)},
+    "xrai": {"n_segments": (12, 4)},
     "sensitivity_max": {"method": attribution.saliency},
     "randomization": {"method": attribution.input_x_gradient, "layers": ["last", "conv1"]},
 }
