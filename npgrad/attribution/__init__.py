@@ -9,6 +9,7 @@ from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.excitation_backprop import excitation_backprop
 from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
@@ -56,6 +57,7 @@ __all__ = [
     "eigen_cam",
     "eigen_grad_cam",
     "every_layer",
+    "excitation_backprop",
     "feature_ablation",
     "fem",
     "finer_cam",

@@ -4,6 +4,7 @@ from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.excitation_backprop import excitation_backprop
 from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
@@ -42,7 +43,7 @@ BY_NAME = {
     function.__name__: function
     for function in (
         ablation_cam, blur_ig, deconvolution, deep_lift, deep_lift_shap, eigen_cam, eigen_grad_cam,
-        feature_ablation,
+        excitation_backprop, feature_ablation,
         fem, finer_cam, full_grad, grad_cam, grad_cam_elementwise, grad_cam_plus_plus, gradient_shap,
         guided_backprop, guided_grad_cam, guided_ig, hires_cam, input_x_gradient, integrated_gradients,
         internal_influence, kernel_shap, kpca_cam, layer_activation, layer_cam, layer_conductance,

@@ -181,11 +181,17 @@ def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0
     rules = {last: Epsilon(), first: _pixel_box(model) if pixels else WSquare()}
     rules.update({name: Gamma(gamma, signed=True) for name in between[:half]})
     rules.update({name: Epsilon(relative=relative) for name in between[half:]})
+    return {**rules, **merged_norms(model, rules)}
+
+
+def merged_norms(model, rules):
+    """Rules for the convolutions that a BatchNorm follows, merged with it, and for that: {name: rule}."""
+    merged = {}
     for chain in _chains(model.network):
         for (name, layer), (after, norm) in pairwise(chain):
             if isinstance(layer, Conv2d) and isinstance(norm, BatchNorm2d):
-                rules[name], rules[after] = Merged(rules[name], norm), pass_through
-    return rules
+                merged |= {name: Merged(rules[name], norm), after: pass_through}
+    return merged
 
 
 def _relevance(model, x, target, layer, rules):

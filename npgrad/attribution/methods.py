@@ -55,6 +55,9 @@ METHODS = {
     "deep_lift": Method("absolute", "differences from a baseline, rescale rule (Shrikumar 2017)"),
     "deep_lift_shap": Method("absolute", "deep_lift averaged over baselines (Lundberg, Lee 2017)"),
     "lrp": Method("signed", "layer-wise relevance propagation (Bach 2015)"),
+    "excitation_backprop": Method(
+        "positive", "probability passed back to what excited each unit (Zhang 2016)"
+    ),
     "occlusion": Method("positive", "drop of the score when a window is covered (Zeiler, Fergus 2014)"),
     "feature_ablation": Method("positive", "drop of the score when a segment is covered"),
     "rise": Method("positive", "random masks weighted by the score of what they leave (Petsiuk 2018)"),
@@ -196,7 +199,7 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
     """
     if name in ("lrp", "layer_lrp"):
         return {"rules": composite_by_position(model)}
-    if name == "internal_influence":
+    if name in ("internal_influence", "excitation_backprop"):
         layer = _middle_layer(model, x)
         return {"layer": layer} if layer else {}
     if name == "feature_ablation":

@@ -35,7 +35,10 @@ EXAMPLES = """examples:
   npgrad score -n 500 --slow 50 --curves 50 --checkpoint score.ckpt --json"""
 
 # Methods that take a hundred passes or more per image.
-SLOW = ("occlusion", "feature_ablation", "lime", "kernel_shap", "score_cam", "ablation_cam", "deep_lift_shap")
+SLOW = (
+    "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "score_cam", "ablation_cam", "deep_lift_shap",
+    "guided_ig", "xrai",
+)  # fmt: skip
 HEADINGS = {
     "pointing": "pointing %",
     "energy": "energy %",

@@ -100,7 +100,11 @@ def takes_images(function):
 
 EVERY = [name for name in attribution.__all__ if takes_images(getattr(attribution, name))]
 ARRAYS = [name for name in EVERY if name != "every_layer"]  # which gives a dict
-MAPS = [name for name in METHODS if {"cam", "fem"} & set(name.split("_")) and name != "guided_grad_cam"]
+MAPS = [
+    name
+    for name in METHODS
+    if {"cam", "excitation", "fem"} & set(name.split("_")) and name != "guided_grad_cam"
+]
 AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
 # one random stream serves all images in turn, so an image alone is drawn other samples
 DRAWN_TOGETHER = (
