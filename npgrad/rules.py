@@ -11,7 +11,11 @@ each sample of the batch independently; a large batch may then be passed to it i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from npgrad._typing import Array
+from npgrad._validate import positive_number
+from npgrad.layers import Sigmoid
 from npgrad.tape import Record
 
 
@@ -68,6 +72,45 @@ def deconv(record: Record, dy: Array) -> Array:
         The gradient passed on to the ReLU's input, of the same shape.
     """
     return dy * (dy > 0)
+
+
+@dataclass(frozen=True)
+class BetaSmooth:
+    """The gradient of a smooth ReLU at a ReLU: dx = dy * sigmoid(beta * x).
+
+    Dombrowski et al. 2019: the derivative of the softplus log(1 + exp(beta * x)) / beta, which approaches
+    the ReLU's as beta grows. The forward pass is the ReLU's, as in zennit's ReLUBetaSmooth.
+
+    Parameters
+    ----------
+    beta : float, default 10.0
+        How sharp the transition is, in 1 / units of x.
+
+    Raises
+    ------
+    InputError
+        If beta is not a finite number > 0.
+
+    Examples
+    --------
+    >>> import npgrad
+    >>> from npgrad.attribution import saliency
+    >>> from npgrad.layers import ReLU
+    >>> model = npgrad.load()
+    >>> saliency(model, model.preprocess(npgrad.scenes.scene(3)[0]), rules={ReLU: BetaSmooth(5)}).shape
+    (1, 3, 224, 224)
+    """
+
+    beta: float = 10.0
+
+    per_sample = True
+
+    def __post_init__(self) -> None:
+        positive_number(self.beta, "BetaSmooth beta")
+
+    def __call__(self, record: Record, dy: Array) -> Array:
+        """Return the gradient passed on to the ReLU's input, given that of its output."""
+        return dy * Sigmoid()(self.beta * record.x)
 
 
 guided.per_sample = deconv.per_sample = True

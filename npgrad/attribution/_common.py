@@ -8,9 +8,13 @@ from npgrad._validate import check_input
 from npgrad.errors import InputError
 
 
-def score_gradients(model, x, target=None, rules=None, at=("input",)):
-    """One forward and one backward pass: (logits, targets, {layer: d score / d layer})."""
-    logits, targets, found = by_parts(model, x, target, lambda tape, dy: tape.backward(dy, rules, at), at)
+def score_gradients(model, x, target=None, rules=None, at=("input",), any_rules=False):
+    """One forward and one backward pass: (logits, targets, {layer: d score / d layer}).
+
+    any_rules: whether the rules may need the inputs and outputs of their layers, which are not kept otherwise.
+    """
+    keep = None if any_rules else at
+    logits, targets, found = by_parts(model, x, target, lambda tape, dy: tape.backward(dy, rules, at), keep)
     return logits, targets, {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
 

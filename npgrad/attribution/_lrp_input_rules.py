@@ -56,18 +56,23 @@ class ZBox(Rule):
 class WSquare(Rule):
     """The w^2 rule for unbounded inputs: z_ik = w_ik^2, independent of x.
 
-    Montavon et al. 2017, section 4.1. The bias does not count.
+    Montavon et al. 2017, section 4.1.
 
     Parameters
     ----------
+    bias : bool, default False
+        Whether the square of the bias counts in the denominator, as in zennit. False: as in the paper.
     epsilon : float, default 1e-9
         Added to every denominator, with the denominator's sign.
     """
 
+    bias: bool = False
+
     def __call__(self, record: Record, relevance: Array) -> Array:
         """Return the relevance of the layer's input, given that of its output."""
         layer = weighted(self, record)
-        squared = replace(layer, weight=layer.weight**2, bias=None)
+        constant = layer.bias**2 if self.bias and layer.bias is not None else None
+        squared = replace(layer, weight=layer.weight**2, bias=constant)
         return share_out(relevance, [(np.ones_like(record.x), squared)], self.epsilon)
 
 

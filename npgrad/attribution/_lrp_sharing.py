@@ -44,6 +44,15 @@ def share_out(relevance, parts, epsilon):
     return sum(x * layer.backward(per_unit, cache) for x, layer, _, cache in runs)
 
 
+def without_constant(record):
+    """The record's y without the bias, or whatever else does not depend on x: the sum of x_i w_ik."""
+    layer, x = record.layer, record.x
+    if isinstance(layer, (Conv2d, Linear)):
+        return dataclasses.replace(layer, bias=None)(x)
+    zeros = tuple(map(np.zeros_like, x)) if isinstance(x, (tuple, list)) else np.zeros_like(x)
+    return record.y - layer(zeros)
+
+
 def divide(relevance, z, epsilon):
     """relevance / z with z moved away from 0 by epsilon; 0 where it is still 0."""
     z = z + np.where(z < 0, -epsilon, epsilon).astype(z.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from npgrad._outputs import explains_scores
 from npgrad._targets import scores
-from npgrad._typing import Array, Target
+from npgrad._typing import Array, Rules, Target
 from npgrad._validate import check_input
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._copies import per_sample
@@ -14,7 +14,7 @@ from npgrad.rules import deconv, guided
 
 
 @explains_scores
-def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
+def input_x_gradient(model: Model, x: Array, target: Target = None, rules: Rules = None) -> Array:
     """Compute the input times the gradient of the score, x * d score / d x.
 
     Each entry is what that value of x contributes to the score of a network linearized around x (Shrikumar,
@@ -29,6 +29,9 @@ def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
+    rules : dict or None
+        ``{layer type or name: rule}`` in place of layers' own backward, such as ``{ReLU: BetaSmooth()}``
+        (`npgrad.rules`).
 
     Returns
     -------
@@ -41,8 +44,10 @@ def input_x_gradient(model: Model, x: Array, target: Target = None) -> Array:
         If x or target cannot be used.
     TargetError
         If a target is not a class of the network.
+    UnknownName
+        If a rule's layer does not exist.
     """
-    _, _, gradients = score_gradients(model, x, target)
+    _, _, gradients = score_gradients(model, x, target, rules, any_rules=rules is not None)
     return check_input(x) * gradients["input"]
 
 

@@ -169,7 +169,7 @@ def composite_by_position(model: Model, gamma: float = 0.25, relative: float = 0
     >>> from npgrad.attribution import composite_by_position
     >>> rules = composite_by_position(npgrad.load())
     >>> type(rules["conv1"]).__name__, rules["fire2.squeeze"]
-    ('ZBox', Gamma(epsilon=1e-09, gamma=0.25, bias=True, signed=True))
+    ('ZBox', Gamma(epsilon=1e-09, gamma=0.25, bias=True, signed=True, favor_bias=False))
     """
     names = [name for name, layer in walk_layers(model.network) if isinstance(layer, (Conv2d, Linear))]
     if not names:

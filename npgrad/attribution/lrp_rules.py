@@ -33,10 +33,10 @@ import numpy as np
 
 from npgrad._typing import Array
 from npgrad.attribution._lrp_input_rules import Flat, WSquare, ZBox
+from npgrad.attribution._lrp_merged import Merged
 from npgrad.attribution._lrp_products import FixedScale, product
-from npgrad.attribution._lrp_sharing import Rule, divide, part, share_out, weighted
+from npgrad.attribution._lrp_sharing import Rule, divide, part, share_out, weighted, without_constant
 from npgrad.errors import InputError
-from npgrad.layers import BatchNorm2d
 from npgrad.tape import Record
 
 __all__ = [
@@ -70,6 +70,8 @@ class Epsilon(Rule):
     relative : float, default 0.0
         Adds to epsilon this fraction of the root mean square of the image's z. It removes relevance from weak and
         contradictory contributions (Montavon et al. 2019, section 10.3, use 0.25 in the middle layers).
+    bias : bool, default True
+        Whether the bias counts in the denominator. False: nor does any other constant, such as BatchNorm's mean.
 
     Raises
     ------
@@ -79,10 +81,11 @@ class Epsilon(Rule):
 
     epsilon: float = 1e-9
     relative: float = 0.0
+    bias: bool = True
 
     def __call__(self, record: Record, relevance: Array) -> Array | tuple[Array, ...]:
         """Return the relevance of the layer's input (or inputs), given that of its output."""
-        z, epsilon = record.y, self.epsilon
+        z, epsilon = record.y if self.bias else without_constant(record), self.epsilon
         if self.relative:
             mean_square = np.mean(z * z, axis=tuple(range(1, z.ndim)), keepdims=True)
             epsilon = epsilon + self.relative * np.sqrt(mean_square)
@@ -97,7 +100,7 @@ class Gamma(Rule):
     """LRP-gamma, which favors positive evidence: z_ik = x_i (w_ik + gamma * max(w_ik, 0)).
 
     Montavon et al. 2019, section 10.2.1. It is meant for x >= 0, the output of a ReLU. The bias counts unchanged, as
-    in Captum (the paper's sum treats it as one of the weights).
+    in Captum, unless `favor_bias` is true.
 
     Parameters
     ----------
@@ -109,18 +112,27 @@ class Gamma(Rule):
         Favor the contributions that have the sign of the output: x_i w_ik + gamma * (x_i w_ik)+ where it is
         positive, and with ()- where it is negative (Andeol et al. 2021). For x >= 0 and positive outputs the result
         is the same; for others, the denominator cannot come near 0 and amplify relevance.
+    favor_bias : bool, default False
+        Whether the bias is favored as the weights are, b + gamma * max(b, 0) (`signed`: the part of b that has the sign
+        of the output), as in the paper, whose sum has it among the weights, and in zennit.
     epsilon : float, default 1e-9
         Added to every denominator, with the denominator's sign.
 
     Raises
     ------
     InputError
-        If gamma or epsilon is not a finite number >= 0.
+        If gamma or epsilon is not a finite number >= 0, or favor_bias is true and bias is not.
     """
 
     gamma: float = 0.25
     bias: bool = True
     signed: bool = False
+    favor_bias: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.favor_bias and not self.bias:
+            raise InputError("Gamma: expected favor_bias with bias=True, found bias=False")
 
     def __call__(self, record: Record, relevance: Array) -> Array:
         """Return the relevance of the layer's input, given that of its output."""
@@ -132,15 +144,21 @@ class Gamma(Rule):
             return self._signed(layer, x, z, relevance)
         # The same as _signed in this case, and faster.
         favored = replace(layer, weight=layer.weight + self.gamma * np.maximum(layer.weight, 0))
+        if self.favor_bias and layer.bias is not None:
+            favored = replace(favored, bias=layer.bias + self.gamma * np.maximum(layer.bias, 0))
         return share_out(relevance, [(x, favored)], self.epsilon)
 
     def _signed(self, layer, x, z, relevance):
         """First the positive outputs, then the negative ones."""
         dx = 0
         for sign in (1, -1):
+            bias = self.gamma * part(layer.bias, sign) if self.favor_bias and layer.bias is not None else None
             favored = [
-                (self.gamma * part(x, own), replace(layer, weight=part(layer.weight, sign * own), bias=None))
-                for own in (1, -1)
+                (
+                    self.gamma * part(x, own),
+                    replace(layer, weight=part(layer.weight, sign * own), bias=constant),
+                )
+                for own, constant in ((1, bias), (-1, None))
             ]
             dx = dx + share_out(np.where(sign * z > 0, relevance, 0), [(x, layer), *favored], self.epsilon)
         return dx
@@ -219,36 +237,6 @@ class ZPlus(AlphaBeta):
     alpha: float = 1.0
     beta: float = 0.0
     bias: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Merged(Rule):
-    """A rule for a convolution and the BatchNorm after it, treated as the one convolution equivalent to both.
-
-    The ReLU acts on the BatchNorm's output, not on the convolution's, which can be near 0 where the BatchNorm's is
-    not. A rule that favors one sign therefore has to treat the two together. Use it at the convolution, with
-    `pass_through` at the BatchNorm.
-
-    Parameters
-    ----------
-    rule : Rule
-        The rule for the merged convolution.
-    norm : BatchNorm2d
-        The BatchNorm after the convolution; its running statistics are used.
-    epsilon : float
-        Not used; `rule` has its own.
-    """
-
-    rule: Rule
-    norm: BatchNorm2d
-
-    def __call__(self, record: Record, relevance: Array) -> Array:
-        """Return the relevance of the convolution's input, given that of the BatchNorm's output."""
-        layer, norm = weighted(self, record), self.norm
-        scale = norm.weight / np.sqrt(norm.running_var + norm.eps)
-        shift = norm.bias + scale * ((0 if layer.bias is None else layer.bias) - norm.running_mean)
-        layer = replace(layer, weight=scale.reshape(-1, 1, 1, 1) * layer.weight, bias=shift)
-        return self.rule(replace(record, layer=layer, y=norm(record.y)), relevance)
 
 
 def pass_through(record: Record, relevance: Array) -> Array:

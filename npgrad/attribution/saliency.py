@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad._outputs import explains_scores
-from npgrad._typing import Array, Target
+from npgrad._typing import Array, Rules, Target
 from npgrad.attribution._common import score_gradients
 from npgrad.model import Model
 
 
 @explains_scores
-def saliency(model: Model, x: Array, target: Target = None) -> Array:
+def saliency(model: Model, x: Array, target: Target = None, rules: Rules = None) -> Array:
     """Compute the absolute gradient of the score, |d score / d x|.
 
     Simonyan, Vedaldi, Zisserman 2014, section 3. The score is the logit of each image's target, not its softmax
@@ -34,6 +34,9 @@ def saliency(model: Model, x: Array, target: Target = None) -> Array:
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
+    rules : dict or None
+        ``{layer type or name: rule}`` in place of layers' own backward, such as ``{ReLU: BetaSmooth()}``
+        (`npgrad.rules`).
 
     Returns
     -------
@@ -46,6 +49,8 @@ def saliency(model: Model, x: Array, target: Target = None) -> Array:
         If x or target cannot be used.
     TargetError
         If a target is not a class of the network.
+    UnknownName
+        If a rule's layer does not exist.
 
     Examples
     --------
@@ -57,5 +62,5 @@ def saliency(model: Model, x: Array, target: Target = None) -> Array:
     >>> saliency(model, x).max(axis=1).shape
     (1, 224, 224)
     """
-    _, _, gradients = score_gradients(model, x, target)
+    _, _, gradients = score_gradients(model, x, target, rules, any_rules=rules is not None)
     return np.abs(gradients["input"])
