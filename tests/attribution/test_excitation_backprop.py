@@ -38,7 +38,7 @@ def winning(module, x, P):
         left, right = P.split([module.expand1x1.out_channels, module.expand3x3.out_channels], 1)
         expands = (module.expand1x1, left), (module.expand3x3, right)
         return winning(module.squeeze, x, sum(winning(one, s, part) for one, part in expands))
-    if isinstance(module, nn.ReLU):
+    if isinstance(module, (nn.ReLU, nn.Dropout)):
         return P
     if isinstance(module, nn.MaxPool2d):
         return torch.autograd.grad(module(x), x, P)[0]
@@ -55,20 +55,25 @@ def winning(module, x, P):
     return share(part, module(part), P)
 
 
-def reference(net, x, start, layer):
+def reference(pair, net, start, layer):
     """The probabilities at the output of a module, from `start` at the scores: (N, C, h, w)."""
-    calls = []
-    for name in net.names:
-        module = getattr(net, name)
+    path = next(path for path, module in pair.net.named_modules() if module is pair.layer(layer))
+    calls, x = [], pair.tensor()
+    modules = (
+        [getattr(net, name) for name in net.names]
+        if hasattr(net, "names")
+        else [*net.features, *net.classifier]
+    )
+    for module in modules:
         flat = torch.flatten(x, 1) if isinstance(module, nn.Linear) else x
-        calls.append((name, module, flat, x.shape))
+        calls.append((module, flat, x.shape))
         x = module(flat)
     P = start.reshape(x.shape)
-    for name, module, flat, shape in reversed(calls):
-        if name == layer:
+    for module, flat, shape in reversed(calls):
+        if module is net.get_submodule(path):
             return P.detach()
         P = winning(module, flat, P).reshape(shape)
-    return P.detach()
+    raise AssertionError(layer)
 
 
 def negated(net):
@@ -81,9 +86,7 @@ def negated(net):
 
 def both(pair, start, layer):
     """(of the network, of its dual): maps (N, h, w)."""
-    return [
-        reference(net, pair.tensor(), start, layer).sum(1).numpy() for net in (pair.net, negated(pair.net))
-    ]
+    return [reference(pair, net, start, layer).sum(1).numpy() for net in (pair.net, negated(pair.net))]
 
 
 @pytest.mark.parametrize(("pair", "layer"), NETS)
