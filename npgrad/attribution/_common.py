@@ -54,6 +54,10 @@ def expect_images(method, x):
 def gray(model, value, x):
     """A gray level of 0..1 in the units of the network's input: (1, C, 1, 1)."""
     mean, std = np.array(model.preprocessing.pixel_mean), np.array(model.preprocessing.pixel_std)
+    if len(mean) not in (1, x.shape[1]):
+        raise InputError(
+            f"baseline: expected one for inputs of {x.shape[1]} channels; black and white are known for {len(mean)}"
+        )
     return ((value - mean) / std).reshape(1, -1, 1, 1).astype(x.dtype)
 
 

@@ -16,6 +16,7 @@ from npgrad.attribution._quadrature import quadrature
 from npgrad.model import Model
 
 LARGEST = 50 / 224  # of the shorter side
+SHARP = 0.02  # px; with a smaller sigma, the weight of a neighbor is below the smallest float
 
 
 @explains_scores
@@ -113,7 +114,7 @@ def _gaussian(side, sigma, dtype):
     g(d) = exp(-d^2 / (2 sigma^2)) / Z, where Z is the sum over all distances d, -(side - 1) to side - 1; therefore
     dg/dsigma = g(d) * (d^2 - mean of d^2 by g) / sigma^3.
     """
-    if sigma == 0:
+    if sigma < SHARP:
         return np.eye(side, dtype=dtype), np.zeros((side, side), dtype)
     d = np.arange(1 - side, side)
     g = np.exp(-0.5 * (d / sigma) ** 2)

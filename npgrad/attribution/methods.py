@@ -180,8 +180,8 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
     """Choose the arguments that a method needs for its images and whose own defaults do not depend on the images.
 
     These are segments of each image, a set of baselines, the LRP rules by the position of the layers, and, for
-    internal_influence, a layer in the middle of the network. (The last block is followed by little more than a mean, so
-    the gradient alone would be nearly constant over the map.)
+    internal_influence and excitation_backprop, a layer in the middle of the network. (The last block is followed by
+    little more than a mean, so the gradient alone would be nearly constant over the map.)
 
     Parameters
     ----------

@@ -236,6 +236,14 @@ def test_xrai_is_the_authors_loop(pair, channels, own_baseline):
         assert one.sum() == pytest.approx(attr.sum(), rel=1e-9)
 
 
+def test_black_and_white_are_those_of_the_networks_channels():
+    model = Model(layers.Sequential({"c": layers.Conv2d.init(4, 3, 3), "m": layers.GlobalAvgPool2d()}))
+    x = np.ones((1, 4, 9, 9), np.float32)
+    with pytest.raises(InputError, match="^baseline: expected one for inputs of 4 channels; black and white"):
+        attribution.xrai(model, x)
+    assert attribution.xrai(model, x, baseline=0).shape == (1, 9, 9)
+
+
 @pytest.mark.parametrize("name", ["rise", "blur_ig", "xrai"])
 def test_vectors_have_no_masks_blurs_or_segments(name):
     model = Model(layers.Sequential({"fc": layers.Linear.init(4, 3)}))
