@@ -51,7 +51,7 @@ def positive_number(value, name):
 def share(value, name, zero=False):
     """`value` as a float, if it is a number above 0 (`zero`: or 0) and at most 1; otherwise an InputError."""
     if not is_number(value) or not 0 <= value <= 1 or (value == 0 and not zero):
-        raise InputError(f"{name}: expected a number {'from' if zero else 'above'} 0 to 1, found {value!r}")
+        raise InputError(f"{name}: expected a number {'>=' if zero else '>'} 0 and <= 1, found {value!r}")
     return float(value)
 
 

@@ -22,7 +22,7 @@ def rise(
     target: Target = None,
     n_samples: int = 1000,
     cells: int | None = None,
-    keep: float = 0.5,
+    probability: float = 0.5,
     center: bool = True,
     baseline: float | Array | None = 0,
     rng: Rng = 0,
@@ -55,7 +55,7 @@ def rise(
     cells : int or None
         Number of cells of a mask vertically and horizontally, at most the shorter side of the image. None: 7, if the
         image is not smaller.
-    keep : float, default 0.5
+    probability : float, default 0.5
         Probability that a cell is kept, above 0 and at most 1; E[M].
     center : bool, default True
         Whether to subtract the mean score of the masked images from the score of each. False: the paper's formula.
@@ -83,7 +83,7 @@ def rise(
     """
     x = expect_images("rise", x)
     size, every = x.shape[2:], generators(rng, len(x))
-    n_samples, keep = whole_number(n_samples, "n_samples"), share(keep, "keep")
+    n_samples, probability = whole_number(n_samples, "n_samples"), share(probability, "probability")
     cells = min(CELLS, *size) if cells is None else whole_number(cells, "cells")
     if cells > min(size):
         raise InputError(f"cells: expected at most {min(size)}, the shorter side of the image; found {cells}")
@@ -93,20 +93,20 @@ def rise(
     for i, own in enumerate(every):
         weighted, cover, mean = np.zeros(size), np.zeros(size), 0.0
         for some in batches(n_samples, at_once, part_of(progress, i, len(x))):
-            masks = np.stack([_mask(size, cells, keep, own, x.dtype) for _ in some])
+            masks = np.stack([_mask(size, cells, probability, own, x.dtype) for _ in some])
             copies = baseline[i] + masks[:, None] * (x[i] - baseline[i])
             found = scores_of(model, copies, np.repeat(targets[i], len(some)), at_once)
             for mask, score in zip(masks, found, strict=True):
                 weighted += score * mask
                 cover += mask
                 mean += float(score) / n_samples
-        maps.append((weighted - mean * cover if center else weighted) / (n_samples * keep))
+        maps.append((weighted - mean * cover if center else weighted) / (n_samples * probability))
     return np.stack(maps).astype(clean.dtype)
 
 
-def _mask(size, cells, keep, rng, dtype):
+def _mask(size, cells, probability, rng, dtype):
     """One random mask (H, W), values 0..1."""
-    kept = (rng.random((cells, cells)) < keep).astype(dtype)
+    kept = (rng.random((cells, cells)) < probability).astype(dtype)
     down, across = (_enlargement(side, cells, rng).astype(dtype) for side in size)
     return down @ kept @ across.T
 

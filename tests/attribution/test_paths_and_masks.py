@@ -36,7 +36,15 @@ def test_rise_is_the_formula_over_the_same_masks(pair, center):
     """Masks enlarged by torch and cut out, as in the authors' code."""
     n, cells, keep = 40, 5, 0.3
     found = attribution.rise(
-        pair.model, pair.x, TARGETS, n_samples=n, cells=cells, keep=keep, center=center, rng=3, baseline=0.1
+        pair.model,
+        pair.x,
+        TARGETS,
+        n_samples=n,
+        cells=cells,
+        probability=keep,
+        center=center,
+        rng=3,
+        baseline=0.1,
     )
     height, width = pair.x.shape[2:]
     steps = math.ceil(height / cells), math.ceil(width / cells)
@@ -256,9 +264,9 @@ def test_vectors_have_no_masks_blurs_or_segments(name):
     ("name", "options", "words"),
     [
         ("rise", {"cells": 30}, "cells: expected at most 29, the shorter side of the image; found 30"),
-        ("rise", {"keep": 0}, "keep: expected a number above 0 to 1, found 0"),
-        ("guided_ig", {"fraction": 1.5}, "fraction: expected a number above 0 to 1, found 1.5"),
-        ("guided_ig", {"max_distance": -1}, "max_distance: expected a number from 0 to 1, found -1"),
+        ("rise", {"probability": 0}, "probability: expected a number > 0 and <= 1, found 0"),
+        ("guided_ig", {"fraction": 1.5}, "fraction: expected a number > 0 and <= 1, found 1.5"),
+        ("guided_ig", {"max_distance": -1}, "max_distance: expected a number >= 0 and <= 1, found -1"),
         ("blur_ig", {"max_sigma": 0}, "max_sigma: expected a number > 0, found 0"),
         ("xrai", {"n_segments": 5}, "n_segments: expected a list of whole numbers, found 5"),
         ("xrai", {"n_segments": [5, 0]}, "n_segments: expected a whole number >= 1, found 0"),

@@ -29,7 +29,7 @@ BAD = {  # parameter: values that no function takes for it
     "fractions": [(), (-0.1,), (1.5,), (NAN,), "x", 5],
     "order": ["best", 5], "epsilon": NOT_NEGATIVE, "norm": ["l7", 5], "optimizer": ["sgdd", 5, ["adam"]],
     "learning_rate": [-1, NAN, INF, "x"], "octave_scale": [0, -1, NAN, "x"], "margin": [NAN, "x"],
-    "cells": WHOLE, "keep": [*POSITIVE, 1.1], "max_sigma": POSITIVE, "fraction": [*POSITIVE, 1.1],
+    "cells": WHOLE, "probability": [*POSITIVE, 1.1], "max_sigma": POSITIVE, "fraction": [*POSITIVE, 1.1],
     "max_distance": [*NOT_NEGATIVE, 1.1], "n_segments": [5, (), "x", (0,), (1.5,), [True]], "smallest": WHOLE,
     "dilation": [-1, 1.5, True, "5", NAN], "channels": ["mean", 5, ["max"]],
     "kernel_width": POSITIVE, "alpha": NOT_NEGATIVE, "distance": ["taxi"], "penalty": ["ridges"],
