@@ -12,9 +12,16 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 def pytest_addoption(parser):
     parser.addoption("--shuffle", type=int, metavar="SEED", help="run files and their tests in another order")
+    parser.addoption(
+        "--deviations", metavar="JSON", help="write how far attributions are from their references"
+    )
 
 
 def pytest_configure(config):
+    if config.option.deviations:
+        from deviations import Deviations
+
+        config.pluginmanager.register(Deviations(config.option.deviations))
     if called.whole_run(config):
         config.pluginmanager.register(called.Called(config))
 

@@ -98,7 +98,7 @@ class Explanation:
         The raw attribution of the image, without the batch axis. None for a contact sheet.
     target : (int or None, str, float) or None
         Index, name and probability of the target class; or index, name and value of an output. None, the text and the
-        value of a target that is more than a class. Only None: of a network without classes no output was asked about,
+        value of a target that is more than a class. Only None: no output was given, of a network without classes,
         and the method's result is the same for all.
     measure : {"probability", "value"}
         What the last entry of the target is.
