@@ -43,6 +43,7 @@ OPTIONS = {  # what has no default, or another meaning
     "style_transfer": {"style_layers": ["relu1"], "style_weights": [1.0], "content_layer": "conv2", "masks": None},
     "lime": {"n_samples": 8},
     "kernel_shap": {"n_samples": 8},
+    "random_logit": {"method": attribution.saliency},
     "randomization": {"method": attribution.saliency, "n_steps": None},
     "sensitivity_max": {"method": attribution.saliency},
     "create_class_visualization": {"target": 1, "layer": None, "channel": None, "neuron": None},
