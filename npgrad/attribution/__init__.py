@@ -21,6 +21,7 @@ from npgrad.attribution.grad_cam import (
 )
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
+from npgrad.attribution.hessian import hvp
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
@@ -63,6 +64,7 @@ __all__ = [
     "guided_backprop",
     "guided_grad_cam",
     "hires_cam",
+    "hvp",
     "input_x_gradient",
     "integrated_gradients",
     "internal_influence",

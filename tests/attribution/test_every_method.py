@@ -157,7 +157,7 @@ def test_a_target_out_of_range(name, target, model, x):
 
 
 def test_smoothgrad_knows_every_method_by_name():
-    no_methods = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
+    no_methods = {"composite_by_position", "every_layer", "grid", "hvp", "resize_map", "superpixels"}
     assert BY_NAME.keys() | {"smoothgrad"} == set(attribution.__all__) - no_methods
     assert all(getattr(attribution, name) is function for name, function in BY_NAME.items())
 

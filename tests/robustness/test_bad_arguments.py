@@ -27,7 +27,7 @@ BAD = {  # parameter: values that no function takes for it
     "mask": [np.zeros((SIDE, SIDE)), np.zeros((3, 3), int), "x", [None]],
     "neuron": [(99, 0, 0), (0, 0), "x", (0, 0, 0.5), -99, (0, 1, 99)],
     "fractions": [(), (-0.1,), (1.5,), (NAN,), "x", 5],
-    "similarity": ["l2", 5, ["ssim"]],
+    "vector": [NAN, "x", np.zeros(7), [None]], "similarity": ["l2", 5, ["ssim"]],
     "order": ["best", 5], "epsilon": NOT_NEGATIVE, "norm": ["l7", 5], "optimizer": ["sgdd", 5, ["adam"]],
     "learning_rate": [-1, NAN, INF, "x"], "octave_scale": [0, -1, NAN, "x"], "margin": [NAN, "x"],
     "kernel_width": POSITIVE, "alpha": NOT_NEGATIVE, "distance": ["taxi"], "penalty": ["ridges"],

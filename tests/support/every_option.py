@@ -59,6 +59,8 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     "penalty": ("ridge",),
     "resize": ("bilinear", "bicubic"),
     "tolerance": (2,),
+    "vector": (Each(NOISE),),
+    ("hvp", "layer"): ("input",),
     ("smoothgrad", "method"): ("saliency", "gradient_shap", "kernel_shap"),
     ("kernel_shap", "mask"): (Each(PIECES), None),
     ("gradient_shap", "baseline"): (0.25, NOISE[:2]),
