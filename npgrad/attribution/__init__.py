@@ -6,8 +6,10 @@ attribution is.
 """
 
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
+from npgrad.attribution.augmented import aug_smooth
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
+from npgrad.attribution.factorization import feature_factorization
 from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
@@ -45,6 +47,7 @@ from npgrad.images.resize import resize_map
 
 __all__ = [
     "ablation_cam",
+    "aug_smooth",
     "composite_by_position",
     "deconvolution",
     "deep_lift",
@@ -53,6 +56,7 @@ __all__ = [
     "eigen_grad_cam",
     "every_layer",
     "feature_ablation",
+    "feature_factorization",
     "fem",
     "finer_cam",
     "full_grad",

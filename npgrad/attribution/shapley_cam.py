@@ -3,17 +3,18 @@
 import numpy as np
 
 from npgrad._outputs import explains_scores
-from npgrad._typing import Array, Target
+from npgrad._typing import Array, Layers, Target
 from npgrad.attribution._copies import begin
-from npgrad.attribution._maps import at_size, map_layer, weighted_sum
+from npgrad.attribution._maps import at_size, map_layer, over_layers, weighted_sum
 from npgrad.attribution._surgery import run_to
 from npgrad.attribution.hessian import gradient_and_product
 from npgrad.model import Model
 
 
 @explains_scores
+@over_layers
 def shapley_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Weight each channel by the mean of gradient minus half the curvature: mean(dA_k - (H A)_k / 2), times A_k.
 
@@ -30,8 +31,9 @@ def shapley_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 

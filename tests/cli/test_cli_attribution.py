@@ -11,7 +11,15 @@ import npgrad
 from npgrad.attribution import lrp_rules
 from npgrad.cli import _methods as methods
 
-NO_IMAGE = {"composite_by_position", "every_layer", "grid", "hvp", "resize_map", "superpixels"}
+NO_IMAGE = {
+    "composite_by_position",
+    "every_layer",
+    "feature_factorization",
+    "grid",
+    "hvp",
+    "resize_map",
+    "superpixels",
+}
 
 
 def size_of(path):

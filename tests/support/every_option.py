@@ -39,6 +39,7 @@ def found(module, *needed):
 
 
 METHODS = found(attribution, "model", "x")
+del METHODS["feature_factorization"]  # of all images together
 MEASURES = found(evaluation, "model", "x") | found(evaluation, "attribution")
 
 rng = np.random.default_rng(0)
@@ -61,6 +62,7 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     "tolerance": (2,),
     "vector": (Each(NOISE),),
     ("hvp", "layer"): ("input",),
+    ("aug_smooth", "method"): ("saliency",),
     ("smoothgrad", "method"): ("saliency", "gradient_shap", "kernel_shap"),
     ("kernel_shap", "mask"): (Each(PIECES), None),
     ("gradient_shap", "baseline"): (0.25, NOISE[:2]),
