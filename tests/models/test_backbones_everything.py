@@ -316,6 +316,12 @@ def test_every_measure(name, models):
         "pointing": evaluation.pointing_game(shown, mask),
         "energy": evaluation.energy_inside(shown, mask),
         "overlap": evaluation.best_iou(shown, mask),
+        "top pixels": evaluation.top_k_intersection(shown, mask),
+        "sum": evaluation.completeness(model, x, shown, TARGETS),
+        "sets": evaluation.sensitivity_n(model, x, shown, TARGETS, fractions=(0.3,), n_samples=3),
+        "sparse": evaluation.sparseness(shown),
+        "patches": evaluation.selectivity(model, x, shown, TARGETS, window=16),
+        "other logit": evaluation.random_logit(model, x, attribution.saliency, TARGETS),
     }
     for measure, values in found.items():
         assert values.shape == (2,) and np.isfinite(values).all(), measure
