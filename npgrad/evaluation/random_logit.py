@@ -13,7 +13,7 @@ from npgrad._asked import is_question
 from npgrad._outputs import scores_of
 from npgrad._targets import class_count, resolve_targets
 from npgrad._typing import Array, Rng, Target
-from npgrad._validate import generator, generators, one_of
+from npgrad._validate import check_input, generator, generators, one_of
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, expect_function
 from npgrad.evaluation.randomization import magnitude, spearman, ssim
@@ -49,8 +49,8 @@ def random_logit(
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
     other : as target
-        What to compare with. None: for each image a random class, which is not its target. (If the targets are other
-        questions: not its top class.)
+        What to compare with. None: for each image a random class, which is not its target, or any class, if the target
+        is another question.
     similarity : {"ssim", "spearman"}
         Structural similarity, as in the paper, or rank correlation; see `randomization`.
     rng : numpy.random.Generator or int, default 0
@@ -68,19 +68,24 @@ def random_logit(
     compare = SIMILARITIES[one_of(similarity, "similarity", SIMILARITIES)]
     rng = generator(rng)
     model = scores_of(model)
-    question = target is not None and is_question(model, target)
-    x, logits, targets, _ = begin(model, x, None if question else target)
+    if question := target is not None and is_question(model, target):
+        x, targets = check_input(x), target
+        logits = model(x)
+    else:
+        x, logits, targets, _ = begin(model, x, target)
     if other is None:
-        other = _others(class_count(model, logits), targets, rng)
+        other = _others(class_count(model, logits), None if question else targets, len(x), rng)
     elif not is_question(model, other):
         other = resolve_targets(model, logits, other)
-    pair = [magnitude(method(model, x, one, **options)) for one in (target if question else targets, other)]
+    pair = [magnitude(method(model, x, one, **options)) for one in (targets, other)]
     return np.array([compare(a, b) for a, b in zip(*pair, strict=True)])
 
 
-def _others(count, targets, rng):
-    """A class for each image that is not its target, all others being equally likely."""
+def _others(count, targets, n, rng):
+    """A class for each image that is not its target, if it has one, all others being equally likely."""
     if count < 2:
         raise InputError(f"random_logit: expected a network with at least two outputs, found {count}")
-    drawn = np.array([one.integers(count - 1) for one in generators(rng, len(targets))])
+    if targets is None:
+        return np.array([one.integers(count) for one in generators(rng, n)])
+    drawn = np.array([one.integers(count - 1) for one in generators(rng, n)])
     return drawn + (drawn >= targets)

@@ -8,6 +8,7 @@ wood ...) on objects of any shape. A network has to recognize both outline and t
 informative.
 """
 
-from npgrad.scenes._composing import CLASSES, of_class, scene, two_objects
+from npgrad.scenes._composing import CLASSES, scene, two_objects
+from npgrad.scenes._one_class import of_class
 
 __all__ = ["CLASSES", "of_class", "scene", "two_objects"]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad._typing import Array
-from npgrad._validate import one_of, whole_number
+from npgrad._validate import whole_number
 from npgrad.scenes._backgrounds import background
 from npgrad.scenes._colors import Palette, to_rgb
 from npgrad.scenes._drawing import Canvas, Light, Thing
@@ -68,7 +68,7 @@ def scene(index: int, seed: int = 0, size: int = 224) -> tuple[Array, int, Array
     ((64, 64, 3), 'scales', True)
     """
     rng, canvas = _begin(index, seed, size, 1)
-    label = _drawn_label(rng)
+    label = drawn_label(rng)
     palette, light = Palette(rng), Light.drawn(rng)
     background(canvas, palette, rng)
     kind = CLASSES[label]
@@ -82,44 +82,6 @@ def scene(index: int, seed: int = 0, size: int = 224) -> tuple[Array, int, Array
     if hider:
         mask &= canvas.put(_hiding(hider, thing, colors, palette, rng), light) < 0.5
     return canvas.finish(rng, light), label, mask
-
-
-def of_class(name: str, n: int, seed: int = 0, size: int = 224) -> list[Array]:
-    """Draw the first scenes of one class, for example as examples of a concept.
-
-    Parameters
-    ----------
-    name : str
-        The class, one of `CLASSES`, such as "striped".
-    n : int
-        How many scenes.
-    seed : int, default 0
-        The seed of the data set, >= 0.
-    size : int, default 224
-        The side of the images in pixels, >= 32.
-
-    Returns
-    -------
-    list of ndarray of uint8 (size, size, 3)
-        The images, RGB.
-
-    Raises
-    ------
-    InputError
-        There is no such class, or an argument is not a whole number or too small.
-
-    Examples
-    --------
-    >>> [image.shape for image in of_class("striped", 2, size=64)]
-    [(64, 64, 3), (64, 64, 3)]
-    """
-    label, n = CLASSES.index(one_of(name, "name", CLASSES)), whole_number(n, "n")
-    found, index = [], 0
-    while len(found) < n:
-        if _drawn_label(_generator(index, seed, 1)) == label:
-            found.append(scene(index, seed, size)[0])
-        index += 1
-    return found
 
 
 def two_objects(
@@ -165,15 +127,15 @@ def two_objects(
 
 
 def _begin(index, seed, size, kind):
-    return _generator(index, seed, kind), Canvas(whole_number(size, "size", 32))
+    return generator_of(index, seed, kind), Canvas(whole_number(size, "size", 32))
 
 
-def _generator(index, seed, kind):
+def generator_of(index, seed, kind):
     index, seed = whole_number(index, "index", 0), whole_number(seed, "seed", 0)
     return np.random.default_rng((VERSION, kind, seed, index))
 
 
-def _drawn_label(rng):
+def drawn_label(rng):
     return int(rng.integers(len(CLASSES)))
 
 
