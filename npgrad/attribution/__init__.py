@@ -6,10 +6,12 @@ attribution is.
 """
 
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
+from npgrad.attribution.augmented import aug_smooth
 from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
 from npgrad.attribution.eigen_cam import eigen_cam, eigen_grad_cam
 from npgrad.attribution.excitation_backprop import excitation_backprop
+from npgrad.attribution.factorization import feature_factorization
 from npgrad.attribution.finer_cam import finer_cam
 from npgrad.attribution.full_grad import full_grad
 from npgrad.attribution.grad_cam import (
@@ -24,6 +26,7 @@ from npgrad.attribution.grad_cam import (
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
 from npgrad.attribution.guided_ig import guided_ig
+from npgrad.attribution.hessian import hvp
 from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
@@ -49,6 +52,7 @@ from npgrad.images.resize import resize_map
 
 __all__ = [
     "ablation_cam",
+    "aug_smooth",
     "blur_ig",
     "composite_by_position",
     "deconvolution",
@@ -59,6 +63,7 @@ __all__ = [
     "every_layer",
     "excitation_backprop",
     "feature_ablation",
+    "feature_factorization",
     "fem",
     "finer_cam",
     "full_grad",
@@ -71,6 +76,7 @@ __all__ = [
     "guided_grad_cam",
     "guided_ig",
     "hires_cam",
+    "hvp",
     "input_x_gradient",
     "integrated_gradients",
     "internal_influence",

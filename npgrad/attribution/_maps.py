@@ -1,13 +1,19 @@
 """Helpers of the class activation maps: one layer's activation and gradient, and sums over its channels."""
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import numpy as np
 
 from npgrad._validate import check_input
 from npgrad.attribution._common import by_parts
 from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError
-from npgrad.images.resize import resize_map
+from npgrad.images.resize import expect_method, resize_map
 
+F = TypeVar("F", bound=Callable[..., Any])
 CONSTANT = (
     1e-5  # a map that varies by a smaller part of its largest value does so by rounding, of a sum in float32
 )
@@ -89,3 +95,33 @@ def scaled(maps):
 def at_size(x, maps, resize):
     """The maps at their own size, or resized to the images of x if `resize` is given."""
     return maps if resize is None else resize_map(maps, np.shape(x)[2:], resize)
+
+
+def over_layers(method: F) -> F:
+    """Make a method that maps one layer take several, whose maps are averaged.
+
+    Of each map, the positive part is scaled to 0..1 and resized to the images, as pytorch-grad-cam does.
+    """
+    names = list(inspect.signature(method).parameters)
+
+    @functools.wraps(method)
+    def averaged(*args, **options):
+        given = {**dict(zip(names, args, strict=False)), **options}
+        layers = given.get("layer")
+        if not isinstance(layers, (list, tuple)):
+            return method(*args, **options)
+        if not layers:
+            raise InputError("layer: expected at least one layer, found none")
+        for layer in layers:
+            given["model"].resolve(layer)  # so that a wrong name is an error before the work begins
+        size, progress = given.get("resize") or "bilinear", given.get("progress")
+        expect_method(size)
+        total = 0
+        for i, layer in enumerate(layers):
+            each = {"layer": layer, "resize": None}
+            if progress is not None:
+                each["progress"] = part_of(progress, i, len(layers))
+            total = total + at_size(given["x"], scaled(positive(method(**{**given, **each}))), size)
+        return total / len(layers)
+
+    return cast(F, averaged)

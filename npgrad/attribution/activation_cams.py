@@ -4,9 +4,9 @@ import warnings
 
 import numpy as np
 
-from npgrad._typing import Array, Rng, Target
+from npgrad._typing import Array, Layers, Rng, Target
 from npgrad._validate import generator, not_negative
-from npgrad.attribution._maps import at_size, map_layer, weighted_sum
+from npgrad.attribution._maps import at_size, map_layer, over_layers, weighted_sum
 from npgrad.attribution._surgery import run_to
 from npgrad.errors import InputError, level_outside
 from npgrad.model import Model
@@ -15,8 +15,9 @@ MOST_PIXELS = 4096
 ROUNDING = 1e-14  # of an entry of the kernel matrix
 
 
+@over_layers
 def kpca_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Project the activation of a layer on its first principal component with a kernel: (N, h, w), not normalized.
 
@@ -33,8 +34,9 @@ def kpca_cam(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         Not used: the map is the same for every class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -46,11 +48,12 @@ def kpca_cam(
     return _mapped(model, x, layer, resize, _kernel_component)
 
 
+@over_layers
 def fem(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     resize: str | None = None,
     k: float = 2.0,
 ) -> Array:
@@ -67,8 +70,9 @@ def fem(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         Not used: the map is the same for every class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     k : float, default 2.0
@@ -97,11 +101,12 @@ def fem(
     return maps
 
 
+@over_layers
 def random_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     resize: str | None = None,
     rng: Rng = 0,
 ) -> Array:
@@ -118,8 +123,9 @@ def random_cam(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         Not used: the map is the same for every class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     rng : numpy.random.Generator or int, default 0

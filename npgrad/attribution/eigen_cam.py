@@ -3,14 +3,15 @@
 import numpy as np
 
 from npgrad._outputs import explains_scores
-from npgrad._typing import Array, Target
-from npgrad.attribution._maps import activation_and_gradient, at_size, map_layer
+from npgrad._typing import Array, Layers, Target
+from npgrad.attribution._maps import activation_and_gradient, at_size, map_layer, over_layers
 from npgrad.attribution._surgery import run_to
 from npgrad.model import Model
 
 
+@over_layers
 def eigen_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Project the activation of a layer on its first principal direction: (N, h, w), not normalized.
 
@@ -27,8 +28,9 @@ def eigen_cam(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         Not used: the map is the same for every class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -43,11 +45,12 @@ def eigen_cam(
 
 
 @explains_scores
+@over_layers
 def eigen_grad_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     resize: str | None = None,
     centered: bool = False,
 ) -> Array:
@@ -66,8 +69,9 @@ def eigen_grad_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     centered : bool, default False

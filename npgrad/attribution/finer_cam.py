@@ -8,7 +8,7 @@ import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._targets import class_logits, resolve_targets
-from npgrad._typing import Array, Target
+from npgrad._typing import Array, Layers, Target
 from npgrad._validate import check_input, not_negative, whole_number
 from npgrad.attribution.grad_cam import grad_cam
 from npgrad.errors import InputError
@@ -21,7 +21,7 @@ def finer_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     alpha: float = 1.0,
     n_similar: int | None = None,
     weighting: str = "uniform",
@@ -41,8 +41,9 @@ def finer_cam(
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         The class by index or name, for all images or one per image. None: each image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     alpha : float, default 1.0
         How much of the similar classes' scores to subtract.
     n_similar : int or None

@@ -7,13 +7,14 @@ unless relu=True. In the signed maps positive values support the class. The scor
 """
 
 from npgrad._outputs import explains_scores
-from npgrad._typing import Array, Target
+from npgrad._typing import Array, Layers, Target
 from npgrad.attribution._maps import (
     activation_and_gradient,
     activation_and_its_gradient,
     at_map_layer,
     at_size,
     divide,
+    over_layers,
     positive,
     weighted_sum,
 )
@@ -24,11 +25,12 @@ from npgrad.rules import guided
 
 
 @explains_scores
+@over_layers
 def grad_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     relu: bool = False,
     resize: str | None = None,
 ) -> Array:
@@ -45,8 +47,10 @@ def grad_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer. None: the model's default layer for activation maps. Of several layers, the result is the
+        mean of their maps as in pytorch-grad-cam: each map's positive part is scaled to 0..1 and resized to the image
+        (bilinear, if `resize` is None), so that the result is (N, H, W) and from 0 to 1.
     relu : bool, default False
         Whether to apply the ReLU of equation 2, which keeps only the positive evidence.
     resize : {"nearest", "bilinear", "bicubic"} or None
@@ -78,8 +82,9 @@ def grad_cam(
 
 
 @explains_scores
+@over_layers
 def grad_cam_plus_plus(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Compute Grad-CAM++, in which each positive gradient has its own weight: relu(sum over k of w_k * A_k).
 
@@ -100,8 +105,9 @@ def grad_cam_plus_plus(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -116,8 +122,9 @@ def grad_cam_plus_plus(
 
 
 @explains_scores
+@over_layers
 def hires_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Compute HiResCAM, each pixel weighted by its own gradient: sum over k of dA_k * A_k.
 
@@ -132,8 +139,9 @@ def hires_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -147,8 +155,9 @@ def hires_cam(
 
 
 @explains_scores
+@over_layers
 def grad_cam_elementwise(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Compute the positive part of HiResCAM, channel by channel: sum over k of ReLU(dA_k * A_k).
 
@@ -164,8 +173,9 @@ def grad_cam_elementwise(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -179,8 +189,9 @@ def grad_cam_elementwise(
 
 
 @explains_scores
+@over_layers
 def layer_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Compute LayerCAM, each pixel weighted by its positive gradient: relu(sum over k of relu(dA_k) * A_k).
 
@@ -196,8 +207,9 @@ def layer_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 
@@ -211,8 +223,9 @@ def layer_cam(
 
 
 @explains_scores
+@over_layers
 def x_grad_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str | None = None
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
 ) -> Array:
     """Compute XGrad-CAM, each channel weighted by its gradient where it is active: sum over k of w_k * A_k.
 
@@ -228,8 +241,9 @@ def x_grad_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
 

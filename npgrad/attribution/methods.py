@@ -81,6 +81,7 @@ METHODS = {
     "grad_cam_elementwise": Method("positive", "positive part of activation times gradient"),
     "finer_cam": Method("positive", "Grad-CAM against the most similar classes (Zhang 2025)"),
     "shapley_cam": Method("positive", "channels weighted by gradient and curvature (Cai 2025)"),
+    "aug_smooth": Method("positive", "grad_cam averaged over flipped, darker and brighter copies"),
     "score_cam": Method("positive", "score of the image masked by each channel (Wang 2020)"),
     "ablation_cam": Method("positive", "drop of the score without each channel (Desai, Ramaswamy 2020)"),
     "full_grad": Method("positive", "gradient of input and biases (Srinivas, Fleuret 2019)"),

@@ -8,20 +8,30 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import scores
-from npgrad._typing import Array, Progress, Target
+from npgrad._typing import Array, Layers, Progress, Target
 from npgrad.attribution._copies import begin
-from npgrad.attribution._maps import at_size, divide, map_layer, part_of, positive, scaled, weighted_sum
+from npgrad.attribution._maps import (
+    at_size,
+    divide,
+    map_layer,
+    over_layers,
+    part_of,
+    positive,
+    scaled,
+    weighted_sum,
+)
 from npgrad.attribution._surgery import onward, run_to
 from npgrad.images.resize import resize_map
 from npgrad.model import Model
 
 
 @explains_scores
+@over_layers
 def score_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     resize: str | None = None,
     batch_size: int | None = None,
     progress: Progress = None,
@@ -44,8 +54,9 @@ def score_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     batch_size : int or None
@@ -73,11 +84,12 @@ def score_cam(
 
 
 @explains_scores
+@over_layers
 def ablation_cam(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     resize: str | None = None,
     batch_size: int | None = None,
     progress: Progress = None,
@@ -97,8 +109,9 @@ def ablation_cam(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str, or None
+        Name of the layer; of several, the mean of their maps, see `grad_cam`. None: the model's default layer for
+        activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
     batch_size : int or None

@@ -150,19 +150,30 @@ def _wrapped(method, options, size, n, batch_size):
     """
     if method is None:
         return _gradient, {"size": size, **options}, max(1, size // n)
-    if isinstance(method, str):
-        method = _by_name(method)
-    if not callable(method):
-        raise InputError(f"method: expected a function (model, x, target) or its name, found {method!r:.60}")
+    method = named(method)
     own = {"batch_size": batch_size} if "batch_size" in inspect.signature(method).parameters else {}
     return method, {**own, **options}, 1
 
 
-def _by_name(name):
+def named(method: str | Callable[..., Array]) -> Callable[..., Array]:
+    """Return the function of an attribution method that is given by its name, or itself.
+
+    Parameters
+    ----------
+    method : str or callable
+
+    Returns
+    -------
+    callable
+    """
     functions = {**BY_NAME, "smoothgrad": smoothgrad}
-    if name not in functions:
-        raise unknown("attribution method", name, functions)
-    return functions[name]
+    if isinstance(method, str):
+        if method not in functions:
+            raise unknown("attribution method", method, functions)
+        return functions[method]
+    if not callable(method):
+        raise InputError(f"method: expected a function (model, x, target) or its name, found {method!r:.60}")
+    return method
 
 
 def _gradient(model, x, targets, size):

@@ -5,7 +5,12 @@ from npgrad.errors import InputError
 
 # keyword of a method -> (its option, how it is read, metavar, help)
 OPTIONS = {
-    "layer": ("--layer", str, "NAME", "layer of a class activation map or layer method"),
+    "layer": (
+        "--layer",
+        str,
+        "NAME",
+        "layer of a class activation map or layer method; A,B,...: the mean of the maps",
+    ),
     "n_steps": ("--n-steps", int, "N", "integration steps along the path from the baseline to the image"),
     "n_samples": ("--n-samples", int, "N", "number of random samples"),
     "window": ("--window", int, "PX", "side of the window that is hidden"),
@@ -59,8 +64,12 @@ def options_of(names, args):
 
 
 def with_layer_name(model, options):
-    """The options with --layer as the network spells it."""
-    return {key: layer_name(model, value) if key == "layer" else value for key, value in options.items()}
+    """The options with --layer as the network spells it; several are separated by commas."""
+    options = dict(options)
+    if text := options.get("layer"):
+        names = [layer_name(model, name.strip()) for name in text.split(",")]
+        options["layer"] = names if len(names) > 1 else names[0]
+    return options
 
 
 def method_names(text):

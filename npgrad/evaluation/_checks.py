@@ -25,17 +25,33 @@ def expect_function(method):
         raise InputError(f"method: expected a function (model, x, target), found {method!r:.60}")
 
 
-def pixel_map(attribution, size=None):
-    """An attribution (N, C, H, W) or (N, H, W) as one value per pixel, (N, H, W) float64: channels are summed.
+def check_fractions(fractions):
+    """Raise an InputError if these are not numbers between 0 and 1."""
+    if np.ndim(fractions) != 1 or not len(fractions) or not all(0 < f < 1 for f in fractions):
+        raise InputError(f"fractions: expected numbers > 0 and < 1, found {fractions!r}")
 
-    size: the shape (N, H, W) that the result must have.
-    """
+
+def counts_of(fractions, total):
+    """The fractions as numbers of pixels, at least one and not all of them."""
+    return [min(max(round(f * total), 1), total - 1) for f in fractions]
+
+
+def expect_attribution(attribution):
+    """An attribution (N, C, H, W) or (N, H, W) in float64; an InputError for anything else."""
     a = np.asarray(attribution)
     if a.ndim not in (3, 4) or a.dtype.kind not in "fiub" or not a.size:
         raise InputError(f"attribution: expected (N, C, H, W) or (N, H, W), found {a.dtype} {a.shape}")
     if not np.isfinite(a).all():
         raise InputError(f"attribution: expected finite numbers, found {np.sum(~np.isfinite(a))} NaN or Inf")
-    a = a.astype(np.float64)
+    return a.astype(np.float64)
+
+
+def pixel_map(attribution, size=None):
+    """An attribution (N, C, H, W) or (N, H, W) as one value per pixel, (N, H, W) float64: channels are summed.
+
+    size: the shape (N, H, W) that the result must have.
+    """
+    a = expect_attribution(attribution)
     a = a.sum(axis=1) if a.ndim == 4 else a
     if size is not None and a.shape != size:
         raise InputError(

@@ -3,7 +3,8 @@
 import numpy as np
 
 from npgrad._typing import Array
-from npgrad._validate import not_negative
+from npgrad._validate import not_negative, whole_number
+from npgrad.errors import InputError
 from npgrad.evaluation._checks import image_masks, pixel_map
 
 
@@ -84,6 +85,42 @@ def best_iou(attribution: Array, mask: Array) -> Array:
     a = pixel_map(attribution)
     masks = image_masks(mask, a.shape)
     return np.array([_best_iou(one.ravel(), inside.ravel()) for one, inside in zip(a, masks, strict=True)])
+
+
+def top_k_intersection(attribution: Array, mask: Array, k: int | None = None) -> Array:
+    """Compute the fraction of the k most important pixels that are in the mask.
+
+    Theiner, Müller-Budack, Ewerth 2021: |top k and mask| / k. It takes a mask of the object; the top-k intersection of
+    Ghorbani, Abid, Zou 2019 compares two attributions with each other. With k the number of pixels of the mask it is
+    the relevance rank accuracy of Arras, Osman, Samek 2022.
+
+    Parameters
+    ----------
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    mask : ndarray of bool (H, W) or (N, H, W)
+        The pixels of the object.
+    k : int or None
+        The number of pixels. None: each image's number of pixels in the mask. (Quantus takes 1,000.)
+
+    Returns
+    -------
+    ndarray (N,)
+        Values from 0 to 1. Of pixels that share the k-th value, the expected number if they are chosen at random.
+    """
+    a = pixel_map(attribution)
+    masks = image_masks(mask, a.shape)
+    if k is not None and whole_number(k, "k") > a[0].size:
+        raise InputError(f"k: expected at most the image's {a[0].size} pixels, found {k}")
+    return np.array(
+        [_top_inside(one, inside, k or inside.sum()) for one, inside in zip(a, masks, strict=True)]
+    )
+
+
+def _top_inside(a, inside, k):
+    threshold = np.partition(a, a.size - k, axis=None)[a.size - k]
+    above, tied = a > threshold, a == threshold
+    return ((above & inside).sum() + (k - above.sum()) * inside[tied].mean()) / k
 
 
 def _best_iou(a, inside):

@@ -1,13 +1,14 @@
-"""Deletion and insertion (Petsiuk, Das, Saenko 2018): remove or insert pixels, the most important first."""
+"""Deletion, insertion and selectivity: remove or insert pixels or patches, the most important first."""
 
 from typing import Any
 
 import numpy as np
 
-from npgrad._outputs import takes_any_target
+from npgrad._outputs import explains_scores, takes_any_target
 from npgrad._parallel.batches import batches
+from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Target
-from npgrad._validate import full_baseline, whole_number
+from npgrad._validate import full_baseline, pair, whole_number
 from npgrad.errors import InputError
 from npgrad.evaluation._checks import begin, pixel_map, target_probabilities
 from npgrad.model import Model
@@ -29,9 +30,9 @@ def deletion_auc(
 ) -> Array | Any:  # Any: a tuple with return_curve, so that callers need no type check
     """Compute the area under the target's probability while the most important pixels are removed.
 
-    At step k of 0..n_steps the round(k H W / n_steps) pixels of highest attribution are replaced by the baseline, all
-    channels at once, ties in row-major order. The area under the softmax probability over the removed fraction, from 0
-    to 1, is computed by the trapezoidal rule. Lower is better.
+    Petsiuk, Das, Saenko 2018. At step k of 0..n_steps the round(k H W / n_steps) pixels of highest attribution are
+    replaced by the baseline, all channels at once, ties in row-major order. The area under the softmax probability over
+    the removed fraction, from 0 to 1, is computed by the trapezoidal rule. Lower is better.
 
     Parameters
     ----------
@@ -109,6 +110,72 @@ def insertion_auc(
         The areas; with ``return_curve=True`` as for `deletion_auc`.
     """
     return _area(model, x, attribution, target, n_steps, baseline, False, batch_size, progress, return_curve)
+
+
+@explains_scores
+def selectivity(
+    model: Model,
+    x: Array,
+    attribution: Array,
+    target: Target = None,
+    window: int | tuple[int, int] = 8,
+    baseline: float | Array | str | None = 0,
+    batch_size: int | None = None,
+    progress: Progress = None,
+    return_curve: bool = False,
+) -> Array | Any:  # Any: a tuple with return_curve, so that callers need no type check
+    """Compute the area under the target's score while patches are removed, those with the highest sum first.
+
+    Montavon, Samek, Müller 2018, section "Explanation selectivity". The image is cut into patches from its top left
+    corner on, the last ones of a row or column smaller if the size does not divide it; ties are in row-major order. The
+    area under the score over the removed fraction of the patches, from 0 to 1, is computed by the trapezoidal rule.
+    Lower is better.
+
+    Parameters
+    ----------
+    model : Model
+        The network.
+    x : ndarray (N, C, H, W)
+        Preprocessed images, as ``model.preprocess`` returns them.
+    attribution : ndarray (N, C, H, W) or (N, H, W)
+        The attribution of each image; channels are summed.
+    target : int, str, callable, sequence of them, or None
+        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
+        image's top class.
+    window : int or (int, int), default 8
+        The size of a patch in pixels: the side of a square, or (h, w).
+    baseline : None, float, ndarray or "blur", default 0
+        The values of removed patches, broadcast to x. None: 0, the mean color. "blur": x blurred.
+    batch_size : int or None
+        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
+    progress : callable or None
+        Called with (done, total).
+    return_curve : bool, default False
+        Whether to return the curve as well.
+
+    Returns
+    -------
+    ndarray (N,)
+        The areas, in units of the score; with ``return_curve=True`` the tuple (areas (N,), fractions (K + 1,),
+        scores (N, K + 1)), for K patches.
+    """
+    tall, wide = pair(window, "window")
+    x, _, targets, size = begin(model, x, target, batch_size)
+    n, _, height, width = x.shape
+    if tall > height or wide > width:
+        raise InputError(f"window: expected at most the image ({height}, {width}), found {window!r}")
+    a, substitute = pixel_map(attribution, (n, height, width)), _substitute(x, baseline)
+    down, across = np.arange(0, height, tall), np.arange(0, width, wide)
+    sums = np.add.reduceat(np.add.reduceat(a, down, axis=1), across, axis=2)
+    rank = importance_order(sums).argsort(axis=1).reshape(sums.shape)
+    rank = rank.repeat(tall, axis=1).repeat(wide, axis=2)[:, None, :height, :width]
+    curve = np.empty((n, sums[0].size + 1))
+    for part in batches(curve.size, size, progress):
+        i, k = np.unravel_index(part, curve.shape)
+        copies = np.where(rank[i] < k[:, None, None, None], substitute[i], x[i])
+        curve[i, k] = scores(model, model(copies), targets[i])
+    area = (curve[:, 1:] + curve[:, :-1]).mean(axis=1) / 2
+    return (area, np.linspace(0, 1, curve.shape[1]), curve) if return_curve else area
 
 
 def importance_order(attribution: Array) -> Array:

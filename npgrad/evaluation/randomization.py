@@ -103,7 +103,7 @@ def randomization(
     layers = _top_down(model) if layers is None else [model.resolve(name) for name in layers]
     if not layers:
         raise InputError("layers: expected at least one layer to re-initialize, found none")
-    first = _magnitude(method(model, x, targets, **options))
+    first = magnitude(method(model, x, targets, **options))
     maps, changed = [first], model
     for k, layer in enumerate(layers):
         changed = _reinitialized(changed, layer, rng)
@@ -114,7 +114,7 @@ def randomization(
             for height in np.unique(heights):
                 raised = _raised(changed, layers[0], height) if height else changed
                 same = heights == height
-                found[same] = _magnitude(method(raised, x, targets, **options))[same]
+                found[same] = magnitude(method(raised, x, targets, **options))[same]
             maps.append(found)
         if progress is not None:
             progress(k + 1, len(layers))
@@ -183,7 +183,7 @@ def _ranks(values):
     return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
-def _magnitude(attribution):
+def magnitude(attribution):
     """Absolute values as one map per image, (N, H, W) float64: channels are summed."""
     a = np.abs(np.asarray(attribution, np.float64))
     if a.ndim not in (3, 4):

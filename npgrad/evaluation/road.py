@@ -12,8 +12,7 @@ from npgrad._outputs import takes_any_target
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, generators, not_negative, one_of
-from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, pixel_map, target_probabilities
+from npgrad.evaluation._checks import begin, check_fractions, counts_of, pixel_map, target_probabilities
 from npgrad.evaluation.pixels import importance_order
 from npgrad.model import Model
 
@@ -75,14 +74,15 @@ def road(
     ndarray (N,)
         The score of each image's attribution.
     """
-    _check(fractions, order)
+    check_fractions(fractions)
+    one_of(order, "order", ORDERS)
     not_negative(noise, "noise")
     rng = generator(rng)
     x, _, targets, size = begin(model, x, target, batch_size)
     n, _, height, width = x.shape
     rngs = generators(rng, n)
     ranks = importance_order(pixel_map(attribution, (n, height, width))).argsort(axis=1)
-    counts = [min(max(round(f * height * width), 1), height * width - 1) for f in fractions]
+    counts = counts_of(fractions, height * width)
     after = np.empty((n, len(ORDERS[order]), len(counts)))
     for part in batches(after.size, size, progress):
         copies = []
@@ -146,9 +146,3 @@ def impute(image: Array, removed: Array, noise: float = 0.01, rng: Rng = 0) -> A
     filled = image.copy()
     filled[:, removed] = (solution + noise * rng.standard_normal(solution.shape)).T
     return filled
-
-
-def _check(fractions, order):
-    if np.ndim(fractions) != 1 or not len(fractions) or not all(0 < f < 1 for f in fractions):
-        raise InputError(f"fractions: expected numbers > 0 and < 1, found {fractions!r}")
-    one_of(order, "order", ORDERS)

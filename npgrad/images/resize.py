@@ -40,8 +40,7 @@ def resize_map(maps: Array, size: int | tuple[int, int], method: str = "nearest"
     array([[[1, 1, 2, 2],
             [3, 3, 4, 4]]])
     """
-    if method not in METHODS:
-        raise unknown("resize method", method, METHODS)
+    expect_method(method)
     maps = np.asarray(maps)
     if maps.ndim != 3 or 0 in maps.shape or maps.dtype.kind not in "fiub":
         raise InputError(f"maps: expected numbers (N, h, w), found {maps.dtype} of shape {maps.shape}")
@@ -55,3 +54,14 @@ def resize_map(maps: Array, size: int | tuple[int, int], method: str = "nearest"
     how = getattr(Image.Resampling, method.upper())
     resized = [Image.fromarray(one.astype(np.float32)).resize((width, height), how) for one in maps]
     return np.stack(resized).astype(maps.dtype if maps.dtype.kind == "f" else np.float32)
+
+
+def expect_method(method: str) -> None:
+    """Raise an UnknownName if there is no such way to resize.
+
+    Parameters
+    ----------
+    method : str
+    """
+    if method not in METHODS:
+        raise unknown("resize method", method, METHODS)

@@ -92,15 +92,15 @@ def write(path: Path, settings: str, arrays: Mapping[str, Array], rest: Mapping[
         np.savez(file, run=run, **arrays)
 
 
-def read(path: Path, settings: str) -> tuple[dict[str, Array], dict[str, Any]] | None:
+def read(path: Path, settings: str | None) -> tuple[dict[str, Array], dict[str, Any]] | None:
     """Read the state of a run.
 
     Parameters
     ----------
     path : str or path
         The file.
-    settings : str
-        The run's `fingerprint`.
+    settings : str or None
+        The run's `fingerprint`. None: the file may be one of any run.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def read(path: Path, settings: str) -> tuple[dict[str, Array], dict[str, Any]] |
     if not os.path.exists(path):
         return None
     arrays, made_with, rest = _parts(path)
-    if made_with != settings:
+    if settings is not None and made_with != settings:
         raise InputError(
             f"{shown(path)}: this checkpoint was made with other settings, images or weights; "
             "use the same ones, or another file"

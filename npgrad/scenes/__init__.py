@@ -9,5 +9,6 @@ informative.
 """
 
 from npgrad.scenes._composing import CLASSES, scene, two_objects
+from npgrad.scenes._one_class import of_class
 
-__all__ = ["CLASSES", "scene", "two_objects"]
+__all__ = ["CLASSES", "of_class", "scene", "two_objects"]

@@ -68,7 +68,7 @@ def scene(index: int, seed: int = 0, size: int = 224) -> tuple[Array, int, Array
     ((64, 64, 3), 'scales', True)
     """
     rng, canvas = _begin(index, seed, size, 1)
-    label = int(rng.integers(len(CLASSES)))
+    label = drawn_label(rng)
     palette, light = Palette(rng), Light.drawn(rng)
     background(canvas, palette, rng)
     kind = CLASSES[label]
@@ -127,8 +127,16 @@ def two_objects(
 
 
 def _begin(index, seed, size, kind):
+    return generator_of(index, seed, kind), Canvas(whole_number(size, "size", 32))
+
+
+def generator_of(index, seed, kind):
     index, seed = whole_number(index, "index", 0), whole_number(seed, "seed", 0)
-    return np.random.default_rng((VERSION, kind, seed, index)), Canvas(whole_number(size, "size", 32))
+    return np.random.default_rng((VERSION, kind, seed, index))
+
+
+def drawn_label(rng):
+    return int(rng.integers(len(CLASSES)))
 
 
 def _outline(label, rng):

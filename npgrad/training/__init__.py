@@ -1,10 +1,12 @@
-"""Training by the hand-written backward passes: batches, gradients, steps, checkpoints, accuracy."""
+"""Training by the hand-written backward passes: batches, gradients, steps, checkpoints, accuracy, influence."""
 
 from npgrad.training.data import Ahead, as_input, augment
 from npgrad.training.gradients import batch_gradients
+from npgrad.training.influence import checkpoint_model, tracin
 from npgrad.training.loop import Training, train
 from npgrad.training.measure import Accuracy, accuracy, rescaled
 
 __all__ = [
-    "Accuracy", "Ahead", "Training", "accuracy", "as_input", "augment", "batch_gradients", "rescaled", "train",
+    "Accuracy", "Ahead", "Training", "accuracy", "as_input", "augment", "batch_gradients",
+    "checkpoint_model", "rescaled", "tracin", "train",
 ]  # fmt: skip

@@ -58,15 +58,9 @@ def batch_gradients(
 
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())
-        logits = class_logits(model, tape.output)
-        if model.outputs == "scores" and logits is tape.output:
-            raise InputError(
-                "training: expected exclusive classes or one output, found scores of independent ones"
-            )
-        loss, dlogits = cross_entropy(logits, target[part])
+        loss, logits, dy = loss_and_gradient(model, tape.output, target[part])
         share = len(part) / len(x)  # parts may differ in size; the mean weighs every image equally
-        dy = class_logits_backward(share * dlogits, tape.output)
-        gradients = tape.parameter_gradients(dy.astype(tape.output.dtype))
+        gradients = tape.parameter_gradients(share * dy)
         right = np.sum(logits.argmax(axis=1) == target[part])
         return share * loss, int(right), gradients, tape.statistics
 
@@ -75,6 +69,28 @@ def batch_gradients(
         loss, right, statistics = loss + found[0], right + found[1], statistics or found[3]
         total = {name: total[name] + own if total else own for name, own in found[2].items()}
     return loss, right, total, statistics
+
+
+def loss_and_gradient(model: Model, outputs: Array, target: Array) -> tuple[Any, Array, Array]:
+    """Return the mean cross-entropy, the logits, and the gradient of the loss with respect to the outputs.
+
+    Parameters
+    ----------
+    model : Model
+    outputs : ndarray (N, outputs)
+    target : ndarray of int (N,)
+
+    Returns
+    -------
+    scalar, ndarray (N, classes), ndarray (N, outputs)
+    """
+    logits = class_logits(model, outputs)
+    if model.outputs == "scores" and logits is outputs:
+        raise InputError(
+            "training: expected exclusive classes or one output, found scores of independent ones"
+        )
+    loss, dlogits = cross_entropy(logits, target)
+    return loss, logits, class_logits_backward(dlogits, outputs).astype(outputs.dtype)
 
 
 def _default_parts(model, x):

@@ -32,12 +32,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:kernel_width"),
     pytest.mark.filterwarnings("ignore:the input goes up"),
     pytest.mark.filterwarnings("ignore:the network ends in Softmax"),
+    pytest.mark.filterwarnings("ignore:no information curve"),  # of networks that see more in a blurred image
 ]
 
 
 def test_methods_and_measures_are_found():
     assert {"saliency", "every_layer", "layer_lrp", "lime"} <= METHODS.keys() and len(METHODS) >= 36
-    assert {"road", "randomization", "best_iou", "sensitivity_max"} <= MEASURES.keys() and len(MEASURES) == 9
+    assert {"road", "randomization", "best_iou", "sensitivity_max"} <= MEASURES.keys() and len(MEASURES) == 17
     assert len(combinations("smoothgrad", METHODS["smoothgrad"])) >= 24
 
 
@@ -70,7 +71,7 @@ def test_large_logits_give_finite_results_in_single_precision(name, seed):
     for options in combinations(name, FUNCTIONS[name], every=seed > 1):
         options = {key: _single(value) for key, value in options.items()}
         for array in run(FUNCTIONS[name], EVERY_IMAGE, {**given, **options}):
-            assert np.isfinite(array).all()
+            assert np.isfinite(array).all() or name in ("aic_auc", "sic_auc")  # without a curve
 
 
 @pytest.mark.parametrize("seed", [1, *MANY])

@@ -167,8 +167,16 @@ def test_a_target_out_of_range(name, target, model, x):
 
 
 def test_smoothgrad_knows_every_method_by_name():
-    no_methods = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
-    assert BY_NAME.keys() | {"smoothgrad"} == set(attribution.__all__) - no_methods
+    no_methods = {
+        "composite_by_position",
+        "every_layer",
+        "feature_factorization",
+        "grid",
+        "hvp",
+        "resize_map",
+        "superpixels",
+    }
+    assert BY_NAME.keys() | {"aug_smooth", "smoothgrad"} == set(attribution.__all__) - no_methods
     assert all(getattr(attribution, name) is function for name, function in BY_NAME.items())
 
 

@@ -11,7 +11,15 @@ import npgrad
 from npgrad.attribution import lrp_rules
 from npgrad.cli import _methods as methods
 
-NO_IMAGE = {"composite_by_position", "every_layer", "grid", "resize_map", "superpixels"}
+NO_IMAGE = {
+    "composite_by_position",
+    "every_layer",
+    "feature_factorization",
+    "grid",
+    "hvp",
+    "resize_map",
+    "superpixels",
+}
 
 
 def size_of(path):
@@ -40,12 +48,14 @@ def test_list_methods(run):
     [
         ("integrated_gradients", {"n_steps": 3}),
         ("grad_cam", {"layer": "fire5"}),
+        ("hires_cam", {"layer": ["fire5", "fire9"]}),
         ("occlusion", {"window": 100, "stride": 60}),
         ("smoothgrad", {"n_samples": 2, "rng": 5}),
     ],
 )
 def test_options_reach_the_method(run, weights, photo, name, options):
     flags = [word for key, value in options.items() for word in (methods.OPTIONS[key][0], value)]
+    flags = [",".join(word) if isinstance(word, list) else word for word in flags]
     code, out, err = run("attribute", photo, "--weights", weights, "--method", name, *flags, "--target", 1,
                          "--save-array", "a.npy", "-o", "a.png")  # fmt: skip
     assert code == 0
@@ -66,6 +76,8 @@ def test_options_reach_the_method(run, weights, photo, name, options):
             "occlusion takes no --layer; its options: --window, --stride",
         ),
         (["--method", "grad_cam", "--layer", "fire22"], "no layer 'fire22'; nearest"),
+        (["--method", "grad_cam", "--layer", "fire2,fire22"], "no layer 'fire22'; nearest"),
+        (["--method", "layer_lrp", "--layer", "fire2,fire3"], "layer: expected one name, found list"),
         (["--method", "occlusion", "--window", "900"], "window"),
         (["--method", "occlusion", "--stride", "0"], "stride"),
         (

@@ -27,7 +27,7 @@ OPTIONS = {
 }
 
 # functions of npgrad.attribution that explain nothing by themselves
-TOOLS = {"composite_by_position", "grid", "resize_map", "superpixels"}
+TOOLS = {"composite_by_position", "feature_factorization", "grid", "hvp", "resize_map", "superpixels"}
 
 # methods that cannot point at a class: their maps are the same for both classes, whose patches lie apart
 BLIND = {

@@ -32,6 +32,7 @@ X = np.random.default_rng(1).normal(size=(2, 3, SIDE, SIDE)).astype(np.float32)
 MASK = grid((SIDE, SIDE), 2)
 INSIDE = MASK == 0
 FEW = {  # as little work as a function can do
+    "n_components": 2,
     "n_steps": 2, "n_samples": 3, "num_iterations": 1, "steps": 1, "max_iter": 1, "octaves": 1, "max_jitter": 1,
     "window": 6, "stride": 5, "mask": MASK, "neuron": (0, 1, 1), "fractions": (0.5,), "size": SIDE,
     "image_size": SIDE, "style_size": SIDE, "blur_every": 1,
@@ -43,6 +44,7 @@ OPTIONS = {  # what has no default, or another meaning
     "style_transfer": {"style_layers": ["relu1"], "style_weights": [1.0], "content_layer": "conv2", "masks": None},
     "lime": {"n_samples": 8},
     "kernel_shap": {"n_samples": 8},
+    "random_logit": {"method": attribution.saliency},
     "randomization": {"method": attribution.saliency, "n_steps": None},
     "sensitivity_max": {"method": attribution.saliency},
     "create_class_visualization": {"target": 1, "layer": None, "channel": None, "neuron": None},

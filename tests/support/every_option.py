@@ -39,6 +39,7 @@ def found(module, *needed):
 
 
 METHODS = found(attribution, "model", "x")
+del METHODS["feature_factorization"]  # of all images together
 MEASURES = found(evaluation, "model", "x") | found(evaluation, "attribution")
 
 rng = np.random.default_rng(0)
@@ -62,6 +63,9 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     "penalty": ("ridge",),
     "resize": ("bilinear", "bicubic"),
     "tolerance": (2,),
+    "vector": (Each(NOISE),),
+    ("hvp", "layer"): ("input",),
+    ("aug_smooth", "method"): ("saliency",),
     ("smoothgrad", "method"): ("saliency", "gradient_shap", "kernel_shap"),
     ("kernel_shap", "mask"): (Each(PIECES), None),
     ("gradient_shap", "baseline"): (0.25, NOISE[:2]),
@@ -77,6 +81,9 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     ("sensitivity_max", "radius"): (lambda image, rng: image.std() * rng.random(image.shape),),
     ("sensitivity_max", "method"): (attribution.gradient_shap,),
     ("randomization", "method"): (attribution.grad_cam,),
+    ("random_logit", "method"): (attribution.grad_cam,),
+    ("random_logit", "similarity"): ("spearman",),
+    ("selectivity", "baseline"): ("blur", Each(NOISE)),
 }
 ALWAYS = {  # in place of the default, which takes too long or does not exist
     "lime": {"n_samples": 12, "mask": grid(SIDES, (3, 2))},
@@ -84,6 +91,7 @@ ALWAYS = {  # in place of the default, which takes too long or does not exist
     "feature_ablation": {"mask": grid(SIDES, 3)},
     "xrai": {"n_segments": (12, 4)},
     "sensitivity_max": {"method": attribution.saliency},
+    "random_logit": {"method": attribution.saliency},
     "randomization": {"method": attribution.input_x_gradient, "layers": ["last", "conv1"]},
 }
 
@@ -156,7 +164,13 @@ def run(function, rows, options):
     if isinstance(result, dict):
         result = [array for view in result.values() for array in view if array is not None]
     arrays = list(result) if isinstance(result, (tuple, list)) else [result]
-    if function in (evaluation.deletion_auc, evaluation.insertion_auc) and len(arrays) == 3:
+    curves = (
+        evaluation.deletion_auc,
+        evaluation.insertion_auc,
+        evaluation.selectivity,
+        evaluation.sensitivity_n,
+    )
+    if function in curves and len(arrays) == 3:
         del arrays[1]  # the fractions, which may be as many as the images
     return [array for array in arrays if len(array) == len(rows)]
 
@@ -168,10 +182,11 @@ def check_alone(function, options, rows, rtol=1e-9):
     for some in rows:
         alone = run(function, some, options)
         # of all arrays: the error of a sum is nothing but rounding, as are attributions that cancel
-        scale = max(1e-4, *(np.abs(array).max() for array in alone))
+        scale = max(1e-4, *(np.nan_to_num(np.abs(array)).max() for array in alone))
         for one, every in zip(alone, together, strict=True):
             assert one.shape == every[some].shape
-            off = np.abs(one - every[some]).max()
+            assert np.array_equal(np.isnan(one), np.isnan(every[some]))
+            off = np.nan_to_num(np.abs(one - every[some])).max()
             assert off <= max(rtol * scale, 1e-30), f"{some}: off by {off:.3g}, the largest is {scale:.3g}"
 
 
