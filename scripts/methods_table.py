@@ -53,8 +53,9 @@ def table(deviations):
     """The Markdown table, a row for each method. deviations: {method: text of the cell}."""
     rows = ["| method | what it is | where | also in | deviation | why |", "|---|---|---|---|---|---|"]
     for name, method in METHODS.items():
+        page = function_of(name).__module__.replace(".", "/")
         cells = [
-            f"`{name}`",
+            f"[`{name}`](../{page}.py)",
             method.note,
             place(name),
             also_in(name),
@@ -87,7 +88,7 @@ def rounded_up(number):
 def written():
     """{method: deviation} of the table as it is."""
     rows = re.findall(
-        r"^\| `(\w+)` \|(?:[^|]*\|){3} ([^|]*) \|", FILE.read_text(encoding="utf-8"), re.MULTILINE
+        r"^\| \[`(\w+)`\][^|]*\|(?:[^|]*\|){3} ([^|]*) \|", FILE.read_text(encoding="utf-8"), re.MULTILINE
     )
     return dict(rows)
 

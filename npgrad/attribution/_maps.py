@@ -85,9 +85,9 @@ def divide(a, b):
     return np.divide(a, b, out=np.zeros_like(b), where=b != 0)
 
 
-def scaled(maps):
+def scaled(maps, over=(-2, -1)):
     """Each map (..., h, w) scaled to 0..1; a map that is constant up to rounding becomes 0."""
-    low, high = maps.min(axis=(-2, -1), keepdims=True), maps.max(axis=(-2, -1), keepdims=True)
+    low, high = maps.min(axis=over, keepdims=True), maps.max(axis=over, keepdims=True)
     varies = high - low > CONSTANT * np.maximum(np.abs(low), np.abs(high))
     return np.where(varies, maps - low, 0) / np.where(varies, high - low, 1)
 

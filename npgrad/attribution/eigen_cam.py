@@ -11,7 +11,12 @@ from npgrad.model import Model
 
 @over_layers
 def eigen_cam(
-    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: Layers | None = None,
+    resize: str | None = None,
+    centered: bool = False,
 ) -> Array:
     """Project the activation of a layer on its first principal direction: (N, h, w), not normalized.
 
@@ -19,6 +24,9 @@ def eigen_cam(
     A v for the first column v of V. The sign of a singular vector is arbitrary; here it is chosen so that the sum of
     the map is positive. After a ReLU the map then has no negative values, because A^T A has no negative entries, and
     so the entries of its first eigenvector all have the same sign (Perron, Frobenius).
+
+    pytorch-grad-cam's code subtracts the mean over the pixels first, and leaves the sign to the decomposition:
+    ``centered=True`` does the former, and the sign is then that of the product with the mean over channels.
 
     Parameters
     ----------
@@ -33,6 +41,8 @@ def eigen_cam(
         activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    centered : bool, default False
+        Whether to subtract each channel's mean over the pixels, as pytorch-grad-cam does.
 
     Returns
     -------
@@ -41,7 +51,7 @@ def eigen_cam(
     """
     layer = map_layer(model, x, layer)
     activation = run_to(model, x, layer)[layer]
-    return at_size(x, np.stack([_project(A) for A in activation]), resize)
+    return at_size(x, np.stack([_project(A, centered) for A in activation]), resize)
 
 
 @explains_scores
@@ -56,9 +66,7 @@ def eigen_grad_cam(
 ) -> Array:
     """Project activation times gradient of a layer on its first principal direction: (N, h, w), not normalized.
 
-    pytorch-grad-cam's Eigen-CAM with a class: `eigen_cam` of dA * A in place of A. Its code subtracts the mean over
-    the pixels first, and leaves the sign to the decomposition; ``centered=True`` does the former, and the sign is that
-    of `eigen_cam`, or, of centered maps, whose sums are 0, that of their product with the mean over channels.
+    pytorch-grad-cam's Eigen-CAM with a class: `eigen_cam` of dA * A in place of A.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
-from npgrad._validate import check_input
+from npgrad._validate import check_input, one_of
 from npgrad.attribution._common import score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
@@ -14,13 +14,13 @@ from npgrad.model import Model
 
 
 @explains_scores
-def full_grad(model: Model, x: Array, target: Target = None) -> Array:
+def full_grad(model: Model, x: Array, target: Target = None, scaling: str = "channel") -> Array:
     """Sum psi(x * dx) over channels, and psi(b * db) over the channels of every layer with a bias b.
 
     Srinivas, Fleuret 2019, section 4: psi takes the absolute value of one channel's map, scales it to 0..1 (its
     minimum to 0, its maximum to 1), and resizes it to the image (bilinear). A map that is constant up to rounding
     becomes 0. As in the paper, only biases of spatial layers count, those of convolutions and BatchNorms, not those of
-    fully connected layers. (The authors' code scales all channels of a layer together.)
+    fully connected layers.
 
     Parameters
     ----------
@@ -31,15 +31,20 @@ def full_grad(model: Model, x: Array, target: Target = None) -> Array:
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
+    scaling : {"channel", "layer"}, default "channel"
+        Whether psi scales each channel by itself, as in the paper and in pytorch-grad-cam, or all channels of a layer
+        together, as the authors' code does.
 
     Returns
     -------
     ndarray (N, H, W)
         The maps, not negative.
     """
+    one_of(scaling, "scaling", ("channel", "layer"))
+    over = (-2, -1) if scaling == "channel" else (-3, -2, -1)
     terms = full_gradients(model, x, target)
     size = np.shape(x)[2:]
-    sums = (scaled(np.abs(term)).sum(axis=1) for term in terms.values() if term.ndim == 4)
+    sums = (scaled(np.abs(term), over).sum(axis=1) for term in terms.values() if term.ndim == 4)
     return sum(resize_map(maps, size, "bilinear") for maps in sums)  # resizing is linear: sum first
 
 

@@ -8,6 +8,7 @@ unless relu=True. In the signed maps positive values support the class. The scor
 
 from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Layers, Target
+from npgrad._validate import not_negative
 from npgrad.attribution._maps import (
     activation_and_gradient,
     activation_and_its_gradient,
@@ -84,7 +85,12 @@ def grad_cam(
 @explains_scores
 @over_layers
 def grad_cam_plus_plus(
-    model: Model, x: Array, target: Target = None, layer: Layers | None = None, resize: str | None = None
+    model: Model,
+    x: Array,
+    target: Target = None,
+    layer: Layers | None = None,
+    resize: str | None = None,
+    epsilon: float = 0.0,
 ) -> Array:
     """Compute Grad-CAM++, in which each positive gradient has its own weight: relu(sum over k of w_k * A_k).
 
@@ -94,7 +100,7 @@ def grad_cam_plus_plus(
         w_k = sum over pixels of alpha_k * relu(dA_k),  alpha_k = dA_k^2 / (2 * dA_k^2 + sum(A_k) * dA_k^3)
 
     The paper differentiates exp(score), not the score. That multiplies the map of an image by exp(score), which is
-    omitted here: it changes no proportion within a map, and it overflows.
+    omitted here: it changes no proportion within a map, and it overflows. Where the denominator is 0, alpha is.
 
     Parameters
     ----------
@@ -110,14 +116,19 @@ def grad_cam_plus_plus(
         activation maps.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    epsilon : float, default 0
+        Added to the denominator of alpha; 1e-6 in pytorch-grad-cam. Where dA^2 is not much larger, as in most networks,
+        it decides about the map.
 
     Returns
     -------
     ndarray (N, h, w)
         The maps, or (N, H, W) if resized.
     """
+    epsilon = not_negative(epsilon, "epsilon")
     A, dA = activation_and_gradient(model, x, target, layer)
-    alpha = divide(1, 2 + A.sum(axis=(2, 3), keepdims=True) * dA)  # dA^2 cancels
+    bottom = 2 + A.sum(axis=(2, 3), keepdims=True) * dA  # dA^2 cancels
+    alpha = divide(dA**2, dA**2 * bottom + epsilon) if epsilon else divide(1, bottom)
     return at_size(x, positive(weighted_sum((alpha * positive(dA)).sum(axis=(2, 3)), A)), resize)
 
 

@@ -15,7 +15,8 @@ PAIRS = {pair.name: pair for pair in pairs()}
 FIRES = PAIRS["fires"]
 
 
-def test_full_grad_is_the_papers_formula():
+@pytest.mark.parametrize("scaling", ["channel", "layer"])
+def test_full_grad_is_the_papers_formula(scaling):
     for pair in FIRES, PAIRS["average pools"]:
         x = pair.tensor().requires_grad_()
         convolutions = {name: m for name, m in pair.net.named_modules() if isinstance(m, torch.nn.Conv2d)}
@@ -36,11 +37,12 @@ def test_full_grad_is_the_papers_formula():
         for part in parts:
             for n, channels in enumerate(part.detach().abs()):
                 for one in channels:
-                    if one.max() > one.min():
-                        one = (one - one.min()) / (one.max() - one.min())
+                    by = one if scaling == "channel" else channels
+                    if by.max() > by.min():
+                        one = (one - by.min()) / (by.max() - by.min())
                         one = functional.interpolate(one[None, None], x.shape[2:], mode="bilinear")
                         expected[n] += one[0, 0].numpy()
-        checks.assert_close(full_grad(pair.model, pair.x, TARGETS), expected, 2e-6, pair.name)
+        checks.assert_close(full_grad(pair.model, pair.x, TARGETS, scaling), expected, 2e-6, pair.name)
 
 
 @pytest.mark.parametrize("pair", [*PAIRS.values(), *squeezenets(33)], ids=lambda pair: pair.name)

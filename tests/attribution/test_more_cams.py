@@ -56,6 +56,30 @@ def test_eigen_grad_cam(pair, centered):
 
 
 @net
+def test_eigen_cam_centered(pair):
+    A, _, _ = torch_activation(pair, of_targets)
+    found = attribution.eigen_cam(pair.model, pair.x, layer=LAYER, centered=True)
+    for one, activation in zip(found, A, strict=True):
+        pixels = activation.reshape(len(activation), -1).T
+        pixels = pixels - pixels.mean(axis=0)
+        expected = (pixels @ np.linalg.svd(pixels)[2][0]).reshape(one.shape)
+        assert_close(one, expected * np.sign((expected * one).sum()), 1e-8)
+        assert (one * activation.mean(axis=0)).sum() > 0
+
+
+@net
+@pytest.mark.parametrize("epsilon", [1e-6, 0.1])
+def test_grad_cam_plus_plus_with_an_epsilon(pair, epsilon):
+    A, dA, _ = torch_activation(pair, of_targets)
+    alpha = dA**2 / (2 * dA**2 + A.sum(axis=(2, 3), keepdims=True) * dA**3 + epsilon)
+    weights = (np.maximum(dA, 0) * np.where(dA != 0, alpha, 0)).sum(axis=(2, 3))
+    expected = np.maximum(np.einsum("nk,nkij->nij", weights, A), 0)
+    found = attribution.grad_cam_plus_plus(pair.model, pair.x, TARGETS, layer=LAYER, epsilon=epsilon)
+    assert expected.any()
+    assert_close(found, expected, 1e-8)
+
+
+@net
 def test_kpca_cam_is_scikit_learns(pair):
     found = attribution.kpca_cam(pair.model, pair.x, layer=LAYER)
     for one, A in zip(found, pair.model.forward(pair.x)[LAYER], strict=True):

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from public_names import MODULES, public_names
 
 import npgrad
+from npgrad.attribution import methods
 from npgrad.models import registry
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,3 +96,13 @@ def test_the_readmes_example_prints_what_it_says():
     # the last bits of the check's error depend on the machine
     shorten = re.compile(r"worst entry .*? \(error \S+,")
     assert shorten.sub("", done.stdout) == shorten.sub("", expected)
+
+
+def test_the_table_of_methods_is_up_to_date():
+    """But for the deviations, which a run of the tests with --deviations measures."""
+    script = runpy.run_path(str(ROOT / "scripts" / "methods_table.py"))
+    deviations = script["written"]()
+    assert script["table"](deviations) in (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert deviations.keys() == methods.METHODS.keys()
+    for name, text in deviations.items():
+        assert float(text) <= (1e-7 if script["WHY"].get(name) else 1e-9), name

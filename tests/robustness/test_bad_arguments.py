@@ -38,6 +38,7 @@ BAD = {  # parameter: values that no function takes for it
     "content_weight": NOT_NEGATIVE, "tv_weight": NOT_NEGATIVE, "content_layer": ["conv22", 5, ["conv1"]],
     "style_layers": [["conv22"], [], 5],
     "style_weights": [[1, 2], ["x"], [NAN]], "image_size": WHOLE, "style_size": WHOLE, "size": [0, -1, 1.5, "x"],
+    "scaling": ["none", 5, ["layer"]],
     "step_size": [-1, NAN, "x"], "upto": ["conv22", 5, ["conv1"]], "start": ["nothing", 5],
 }  # fmt: skip
 # A method's own name, or a rule of integration: which it is, the function says.
