@@ -53,7 +53,7 @@ class Values(Layer):
     functions: tuple[Any, ...]
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        found = [_called(function, x) for function in self.functions]
+        found = [called(function, x) for function in self.functions]
         return np.stack([value for value, _ in found], axis=1), [dx for _, dx in found]
 
     def backward(self, dy: Array, gradients: Cache) -> Array:
@@ -61,24 +61,24 @@ class Values(Layer):
         return sum(column * dx for column, dx in zip(columns, gradients, strict=True))
 
 
-def _called(function, x):
-    """(value, dx) of a target function, checked."""
+def called(function, x, name="target"):
+    """(value, dx) of a function that a user gives as the argument `name`, checked."""
     try:
         value, dx = function(x)
     except (TypeError, ValueError) as error:
         if isinstance(error, NpgradError):
             raise
         raise InputError(
-            f"target: expected a function outputs -> (value, gradient); it failed: {error}"
+            f"{name}: expected a function outputs -> (value, gradient); it failed: {error}"
         ) from error
     value, dx = np.asarray(value), np.asarray(dx)
     if value.shape != x.shape[:1] or dx.shape != x.shape:
         raise InputError(
-            f"target: expected a function that returns a value {x.shape[:1]} and its gradient {x.shape}; "
+            f"{name}: expected a function that returns a value {x.shape[:1]} and its gradient {x.shape}; "
             f"found {value.shape} and {dx.shape}"
         )
     if not (np.isfinite(value).all() and np.isfinite(dx).all()):
-        raise InputError("target: expected a function with finite values and gradients, found NaN or Inf")
+        raise InputError(f"{name}: expected a function with finite values and gradients, found NaN or Inf")
     return value, dx
 
 

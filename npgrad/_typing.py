@@ -18,6 +18,9 @@ Rng: TypeAlias = "np.random.Generator | int | None"  # quoted: NumPy loads numpy
 Question: TypeAlias = Callable[[Any], tuple[Any, Any]]
 """A function of the outputs, outputs -> (value, gradient), as `npgrad.targets` has them."""
 
+Neuron: TypeAlias = int | slice | Sequence[int | slice] | Question
+"""An element of a layer's output of one image, the sum of several, or a function of the output."""
+
 Target: TypeAlias = int | str | Question | Sequence[int | str | Question] | None
 """A class, by index or name, or another question, for all images; one for each; or None, each image's top class."""
 

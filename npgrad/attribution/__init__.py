@@ -5,6 +5,12 @@ top class), and return raw arrays, neither normalized nor resized. `npgrad.evalu
 attribution is.
 """
 
+from npgrad.attribution.ablation import (
+    feature_ablation,
+    feature_permutation,
+    layer_ablation,
+    layer_feature_permutation,
+)
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.augmented import aug_smooth
 from npgrad.attribution.blur_ig import blur_ig
@@ -32,18 +38,24 @@ from npgrad.attribution.layer_paths import internal_influence, layer_conductance
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
 from npgrad.attribution.layers import every_layer, layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
-from npgrad.attribution.neuron_references import neuron_deconvolution, neuron_deep_lift, neuron_gradient_shap
+from npgrad.attribution.neuron_references import (
+    neuron_deconvolution,
+    neuron_deep_lift,
+    neuron_feature_ablation,
+    neuron_gradient_shap,
+)
 from npgrad.attribution.neurons import (
     neuron_conductance,
     neuron_gradient,
     neuron_guided_backprop,
     neuron_integrated_gradients,
 )
-from npgrad.attribution.occlusion import feature_ablation, occlusion
+from npgrad.attribution.occlusion import occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
 from npgrad.attribution.rise import rise
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.segments import grid, superpixels
+from npgrad.attribution.shapley import shapley_value_sampling, shapley_values
 from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.smoothgrad import smoothgrad
 from npgrad.attribution.surrogates import kernel_shap, lime
@@ -64,6 +76,7 @@ __all__ = [
     "excitation_backprop",
     "feature_ablation",
     "feature_factorization",
+    "feature_permutation",
     "fem",
     "finer_cam",
     "full_grad",
@@ -82,11 +95,13 @@ __all__ = [
     "internal_influence",
     "kernel_shap",
     "kpca_cam",
+    "layer_ablation",
     "layer_activation",
     "layer_cam",
     "layer_conductance",
     "layer_deep_lift",
     "layer_deep_lift_shap",
+    "layer_feature_permutation",
     "layer_gradient_shap",
     "layer_gradient_x_activation",
     "layer_integrated_gradients",
@@ -96,6 +111,7 @@ __all__ = [
     "neuron_conductance",
     "neuron_deconvolution",
     "neuron_deep_lift",
+    "neuron_feature_ablation",
     "neuron_gradient",
     "neuron_gradient_shap",
     "neuron_guided_backprop",
@@ -107,6 +123,8 @@ __all__ = [
     "saliency",
     "score_cam",
     "shapley_cam",
+    "shapley_value_sampling",
+    "shapley_values",
     "smoothgrad",
     "superpixels",
     "x_grad_cam",

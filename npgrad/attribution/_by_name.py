@@ -1,5 +1,11 @@
 """The methods that `smoothgrad` can average, by name: all that return one array for (model, x, target, ...)."""
 
+from npgrad.attribution.ablation import (
+    feature_ablation,
+    feature_permutation,
+    layer_ablation,
+    layer_feature_permutation,
+)
 from npgrad.attribution.activation_cams import fem, kpca_cam, random_cam
 from npgrad.attribution.blur_ig import blur_ig
 from npgrad.attribution.deep_lift import deep_lift, deep_lift_shap, layer_deep_lift
@@ -24,17 +30,23 @@ from npgrad.attribution.layer_paths import internal_influence, layer_conductance
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
 from npgrad.attribution.layers import layer_activation, layer_gradient_x_activation
 from npgrad.attribution.lrp import layer_lrp, lrp
-from npgrad.attribution.neuron_references import neuron_deconvolution, neuron_deep_lift, neuron_gradient_shap
+from npgrad.attribution.neuron_references import (
+    neuron_deconvolution,
+    neuron_deep_lift,
+    neuron_feature_ablation,
+    neuron_gradient_shap,
+)
 from npgrad.attribution.neurons import (
     neuron_conductance,
     neuron_gradient,
     neuron_guided_backprop,
     neuron_integrated_gradients,
 )
-from npgrad.attribution.occlusion import feature_ablation, occlusion
+from npgrad.attribution.occlusion import occlusion
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
 from npgrad.attribution.rise import rise
 from npgrad.attribution.saliency import saliency
+from npgrad.attribution.shapley import shapley_value_sampling, shapley_values
 from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.attribution.surrogates import kernel_shap, lime
 from npgrad.attribution.xrai import xrai
@@ -43,14 +55,15 @@ BY_NAME = {
     function.__name__: function
     for function in (
         ablation_cam, blur_ig, deconvolution, deep_lift, deep_lift_shap, eigen_cam, eigen_grad_cam,
-        excitation_backprop, feature_ablation,
+        excitation_backprop, feature_ablation, feature_permutation,
         fem, finer_cam, full_grad, grad_cam, grad_cam_elementwise, grad_cam_plus_plus, gradient_shap,
         guided_backprop, guided_grad_cam, guided_ig, hires_cam, input_x_gradient, integrated_gradients,
-        internal_influence, kernel_shap, kpca_cam, layer_activation, layer_cam, layer_conductance,
-        layer_deep_lift, layer_deep_lift_shap, layer_gradient_shap, layer_gradient_x_activation,
+        internal_influence, kernel_shap, kpca_cam, layer_ablation, layer_activation, layer_cam,
+        layer_conductance, layer_deep_lift, layer_deep_lift_shap, layer_feature_permutation,
+        layer_gradient_shap, layer_gradient_x_activation,
         layer_integrated_gradients, layer_lrp, lime, lrp, neuron_conductance, neuron_deconvolution,
-        neuron_deep_lift, neuron_gradient, neuron_gradient_shap, neuron_guided_backprop,
+        neuron_deep_lift, neuron_feature_ablation, neuron_gradient, neuron_gradient_shap, neuron_guided_backprop,
         neuron_integrated_gradients, occlusion, random_cam, rise, saliency, score_cam,
-        shapley_cam, x_grad_cam, xrai,
+        shapley_cam, shapley_value_sampling, shapley_values, x_grad_cam, xrai,
     )
 }  # fmt: skip

@@ -43,6 +43,22 @@ def layer_name(model, x, layer=None):
     return model.map_layer(None if layer else model.forward(check_input(x)[:1]), layer)
 
 
+def layer_names(model, x, layer=None, tape=None):
+    """The layers' own names, for the name of one, of several, or None: the default. tape: a pass, if there is one."""
+    if not isinstance(layer, (list, tuple)):
+        return [layer_name(model, x, layer) if tape is None else model.map_layer(tape, layer)]
+    if not layer:
+        raise InputError("layer: expected at least one name, found none")
+    return [model.resolve(one) for one in layer]
+
+
+def of_layers(layer, names, found):
+    """The array of the one layer asked for, or {name as it was given: array} of several. found: {own name: array}."""
+    if not isinstance(layer, (list, tuple)):
+        return found[names[0]]
+    return {one: found[name] for one, name in zip(layer, names, strict=True)}
+
+
 def expect_images(method, x):
     """x as images (N, C, H, W), checked; InputError for other shapes."""
     x = check_input(x)

@@ -10,6 +10,14 @@ def run_to(model, x, layer):
     return model.forward(x, upto=None if layer == INPUT else layer)
 
 
+def outputs_at(model, x, layers):
+    """{layer: its output} of several layers, from one pass."""
+    if len(layers) == 1:
+        return {layers[0]: run_to(model, x, layers[0])[layers[0]]}
+    tape = model.forward(x, keep=layers)
+    return {layer: tape[layer] for layer in layers}
+
+
 def onward(model, tape, layer, y):
     """Run the network from `layer` on as if y had been its output: a Tape of len(y) images.
 

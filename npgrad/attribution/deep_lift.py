@@ -21,9 +21,9 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import flat, one_hot, resolve_targets, scores, warn_if_dead
-from npgrad._typing import Array, Progress, Rules, Target
+from npgrad._typing import Array, Layers, Progress, Rules, Target
 from npgrad._validate import baseline_set, check_input, full_baseline
-from npgrad.attribution._common import expect_inputs_for_delta
+from npgrad.attribution._common import expect_inputs_for_delta, layer_names, of_layers
 from npgrad.attribution._layer_rules import DEEP_LIFT as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
 from npgrad.model import Model
@@ -96,7 +96,9 @@ def deep_lift(
     """
     expect_inputs_for_delta(return_delta, multiply_by_inputs)
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    attributions = contributions_at(model, tape, reference, targets, INPUT, rules, multiply_by_inputs)
+    attributions = contributions_at(model, tape, reference, targets, [INPUT], rules, multiply_by_inputs)[
+        INPUT
+    ]
     if not return_delta:
         return attributions
     return attributions, _delta(attributions, scores(model, tape.output - reference.output, targets))
@@ -107,11 +109,11 @@ def layer_deep_lift(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     baseline: float | Array | None = None,
     rules: Rules = None,
     multiply_by_inputs: bool = True,
-) -> Array:
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute DeepLIFT's contributions m * (y - y0), with y a layer's output; see `deep_lift`.
 
     Parameters
@@ -123,8 +125,9 @@ def layer_deep_lift(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     rules : dict or None
@@ -136,7 +139,7 @@ def layer_deep_lift(
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -148,9 +151,9 @@ def layer_deep_lift(
         If no layer has the given name, or a rule's layer does not exist.
     """
     tape, reference, targets = _two_passes(model, x, target, baseline)
-    return contributions_at(
-        model, tape, reference, targets, model.map_layer(tape, layer), rules, multiply_by_inputs
-    )
+    names = layer_names(model, x, layer, tape)
+    found = contributions_at(model, tape, reference, targets, names, rules, multiply_by_inputs)
+    return of_layers(layer, names, found)
 
 
 @explains_scores
@@ -227,9 +230,9 @@ def deep_lift_shap(
         tape = model.forward(x[image], whole=True)
         reference = model.forward(baselines[base], whole=True)
         contributions = contributions_at(
-            model, tape, reference, targets[image], INPUT, rules, multiply_by_inputs
+            model, tape, reference, targets[image], [INPUT], rules, multiply_by_inputs
         )
-        for i, contribution in zip(image, contributions, strict=True):
+        for i, contribution in zip(image, contributions[INPUT], strict=True):
             total[i] += contribution
     attributions = total / len(baselines)
     if not return_delta:
@@ -247,18 +250,18 @@ def _two_passes(model, x, target, baseline):
     return tape, reference, targets
 
 
-def contributions_at(model, tape, reference, targets, layer, rules, multiply=True):
-    """Multiplier times difference from the reference, at a layer's output; or the multipliers alone."""
-    multipliers = multipliers_of(tape, reference, one_hot(model, tape.output, targets), layer, rules)
-    return multipliers * (tape[layer] - reference[layer]) if multiply else multipliers
+def contributions_at(model, tape, reference, targets, layers, rules, multiply=True):
+    """Multiplier times difference from the reference, at each layer's output; or the multipliers alone."""
+    found = multipliers_of(tape, reference, one_hot(model, tape.output, targets), layers, rules)
+    return {name: m * (tape[name] - reference[name]) for name, m in found.items()} if multiply else found
 
 
-def multipliers_of(tape, reference, dy, layer, rules):
-    """The multipliers with respect to a layer's output, given those with respect to the outputs in dy."""
+def multipliers_of(tape, reference, dy, layers, rules):
+    """{layer: the multipliers with respect to its output}, given those with respect to the outputs in dy."""
     rules = with_defaults(rules, RULES)
     refuse_unknown_layers(tape, rules, "deep_lift")
     against = {key: partial(_with_reference, rule, reference) for key, rule in rules.items()}
-    return tape.backward(dy, against, at=layer)[layer]
+    return tape.backward(dy, against, at=layers)
 
 
 def _with_reference(rule, reference, record, dy):

@@ -182,10 +182,13 @@ def _sheet(model, x, target, name_of_target, shown, note, request, progress):
 
 
 def _attribution(model, x, target, name, options, progress):
-    options = methods.defaults(name, model, x) | options
+    options = methods.defaults(name, model, x, options.get("layer")) | options
     if progress is not None and methods.takes(name, "progress"):
         options["progress"] = progress
-    return methods.function_of(name)(model, x, target, **options)[0]
+    found = methods.function_of(name)(model, x, target, **options)
+    if isinstance(found, dict):
+        raise InputError(f"layer: expected one name, found list: {name} gives a map of each layer by itself")
+    return found[0]
 
 
 def _heat_map(array, shown, name, request):

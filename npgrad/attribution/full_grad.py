@@ -5,7 +5,7 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._typing import Array, Target
 from npgrad._validate import check_input, one_of
-from npgrad.attribution._common import score_gradients
+from npgrad.attribution._common import expect_images, score_gradients
 from npgrad.attribution._maps import scaled
 from npgrad.images.resize import resize_map
 from npgrad.layers import Affine, BatchNorm2d
@@ -40,10 +40,11 @@ def full_grad(model: Model, x: Array, target: Target = None, scaling: str = "cha
     ndarray (N, H, W)
         The maps, not negative.
     """
+    x = expect_images("full_grad", x)
     one_of(scaling, "scaling", ("channel", "layer"))
     over = (-2, -1) if scaling == "channel" else (-3, -2, -1)
     terms = full_gradients(model, x, target)
-    size = np.shape(x)[2:]
+    size = x.shape[2:]
     sums = (scaled(np.abs(term), over).sum(axis=1) for term in terms.values() if term.ndim == 4)
     return sum(resize_map(maps, size, "bilinear") for maps in sums)  # resizing is linear: sum first
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._targets import one_hot
-from npgrad._typing import Array, Progress, Target
+from npgrad._typing import Array, Layers, Progress, Target
 from npgrad._validate import full_baseline, whole_number
-from npgrad.attribution._common import layer_name
+from npgrad.attribution._common import layer_names, of_layers
 from npgrad.attribution._copies import begin, per_sample
 from npgrad.attribution._maps import part_of
 from npgrad.attribution._quadrature import quadrature
@@ -22,14 +25,14 @@ def layer_integrated_gradients(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     baseline: float | Array | None = None,
     n_steps: int = 50,
     method: str = "gausslegendre",
     batch_size: int | None = None,
     progress: Progress = None,
     multiply_by_inputs: bool = True,
-) -> Array:
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute integrated gradients of the part of the network above a layer.
 
     With y0 the layer's output at the baseline x0, this is ::
@@ -48,8 +51,9 @@ def layer_integrated_gradients(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, each with a path of its own. None: the model's default layer
+        for activation maps.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50
@@ -66,7 +70,7 @@ def layer_integrated_gradients(
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -78,21 +82,21 @@ def layer_integrated_gradients(
         If no layer or no quadrature rule has the given name.
     """
     nodes, weights = quadrature(method, n_steps)
-    layer = layer_name(model, x, layer)
+    names = layer_names(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size)
     x0, weights = full_baseline(baseline, x.shape, x.dtype), weights.astype(score.dtype)
-    attributions = []
-    for i in range(len(x)):
-        tape = run_to(model, x[i : i + 1], layer)
-        y, y0 = tape[layer], run_to(model, x0[i : i + 1], layer)[layer]
+    found: dict[str, list[Array]] = {name: [] for name in names}
+    for part, (name, i) in enumerate(product(found, range(len(x)))):
+        tape = run_to(model, x[i : i + 1], name)
+        y, y0 = tape[name], run_to(model, x0[i : i + 1], name)[name]
         integral = 0
-        for steps in batches(len(nodes), size, part_of(progress, i, len(x))):
-            above = onward(model, tape, layer, y0 + per_sample(nodes[steps], y) * (y - y0))
+        for steps in batches(len(nodes), size, part_of(progress, part, len(found) * len(x))):
+            above = onward(model, tape, name, y0 + per_sample(nodes[steps], y) * (y - y0))
             dy = one_hot(model, above.output, np.full(len(steps), targets[i]))
-            for k, gradient in zip(steps, above.backward(dy, at=(layer,))[layer], strict=True):
+            for k, gradient in zip(steps, above.backward(dy, at=(name,))[name], strict=True):
                 integral = integral + weights[k] * gradient
-        attributions.append((y - y0) * integral if multiply_by_inputs else integral[None])
-    return np.concatenate(attributions)
+        found[name].append((y - y0) * integral if multiply_by_inputs else integral[None])
+    return of_layers(layer, names, {name: np.concatenate(parts) for name, parts in found.items()})
 
 
 @explains_scores
@@ -100,12 +104,12 @@ def layer_conductance(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     baseline: float | Array | None = None,
     n_steps: int = 50,
     batch_size: int | None = None,
     progress: Progress = None,
-) -> Array:
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute conductance, the integral of d score / d y * dy along the path from the baseline x0 to x.
 
     Dhamdhere, Sundararajan, Yan 2018, equation 2. As in Captum, the integral is approximated by the sum over
@@ -125,8 +129,9 @@ def layer_conductance(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50
@@ -139,7 +144,7 @@ def layer_conductance(
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -151,15 +156,16 @@ def layer_conductance(
         If no layer has this name.
     """
     nodes, _ = quadrature("gausslegendre", whole_number(n_steps, "n_steps") + 1)
-    layer = layer_name(model, x, layer)
+    names = layer_names(model, x, layer)
     x, targets, _, size = begin(model, x, target, batch_size)
-    conductance, before = [0] * len(x), None
-    for i, k, y, dy in _along_path(model, x, targets, layer, baseline, nodes, size, progress):
+    total, before = {name: [0] * len(x) for name in names}, {}
+    for i, k, now in _along_path(model, x, targets, names, baseline, nodes, size, progress):
         if k > 0:
-            y_before, dy_before = before
-            conductance[i] = conductance[i] + dy_before * (y - y_before)
-        before = y, dy
-    return np.stack(conductance)
+            for name, (y, _) in now.items():
+                y_before, dy_before = before[name]
+                total[name][i] = total[name][i] + dy_before * (y - y_before)
+        before = now
+    return of_layers(layer, names, {name: np.stack(arrays) for name, arrays in total.items()})
 
 
 @explains_scores
@@ -167,13 +173,13 @@ def internal_influence(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     baseline: float | Array | None = None,
     n_steps: int = 50,
     method: str = "gausslegendre",
     batch_size: int | None = None,
     progress: Progress = None,
-) -> Array:
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute internal influence, the mean of d score / d y along the path from the baseline to x.
 
     Leino, Sen, Datta, Fredrikson, Li 2018, definition 1, with a uniform distribution of inputs on the straight
@@ -188,8 +194,9 @@ def internal_influence(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50
@@ -204,7 +211,7 @@ def internal_influence(
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -216,19 +223,22 @@ def internal_influence(
         If no layer or no quadrature rule has the given name.
     """
     nodes, weights = quadrature(method, n_steps)
-    layer = layer_name(model, x, layer)
+    names = layer_names(model, x, layer)
     x, targets, score, size = begin(model, x, target, batch_size)
-    influence, weights = [0] * len(x), weights.astype(score.dtype)
-    for i, k, _, dy in _along_path(model, x, targets, layer, baseline, nodes, size, progress):
-        influence[i] = influence[i] + weights[k] * dy
-    return np.stack(influence)
+    total, weights = {name: [0] * len(x) for name in names}, weights.astype(score.dtype)
+    for i, k, now in _along_path(model, x, targets, names, baseline, nodes, size, progress):
+        for name, (_, dy) in now.items():
+            total[name][i] = total[name][i] + weights[k] * dy
+    return of_layers(layer, names, {name: np.stack(arrays) for name, arrays in total.items()})
 
 
-def _along_path(model, x, targets, layer, baseline, nodes, size, progress):
-    """For each image i and node a_k, in order: (i, k, y, d score / d y) at x0 + a_k * (x - x0)."""
+def _along_path(model, x, targets, names, baseline, nodes, size, progress):
+    """For each image i and node a_k, in order: (i, k, {layer: (y, d score / d y)}) at x0 + a_k * (x - x0)."""
     x0 = full_baseline(baseline, x.shape, x.dtype)
     for copies in batches(len(x) * len(nodes), size, progress):
         i, k = np.divmod(copies, len(nodes))
         tape = model.forward(x0[i] + per_sample(nodes[k], x) * (x[i] - x0[i]))
-        gradients = tape.backward(one_hot(model, tape.output, targets[i]), at=(layer,))[layer]
-        yield from zip(i, k, tape[layer], gradients, strict=True)
+        gradients = tape.backward(one_hot(model, tape.output, targets[i]), at=names)
+        found = {name: (tape[name], dy) for name, dy in gradients.items()}
+        for at in range(len(copies)):
+            yield i[at], k[at], {name: (y[at], dy[at]) for name, (y, dy) in found.items()}

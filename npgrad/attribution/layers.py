@@ -5,14 +5,14 @@ Those that integrate along the path from a baseline to the image are in layer_pa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from npgrad._outputs import explains_scores
 from npgrad._targets import one_hot, resolve_targets, warn_if_dead
-from npgrad._typing import Array, Target
-from npgrad.attribution._common import layer_name
+from npgrad._typing import Array, Layers, Target
+from npgrad.attribution._common import layer_names, of_layers
 from npgrad.attribution._maps import weighted_sum
-from npgrad.attribution._surgery import run_to
+from npgrad.attribution._surgery import outputs_at
 from npgrad.model import Model
 
 
@@ -68,7 +68,9 @@ def every_layer(model: Model, x: Array, target: Target = None) -> dict[str, Laye
     return {name: _view(tape[name], gradients[name]) for name in names}
 
 
-def layer_activation(model: Model, x: Array, target: Target = None, layer: str | None = None) -> Array:
+def layer_activation(
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Return a layer's output y.
 
     Parameters
@@ -79,13 +81,14 @@ def layer_activation(model: Model, x: Array, target: Target = None, layer: str |
         Preprocessed images, as ``model.preprocess`` returns them.
     target : int, str, sequence of them, or None
         Not used: the activation is the same for every class. Accepted as in all other methods.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
 
     Returns
     -------
     ndarray (N, ...)
-        Of the shape of the layer's output.
+        Of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -94,14 +97,15 @@ def layer_activation(model: Model, x: Array, target: Target = None, layer: str |
     UnknownName
         If no layer has this name.
     """
-    layer = layer_name(model, x, layer)
-    return run_to(model, x, layer)[layer].copy()  # the output of inactive dropout is the caller's own x
+    names = layer_names(model, x, layer)
+    found = outputs_at(model, x, names)  # of which that of inactive dropout is the caller's own x
+    return of_layers(layer, names, {name: y.copy() for name, y in found.items()})
 
 
 @explains_scores
 def layer_gradient_x_activation(
-    model: Model, x: Array, target: Target = None, layer: str | None = None
-) -> Array:
+    model: Model, x: Array, target: Target = None, layer: Layers | None = None
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute a layer's output times the gradient of the score, y * d score / d y.
 
     Parameters
@@ -113,13 +117,14 @@ def layer_gradient_x_activation(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
 
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -130,11 +135,12 @@ def layer_gradient_x_activation(
     UnknownName
         If no layer has this name.
     """
-    layer = layer_name(model, x, layer)
+    names = layer_names(model, x, layer)
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
-    return tape[layer] * tape.backward(one_hot(model, tape.output, targets), at=(layer,))[layer]
+    gradients = tape.backward(one_hot(model, tape.output, targets), at=names)
+    return of_layers(layer, names, {name: tape[name] * dy for name, dy in gradients.items()})
 
 
 def _view(y, dy):

@@ -19,7 +19,8 @@ import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._targets import flat, one_hot, resolve_targets, warn_if_dead
-from npgrad._typing import Array, Rules, Target
+from npgrad._typing import Array, Layers, Rules, Target
+from npgrad.attribution._common import layer_names, of_layers
 from npgrad.attribution._layer_rules import LRP as RULES
 from npgrad.attribution._rule_tables import refuse_unknown_layers, with_defaults
 from npgrad.attribution.lrp_rules import Epsilon, Gamma, Merged, Rule, WSquare, ZBox, pass_through
@@ -97,9 +98,9 @@ def layer_lrp(
     model: Model,
     x: Array,
     target: Target = None,
-    layer: str | None = None,
+    layer: Layers | None = None,
     rules: Rules | Rule = None,
-) -> Array:
+) -> Array | Any:  # Any: a dict of several layers, so that callers need no type check
     """Compute the relevance of a layer's output; see `lrp`.
 
     Parameters
@@ -111,15 +112,16 @@ def layer_lrp(
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
+    layer : str, sequence of str or None
+        Name of the layer, or of several, which share all passes. None: the model's default layer
+        for activation maps.
     rules : dict, Rule or None
         As for `lrp`.
 
     Returns
     -------
     ndarray (N, ...)
-        Signed, of the shape of the layer's output.
+        Signed, of the shape of the layer's output. Of several layers: {name: array}.
 
     Raises
     ------
@@ -195,15 +197,15 @@ def merged_norms(model, rules):
 
 
 def _relevance(model, x, target, layer, rules):
-    """(relevance of a layer's output, the scores)."""
+    """(relevance of the output of a layer, or {layer: relevance} of several, the scores)."""
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
     rules = with_defaults(_by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
-    layer = model.map_layer(tape, layer)
+    names = layer_names(model, x, layer, tape)
     start = one_hot(model, tape.output, targets) * tape.output
-    return tape.backward(start, rules, at=layer)[layer], flat(start).sum(axis=1)
+    return of_layers(layer, names, tape.backward(start, rules, at=names)), flat(start).sum(axis=1)
 
 
 def _chains(layer, prefix=""):

@@ -63,6 +63,8 @@ METHODS = {
     "rise": Method("positive", "random masks weighted by the score of what they leave (Petsiuk 2018)"),
     "lime": Method("positive", "sparse linear model of segments (Ribeiro 2016)"),
     "kernel_shap": Method("positive", "Shapley values of segments (Lundberg, Lee 2017)"),
+    "shapley_values": Method("positive", "Shapley values of few segments, exact (Shapley 1953)"),
+    "shapley_value_sampling": Method("positive", "Shapley values of segments, sampled (Castro 2009)"),
     "grad_cam": Method("positive", "channels weighted by mean gradient (Selvaraju 2017)"),
     "guided_grad_cam": Method("absolute", "Grad-CAM times guided backprop (Selvaraju 2017)"),
     "grad_cam_plus_plus": Method("positive", "Grad-CAM++ (Chattopadhay 2018)"),
@@ -85,6 +87,7 @@ METHODS = {
     "score_cam": Method("positive", "score of the image masked by each channel (Wang 2020)"),
     "ablation_cam": Method("positive", "drop of the score without each channel (Desai, Ramaswamy 2020)"),
     "full_grad": Method("positive", "gradient of input and biases (Srinivas, Fleuret 2019)"),
+    "layer_ablation": Method("positive", "drop of the score when a part of a layer is covered"),
     "layer_activation": Method("absolute", "activation of a layer", blind=True),
     "layer_gradient_x_activation": Method("signed", "activation times gradient, at a layer"),
     "layer_integrated_gradients": Method("signed", "integrated gradients, at a layer"),
@@ -177,12 +180,13 @@ def takes(name: str, option: str) -> bool:
     return option in inspect.signature(function_of(name)).parameters
 
 
-def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
+def defaults(name: str, model: Model, x: Array, layer: str | None = None) -> dict[str, Any]:
     """Choose the arguments that a method needs for its images and whose own defaults do not depend on the images.
 
     These are segments of each image, a set of baselines, the LRP rules by the position of the layers, and, for
     internal_influence and excitation_backprop, a layer in the middle of the network. (The last block is followed by
-    little more than a mean, so the gradient alone would be nearly constant over the map.)
+    little more than a mean, so the gradient alone would be nearly constant over the map.) The features of
+    layer_ablation are the layer's positions.
 
     Parameters
     ----------
@@ -192,6 +196,8 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         The network.
     x : ndarray (N, C, H, W)
         Preprocessed images, as ``model.preprocess`` returns them.
+    layer : str or None
+        The layer that the method will get, if any.
 
     Returns
     -------
@@ -205,6 +211,10 @@ def defaults(name: str, model: Model, x: Array) -> dict[str, Any]:
         return {"layer": layer} if layer else {}
     if name == "feature_ablation":
         return {"mask": np.stack([superpixels(image) for image in x])[:, None]}
+    if name == "layer_ablation":
+        tape = model.forward(x[:1])
+        shape = tape[model.map_layer(tape, layer)].shape[2:]
+        return {"mask": np.arange(np.prod(shape)).reshape(shape)} if shape else {}
     if name in ("deep_lift_shap", "layer_deep_lift_shap"):
         mean = np.zeros_like(x[:1])
         return {"baseline": np.concatenate([mean, *(mean + gray(model, value, x) for value in (0, 1))])}

@@ -1,4 +1,4 @@
-"""Attributions of one neuron, an element of a layer's output, to the image.
+"""Attributions of one neuron, an element of a layer's output, to the image; or of several, or a function of them.
 
 All are called like the methods for a class, but only `neuron_conductance` uses `target`. A neuron with an
 inactive ReLU has gradient 0.
@@ -6,21 +6,19 @@ inactive ReLU has gradient 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import one_hot
-from npgrad._typing import Array, Progress, Target
-from npgrad._validate import check_input, full_baseline, is_whole
+from npgrad._typing import Array, Neuron, Progress, Target
+from npgrad._validate import check_input, full_baseline
 from npgrad.attribution._common import layer_name
 from npgrad.attribution._copies import begin, per_sample
+from npgrad.attribution._neuron import neuron_upstream
 from npgrad.attribution._quadrature import quadrature
 from npgrad.attribution._rule_tables import at_relus
 from npgrad.attribution._surgery import run_to
-from npgrad.errors import InputError
 from npgrad.model import Model
 from npgrad.rules import guided
 
@@ -31,7 +29,7 @@ def neuron_gradient(
     target: Target = None,
     layer: str | None = None,
     *,
-    neuron: int | Sequence[int],
+    neuron: Neuron,
 ) -> Array:
     """Compute the gradient of a neuron, d neuron / d x.
 
@@ -45,9 +43,10 @@ def neuron_gradient(
         Not used: the neuron takes the place of the score. Accepted as in all other methods.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
-    neuron : int or tuple of int
+    neuron : int, slice, tuple of them, or callable
         The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
-        that output is a vector.
+        that output is a vector. With slices in it: the sum of these neurons. Or a function of the layer's output
+        y (N, ...) that treats each image by itself, y -> (value (N,), its gradient (N, ...)).
 
     Returns
     -------
@@ -71,7 +70,7 @@ def neuron_guided_backprop(
     target: Target = None,
     layer: str | None = None,
     *,
-    neuron: int | Sequence[int],
+    neuron: Neuron,
 ) -> Array:
     """Compute the gradient of a neuron with guided backpropagation at every ReLU.
 
@@ -87,9 +86,10 @@ def neuron_guided_backprop(
         Not used: the neuron takes the place of the score. Accepted as in all other methods.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
-    neuron : int or tuple of int
+    neuron : int, slice, tuple of them, or callable
         The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
-        that output is a vector.
+        that output is a vector. With slices in it: the sum of these neurons. Or a function of the layer's output
+        y (N, ...) that treats each image by itself, y -> (value (N,), its gradient (N, ...)).
 
     Returns
     -------
@@ -113,7 +113,7 @@ def neuron_integrated_gradients(
     target: Target = None,
     layer: str | None = None,
     *,
-    neuron: int | Sequence[int],
+    neuron: Neuron,
     baseline: float | Array | None = None,
     n_steps: int = 50,
     method: str = "gausslegendre",
@@ -139,9 +139,10 @@ def neuron_integrated_gradients(
         Not used: the neuron takes the place of the score. Accepted as in all other methods.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
-    neuron : int or tuple of int
+    neuron : int, slice, tuple of them, or callable
         The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
-        that output is a vector.
+        that output is a vector. With slices in it: the sum of these neurons. Or a function of the layer's output
+        y (N, ...) that treats each image by itself, y -> (value (N,), its gradient (N, ...)).
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50
@@ -182,7 +183,7 @@ def neuron_conductance(
     target: Target = None,
     layer: str | None = None,
     *,
-    neuron: int | Sequence[int],
+    neuron: Neuron,
     baseline: float | Array | None = None,
     n_steps: int = 50,
     method: str = "gausslegendre",
@@ -195,7 +196,9 @@ def neuron_conductance(
 
         (x - x0) * integral over a from 0 to 1 of d score / d neuron * d neuron / d x at x0 + a * (x - x0)
 
-    (Dhamdhere, Sundararajan, Yan 2018, equation 2 before its sum over the input).
+    (Dhamdhere, Sundararajan, Yan 2018, equation 2 before its sum over the input). Of several neurons it is the sum of
+    their conductances, and of a function of the layer's output the sum weighted by its gradient. (Captum multiplies the
+    sums of both gradients, over the neurons, instead.)
 
     Parameters
     ----------
@@ -208,9 +211,10 @@ def neuron_conductance(
         image's top class.
     layer : str or None
         Name of the layer. None: the model's default layer for activation maps.
-    neuron : int or tuple of int
+    neuron : int, slice, tuple of them, or callable
         The neuron's 0-based index in the layer's output of one image: (channel, row, column), or one index where
-        that output is a vector.
+        that output is a vector. With slices in it: the sum of these neurons. Or a function of the layer's output
+        y (N, ...) that treats each image by itself, y -> (value (N,), its gradient (N, ...)).
     baseline : None, float or ndarray
         The reference input, broadcast to x. None: 0, the mean color.
     n_steps : int, default 50
@@ -242,11 +246,9 @@ def neuron_conductance(
 
     def gradient(points, image):
         tape = model.forward(points)
-        place = _place(tape[layer], layer, neuron)
+        own = neuron_upstream(tape[layer], layer, neuron)
         above = tape.backward(one_hot(model, tape.output, targets[image]), at=(layer,))[layer]
-        dy = np.zeros_like(above)
-        dy[place] = above[place]
-        return tape.backward({layer: dy})["input"]
+        return tape.backward({layer: own * above})["input"]
 
     return _integral(gradient, x, baseline, nodes, weights, size, progress)
 
@@ -254,13 +256,6 @@ def neuron_conductance(
 def _gradient(model, x, layer, neuron, rules=None):
     tape = run_to(model, x, layer)
     return tape.backward({layer: neuron_upstream(tape[layer], layer, neuron)}, rules)["input"]
-
-
-def neuron_upstream(y, layer, neuron):
-    """The upstream gradient of a neuron of the layer's output y: 1 there, else 0."""
-    dy = np.zeros_like(y)
-    dy[_place(dy, layer, neuron)] = 1
-    return dy
 
 
 def _integral(gradient, x, baseline, nodes, weights, size, progress):
@@ -273,14 +268,3 @@ def _integral(gradient, x, baseline, nodes, weights, size, progress):
         for i, weight, one in zip(image, weights[k], gradient(points, image), strict=True):
             total[i] += weight * one
     return (x - x0) * total
-
-
-def _place(y, layer, neuron):
-    """The neuron's index into y (N, ...) for all images; an InputError gives the valid ranges."""
-    index = tuple(neuron) if isinstance(neuron, (tuple, list)) else (neuron,)
-    shape = y.shape[1:]
-    inside = len(index) == len(shape) and all(i in range(n) for i, n in zip(index, shape, strict=True))
-    if not (inside and all(map(is_whole, index))):
-        ranges = ", ".join(f"0 to {n - 1}" for n in shape)
-        raise InputError(f"neuron: {layer} expects {len(shape)} whole numbers ({ranges}), found {neuron!r}")
-    return (slice(None), *index)

@@ -1,4 +1,4 @@
-"""Perturbation: replace a part of the image by a baseline, and measure how much the score drops."""
+"""Occlusion: cover a window of the image by a baseline, and measure how much the score drops."""
 
 from itertools import product
 
@@ -8,7 +8,7 @@ from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._parallel.threads import thread_map
 from npgrad._typing import Array, Progress, Target
-from npgrad._validate import feature_mask, full_baseline, whole_number
+from npgrad._validate import full_baseline, whole_number
 from npgrad.attribution._copies import begin
 from npgrad.attribution._maps import part_of
 from npgrad.attribution._patches import Rescoring
@@ -39,17 +39,18 @@ def occlusion(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
     window : int, tuple of int or None
         Size of the window in pixels: the side of a square, (h, w), or (c, h, w) to cover c channels at a time. The
-        first two cover all channels. None: 45, and a fifth of the shorter side of images below 225 px.
+        first two cover all channels. None: 45, and a fifth of the shorter side of images below 225 px. For what is
+        not an image: a number for all axes, or one for each; None: 1.
     stride : int, tuple of int or None
         Step between windows, in the same forms; at most the window, so that every pixel is covered. None: 16, and 16/45
-        of the shorter side of windows below 45 px.
+        of the shorter side of windows below 45 px; 1 for what is not an image.
     baseline : None, float or ndarray, default 0
         The values that cover the window, broadcast to x. None: 0, the mean color.
     batch_size : int or None
@@ -59,7 +60,7 @@ def occlusion(
 
     Returns
     -------
-    ndarray (N, C, H, W)
+    ndarray (N, C, H, W) or (N, ...)
         The attributions.
     """
     x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
@@ -82,61 +83,6 @@ def occlusion(
     return lost / cover
 
 
-@explains_scores
-def feature_ablation(
-    model: Model,
-    x: Array,
-    target: Target = None,
-    mask: Array | None = None,
-    baseline: float | Array | None = 0,
-    batch_size: int | None = None,
-    progress: Progress = None,
-) -> Array:
-    """Measure the drop of the score when a feature is set to the baseline: F(x) - F(x without the feature).
-
-    Every element of the feature gets this value.
-
-    Parameters
-    ----------
-    model : Model
-        The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, callable, sequence of them, or None
-        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
-        image's top class.
-    mask : ndarray of int or None
-        The elements of an image with the same integer are one feature. (H, W) holds for all images and channels,
-        (C, H, W) for all images, (N, C, H, W) has one map per image. None: every element is a feature, which takes
-        C*H*W forward passes per image.
-    baseline : None, float or ndarray, default 0
-        The values that replace the feature, broadcast to x. None: 0, the mean color.
-    batch_size : int or None
-        Number of copies of an image per forward pass. None: as many as fit into 128 MB.
-    progress : callable or None
-        Called with (done, total), counted in copies.
-
-    Returns
-    -------
-    ndarray (N, C, H, W)
-        The attributions.
-    """
-    x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
-    baseline = full_baseline(baseline, x.shape, x.dtype)
-    if mask is None:
-        mask = np.arange(np.prod(x.shape[1:])).reshape(x.shape[1:])
-    mask, lost = feature_mask(mask, x.shape), np.zeros(x.shape, clean.dtype)
-    for i in range(len(x)):
-
-        def without(feature, i=i):
-            return np.where(mask[i] == feature, baseline[i], x[i])[None]
-
-        score, features = Rescoring(model, x[i : i + 1], targets[i]), np.unique(mask[i])
-        for feature, loss in _losses(score, without, features, size, part_of(progress, i, len(x))):
-            lost[i][mask[i] == feature] = loss
-    return lost
-
-
 def _losses(score, change, items, size, progress):
     """Yield (item, clean score - score of the changed image `change(item)`), `size` at a time, on all cores."""
     for some in batches(len(items), size, progress):
@@ -146,13 +92,15 @@ def _losses(score, change, items, size, progress):
 
 
 def _windows(shape, window, stride):
-    """Every position of the window in an image of `shape` (C, H, W), as a tuple of three slices."""
-    if len(shape) != 3:
-        raise InputError(f"occlusion: expected images (N, C, H, W), found shape (N, {str(shape)[1:]}")
-    window = min(WINDOW, max(1, round(min(shape[1:]) / 5))) if window is None else window
-    window = _sides(window, "window", channels=shape[0])
-    stride = min(STRIDE, max(1, round(min(window[1:]) * STRIDE / WINDOW))) if stride is None else stride
-    stride = _sides(stride, "stride", channels=window[0])
+    """Every position of the window in an image of `shape` (C, H, W), or (...), as a tuple of slices."""
+    if len(shape) == 3:
+        window = min(WINDOW, max(1, round(min(shape[1:]) / 5))) if window is None else window
+        window = _sides(window, "window", shape)
+        stride = min(STRIDE, max(1, round(min(window[1:]) * STRIDE / WINDOW))) if stride is None else stride
+        stride = _sides(stride, "stride", window)
+    else:
+        window = _sides(1 if window is None else window, "window", shape)
+        stride = _sides(1 if stride is None else stride, "stride", window)
     starts = []
     for side, length, step in zip(shape, window, stride, strict=True):
         if length > side:
@@ -166,10 +114,12 @@ def _windows(shape, window, stride):
     ]
 
 
-def _sides(value, name, channels):
-    """A `window` or `stride` as (c, h, w)."""
-    sides = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(sides) not in (2, 3):
-        raise InputError(f"{name}: expected a number, (h, w) or (c, h, w), found {value!r}")
+def _sides(value, name, largest):
+    """A `window` or `stride` as (c, h, w), or with one number for each axis of what is not an image."""
+    axes, spatial = len(largest), len(largest) - (len(largest) == 3)
+    sides = tuple(value) if isinstance(value, (tuple, list)) else (value,) * spatial
+    if len(sides) not in (spatial, axes):
+        forms = "a number, (h, w) or (c, h, w)" if axes == 3 else f"a number, or a tuple of {axes}"
+        raise InputError(f"{name}: expected {forms}, found {value!r}")
     sides = tuple(whole_number(side, name) for side in sides)
-    return sides if len(sides) == 3 else (channels, *sides)
+    return largest[: axes - len(sides)] + sides

@@ -79,26 +79,28 @@ def superpixels(image: Array, n_segments: int = 50, compactness: float = 1.0, n_
     return _connected(labels)
 
 
-def feature_maps(mask: Array | None, x: Array) -> list[Array]:
+def feature_maps(mask: Array | None, x: Array, n_segments: int = 50) -> list[Array]:
     """Label the segment of every element of every image, with the labels of each image renumbered to 0..k-1.
 
     Parameters
     ----------
     mask : ndarray of int or None
         Labels that broadcast to x, such as (H, W), or (N, 1, H, W) with a map per image. None: the superpixels of
-        each image.
-    x : ndarray (N, C, H, W)
-        Preprocessed images.
+        each image, or each element of what is not an image.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, or other inputs of a network.
+    n_segments : int, default 50
+        The approximate number of superpixels.
 
     Returns
     -------
-    list of N ndarrays of int (C, H, W)
+    list of N ndarrays of int (C, H, W) or (...)
         The labels.
     """
-    if x.ndim != 4:
-        raise InputError(f"input: expected (N, C, H, W), found shape {x.shape}")
+    if mask is None and x.ndim != 4:
+        mask = np.arange(x[0].size).reshape(x.shape[1:])
     if mask is None:
-        maps = [superpixels(image, min(50, image[0].size)) for image in x]
+        maps = [superpixels(image, min(n_segments, image[0].size)) for image in x]
         return [np.broadcast_to(labels, x.shape[1:]) for labels in maps]
     maps = feature_mask(mask, x.shape)
     return [np.unique(labels, return_inverse=True)[1].reshape(x.shape[1:]) for labels in maps]

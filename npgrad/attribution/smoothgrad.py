@@ -1,4 +1,4 @@
-"""SmoothGrad: an attribution averaged over noisy copies of the image."""
+"""SmoothGrad: an attribution averaged over noisy copies of the image (Captum's noise tunnel)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import generator, not_negative, whole_number
+from npgrad._validate import baseline_set, generator, not_negative, whole_number
 from npgrad.attribution._by_name import BY_NAME
 from npgrad.attribution._copies import begin, gradient_of_scores, per_sample
 from npgrad.errors import InputError, unknown
 from npgrad.model import Model
 
-KINDS = ("mean", "squares", "variance")
+KINDS = {
+    **{kind: kind for kind in ("mean", "squares", "variance")},
+    "smoothgrad": "mean",
+    "smoothgrad_sq": "squares",
+    "vargrad": "variance",
+}
 
 
 @explains_scores
@@ -29,11 +34,13 @@ def smoothgrad(
     method: str | Callable[..., Array] | None = None,
     kind: str = "mean",
     n_samples: int = 25,
-    noise: float = 0.15,
-    noise_absolute: float | None = None,
+    noise: float | Array = 0.15,
+    noise_absolute: float | Array | None = None,
     rng: Rng = 0,
     batch_size: int | None = None,
     progress: Progress = None,
+    samples_at_once: int | None = None,
+    baselines: Array | None = None,
     **options: Any,
 ) -> Array:
     """Average an attribution over noisy copies of the images, mean over samples of method(x + noise).
@@ -53,17 +60,19 @@ def smoothgrad(
         image's top class.
     method : str, callable or None
         The name of a function of `npgrad.attribution`, or any function (model, x, target, **options) that
-        returns one array. It is called once per sample with noise on all images of x. If it has a parameter
-        `batch_size`, it receives the one given here; if it has a parameter `rng`, a seed drawn from the generator given
-        here, another one for each sample. None: the gradient.
+        returns one array. It is called once per sample with noise on all images of x (but see `samples_at_once`). If
+        it has a parameter `batch_size`, it receives the one given here; if it has a parameter `rng`, a seed drawn from
+        the generator given here, another one for each sample. None: the gradient.
     kind : str, default "mean"
         "mean"; "squares", the mean of squares (SmoothGrad-Squared, Hooker et al. 2019); or "variance", the mean of
-        squares minus the square of the mean (VarGrad, Adebayo et al. 2018).
+        squares minus the square of the mean (VarGrad, Adebayo et al. 2018). Captum's names "smoothgrad",
+        "smoothgrad_sq" and "vargrad" mean the same.
     n_samples : int, default 25
         Number of noisy copies of each image.
-    noise : float, default 0.15
-        Standard deviation of the noise as a fraction of each image's max - min, as in the authors' code.
-    noise_absolute : float or None
+    noise : float or ndarray (N,), default 0.15
+        Standard deviation of the noise as a fraction of each image's max - min, as in the authors' code; one for all
+        images, or one for each.
+    noise_absolute : float, ndarray (N,) or None
         Standard deviation of the noise in the units of x, in place of `noise`.
     rng : numpy.random.Generator or int, default 0
         The random generator, or its seed. All images of a batch get the same random numbers, so that an
@@ -72,6 +81,12 @@ def smoothgrad(
         Number of copies of an image per forward pass. None: as many as fit into 128 MB.
     progress : callable or None
         Called with (done, total).
+    samples_at_once : int or None
+        How many samples of all images to give to the method in one call, which is faster for small images. The method
+        must treat its images independently, draw nothing, and have no option with an entry per image. None: one, and of
+        the gradient as many as fit into 128 MB.
+    baselines : ndarray (M, C, H, W) or None
+        A set of which one, drawn at random for each sample, is the method's `baseline`.
     **options
         Further keyword arguments of `method`.
 
@@ -89,19 +104,30 @@ def smoothgrad(
     UnknownName
         If no method or no kind has the given name.
     """
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise unknown("kind of smoothgrad", kind, KINDS)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    not_negative(noise, "noise")
     x, targets, _, size = begin(model, x, target, batch_size)
     deviation = _deviation(x, noise, noise_absolute)
     method, options, rounds = _wrapped(method, options, size, len(x), batch_size)
-    draws = "rng" in inspect.signature(method).parameters
-    running = _Running(kind)
+    takes = inspect.signature(method).parameters
+    draws = "rng" in takes
+    if samples_at_once is not None:
+        rounds = _together(samples_at_once, draws, options, x)
+    if baselines is not None:
+        if "baseline" not in takes or "baseline" in options:
+            raise InputError(
+                "baselines: expected a method with an option `baseline` that is not given as well"
+            )
+        baselines = baseline_set(baselines, x)
+    running = _Running(KINDS[kind])
     for samples in batches(n_samples, rounds, progress):
         noisy = [x + deviation * rng.standard_normal(x.shape[1:]).astype(x.dtype) for _ in samples]
         if draws:
             options["rng"] = int(rng.integers(2**32))
+        if baselines is not None:
+            drawn = baselines[[rng.integers(len(baselines)) for _ in samples]]
+            options["baseline"] = np.repeat(drawn, len(x), axis=0)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the score of")  # already issued once, for the unmodified x
             found = method(model, np.concatenate(noisy), np.tile(targets, len(samples)), **options)
@@ -136,10 +162,35 @@ class _Running:
 
 def _deviation(x, noise, noise_absolute):
     """The noise's standard deviation for each image: (N, 1, 1, 1)."""
+    noise = _of_each(noise, "noise", len(x))
     if noise_absolute is not None:
-        return per_sample([not_negative(noise_absolute, "noise_absolute")] * len(x), x)
+        return per_sample(_of_each(noise_absolute, "noise_absolute", len(x)), x)
     flat = x.reshape(len(x), -1)
     return per_sample(noise * (flat.max(axis=1) - flat.min(axis=1)), x)
+
+
+def _of_each(value, name, n):
+    """A number >= 0 for each of n images, given as one or as n."""
+    if not isinstance(value, (list, tuple, np.ndarray)) or np.shape(value) == ():
+        return np.full(n, not_negative(value, name))
+    if len(value) != n:
+        raise InputError(f"{name}: expected one number, or {n}, one per image; found {len(value)}")
+    return np.array([not_negative(one, name) for one in value])
+
+
+def _together(samples_at_once, draws, options, x):
+    """The number of samples per call, where the method's results cannot depend on it."""
+    count = whole_number(samples_at_once, "samples_at_once")
+    arrays = {key: one for key, one in options.items() if isinstance(one, np.ndarray) and one.ndim == x.ndim}
+    own = [key for key, one in arrays.items() if len(one) == len(x) > 1]
+    if count > 1 and (draws or own):
+        why = (
+            f"the option {own[0]}, which has an entry per image"
+            if own
+            else "a method that draws for each sample"
+        )
+        raise InputError(f"samples_at_once: expected 1 with {why}; found {count}")
+    return count
 
 
 def _wrapped(method, options, size, n, batch_size):

@@ -12,13 +12,10 @@ from math import comb
 import numpy as np
 
 from npgrad._outputs import explains_scores
-from npgrad._parallel.batches import batches
-from npgrad._targets import scores as target_scores
 from npgrad._typing import Array, Progress, Rng, Target
-from npgrad._validate import full_baseline, generator, generators, not_negative, one_of, positive_number
+from npgrad._validate import not_negative, one_of, positive_number
 from npgrad._validate import whole_number as whole
-from npgrad.attribution._copies import begin
-from npgrad.attribution.segments import feature_maps
+from npgrad.attribution._coalitions import Segmented
 from npgrad.errors import level_outside
 from npgrad.model import Model
 
@@ -51,13 +48,14 @@ def lime(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
     mask : ndarray of int or None
-        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
+        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image, or
+        each element of what is not an image.
     n_samples : int, default 200
         Number of coalitions per image.
     baseline : None, float or ndarray, default 0
@@ -83,7 +81,7 @@ def lime(
 
     Returns
     -------
-    ndarray (N, C, H, W)
+    ndarray (N, C, H, W) or (N, ...)
         At each element the coefficient of its segment.
     """
     one_of(distance, "distance", _DISTANCES)
@@ -91,7 +89,7 @@ def lime(
     positive_number(kernel_width, "kernel_width")
     not_negative(alpha, "alpha")
     n_samples = whole(n_samples, "n_samples")
-    segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
+    segmented = Segmented(model, x, target, mask, baseline, rng, batch_size)
     coalitions = [rng.random((n_samples, m)) < 0.5 for rng, m in segmented.rngs_and_counts]
 
     def away(image, copies):  # minus the logarithm of the weight, which itself can be 0 for all copies
@@ -126,13 +124,14 @@ def kernel_shap(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
     mask : ndarray of int or None
-        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image.
+        The segment of each element, broadcast to x, for example `grid`. None: about 50 superpixels of each image, or
+        each element of what is not an image.
     n_samples : int, default 200
         Number of coalitions per image, unless all of them are scored.
     baseline : None, float or ndarray, default 0
@@ -147,11 +146,11 @@ def kernel_shap(
 
     Returns
     -------
-    ndarray (N, C, H, W)
+    ndarray (N, C, H, W) or (N, ...)
         At each element the Shapley value of its segment.
     """
     n_samples = whole(n_samples, "n_samples")
-    segmented = _Segmented(model, x, target, mask, baseline, rng, batch_size)
+    segmented = Segmented(model, x, target, mask, baseline, rng, batch_size)
     drawn = [_shapley_coalitions(m, n_samples, rng) for rng, m in segmented.rngs_and_counts]
     coalitions = [_with_ends(z) for z, _ in drawn]
     scored = segmented.scores(coalitions, progress)
@@ -172,44 +171,6 @@ def _warn_if_narrow(far, kernel_width):
             f"{share:.0%} of the weight, so there is little to fit",
             stacklevel=level_outside(),
         )
-
-
-class _Segmented:
-    """Images cut into segments, and the scores of their coalitions."""
-
-    def __init__(self, model, x, target, mask, baseline, rng, batch_size):
-        self.model, rng = model, generator(rng)
-        self.x, self.targets, _, self.size = begin(model, x, target, batch_size, backward=False)
-        self.maps = feature_maps(mask, self.x)
-        counts = [int(labels.max()) + 1 for labels in self.maps]
-        self.rngs_and_counts = list(zip(generators(rng, len(counts)), counts, strict=True))
-        self.baseline = full_baseline(baseline, self.x.shape, self.x.dtype)
-
-    def copies(self, i, z):
-        """Image i with only the segments of each coalition of z (S, M): (S, C, H, W)."""
-        copies = np.where(z[:, self.maps[i]], self.x[i], self.baseline[i])
-        # Each copy contiguous, so that the rounding of sums over it does not depend on the other copies.
-        return np.ascontiguousarray(copies)
-
-    def scores(self, coalitions, progress, away=None):
-        """For each image the scores of its coalitions, and `away` of their copies: two arrays (S,) in float64."""
-        total, done, scored = sum(map(len, coalitions)), 0, []
-        for i, z in enumerate(coalitions):
-            f, far = np.empty((2, len(z)))
-            for part in batches(len(z), self.size):
-                copies = self.copies(i, z[part])
-                f[part] = target_scores(self.model, self.model(copies), self.targets[i])
-                if away is not None:
-                    far[part] = away(self.x[i], copies)
-                done += len(part)
-                if progress is not None:
-                    progress(done, total)
-            scored.append((f, far))
-        return scored
-
-    def spread(self, values):
-        """Each segment's value at each of its elements: (N, C, H, W)."""
-        return np.stack([v[labels] for v, labels in zip(values, self.maps, strict=True)]).astype(self.x.dtype)
 
 
 def _cosine_distance(image, copies):

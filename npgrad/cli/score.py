@@ -37,7 +37,7 @@ EXAMPLES = """examples:
 # Methods that take a hundred passes or more per image.
 SLOW = (
     "occlusion", "feature_ablation", "rise", "lime", "kernel_shap", "score_cam", "ablation_cam", "deep_lift_shap",
-    "guided_ig", "xrai",
+    "guided_ig", "xrai", "shapley_values", "shapley_value_sampling",
 )  # fmt: skip
 HEADINGS = {
     "pointing": "pointing %",

@@ -9,10 +9,13 @@ from npgrad._validate import check_input
 from npgrad.errors import InputError
 
 
-def begin(model, x, target, batch_size=None):
-    """(x checked, its logits, its targets (N,), copies at once). Dead scores are allowed here, without a warning."""
+def begin(model, x, target, batch_size=None, images=True):
+    """(x checked, its logits, its targets (N,), copies at once). Dead scores are allowed here, without a warning.
+
+    images: whether x must be images.
+    """
     x = check_input(x)
-    if x.ndim != 4:
+    if images and x.ndim != 4:
         raise InputError(f"input: expected (N, C, H, W), found shape {x.shape}")
     size = copies_at_once(model, x, batch_size, backward=False)
     logits = np.concatenate([model(x[rows]) for rows in batches(len(x), size)])
@@ -36,10 +39,10 @@ def counts_of(fractions, total):
     return [min(max(round(f * total), 1), total - 1) for f in fractions]
 
 
-def expect_attribution(attribution):
+def expect_attribution(attribution, ndims=(3, 4)):
     """An attribution (N, C, H, W) or (N, H, W) in float64; an InputError for anything else."""
     a = np.asarray(attribution)
-    if a.ndim not in (3, 4) or a.dtype.kind not in "fiub" or not a.size:
+    if a.ndim not in ndims or a.dtype.kind not in "fiub" or not a.size:
         raise InputError(f"attribution: expected (N, C, H, W) or (N, H, W), found {a.dtype} {a.shape}")
     if not np.isfinite(a).all():
         raise InputError(f"attribution: expected finite numbers, found {np.sum(~np.isfinite(a))} NaN or Inf")
@@ -49,10 +52,12 @@ def expect_attribution(attribution):
 def pixel_map(attribution, size=None):
     """An attribution (N, C, H, W) or (N, H, W) as one value per pixel, (N, H, W) float64: channels are summed.
 
-    size: the shape (N, H, W) that the result must have.
+    size: the shape (N, H, W) that the result must have; of what is not an image, the input's own.
     """
-    a = expect_attribution(attribution)
-    a = a.sum(axis=1) if a.ndim == 4 else a
+    if size is not None and len(size) != 3 and np.shape(attribution) != size:
+        raise InputError(f"attribution: expected the input's shape {size}, found {np.shape(attribution)}")
+    a = expect_attribution(attribution, (3, 4) if size is None else (3, 4, len(size)))
+    a = a.sum(axis=1) if a.ndim == 4 and a.shape != size else a
     if size is not None and a.shape != size:
         raise InputError(
             f"attribution: expected one value per pixel, {size}, found {a.shape}; resize it to the input first"

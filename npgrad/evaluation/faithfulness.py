@@ -40,10 +40,10 @@ def infidelity(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
-    attribution : ndarray (N, C, H, W)
-        The attribution of each image.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
+    attribution : ndarray
+        The attribution of each image, of the shape of x.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
@@ -69,7 +69,7 @@ def infidelity(
     """
     perturb = _perturbation(noise)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
-    x, logits, targets, size = begin(model, x, target, batch_size)
+    x, logits, targets, size = begin(model, x, target, batch_size, images=False)
     n, before = len(x), scores(model, logits, targets).astype(np.float64)
     attribution = np.asarray(attribution)
     if attribution.shape != x.shape:
@@ -78,7 +78,7 @@ def infidelity(
     for part in batches(n_samples * n, size, progress):
         i = part % n  # the first sample of every image, then the second, ...
         moved = np.stack([_checked(perturb(x[j], rngs[j]), x[j], "noise") for j in i])
-        predicted[part] = (moved * attribution[i]).sum(axis=(1, 2, 3), dtype=np.float64)
+        predicted[part] = (moved * attribution[i]).reshape(len(i), -1).sum(axis=1, dtype=np.float64)
         change[part] = before[i] - scores(model, model((x[i] - moved).astype(x.dtype)), targets[i])
     predicted, change = predicted.reshape(n_samples, n), change.reshape(n_samples, n)
     if normalize:
@@ -111,8 +111,8 @@ def sensitivity_max(
         A function (model, x, target, **options) -> attribution, such as those of `npgrad.attribution`.
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
@@ -137,7 +137,7 @@ def sensitivity_max(
     model = scores_of(model)
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     draw = _within(radius)
-    x, _, targets, _ = begin(model, x, target)
+    x, _, targets, _ = begin(model, x, target, images=False)
     rngs, images = generators(rng, len(x)), [x[i : i + 1] for i in range(len(x))]
     before = np.asarray(method(model, x, targets, **options))
     norm = _norms(before)

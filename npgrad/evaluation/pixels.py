@@ -38,10 +38,11 @@ def deletion_auc(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
-    attribution : ndarray (N, C, H, W) or (N, H, W)
-        The attribution of each image; channels are summed.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
+    attribution : ndarray (N, C, H, W), (N, H, W) or (N, ...)
+        The attribution of each image, whose channels are summed; of other inputs, of their shape, and each element
+        counts as a pixel.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
@@ -85,10 +86,11 @@ def insertion_auc(
     ----------
     model : Model
         The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
-    attribution : ndarray (N, C, H, W) or (N, H, W)
-        The attribution of each image; channels are summed.
+    x : ndarray (N, C, H, W) or (N, ...)
+        Preprocessed images, as ``model.preprocess`` returns them, or other inputs of a network.
+    attribution : ndarray (N, C, H, W), (N, H, W) or (N, ...)
+        The attribution of each image, whose channels are summed; of other inputs, of their shape, and each element
+        counts as a pixel.
     target : int, str, callable, sequence of them, or None
         The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
         image's top class.
@@ -215,6 +217,10 @@ def _substitute(x, baseline):
     if isinstance(baseline, str):
         if baseline != "blur":
             raise InputError(f"baseline: expected a number, an array or 'blur'; found {baseline!r}")
+        if x.ndim != 4:
+            raise InputError(
+                f"baseline: expected a number or an array for inputs of shape {x.shape}, not 'blur'"
+            )
         return blurred(x)
     return full_baseline(baseline, x.shape, x.dtype)
 
@@ -222,18 +228,19 @@ def _substitute(x, baseline):
 def _area(model, x, attribution, target, n_steps, baseline, deleting, batch_size, progress, return_curve):
     """The area under the probability while the most important pixels change, from x to the baseline or vice versa."""
     whole_number(n_steps, "n_steps")
-    x, _, targets, size = begin(model, x, target, batch_size)
-    n, _, height, width = x.shape
-    order = importance_order(pixel_map(attribution, (n, height, width)))
-    rank = order.argsort(axis=1).reshape(n, 1, height, width)
+    x, _, targets, size = begin(model, x, target, batch_size, images=False)
+    places = x.shape[2:] if x.ndim == 4 else x.shape[1:]
+    n, pixels = len(x), int(np.prod(places))
+    order = importance_order(pixel_map(attribution, (n, *places)))
+    rank = order.argsort(axis=1).reshape(n, *(1,) * (x.ndim == 4), *places)
     substitute = _substitute(x, baseline)
     before, after = (x, substitute) if deleting else (substitute, x)
-    counts = np.rint(np.arange(n_steps + 1) * height * width / n_steps).astype(int)
+    counts = np.rint(np.arange(n_steps + 1) * pixels / n_steps).astype(int)
     curve = np.empty((n, n_steps + 1))
     for part in batches(curve.size, size, progress):
         i, k = np.unravel_index(part, curve.shape)
-        changed = rank[i] < counts[k][:, None, None, None]
+        changed = rank[i] < counts[k].reshape(-1, *(1,) * (x.ndim - 1))
         curve[i, k] = target_probabilities(model, model(np.where(changed, after[i], before[i])), targets[i])
-    fractions = counts / (height * width)
+    fractions = counts / pixels
     area = ((curve[:, 1:] + curve[:, :-1]) / 2 * np.diff(fractions)).sum(axis=1)
     return (area, fractions, curve) if return_curve else area

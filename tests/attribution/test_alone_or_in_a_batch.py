@@ -9,6 +9,7 @@ from every_option import (
     IMAGES,
     MEASURES,
     METHODS,
+    OF_BATCHES,
     Each,
     check_alone,
     combinations,
@@ -43,7 +44,7 @@ def test_methods_and_measures_are_found():
 
 
 @pytest.mark.parametrize("seed", [0, *MANY])
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in OF_BATCHES])
 def test_an_image_alone_is_the_image_in_any_batch(name, seed, monkeypatch):
     in_parts_of(2, monkeypatch)
     function, given = FUNCTIONS[name], net(seed)

@@ -114,8 +114,10 @@ def test_every_method_takes_an_expression(method):
     model, x = NET.model, NET.x[:2]
     before = {name: array.copy() for name, array in model.parameters().items()}
     function, options = methods.function_of(method), methods.defaults(method, model, x)
-    if method in ("lime", "kernel_shap"):
+    if method in ("lime", "kernel_shap", "shapley_value_sampling"):
         options |= {"n_samples": 12, "rng": 0}
+    if method == "shapley_values":
+        options |= {"mask": np.arange(x[0, 0].size).reshape(x.shape[2:]) // 100}
     if method in ("occlusion", "rise"):
         options |= {"window": 9, "stride": 8} if method == "occlusion" else {"n_samples": 12}
     expected = function(model, x, [2, 1], **options)

@@ -22,6 +22,7 @@ NEURONS = (
     "neuron_deconvolution",
     "neuron_deep_lift",
     "neuron_gradient",
+    "neuron_feature_ablation",
     "neuron_gradient_shap",
     "neuron_guided_backprop",
     "neuron_integrated_gradients",
@@ -43,24 +44,28 @@ OPTIONS = {
     "guided_ig": {"n_steps": 4},
     "xrai": {"n_steps": 4, "n_segments": (20, 5)},
     "feature_ablation": {"mask": MASK},
+    "feature_permutation": {"mask": MASK},
+    "layer_feature_permutation": {"layer": "pool1", "mask": grid((9, 9), 3)},
+    "layer_ablation": {"layer": "pool1", "mask": grid((9, 9), 3)},
     "lime": {"mask": MASK, "n_samples": 30},
+    "shapley_values": {"mask": grid((40, 40), 2)},
+    "shapley_value_sampling": {"mask": MASK, "n_samples": 3},
     "kernel_shap": {"mask": MASK, "n_samples": 30},
     "neuron_gradient": {"layer": "fire4", "neuron": (3, 1, 1)},
     "neuron_guided_backprop": {"layer": "fire4", "neuron": (3, 1, 1)},
     "neuron_deconvolution": {"layer": "fire4", "neuron": (3, 1, 1)},
+    "neuron_feature_ablation": {"layer": "fire4", "neuron": (3, 1, 1), "mask": MASK},
     "neuron_deep_lift": {"layer": "fire4", "neuron": (3, 1, 1)},
     "neuron_gradient_shap": {"layer": "fire4", "neuron": (3, 1, 1), "n_samples": 2},
     "neuron_integrated_gradients": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
     "neuron_conductance": {"layer": "fire4", "neuron": (3, 1, 1), "n_steps": 4},
 }
-EVERY = [*METHODS, *NEURONS]
-DIFFERENCES = (
-    "occlusion",
-    "feature_ablation",
-    "rise",
-    "lime",
-    "kernel_shap",
-)  # of scores, which may be much larger
+OF_BATCHES = ("feature_permutation", "layer_feature_permutation")  # whose images exchange their features
+EVERY = [*METHODS, *NEURONS, *OF_BATCHES]
+DIFFERENCES = (  # of scores, which may be much larger
+    *("occlusion", "feature_ablation", "layer_ablation", "neuron_feature_ablation", *OF_BATCHES),
+    *("rise", "lime", "kernel_shap", "shapley_values", "shapley_value_sampling"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +103,7 @@ def test_leaves_model_and_input_untouched(name, model, x):
 
 
 @pytest.mark.sampled(10)
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in OF_BATCHES])
 def test_every_image_is_explained_by_itself(name, model, x):
     both = call(name, model, x, [1, 3])
     for i, target in enumerate((1, 3)):
@@ -153,6 +158,7 @@ ASK_NO_CLASS = (
     "neuron_guided_backprop",
     "neuron_deconvolution",
     "neuron_deep_lift",
+    "neuron_feature_ablation",
     "neuron_gradient_shap",
     "neuron_integrated_gradients",
 )

@@ -10,10 +10,11 @@ import torch
 from captum_nets import TARGETS, inject, noise_drawn, pairs, squeezenets
 
 from npgrad import InputError, Model, TargetError, UnknownName
+from npgrad.attribution.ablation import feature_ablation
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
 from npgrad.attribution.integrated_gradients import integrated_gradients
-from npgrad.attribution.occlusion import feature_ablation, occlusion
+from npgrad.attribution.occlusion import occlusion
 from npgrad.attribution.saliency import saliency
 from npgrad.attribution.smoothgrad import smoothgrad
 from npgrad.layers import Conv2d, GlobalAvgPool2d, ReLU, Sequential, SiLU

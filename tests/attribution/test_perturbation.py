@@ -11,7 +11,8 @@ import torch
 from captum_nets import TARGETS, pairs, squeezenets
 
 from npgrad import InputError, Model
-from npgrad.attribution.occlusion import _windows, feature_ablation, occlusion
+from npgrad.attribution.ablation import feature_ablation
+from npgrad.attribution.occlusion import _windows, occlusion
 from npgrad.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, Sequential
 
 PAIRS = {pair.name: pair for pair in [*pairs(), *squeezenets()]}

@@ -23,6 +23,10 @@ COLOR = {0: 1, 1: 0}  # class 0 reads green, class 1 red
 # what a method needs beside (model, x, target), on an image of 32 px
 OPTIONS = {
     "feature_ablation": {"mask": grid(SIDE, 16)},
+    "feature_permutation": {"mask": grid(SIDE, 16)},
+    "neuron_feature_ablation": {"mask": grid(SIDE, 16)},
+    "layer_ablation": {"mask": grid(SIDE // 2, 16)},
+    "layer_feature_permutation": {"mask": grid(SIDE // 2, 16)},
     "occlusion": {"window": 4, "stride": 2},
 }
 
@@ -37,6 +41,10 @@ BLIND = {
     "layer_activation": "the activations themselves",
     "random_cam": "random weights",
 }
+
+
+# methods that exchange the features of several images
+OF_BATCHES = {"feature_permutation", "layer_feature_permutation"}
 
 
 def around(cells):
@@ -92,7 +100,9 @@ def explain(name, target):
     if name.startswith("neuron_"):  # the neuron in the middle of what the class reads
         rows, columns = CELLS[target]
         options.update(layer="fire2", neuron=(COLOR[target], rows.start + 1, columns.start + 1))
-    found = getattr(npgrad.attribution, name)(MODEL, X, target, **options)
+    x = np.concatenate([X, 0.2 * np.ones_like(X)]) if name in OF_BATCHES else X
+    found = getattr(npgrad.attribution, name)(MODEL, x, target, **options)
+    found = found[:1] if name in OF_BATCHES else found
     if isinstance(found, dict):  # every_layer
         views = [view for view in found.values() if isinstance(view, LayerView) and view.grad_cam is not None]
         return [as_pixels(view.grad_cam) for view in views]

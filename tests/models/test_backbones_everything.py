@@ -78,7 +78,12 @@ def options_of(method, name, model):
         "guided_ig": {"n_steps": 3},
         "xrai": {"n_steps": 3, "n_segments": (20, 5)},
         "feature_ablation": {"mask": mask},
+        "feature_permutation": {"mask": mask},
+        "layer_ablation": {"mask": np.zeros((1, 1), int)},
+        "layer_feature_permutation": {"mask": np.zeros((1, 1), int)},
         "lime": {"mask": mask, "n_samples": 20},
+        "shapley_values": {"mask": mask},
+        "shapley_value_sampling": {"mask": mask, "n_samples": 3},
         "kernel_shap": {"mask": mask, "n_samples": 20},
         "score_cam": {"layer": NARROW[name]},
         "kpca_cam": {"layer": NARROW[name]},  # deeper, random activations are nearly constant
@@ -88,6 +93,7 @@ def options_of(method, name, model):
         "neuron_guided_backprop": neuron,
         "neuron_deconvolution": neuron,
         "neuron_deep_lift": neuron,
+        "neuron_feature_ablation": {**neuron, "mask": mask},
         "neuron_gradient_shap": {**neuron, "n_samples": 2},
         "neuron_integrated_gradients": {**neuron, "n_steps": 3},
         "neuron_conductance": {**neuron, "n_steps": 3},
@@ -106,20 +112,23 @@ MAPS = ["aug_smooth"] + [
     for name in METHODS
     if {"cam", "excitation", "fem"} & set(name.split("_")) and name != "guided_grad_cam"
 ]
-AT_A_LAYER = [name for name in METHODS if name.startswith("layer_") or name == "internal_influence"]
+AT_A_LAYER = [name for name in EVERY if name.startswith("layer_") or name == "internal_influence"]
 # one random stream serves all images in turn, so an image alone is drawn other samples
 DRAWN_TOGETHER = (
     "smoothgrad",
     "gradient_shap",
     "neuron_gradient_shap",
     "layer_gradient_shap",
+    "feature_permutation",
+    "layer_feature_permutation",
     "lime",
     "kernel_shap",
+    "shapley_value_sampling",
 )
 
 
 def test_no_method_is_left_out():
-    assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 10
+    assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 13
 
 
 @pytest.mark.sampled(4)

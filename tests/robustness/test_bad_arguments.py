@@ -16,6 +16,7 @@ WHOLE = [0, -1, 1.5, True, "5", NAN, INF, (2,), np.array([1, 2])]
 POSITIVE = [0, -1, NAN, INF, "x", True, (1,)]
 NOT_NEGATIVE = [-1, NAN, INF, "x", True]
 BAD = {  # parameter: values that no function takes for it
+    "samples_at_once": WHOLE, "max_features": WHOLE,
     "n_steps": WHOLE, "n_samples": WHOLE, "batch_size": WHOLE, "num_iterations": [-1, 1.5, True, "5", NAN],
     "max_iter": [-1, 1.5, True, "5"], "octaves": WHOLE, "blur_every": [-1, 1.5, "x"], "max_jitter": [-1, 1.5, "x"],
     "steps": [-1, 1.5, True, "5", NAN], "noise": NOT_NEGATIVE, "noise_absolute": NOT_NEGATIVE, "radius": NOT_NEGATIVE,
@@ -45,15 +46,18 @@ BAD = {  # parameter: values that no function takes for it
 BAD_METHODS = {
     name: ["nothing", 5, ["nothing"]] for name, f in FUNCTIONS.items() if "method" in parameters(f)
 }
-CAMS = [name for name in FUNCTIONS if {"cam", "fem"} & set(name.split("_")) and name != "guided_grad_cam"]
+SEVERAL_LAYERS = (
+    *("layer_activation", "layer_gradient_x_activation", "layer_integrated_gradients", "layer_conductance"),
+    *("internal_influence", "layer_deep_lift", "layer_gradient_shap", "layer_deep_lift_shap", "layer_lrp"),
+    *(name for name in FUNCTIONS if {"cam", "fem"} & set(name.split("_")) and name != "guided_grad_cam"),
+)
 CASES = [
     (name, key, value)
     for name, function in FUNCTIONS.items()
     for key in parameters(function)
     if (name, key) != ("Model.forward", "rng")  # NumPy says it
     for value in (BAD_METHODS.get(name, []) if key == "method" else BAD.get(key, []))
-    # a class activation map takes several layers
-    if not (key == "layer" and isinstance(value, (list, tuple)) and name in CAMS)
+    if not (key == "layer" and name in SEVERAL_LAYERS and isinstance(value, (list, tuple)))
 ]
 OTHER_WORDS = {
     "layer": ["layer", "name"], "upto": ["layer", "upto"], "content_layer": ["layer"], "style_layers": ["layer"],

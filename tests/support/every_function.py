@@ -42,6 +42,8 @@ OPTIONS = {  # what has no default, or another meaning
     "invert_features": {"layer": "conv2"},
     "make_fooling_image": {"target": 1},
     "style_transfer": {"style_layers": ["relu1"], "style_weights": [1.0], "content_layer": "conv2", "masks": None},
+    "layer_ablation": {"mask": None},
+    "layer_feature_permutation": {"mask": None},
     "lime": {"n_samples": 8},
     "kernel_shap": {"n_samples": 8},
     "random_logit": {"method": attribution.saliency},
@@ -87,6 +89,7 @@ WITH_TARGET = [
         "neuron_integrated_gradients",
         "neuron_deconvolution",
         "neuron_deep_lift",
+        "neuron_feature_ablation",
         "neuron_gradient_shap",
     )
 ]

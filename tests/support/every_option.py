@@ -38,6 +38,7 @@ def found(module, *needed):
     }
 
 
+OF_BATCHES = ("feature_permutation", "layer_feature_permutation")  # whose images exchange their features
 METHODS = found(attribution, "model", "x")
 del METHODS["feature_factorization"]  # of all images together
 MEASURES = found(evaluation, "model", "x") | found(evaluation, "attribution")
@@ -69,12 +70,17 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     ("hvp", "layer"): ("input",),
     ("aug_smooth", "method"): ("saliency",),
     ("smoothgrad", "method"): ("saliency", "gradient_shap", "kernel_shap"),
+    ("shapley_values", "mask"): (Each(PIECES),),
     ("kernel_shap", "mask"): (Each(PIECES), None),
     ("gradient_shap", "baseline"): (0.25, NOISE[:2]),
     ("deep_lift_shap", "baseline"): (0.25, NOISE[:2]),
     ("layer_gradient_shap", "baseline"): (0.25, NOISE[:2]),
     ("layer_deep_lift_shap", "baseline"): (0.25, NOISE[:2]),
     ("neuron_gradient_shap", "baseline"): (0.25, NOISE[:2]),
+    ("layer_ablation", "baseline"): (0.25,),
+    ("layer_ablation", "mask"): (),
+    ("layer_feature_permutation", "mask"): (),
+    ("feature_permutation", "mask"): (grid(SIDES, 2),),
     ("xrai", "baseline"): (0.25, NOISE[:2]),
     ("finer_cam", "weighting"): ("pytorch-grad-cam",),
     ("insertion_auc", "baseline"): (0.25, Each(NOISE)),
@@ -89,8 +95,13 @@ CHOICES = {  # by the name of the option, or where it means something else also 
 }
 ALWAYS = {  # in place of the default, which takes too long or does not exist
     "lime": {"n_samples": 12, "mask": grid(SIDES, (3, 2))},
+    "shapley_values": {"mask": grid(SIDES, 2)},
     "kernel_shap": {"n_samples": 12, "mask": grid(SIDES, (4, 3))},
     "feature_ablation": {"mask": grid(SIDES, 3)},
+    "neuron_feature_ablation": {"mask": grid(SIDES, 3)},
+    "feature_permutation": {"mask": grid(SIDES, 3)},
+    "layer_ablation": {"mask": np.zeros((1, 1), int)},
+    "layer_feature_permutation": {"mask": np.zeros((1, 1), int)},
     "xrai": {"n_segments": (12, 4)},
     "sensitivity_max": {"method": attribution.saliency},
     "random_logit": {"method": attribution.saliency},

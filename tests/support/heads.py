@@ -61,6 +61,7 @@ UNTOLD = (
     "neuron_guided_backprop",
     "neuron_deconvolution",
     "neuron_deep_lift",
+    "neuron_feature_ablation",
     "neuron_gradient_shap",
     "neuron_integrated_gradients",
 )
@@ -72,7 +73,14 @@ FEW |= {"mask": np.arange(36).reshape(6, 6) // 9}
 def call(name, model, x, target):
     """A method by name, with few samples."""
     takes = inspect.signature(BY_NAME[name]).parameters
-    return BY_NAME[name](model, x, target, **{key: value for key, value in FEW.items() if key in takes})
+    return BY_NAME[name](
+        model,
+        x,
+        target,
+        **{
+            key: value for key, value in FEW.items() if key in takes and (key, name[:6]) != ("mask", "layer_")
+        },
+    )
 
 
 def as_rows(prediction, count):
