@@ -50,9 +50,8 @@ class Model(Described):
         Names of the style transfer presets that are tuned for this network.
     outputs : {"logits", "scores", "probabilities", "log-probabilities", "value", "features"} or None
         Scores of exclusive classes; scores of independent classes, or one score, of class 1 against class 0; their
-        probabilities or logarithms; values of a regression; or features, of a network without its classifier, which
-        are explained as values are. None: as the last layers say. Attributions then explain
-        the scores before a final Softmax, LogSoftmax or Sigmoid.
+        probabilities or logarithms; values of a regression; or features, of a network without its classifier. None: as
+        the last layers say. Attributions then explain the scores before a final Softmax, LogSoftmax or Sigmoid.
 
     Examples
     --------

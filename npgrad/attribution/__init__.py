@@ -24,13 +24,13 @@ from npgrad.attribution.grad_cam import (
     grad_cam,
     grad_cam_elementwise,
     grad_cam_plus_plus,
-    guided_grad_cam,
     hires_cam,
     layer_cam,
     x_grad_cam,
 )
 from npgrad.attribution.gradient_shap import gradient_shap
 from npgrad.attribution.gradients import deconvolution, guided_backprop, input_x_gradient
+from npgrad.attribution.guided_grad_cam import guided_grad_cam
 from npgrad.attribution.guided_ig import guided_ig
 from npgrad.attribution.hessian import hvp
 from npgrad.attribution.integrated_gradients import integrated_gradients

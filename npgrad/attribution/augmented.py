@@ -83,7 +83,8 @@ def aug_smooth(
     for done, (sign, factor) in enumerate(copies):
         own = {key: _flipped(value, sign) if key in OF_PIXELS else value for key, value in options.items()}
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "the score of")  # already issued once, for the unmodified x
+            # issued once already, for the unmodified x
+            warnings.filterwarnings("ignore", "the score of|.*as pixels do")
             found = method(model, x[..., ::sign] * x.dtype.type(factor), targets, **own)
         if not isinstance(found, np.ndarray) or found.ndim not in (3, 4):
             what = f"shape {found.shape}" if isinstance(found, np.ndarray) else f"a {type(found).__name__}"

@@ -1,9 +1,9 @@
 """Class activation maps made of one layer's activation and its gradient.
 
 With A (N, C, h, w) the output of the layer and dA = d score / d A (``tape.backward(dy, at=layer)[layer]``), every map
-is a sum over channels k of A_k times a weight made of dA_k: (N, h, w), not normalized; `guided_grad_cam` alone has the
-shape of x. `grad_cam_plus_plus`, `layer_cam` and `guided_grad_cam` include the ReLU of their paper, `grad_cam` omits it
-unless relu=True. In the signed maps positive values support the class. The score is the raw logit of the target.
+is a sum over channels k of A_k times a weight made of dA_k: (N, h, w), not normalized. `grad_cam_plus_plus` and
+`layer_cam` include the ReLU of their paper, `grad_cam` omits it unless relu=True. In the signed maps positive values
+support the class. The score is the raw logit of the target.
 """
 
 from npgrad._outputs import explains_scores
@@ -11,18 +11,13 @@ from npgrad._typing import Array, Layers, Target
 from npgrad._validate import not_negative
 from npgrad.attribution._maps import (
     activation_and_gradient,
-    activation_and_its_gradient,
-    at_map_layer,
     at_size,
     divide,
     over_layers,
     positive,
     weighted_sum,
 )
-from npgrad.attribution._rule_tables import at_relus
-from npgrad.errors import InputError
 from npgrad.model import Model
-from npgrad.rules import guided
 
 
 @explains_scores
@@ -266,41 +261,3 @@ def x_grad_cam(
     A, dA = activation_and_gradient(model, x, target, layer)
     weights = divide((A * dA).sum(axis=(2, 3)), A.sum(axis=(2, 3)))
     return at_size(x, weighted_sum(weights, A), resize)
-
-
-@explains_scores
-def guided_grad_cam(
-    model: Model, x: Array, target: Target = None, layer: str | None = None, resize: str = "nearest"
-) -> Array:
-    """Compute Grad-CAM with its ReLU, resized to the image, times guided backprop: signed, of the shape of x.
-
-    Selvaraju et al. 2017, section 3.2: guided backprop gives the detail, Grad-CAM the location.
-
-    Parameters
-    ----------
-    model : Model
-        The network.
-    x : ndarray (N, C, H, W)
-        Preprocessed images, as ``model.preprocess`` returns them.
-    target : int, str, callable, sequence of them, or None
-        The class by index or name, or another question (`npgrad.targets`), for all images or one per image. None: each
-        image's top class.
-    layer : str or None
-        Name of the layer. None: the model's default layer for activation maps.
-    resize : {"nearest", "bilinear", "bicubic"}, default "nearest"
-        How to resize the map to the size of the images. The paper uses "bilinear", Captum "nearest".
-
-    Returns
-    -------
-    ndarray (N, C, H, W)
-        The attributions.
-    """
-    if resize is None:
-        raise InputError("resize: expected nearest, bilinear or bicubic, found None")
-
-    def both(tape, layer, dy):
-        A, dA = activation_and_its_gradient(tape, layer, dy)
-        return A, dA, tape.backward(dy, rules=at_relus(model, guided))["input"]
-
-    A, dA, dx = at_map_layer(model, x, target, layer, both)
-    return at_size(x, positive(weighted_sum(dA.mean(axis=(2, 3)), A)), resize)[:, None] * dx

@@ -1,6 +1,8 @@
 """Recognize the network that a file's tensors belong to, from their names (torchvision's or npgrad's) and shapes."""
 
 import math
+import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from npgrad._heads import IDENTITY, with_layer
 from npgrad._typing import Array
-from npgrad.errors import WeightsError
+from npgrad.errors import WeightsError, level_outside
 from npgrad.layers import Affine
 from npgrad.layers.composite import walk_layers
 from npgrad.model import Model
@@ -201,6 +203,38 @@ def renamed(tensors, rename, name):
     if len(found) != len(tensors):
         raise WeightsError(f"{name}: some tensors occur twice under different names")
     return found
+
+
+def without_prefix(tensors):
+    """The tensors without what all names begin with, such as "module.", unless a network's names begin so."""
+    while tensors and not any(f"{layer}.weight" in tensors for layer in FIRST):
+        first = {key.partition(".")[0] for key in tensors}
+        if len(first) > 1 or any("." not in key for key in tensors):
+            break
+        tensors = {key.partition(".")[2]: array for key, array in tensors.items()}
+    return tensors
+
+
+def one_head(tensors, name):
+    """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
+    for layer in last_layers(tensors):
+        key = f"{layer}.weight"
+        inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
+        if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
+            inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()
+        found = _layer(min(inside, default=""))
+        if key not in tensors and {_layer(k) for k in inside} == {found} and f"{found}.weight" in inside:
+            warnings.warn(
+                f"{name}: {found} is taken for the only layer of the head but Dropout: a file of weights does not "
+                "say whether there is an activation",
+                stacklevel=level_outside(),
+            )
+            return {layer + k[k.rindex(".") :] if k in inside else k: array for k, array in tensors.items()}
+    return tensors
+
+
+def _layer(key):
+    return key.rpartition(".")[0]
 
 
 def _what_is_missing(tensors, name):

@@ -21,12 +21,12 @@ from npgrad.images import Preprocessing
 from npgrad.io._known_files import known
 from npgrad.io.architectures import (
     COUNTERS,
-    FIRST,
     architecture_of,
-    last_layers,
+    one_head,
     own_tensors,
     renamed,
     without_head,
+    without_prefix,
 )
 from npgrad.io.formats import onnx, reading
 from npgrad.io.formats.structure import check_names_and_shapes
@@ -111,7 +111,7 @@ def convert(
                 f"{name}: {k}: expected floating point numbers, found {array.dtype} (quantized?)"
             )
     from_caffe = any("/" in k for k in tensors)  # only Caffe's layer names contain it
-    tensors = _one_head(_without_prefix(renamed(tensors, _own_name, name)), name)
+    tensors = one_head(without_prefix(renamed(tensors, _own_name, name)), name)
     model = _recognize(tensors, contents, from_caffe, architecture, name)
     _check_options(model, contents.details, name)
     tensors = own_tensors(tensors, model, name)
@@ -282,35 +282,3 @@ def _own_name(key):
     """npgrad's name for Caffe's (`fire2/squeeze1x1.weight`)."""
     parts = re.split(r"[./]", key)
     return ".".join(CAFFE_PARTS.get(part, part) for part in parts)
-
-
-def _without_prefix(tensors):
-    """The tensors without what all names begin with, such as "module.", unless a network's names begin so."""
-    while tensors and not any(f"{layer}.weight" in tensors for layer in FIRST):
-        first = {key.partition(".")[0] for key in tensors}
-        if len(first) > 1 or any("." not in key for key in tensors):
-            break
-        tensors = {key.partition(".")[2]: array for key, array in tensors.items()}
-    return tensors
-
-
-def _one_head(tensors, name):
-    """The tensors with the names of the network, where the last layer was replaced by a Sequential around one layer."""
-    for layer in last_layers(tensors):
-        key = f"{layer}.weight"
-        inside = {k for k in tensors if re.fullmatch(rf"{re.escape(layer)}\.\d+\.(weight|bias)", k)}
-        if key == "classifier.1.weight":  # of MobileNetV2, after a Dropout
-            inside |= {"classifier.weight", "classifier.bias"} & tensors.keys()
-        found = _layer(min(inside, default=""))
-        if key not in tensors and {_layer(k) for k in inside} == {found} and f"{found}.weight" in inside:
-            warnings.warn(
-                f"{name}: {found} is taken for the only layer of the head but Dropout: a file of weights does not "
-                "say whether there is an activation",
-                stacklevel=level_outside(),
-            )
-            return {layer + k[k.rindex(".") :] if k in inside else k: array for k, array in tensors.items()}
-    return tensors
-
-
-def _layer(key):
-    return key.rpartition(".")[0]

@@ -17,11 +17,11 @@ from npgrad.attribution.grad_cam import (
     grad_cam,
     grad_cam_elementwise,
     grad_cam_plus_plus,
-    guided_grad_cam,
     hires_cam,
     layer_cam,
     x_grad_cam,
 )
+from npgrad.attribution.guided_grad_cam import guided_grad_cam
 from npgrad.attribution.perturbed_cams import ablation_cam, score_cam
 from npgrad.attribution.shapley_cam import shapley_cam
 from npgrad.errors import InputError, UnknownName

@@ -21,6 +21,7 @@ import npgrad
 from npgrad import synthesis
 
 
+@pytest.mark.filterwarnings("ignore:no information curve")  # of images of noise
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_good_arguments_are_taken(name):
     """The test of the tests: it is what is changed below that is refused."""
