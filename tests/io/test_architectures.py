@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from refusals import line
 
-from npgrad.io.architectures import architecture_of, own_name, own_shape
-from npgrad.io.converting import _one_head
+from npgrad.io.architectures import architecture_of, one_head, own_name, own_shape
 from npgrad.models import registry
 
 ROWS = np.zeros((7, 2))
@@ -78,14 +77,14 @@ def test_what_is_none_of_the_networks():
 def test_the_head_belongs_to_the_network_with_the_first_layer():
     """A Linear "classifier" is DenseNet's own and MobileNetV2's without Dropout; "classifier.1" is the reverse."""
     dense, mobile = (tensors(name, torchvision=True) for name in ("densenet121", "mobilenet_v2"))
-    assert _one_head(dense, "f") is dense
-    assert _one_head(mobile, "f") is mobile
+    assert one_head(dense, "f") is dense
+    assert one_head(mobile, "f") is mobile
     moved = {key.replace("classifier.", "classifier.1."): array for key, array in dense.items()}
     with pytest.warns(UserWarning, match="f: classifier.1 is taken for the only layer of the head"):
-        assert list(_one_head(moved, "f")) == list(dense)
+        assert list(one_head(moved, "f")) == list(dense)
     moved = {key.replace("classifier.1.", "classifier."): array for key, array in mobile.items()}
     with pytest.warns(UserWarning, match="f: classifier is taken for the only layer of the head"):
-        assert list(_one_head(moved, "f")) == list(mobile)
+        assert list(one_head(moved, "f")) == list(mobile)
 
 
 def test_1x1_convolutions_that_files_have_as_linear_layers():

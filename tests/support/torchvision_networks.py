@@ -72,7 +72,9 @@ def write_network(name, folder):
 
 def published(name):
     """The parameters of the network as published, for 1,000 classes, without memory for them where it can be."""
-    with torch.device("cpu" if name.startswith("regnet") else "meta"):  # whose widths are calculated with tensors
+    with torch.device(
+        "cpu" if name.startswith("regnet") else "meta"
+    ):  # whose widths are calculated with tensors
         options = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
         return list(get_model(name, weights=None, **options).parameters())
 
