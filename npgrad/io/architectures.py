@@ -21,6 +21,12 @@ COUNTERS = ("num_batches_tracked", "n_averaged")  # of training passes, used by 
 BUFFERS = ("running_mean", "running_var")
 # names of the layers that a file of weights begins and ends with
 FIRST = list(dict.fromkeys(layer for page in registry.NETWORKS for layer in page.FIRST))
+LONG_HEADS = (
+    registry.alexnet,
+    registry.convnext,
+    registry.mobilenet_v3,
+    registry.vgg,
+)  # of several layers with weights
 LAST = list(dict.fromkeys(layer for page in registry.NETWORKS for layer in page.LAST))
 
 
@@ -148,7 +154,10 @@ def without_head(tensors: Mapping[str, Array], name: str) -> Model | None:
             any(f"{layer}.weight" in tensors for layer in layers)
             for layers in (architecture.page.FIRST, architecture.page.LAST)
         )
-        if begins and not ends and _parameters(known, tensors) < architecture.parameters < 30 * values:
+        lacks = architecture.parameters - _parameters(known, tensors)
+        # a last layer has 1,000 times its features and a bias; models are built for few candidates alone
+        fits = lacks % 1000 == 0 or architecture.page in LONG_HEADS
+        if begins and not ends and fits and 0 < lacks < 30 * values:
             found.append((architecture.parameters, known))
     for _, known in sorted(found):
         model = registry.skeleton({"name": known, "options": {}}, room=math.inf)

@@ -19,7 +19,7 @@ ODD = {  # operator: (its inputs, {attribute: numbers that no layer here has})
                         "kernel_shape": (0, -1, -(2**63)), "storage_order": (1, -1)}),
     "AveragePool": (["x"], {"strides": (0, -1), "pads": (-1, 2, 65, 2**62), "dilations": (2,),
                             "kernel_shape": (0, -1)}),
-    "Concat": (["x", "x"], {"axis": (0, 2, -1, 4, 2**62)}),
+    "Concat": (["x", "x"], {"axis": (0, -4, -5, 4, 2**62)}),
     "Flatten": (["x"], {"axis": (0, 2, -1, 2**62)}),
     "Softmax": (["x"], {"axis": (0, 4, -4, 2**62)}),
     "ReduceMean": (["x"], {"axes": (0, 1, 4, 2**62)}),
