@@ -1,0 +1,199 @@
+"""The page of a forward and a backward pass: its graph, its numbers, its bytes; and that no name in it is markup."""
+
+import base64
+import json
+import re
+import zlib
+
+import numpy as np
+import pytest
+from explored import HOSTILE, hostile_model, image, residual
+
+import npgrad
+from npgrad.cli import main
+from npgrad.errors import InputError, UnknownName
+from npgrad.layers import Add, Conv2d, Flatten, GlobalAvgPool2d, Graph, ReLU, Sequential, SiLU
+from npgrad.models import squeezenet1_1
+from npgrad.pages.maps import in_8_bits, shrink, small, strongest
+from npgrad.pages.nodes import nodes_of, uses
+from npgrad.pages.packing import packed
+
+
+def parts_of(page):
+    """(data, {name: array}) of a page."""
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    block = zlib.decompress(base64.b64decode(re.search(r'id="block">(.*?)</script>', page, re.DOTALL)[1]))
+    arrays = {
+        name: np.frombuffer(block, np.dtype(kind).newbyteorder("<"), size, offset)
+        for name, (kind, offset, size) in data["index"].items()
+    }
+    return data, arrays
+
+
+def test_the_graph_of_a_fire_and_of_a_block():
+    tape = squeezenet1_1(num_classes=3, rng=0).forward(image())
+    nodes = nodes_of(tape)
+    by_name = {node.name: node for node in nodes}
+    assert [nodes[i].name for i in by_name["fire2"].sources] == [
+        "fire2.expand1x1_relu",
+        "fire2.expand3x3_relu",
+    ]
+    assert [nodes[i].name for i in by_name["fire3.squeeze"].sources] == ["fire2"]
+    assert by_name["fire2.expand1x1"].lane != by_name["fire2.expand3x3"].lane
+    nodes = nodes_of(residual().forward(image()))
+    by_name = {node.name: node for node in nodes}
+    assert [nodes[i].name for i in by_name["block.add"].sources] == ["block.c", "pool"]
+    assert by_name["block.relu"].aliases == ["block"]
+    assert [nodes[i].name for i in by_name["mean"].sources] == ["block.relu"]
+
+
+def test_lanes_of_values_in_use_differ():
+    """Between a node and its last use, no other node is in its lane."""
+    rng, nodes = np.random.default_rng(0), {"n0": (ReLU(), "input")}
+    for i in range(1, 30):
+        sources = tuple(f"n{k}" for k in rng.choice(i, size=2))
+        nodes[f"n{i}"] = (Add(), sources)
+    found = nodes_of(npgrad.Model(Graph(nodes), outputs="value").forward(image(4)))
+    for i, used in enumerate(uses(found)):
+        last = max((user for user, _ in used), default=i)
+        assert found[i].lane not in {found[k].lane for k in range(i + 1, last)}
+
+
+@pytest.mark.parametrize("kind", ["fire", "block", "graph"])
+def test_the_numbers_of_the_page_are_the_tapes(kind):
+    graph = Graph(
+        {
+            "conv": (Conv2d.init(3, 6, 3, padding=1, rng=0), "input"),
+            "relu": (ReLU(), "conv"),
+            "twice": (Add(), ("relu", "relu")),
+            "sum": (Add(), ("twice", "relu")),
+            "mean": (GlobalAvgPool2d(), "sum"),
+            "flat": (Flatten(), "mean"),
+        }
+    )
+    model = {"fire": squeezenet1_1(num_classes=3, rng=0), "block": residual(), "graph": npgrad.Model(graph)}[
+        kind
+    ]
+    x = image()
+    data, arrays = parts_of(npgrad.explore(model, x, 1))
+    tape = model.forward(x)
+    question = data["questions"][data["chosen"]]
+    assert question["index"] == 1 and question["score"] == pytest.approx(float(tape.output[0, 1]))
+    dy = np.eye(tape.output.shape[1], dtype=np.float32)[[1]]
+    names = [node["name"] for node in data["nodes"]]
+    count, facts = len(names), data["facts"]
+    backward = arrays["backward"].reshape(len(data["questions"]), 4, count, len(facts))[data["chosen"]]
+    gradients = {
+        0: tape.backward(dy, at=names),
+        1: tape.backward(dy, {ReLU: npgrad.rules.guided}, names),
+        2: tape.backward(dy, {ReLU: npgrad.rules.deconv}, names),
+    }
+    rules = npgrad.attribution.composite_by_position(model)
+    gradients[3] = {
+        name: npgrad.attribution.layer_lrp(model, x, 1, layer=name, rules=rules) if name != "input"
+        else npgrad.attribution.lrp(model, x, 1, rules=rules)
+        for name in names[:: 5 if kind == "fire" else 1]
+    }  # fmt: skip
+    for i, name in enumerate(names):
+        forward = arrays["forward"].reshape(count, 5)[i]
+        y = tape[name]
+        assert forward[:4] == pytest.approx([np.linalg.norm(y), y.mean(), y.max(), (y != 0).mean()], rel=1e-4)
+        for r, found in gradients.items():
+            if name in found:
+                expected = np.linalg.norm(found[name]), (found[name] != 0).mean()
+                assert backward[r, i, :2] == pytest.approx(expected, rel=1e-4, abs=1e-12), (name, r)
+        assert backward[0, i, 2] == pytest.approx((y * gradients[0][name]).sum(), rel=1e-3, abs=1e-5)
+
+
+def test_what_a_relu_stops_and_a_fork_cancels():
+    """y = relu(x) - x/2 at two pixels, 1 and -1: by hand."""
+    weight = np.full((1, 1, 1, 1), -0.5)
+    gray = npgrad.Preprocessing(channels="gray", mean=(0,), std=(1,))
+    graph = Graph(
+        {
+            "same": (Conv2d(np.ones((1, 1, 1, 1)), None), "input"),
+            "relu": (ReLU(), "same"),
+            "half": (Conv2d(weight, None), "same"),
+            "sum": (Add(), ("relu", "half")),
+            "mean": (GlobalAvgPool2d(), "sum"),
+            "flat": (Flatten(), "mean"),
+        }
+    )
+    model = npgrad.Model(graph, outputs="value", preprocessing=gray)
+    data, arrays = parts_of(npgrad.explore(model, np.array([[[[1.0, -1.0]]]])))
+    names = [node["name"] for node in data["nodes"]]
+    facts = arrays["backward"].reshape(4, len(names), -1)[0]
+    stopped, cancelled = data["facts"].index("stopped"), data["facts"].index("cancelled")
+    assert facts[names.index("relu"), stopped] == pytest.approx(0.5)  # one of two pixels
+    # gradients at "same": 1/2 and 0 by the ReLU, -1/4 and -1/4 by the other branch; the sum is 1/4 and -1/4
+    assert facts[names.index("same"), cancelled] == pytest.approx(1 - 0.5 / 1.0)
+    assert data["nodes"][names.index("relu")]["flow"] == ["stopped", 1, 2]
+
+
+def test_maps():
+    y = np.arange(24.0).reshape(1, 4, 6)
+    assert small((4, 6), 3) == (2, 3) and small((4, 6), 28) == (4, 6)
+    assert (shrink(y, (2, 3)) == y.reshape(1, 2, 2, 3, 2).mean(axis=(2, 4))).all()
+    assert shrink(np.ones((5, 7)), (3, 2)).shape == (3, 2)
+    eight, scale = in_8_bits(y - 12)
+    assert np.abs(eight * scale[:, None, None] - (y - 12)).max() <= scale.max() / 2 + 1e-6
+    assert in_8_bits(np.zeros((2, 3)))[0].tolist() == [[0] * 3] * 2
+    strengths = np.array([0.0, 5, -7, 3, -1, 4])
+    assert strongest(np.abs(strengths), 2).tolist() == [2, 1]
+    assert strongest(strengths, 4, signed=True).tolist() == [1, 5, 2, 4]
+    assert strongest(strengths[:2], 4).tolist() == [1, 0, -1, -1]
+    index, block = packed({"a": np.int8([1]), "b": np.float32([2])})
+    assert index["b"] == ["float32", 4, 1] and len(zlib.decompress(base64.b64decode(block))) == 8
+
+
+def test_questions_rules_and_refusals(tmp_path):
+    model, x = residual(), image(16)
+    data, _ = parts_of(npgrad.explore(model, x, "1 - 2", tmp_path / "page.html"))
+    logits = model(x)[0]
+    assert data["questions"][-1]["name"] == "1 - 2" and data["questions"][-1]["index"] is None
+    assert data["questions"][-1]["score"] == pytest.approx(float(logits[1] - logits[2]), rel=1e-5)
+    assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    smooth = npgrad.Model(
+        Sequential({"a": Conv2d.init(3, 2, 1), "b": SiLU(), "c": GlobalAvgPool2d(), "d": Flatten()})
+    )
+    data, _ = parts_of(npgrad.explore(smooth, x))
+    assert [bool(rule["why"]) for rule in data["rules"]] == [False, True, True, False]
+    with pytest.raises(InputError, match=r"explore: expected one image \(1, C, H, W\), found shape \(2, 3"):
+        npgrad.explore(model, np.concatenate([x, x]))
+    with pytest.raises((UnknownName, npgrad.TargetError)):
+        npgrad.explore(model, x, 9)
+    with pytest.raises(InputError, match="cannot be written"):
+        npgrad.explore(model, x, output=tmp_path / "none" / "page.html")
+    done = []
+    npgrad.explore(model, x, progress=lambda *both: done.append(both))
+    assert done[-1] == (16, 16) and len(done) == 16
+
+
+def test_the_page_of_the_bundled_network_is_small_and_asks_for_nothing():
+    model = npgrad.load()
+    page = npgrad.explore(model, model.preprocess(npgrad.scenes.scene(3)[0]))
+    assert len(page.encode()) < 5_000_000
+    outside = re.sub(r'id="(data|block)">.*?</script>', "", page, flags=re.DOTALL)
+    assert set(re.findall(r"\w+://[^\s\"']+", outside)) == {
+        "http://www.w3.org/2000/svg"
+    }  # a name, not an address
+    assert "default-src 'none'" in page and "unsafe" not in page
+
+
+def test_hostile_names_are_no_markup():
+    page = npgrad.explore(hostile_model(), image(16), title=HOSTILE)
+    assert "<script>document" not in page and "<img" not in page
+    assert page.count("</script>") == 3
+
+
+def test_the_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    residual().save("net.h5")
+    npgrad.images.save_image(np.zeros((40, 40, 3), np.uint8), "a<b>.png")
+    words = ["explore", "a<b>.png", "--weights", "net.h5", "--size", "32", "--target", "1"]
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("a<b>.png: explored -> a<b>-explore.html (")
+    assert main([*words, "-o", "p.html", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bytes"] == (tmp_path / "p.html").stat().st_size
+    assert main([*words, "-o", "p.png"]) == 2
+    assert "p.png: expected a page's suffix (.html, .htm)" in capsys.readouterr().err
