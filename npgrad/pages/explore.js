@@ -2,11 +2,11 @@
 // Every text from a file is set with textContent: nothing is ever parsed as markup.
 const $ = id => document.getElementById(id);
 const data = JSON.parse($("data").textContent);
-const { nodes, questions, rules, facts: FACTS, count: K } = data;
-const T = questions.length, R = rules.length, N = nodes.length, SLOTS = 5, ROW = 28;
+const { nodes, questions, rules, count: K } = data;
+const T = questions.length, R = rules.length, N = nodes.length, S = data.slots.length, ROW = 28;
 const EVIDENCE = ["both signs", "positive", "negative"];
 const state = { node: N - 1, target: data.chosen, rule: 0, evidence: 0 };
-let arrays, photo;
+let arrays, photo, figures = [];
 
 function make(tag, text = "", properties = {}) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -24,45 +24,37 @@ async function unpack() {
   return found;
 }
 
-// Where each node's maps begin: they are stored node by node.
-const offsets = { activation: [], maps: [], cam: [], flow: [] };
-{
-  const at = { activation: 0, maps: 0, cam: 0, flow: 0 };
-  for (const node of nodes) {
-    for (const kind in at) offsets[kind].push(at[kind]);
-    const area = node.map[0] * node.map[1];
-    at.activation += K * area; at.maps += T * SLOTS * K * area; at.cam += T * area;
-    at.flow += T * R * node.flow[1] * node.flow[2];
-  }
+// The kinds of maps: how many of each node's, and how large. They are stored node by node.
+const KINDS = {
+  activation: { leads: 1, count: K, size: node => node.map },
+  gradient: { leads: T * S, count: K, size: node => node.map },
+  cam: { leads: T, count: 1, size: node => node.map },
+  flow: { leads: T * R, count: 1, size: node => node.flow.slice(1) },
+};
+for (const kind of Object.values(KINDS)) {
+  let at = 0;
+  kind.offsets = nodes.map(node => {
+    const [height, width] = kind.size(node), before = at;
+    at += kind.leads * kind.count * height * width;
+    return before;
+  });
 }
 
-const fact = (t, r, i, name) => arrays.backward[((t * R + r) * N + i) * FACTS.length + FACTS.indexOf(name)];
-const forward = (i, which) => arrays.forward[i * 5 + which];
+// A map as {values, height, width, scale}: the value of a cell is values[cell] * scale.
+function mapOf(name, lead, i, k) {
+  const kind = KINDS[name], [height, width] = kind.size(nodes[i]), area = height * width;
+  const at = kind.offsets[i] + (lead * kind.count + k) * area;
+  return { height, width, values: arrays[`${name}.maps`].subarray(at, at + area), scale: arrays[`${name}.scale`][(lead * N + i) * kind.count + k] };
+}
+
+const fact = (t, r, i, name) => arrays.backward[((t * R + r) * N + i) * data.backward.length + data.backward.indexOf(name)];
+const forward = (i, name) => arrays.forward[i * data.forward.length + data.forward.indexOf(name)];
 const number = value => value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3
   ? value.toExponential(3) : String(Number(value.toPrecision(4)));
 const percent = value => `${Number((100 * value).toPrecision(3))} %`;
 const shape = sizes => sizes.join(" × ") || "1";
 const isRelevance = () => rules[state.rule].name === "LRP";
 const gradientName = () => ["gradient", "guided gradient", "deconvolution", "relevance"][state.rule];
-
-// A map as {values, height, width, scale}: value of a cell = values[cell] * scale.
-function activationMap(i, k) {
-  const [height, width] = nodes[i].map, at = offsets.activation[i] + k * height * width;
-  return { height, width, values: arrays["activation.maps"].subarray(at, at + height * width), scale: arrays["activation.scale"][i * K + k] };
-}
-function channelMap(t, slot, i, k) {
-  const [height, width] = nodes[i].map, area = height * width;
-  const at = offsets.maps[i] + ((t * SLOTS + slot) * K + k) * area;
-  return { height, width, values: arrays.maps.subarray(at, at + area), scale: arrays.scale[((t * SLOTS + slot) * N + i) * K + k] };
-}
-function camMap(t, i) {
-  const [height, width] = nodes[i].map, area = height * width, at = offsets.cam[i] + t * area;
-  return { height, width, values: arrays.cam.subarray(at, at + area), scale: arrays["cam.scale"][t * N + i] };
-}
-function flowMap(t, r, i) {
-  const [, height, width] = nodes[i].flow, area = height * width, at = offsets.flow[i] + (t * R + r) * area;
-  return { height, width, values: arrays.flow.subarray(at, at + area), scale: arrays["flow.scale"][(t * R + r) * N + i] };
-}
 
 const FOR = [213, 94, 0], AGAINST = [0, 114, 178];
 function draw(canvas, map) {
@@ -85,19 +77,26 @@ function draw(canvas, map) {
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
-function figure(map, caption, description, side) {
+function figure(map, caption, description, side, i = -1) {
   const [height, width] = data.size, scale = side / Math.max(height, width);
   const canvas = make("canvas", "", { width: Math.round(width * scale), height: Math.round(height * scale) });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", description);
   draw(canvas, map);
-  canvas.addEventListener("pointermove", event => {
+  const one = { canvas, map, description };
+  if (i >= 0) figures.push(one);
+  const point = event => {
     const box = canvas.getBoundingClientRect();
-    const row = Math.min(map.height - 1, Math.max(0, Math.floor((event.clientY - box.top) / box.height * map.height)));
-    const column = Math.min(map.width - 1, Math.max(0, Math.floor((event.clientX - box.left) / box.width * map.width)));
+    const down = Math.min(0.9999, Math.max(0, (event.clientY - box.top) / box.height));
+    const right = Math.min(0.9999, Math.max(0, (event.clientX - box.left) / box.width));
+    const row = Math.floor(down * map.height), column = Math.floor(right * map.width);
     $("readout").textContent = `${description}: ${number(map.values[row * map.width + column] * map.scale)} ` +
       `in cell (${row}, ${column}) of ${map.height} × ${map.width}, in steps of ${number(map.scale)}`;
-  });
+    if (i >= 0) pointAt(one, i, down, right);
+  };
+  canvas.addEventListener("pointermove", point);
+  canvas.addEventListener("pointerdown", point);  // a finger
+  canvas.addEventListener("pointerleave", () => figures.forEach(({ canvas, map }) => draw(canvas, map)));
   const element = make("figure");
   element.append(canvas);
   const text = make("figcaption");
@@ -106,7 +105,7 @@ function figure(map, caption, description, side) {
   return element;
 }
 
-function channelRow(title, list) {
+function channelRow(title, i, list) {
   const there = list.filter(one => one.channel >= 0 && one.strength !== 0 &&
     !(one.signed && state.evidence === 1 && one.strength < 0) && !(one.signed && state.evidence === 2 && one.strength > 0));
   const section = make("div", "", { className: "strongest" });
@@ -116,7 +115,7 @@ function channelRow(title, list) {
   for (const one of there) {
     const sign = one.signed ? (one.strength > 0 ? "for" : "against") : "";
     if (one.map.height) {
-      row.append(figure(one.map, [[`channel ${one.channel} `], [number(one.strength), sign]], `${title}, channel ${one.channel}`, 106));
+      row.append(figure(one.map, [[`channel ${one.channel} `], [number(one.strength), sign]], `${title}, channel ${one.channel}`, 106, i));
     } else {
       row.append(make("span", `channel ${one.channel}: ${number(one.strength)}`, { className: `plain ${sign}` }));
     }
@@ -125,9 +124,10 @@ function channelRow(title, list) {
   return section;
 }
 
-function listed(channels, strengths, at, map, signed) {
-  return Array.from({ length: K }, (_, k) => (
-    { channel: channels[at + k], strength: strengths[at + k], map: map(k), signed }));
+function listed(name, lead, i, signed) {
+  const at = (lead * N + i) * K;
+  return Array.from({ length: K }, (_, k) => ({ channel: arrays[`${name}.channels`][at + k],
+    strength: arrays[`${name}.strength`][at + k], map: mapOf(name, lead, i, k), signed }));
 }
 
 function showFacts(i, t, r) {
@@ -140,15 +140,17 @@ function showFacts(i, t, r) {
   };
   add("shape", shape(node.shape));
   add("parameters", node.parameters.toLocaleString("en"));
-  add("activation: norm", number(forward(i, 0)));
-  add("activation: mean", number(forward(i, 1)));
-  add("activation: largest", number(forward(i, 2)));
-  add("activation: not zero", percent(forward(i, 3)));
-  add("channels that are all zero", number(forward(i, 4)));
+  add("activation: norm", number(forward(i, "norm")));
+  add("activation: mean", number(forward(i, "mean")));
+  add("activation: largest", number(forward(i, "largest")));
+  add("activation: not zero", percent(forward(i, "nonzero")));
+  add("channels that are all zero", number(forward(i, "idle")));
   add(`${gradientName()}: norm`, number(fact(t, r, i, "norm")));
+  if (fact(t, r, i, "passed") >= 0) add(`${gradientName()}: norm passed on`, percent(fact(t, r, i, "passed")));
   add(`${gradientName()}: not zero`, percent(fact(t, r, i, "nonzero")));
   if (!isRelevance()) add("sum of activation × gradient", number(fact(t, r, i, "support")));
   if (node.kind === "ReLU") add("stopped by this ReLU", percent(fact(t, r, i, "stopped")));
+  if (nodes[i].field) add("sees of the image", seen(nodes[i].field));
   if (users[i].length > 1) add("cancelled at this fork", percent(fact(t, r, i, "cancelled")));
 }
 
@@ -173,8 +175,8 @@ function showWide(i, t, r) {
   const wide = $("wide"), node = nodes[i], [kind, height] = node.flow;
   wide.replaceChildren();
   if (i && node.map[0]) {
-    wide.append(figure(camMap(t, i), [["Grad-CAM at this layer: the channels, each weighted by its mean gradient. "],
-      ["supports", "for"], [", "], ["opposes", "against"]], "Grad-CAM", 224));
+    wide.append(figure(mapOf("cam", t, i, 0), [["Grad-CAM at this layer: the channels, each weighted by its mean gradient. "],
+      ["supports", "for"], [", "], ["opposes", "against"]], "Grad-CAM", 224, i));
   }
   if (height) {
     const text = {
@@ -182,20 +184,16 @@ function showWide(i, t, r) {
       stopped: [`what this ReLU stopped: the ${gradientName()} that did not pass`, "stopped"],
       routed: [`where this max pool routed the ${gradientName()}: to the largest pixel of each window`, "routed"],
     }[kind];
-    wide.append(figure(flowMap(t, r, i), [[text[0]]], text[1], 224));
+    wide.append(figure(mapOf("flow", t * R + r, i, 0), [[text[0]]], text[1], 224, kind === "routed" ? -1 : i));
   }
 }
 
 function showChannels(i, t, r) {
-  const box = $("channels"), slot = [0, 2, 3, 4][r], title = gradientName();
-  const at = s => ((t * SLOTS + s) * N + i) * K;
-  box.replaceChildren(
-    channelRow(`Strongest channels by activation`, listed(arrays["activation.channels"], arrays["activation.strength"], i * K, k => activationMap(i, k))),
-    channelRow(`Strongest channels by ${title}`, listed(arrays.channels, arrays.strength, at(slot), k => channelMap(t, slot, i, k), r === 3)));
-  if (r === 0) {
-    box.append(channelRow("Strongest evidence: activation × gradient",
-      listed(arrays.channels, arrays.strength, at(1), k => channelMap(t, 1, i, k), true)));
-  }
+  const row = (title, slot) => channelRow(title, i, listed("gradient", t * S + data.slots.indexOf(slot), i, data.signed.includes(slot)));
+  $("channels").replaceChildren(
+    channelRow("Strongest channels by activation", i, listed("activation", 0, i, false)),
+    row(`Strongest channels by ${gradientName()}`, rules[r].name));
+  if (r === 0) $("channels").append(row("Strongest evidence: activation × gradient", "evidence"));
 }
 
 function showCode(i) {
@@ -218,6 +216,8 @@ function show() {
   $("missing").textContent = rules.filter(rule => rule.why).map(rule => `No ${rule.name}: ${rule.why}.`).join(" ");
   $("back").disabled = i === 0;
   $("on").disabled = i === N - 1;
+  figures = [];
+  $("window").replaceChildren();
   showLinks(i);
   showFacts(i, t, r);
   showWide(i, t, r);
@@ -229,15 +229,6 @@ function show() {
   for (const [id, key] of [["rules", "rule"], ["evidence", "evidence"]]) {
     [...$(id).children].forEach((button, place) => button.setAttribute("aria-pressed", String(place === state[key])));
   }
-}
-
-function showBars() {
-  const norms = nodes.map((_, i) => fact(state.target, state.rule, i, "norm"));
-  const there = norms.filter(norm => norm > 0).map(Math.log10);
-  const low = Math.min(...there) - 0.1, high = Math.max(...there);
-  document.querySelectorAll("#graph .bar i").forEach((bar, i) => {
-    bar.style.width = norms[i] > 0 ? `${100 * (Math.log10(norms[i]) - low) / (high - low || 1)}%` : "0";
-  });
 }
 
 function go(place) {
@@ -285,10 +276,10 @@ function drawSwitches() {
     const asked = question.index === null ? " (asked)" : "";
     $("target").append(make("option", `${question.name}${asked}, ${chance}`, { value: t, selected: t === state.target }));
   });
-  $("target").addEventListener("change", event => { state.target = Number(event.target.value); showBars(); show(); });
+  $("target").addEventListener("change", event => { state.target = Number(event.target.value); showFlow(); show(); });
   const group = (id, names, key) => names.forEach((name, place) => {
     const button = make("button", name, { type: "button", disabled: key === "rule" && rules[place].why !== "" });
-    button.addEventListener("click", () => { state[key] = place; showBars(); show(); });
+    button.addEventListener("click", () => { state[key] = place; showFlow(); showPath(); show(); });
     $(id).append(button);
   });
   group("rules", rules.map(rule => rule.name), "rule");
@@ -318,8 +309,8 @@ async function begin() {
   drawGraph();
   drawSwitches();
   listen();
-  showBars();
+  preparePath();
+  showFlow();
   go(N - 1);
   document.body.dataset.ready = "yes";
 }
-begin();

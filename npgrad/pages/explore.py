@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
-from collections.abc import Sequence
+import io
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from npgrad import __version__
 from npgrad._files import atomic_write
 from npgrad._outputs import scores_of
 from npgrad._typing import Array, Path, Progress, Target
 from npgrad._validate import check_input
-from npgrad.layers import MaxPool2d, ReLU
+from npgrad.errors import NpgradError
+from npgrad.layers import Conv2d, ReLU
 from npgrad.model import Model
-from npgrad.pages.maps import in_8_bits, planes, shrink, small, strongest
-from npgrad.pages.nodes import Node, nodes_of, uses
+from npgrad.pages.nodes import nodes_of
+from npgrad.pages.numbers import BACKWARD, FORWARD, SIGNED, SLOTS, backward_arrays, forward_arrays, sizes_of
 from npgrad.pages.packing import html, packed, part
-from npgrad.pages.walks import PLAIN, RULE_NAMES, Question, expect_one, questions, rules_of, walk
-
-SIDE, INPUT_SIDE = 28, 112  # of maps, in cells
-BUDGET = 7_500_000  # bytes of maps before compression
-FACTS = ("norm", "nonzero", "support", "stopped", "cancelled")
+from npgrad.pages.paths import path_arrays
+from npgrad.pages.walks import RULE_NAMES, expect_one, questions, rules_of
+from npgrad.pages.windows import fields_of, first_convolutions
 
 
 def explore(
@@ -81,7 +82,7 @@ def explore(
     data, block = packed_passes(model, x, target, title, progress)
     heading = f"{data['title']}: a forward and a backward pass"
     body, style = part("explore.html"), part("page.css") + part("explore.css")
-    page = html(heading, body, data, block, style, part("explore.js"))
+    page = html(heading, body, data, block, style, part("explore.js") + part("panels.js"))
     if output is not None:
         with atomic_write(output) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -110,21 +111,33 @@ def packed_passes(
     nodes = nodes_of(tape)
     asked, chosen = questions(scored, tape, target)
     rules, missing = rules_of(asked[0])
-    arrays, sizes = _forward(nodes, len(asked))
-    arrays |= _backward(nodes, asked, rules, sizes, progress)
+    sizes, fields = sizes_of(nodes, len(asked)), fields_of(nodes)
+    written_out, values = first_convolutions(nodes)
+    arrays = {
+        **forward_arrays(nodes, sizes),
+        **backward_arrays(nodes, asked, rules, sizes, progress),
+        **path_arrays(asked[chosen], x),
+        **values,
+    }
     index, block = packed(arrays)
+    image, color = _image(model, x)
     data = {
         "title": title or "image",
         "version": __version__,
         "network": model.architecture["name"] if model.architecture else type(model.network).__name__,
         "size": list(x.shape[2:]),
-        "image": _image(model, x),
+        "image": image,
+        "baseline": color,
         "questions": [_described(question) for question in asked],
         "chosen": chosen,
         "rules": [{"name": name, "why": missing.get(name, "")} for name in RULE_NAMES],
-        "facts": FACTS,
-        "count": sizes["count"],
-        "nodes": [_node(node, sizes, i) for i, node in enumerate(nodes)],
+        "forward": FORWARD,
+        "backward": BACKWARD,
+        "slots": SLOTS,
+        "signed": SIGNED,
+        "count": sizes.count,
+        "nodes": [_node(node, sizes, fields, i) for i, node in enumerate(nodes)],
+        "writtenOut": written_out,
         "code": _code(nodes),
         "index": index,
     }
@@ -140,164 +153,7 @@ def _described(question):
     }
 
 
-def _forward(nodes: Sequence[Node], targets: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(arrays of the forward pass, sizes of maps): norm, mean, largest, share not zero, number of idle channels."""
-    values = [planes(node.y) for node in nodes]
-    maps = [small(y.shape[1:], INPUT_SIDE if i == 0 else SIDE) for i, y in enumerate(values)]
-    maps = [size if max(size) > 1 and nodes[i].y.ndim == 4 else (0, 0) for i, size in enumerate(maps)]
-    area = sum(height * width for height, width in maps)
-    count = int(np.clip(BUDGET // max(1, area * (targets * 5 + 1)), 2, 8))
-    facts = np.zeros((len(nodes), 5), np.float32)
-    channels = np.full((len(nodes), count), -1, np.int32)
-    strength, scale = np.zeros((2, len(nodes), count), np.float32)
-    cells = []
-    for i, y in enumerate(values):
-        idle = int((y == 0).all(axis=(1, 2)).sum())
-        facts[i] = np.linalg.norm(y), y.mean(), y.max(), (y != 0).mean(), idle
-        norms = np.linalg.norm(y, axis=(1, 2))
-        _show(y, norms, strongest(norms, count), maps[i], channels[i], strength[i], scale[i], cells)
-    sizes = {"count": count, "maps": maps, "flow": [_flow_size(node, i) for i, node in enumerate(nodes)]}
-    arrays = {
-        "forward": facts,
-        "activation.channels": channels,
-        "activation.strength": strength,
-        "activation.scale": scale,
-        "activation.maps": _joined(cells),
-    }
-    return arrays, sizes
-
-
-def _show(y, strengths, chosen, size, channels, strength, scale, cells):
-    """Note the chosen channels and their strengths, and append their maps."""
-    there = chosen >= 0
-    channels[:] = chosen
-    strength[there] = strengths[chosen[there]]
-    if max(size):
-        maps = np.zeros((len(chosen), *size), y.dtype)
-        maps[there] = shrink(y[chosen[there]], size)
-        eight, scale[:] = in_8_bits(maps)
-        cells.append(eight.ravel())
-
-
-def _flow_size(node, i):
-    """The size of the map of what a ReLU stops, a max pool routes, or arrives at the pixels; (0, 0) without one."""
-    if i == 0 and node.y.ndim == 4:
-        return small(node.y.shape[2:], INPUT_SIDE)
-    if node.record is not None and isinstance(node.record.layer, (ReLU, MaxPool2d)) and node.y.ndim == 4:
-        return small(node.record.x.shape[2:], SIDE)
-    return 0, 0
-
-
-def _joined(cells):
-    return np.concatenate(cells) if cells else np.zeros(0, np.int8)
-
-
-SLOTS = {PLAIN: 0, "guided": 2, "deconvolution": 3, "LRP": 4}  # 1: activation times plain gradient
-
-
-def _backward(nodes, asked: Sequence[Question], rules, sizes, progress) -> dict[str, Any]:
-    """Arrays of the backward passes, one for each target and rule."""
-    T, R, N, K = len(asked), len(RULE_NAMES), len(nodes), sizes["count"]
-    facts = np.zeros((T, R, N, len(FACTS)), np.float32)
-    channels = np.full((T, 5, N, K), -1, np.int32)
-    strength, scale = np.zeros((2, T, 5, N, K), np.float32)
-    cam_scale, flow_scale = np.zeros((T, N), np.float32), np.zeros((T, R, N), np.float32)
-    cells: list[dict[Any, Any]] = [{} for _ in nodes]
-    names, used = [node.name for node in nodes], uses(nodes)
-    for t, question in enumerate(asked):
-        for r, rule in enumerate(RULE_NAMES):
-            if rule not in rules:
-                continue
-            walked = walk(question, names, rule, rules[rule])
-            for i, (node, gradient) in enumerate(zip(nodes, walked.at, strict=True)):
-                dy, size = planes(gradient), sizes["maps"][i]
-                facts[t, r, i] = _facts(nodes, i, gradient, walked, used[i])
-                shown = [(SLOTS[rule], dy, rule == "LRP")]
-                if rule == PLAIN:
-                    y = planes(node.y)
-                    shown.append((1, y * dy, True))
-                    if max(size):
-                        cam = shrink(np.tensordot(dy.mean(axis=(1, 2)), y, 1), size)
-                        cells[i]["cam", t], cam_scale[t, i] = in_8_bits(cam)
-                for slot, maps, signed in shown:
-                    strengths = maps.sum(axis=(1, 2)) if signed else np.linalg.norm(maps, axis=(1, 2))
-                    chosen, found = strongest(strengths, K, signed), []
-                    at = (t, slot, i)
-                    _show(maps, strengths, chosen, size, channels[at], strength[at], scale[at], found)
-                    cells[i]["maps", t, slot] = _joined(found)
-                if max(sizes["flow"][i]):
-                    flow = shrink(_flow(node, gradient, walked), sizes["flow"][i])
-                    cells[i]["flow", t, r], flow_scale[t, r, i] = in_8_bits(flow)
-            if progress is not None:
-                progress(t * len(rules) + list(rules).index(rule) + 1, T * len(rules))
-    orders = {
-        "maps": [("maps", t, slot) for t in range(T) for slot in range(5)],
-        "cam": [("cam", t) for t in range(T)],
-        "flow": [("flow", t, r) for t in range(T) for r in range(R)],
-    }
-    areas = {
-        "maps": [K * h * w for h, w in sizes["maps"]],
-        "cam": [h * w for h, w in sizes["maps"]],
-        "flow": [h * w for h, w in sizes["flow"]],
-    }
-    blocks = {
-        kind: _joined(
-            [
-                np.ravel(found.get(key, np.zeros(areas[kind][i], np.int8)))
-                for i, found in enumerate(cells)
-                for key in order
-            ]
-        )
-        for kind, order in orders.items()
-    }
-    return {
-        "backward": facts,
-        "channels": channels,
-        "strength": strength,
-        "scale": scale,
-        "cam.scale": cam_scale,
-        "flow.scale": flow_scale,
-        **blocks,
-    }
-
-
-def _facts(nodes, i, gradient, walked, used):
-    """The gradient's norm, its share not zero, the sum of activation times gradient, and the two shares lost.
-
-    A share lost is 1 - |what went on| / |what arrived|, in sums of absolute values: at a ReLU, and at a fork, where the
-    gradients of several uses cancel each other.
-    """
-    node, stopped, cancelled = nodes[i], 0.0, 0.0
-    arrived = np.abs(gradient).sum()
-    if (
-        node.record is not None
-        and isinstance(node.record.layer, ReLU)
-        and node.name in walked.into
-        and arrived
-    ):
-        stopped = 1 - np.abs(walked.into[node.name]).sum() / arrived
-    parts = [walked.into.get(nodes[user].name) for user, _ in used]
-    if len(parts) > 1 and all(one is not None for one in parts):
-        parts = [
-            one[which] if isinstance(one, tuple) else one for one, (_, which) in zip(parts, used, strict=True)
-        ]
-        before = sum(np.abs(one).sum() for one in parts)
-        cancelled = 1 - arrived / before if before else 0.0
-    support = float((node.y * gradient).sum())
-    return np.linalg.norm(gradient), (gradient != 0).mean(), support, stopped, cancelled
-
-
-def _flow(node, gradient, walked):
-    """Of a ReLU, what it stopped; of a max pool, where the gradient went; of the input, what arrived: summed up."""
-    if node.record is None:
-        return planes(gradient).sum(axis=0)
-    dx = walked.into.get(node.name, np.zeros_like(node.record.x))
-    if isinstance(node.record.layer, ReLU):
-        return np.abs(planes(gradient - dx)).sum(axis=0)
-    return np.abs(planes(dx)).sum(axis=0)
-
-
-def _node(node, sizes, i):
+def _node(node, sizes, fields, i):
     layer = node.record.layer if node.record is not None else None
     flow = "pixels" if layer is None else "stopped" if isinstance(layer, ReLU) else "routed"
     return {
@@ -308,8 +164,12 @@ def _node(node, sizes, i):
         "parameters": 0 if layer is None else sum(array.size for array in layer.arrays().values()),
         "sources": node.sources,
         "lane": node.lane,
-        "map": list(sizes["maps"][i]),
-        "flow": [flow, *sizes["flow"][i]],
+        "map": list(sizes.maps[i]),
+        "flow": [flow, *sizes.flows[i]],
+        "field": fields[i] and [side for sides in fields[i] for side in sides],
+        "convolution": [*layer.stride, *layer.padding, *layer.dilation, *layer.weight.shape]
+        if isinstance(layer, Conv2d)
+        else [],
     }
 
 
@@ -337,20 +197,12 @@ def _code(nodes):
 
 
 def _image(model, x):
-    """The image as a data URL; gray for channels that cannot be shown."""
-    import base64
-    import io
-
-    from PIL import Image
-
-    from npgrad.errors import NpgradError
-
+    """(the image as a data URL, the color of the baseline 0); gray for channels that cannot be shown."""
     try:
-        pixels = model.deprocess(x)[0]
+        pixels, color = model.deprocess(x)[0], model.deprocess(0 * x)[0, 0, 0]
     except NpgradError:
-        plane = x[0].mean(axis=0)
-        span = float(np.ptp(plane)) or 1.0
-        pixels = np.uint8(255 * (plane - plane.min()) / span)
+        plane = x[0].reshape(-1, *x.shape[-2:]).mean(axis=0)
+        pixels, color = np.uint8(255 * (plane - plane.min()) / (np.ptp(plane) or 1)), np.full(3, 128)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=90)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", [int(v) for v in color]

@@ -12,11 +12,12 @@ from explored import HOSTILE, hostile_model, image, residual
 import npgrad
 from npgrad.cli import main
 from npgrad.errors import InputError, UnknownName
-from npgrad.layers import Add, Conv2d, Flatten, GlobalAvgPool2d, Graph, ReLU, Sequential, SiLU
+from npgrad.layers import Add, Conv2d, Flatten, GlobalAvgPool2d, Graph, MaxPool2d, ReLU, Sequential, SiLU
 from npgrad.models import squeezenet1_1
 from npgrad.pages.maps import in_8_bits, shrink, small, strongest
 from npgrad.pages.nodes import nodes_of, uses
 from npgrad.pages.packing import packed
+from npgrad.pages.windows import fields_of
 
 
 def parts_of(page):
@@ -81,7 +82,7 @@ def test_the_numbers_of_the_page_are_the_tapes(kind):
     assert question["index"] == 1 and question["score"] == pytest.approx(float(tape.output[0, 1]))
     dy = np.eye(tape.output.shape[1], dtype=np.float32)[[1]]
     names = [node["name"] for node in data["nodes"]]
-    count, facts = len(names), data["facts"]
+    count, facts = len(names), data["backward"]
     backward = arrays["backward"].reshape(len(data["questions"]), 4, count, len(facts))[data["chosen"]]
     gradients = {
         0: tape.backward(dy, at=names),
@@ -95,7 +96,7 @@ def test_the_numbers_of_the_page_are_the_tapes(kind):
         for name in names[:: 5 if kind == "fire" else 1]
     }  # fmt: skip
     for i, name in enumerate(names):
-        forward = arrays["forward"].reshape(count, 5)[i]
+        forward = arrays["forward"].reshape(count, -1)[i]
         y = tape[name]
         assert forward[:4] == pytest.approx([np.linalg.norm(y), y.mean(), y.max(), (y != 0).mean()], rel=1e-4)
         for r, found in gradients.items():
@@ -123,11 +124,60 @@ def test_what_a_relu_stops_and_a_fork_cancels():
     data, arrays = parts_of(npgrad.explore(model, np.array([[[[1.0, -1.0]]]])))
     names = [node["name"] for node in data["nodes"]]
     facts = arrays["backward"].reshape(4, len(names), -1)[0]
-    stopped, cancelled = data["facts"].index("stopped"), data["facts"].index("cancelled")
+    stopped, cancelled = data["backward"].index("stopped"), data["backward"].index("cancelled")
     assert facts[names.index("relu"), stopped] == pytest.approx(0.5)  # one of two pixels
     # gradients at "same": 1/2 and 0 by the ReLU, -1/4 and -1/4 by the other branch; the sum is 1/4 and -1/4
     assert facts[names.index("same"), cancelled] == pytest.approx(1 - 0.5 / 1.0)
     assert data["nodes"][names.index("relu")]["flow"] == ["stopped", 1, 2]
+
+
+@pytest.mark.parametrize("name", ["conv", "pool", "block.a", "block.add"])
+def test_a_receptive_field_is_where_the_gradient_arrives(name):
+    model = residual()
+    positive = {key: np.abs(array) for key, array in model.parameters().items()}
+    tape = model.with_parameters(positive).forward(np.abs(image(16)))
+    nodes = nodes_of(tape)
+    size, stride, padding = fields_of(nodes)[[node.name for node in nodes].index(name)]
+    dy = np.zeros_like(tape[name])
+    dy[0, :, 3, 4] = 1
+    rule = {MaxPool2d: lambda record, dy: np.kron(dy, np.ones((2, 2), dy.dtype))}  # to the whole window
+    rows, columns = np.abs(tape.backward({name: dy}, rule)["input"][0]).sum(axis=0).nonzero()
+    for found, side, at in ((rows, 0, 3), (columns, 1, 4)):
+        first = at * stride[side] - padding[side]
+        assert (found.min(), found.max()) == (first, first + size[side] - 1)
+
+
+def test_the_path_ends_with_integrated_gradients():
+    model, x = residual(), image(16).astype(np.float64)
+    _, arrays = parts_of(npgrad.explore(model.astype(np.float64), x, 2))
+    expected = npgrad.attribution.integrated_gradients(
+        model.astype(np.float64), x, 2, n_steps=32, method="riemann_middle"
+    )
+    assert arrays["path.sum"][-1] == pytest.approx(expected.sum(), rel=1e-5)
+    maps = arrays["path.maps"].reshape(32, 16, 16)
+    assert (
+        np.abs(maps[-1] * arrays["path.scale"][-1] - expected[0].sum(axis=0)).max()
+        <= arrays["path.scale"][-1]
+    )
+    for step in (0, 5, 32):
+        change = (model(step / 32 * x) - model(0 * x))[0, 2]
+        assert arrays["path.score"][step] == pytest.approx(change, rel=1e-4, abs=1e-6)
+
+
+def test_an_onnx_graph(tmp_path):
+    pytest.importorskip("onnx")
+    from benchmarks.onnx_squeezenet import write_onnx
+
+    own = squeezenet1_1(num_classes=3, rng=0)
+    write_onnx(own, tmp_path / "net.onnx")
+    found = [
+        parts_of(npgrad.explore(model, image(), 1)) for model in (npgrad.load(tmp_path / "net.onnx"), own)
+    ]
+    norms = []
+    for data, arrays in found:
+        names = [node["name"] for node in data["nodes"]]
+        norms.append(arrays["backward"].reshape(len(data["questions"]), 4, len(names), -1)[:, :, 0, 0])
+    np.testing.assert_allclose(*norms, rtol=1e-3)
 
 
 def test_maps():

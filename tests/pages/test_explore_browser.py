@@ -113,9 +113,59 @@ def test_a_maps_cell_has_the_value_of_the_tape(browse, page_file, network):
         at = {"x": box["width"] * (column + 0.5) / side, "y": box["height"] * (row + 0.5) / side}
         figure.locator("canvas").hover(position=at)
         text = page.locator("#readout").text_content()
-        value, step = re.search(r": (\S+) in cell \(\d+, \d+\) of .* in steps of (\S+)", text).groups()
+        value, step = re.search(r": (\S+) in cell \(\d+, \d+\) of .* in steps of ([^\s;]+)", text).groups()
         assert f"cell ({row}, {column}) of {side}" in text
         assert float(value) == pytest.approx(float(y[channel, row, column]), abs=0.51 * float(step))
+
+
+def test_the_first_convolution_is_written_out(browse, page_file, network):
+    """Window times filter sums to the output, and is what the tape has there."""
+    model, x = network
+    page = browse(page_file)
+    page.click("[role=option]:has(.label:text-is('conv1'))")
+    page.locator(".strongest canvas").first.hover()
+    text = page.locator("#window").text_content()
+    channel, row, column = map(int, re.search(r"channel (\d+) at \((\d+), (\d+)\)", text).groups())
+    assert "×" in page.locator("#window td").first.text_content()
+    total = float(page.locator("#total").text_content().split(": ")[1])
+    assert total == pytest.approx(
+        float(model.forward(x)["conv1"][0, channel, row, column]), rel=1e-3, abs=1e-4
+    )
+    page.locator("#wide canvas").hover()  # and backward: which outputs send gradient to a pixel
+    assert "send gradient back to it" in page.locator("#readout").text_content()
+
+
+def test_two_questions_take_two_clicks(browse, page_file, network):
+    model, x = network
+    page = browse(page_file)
+    tape = model.forward(x)
+    dy = np.eye(7, dtype=np.float32)[[3]]
+    # Which layer lost most gradient? The first of a list; the click shows it.
+    first = page.locator("#lost button").first
+    name, shown = first.text_content(), first.locator("..").text_content()
+    first.click()
+    assert page.locator("#name").text_content() == name
+    names = [record.name for record in tape]
+    arrived = tape.backward(dy, at=names)
+    sent = {}
+    for record in tape:
+        if record.cache is not None:
+            sent[record.name] = np.linalg.norm(record.layer.backward(arrived[record.name], record.cache))
+    share = {key: norm / np.linalg.norm(arrived[key]) for key, norm in sent.items() if norm}
+    assert min(share, key=share.get) == name
+    assert number(shown.split("passed on ")[1]) == pytest.approx(share[name], rel=6e-3)
+    # Which channel of fire5 supports the class? A click on fire5; the first of the strongest evidence.
+    page.click("[role=option]:has(.label:text-is('fire5'))")
+    evidence = (tape["fire5"] * arrived["fire5"])[0].sum(axis=(1, 2))
+    text = page.locator(".strongest").nth(2).locator("figure").first.text_content()
+    assert re.search(r"channel (\d+) ", text)[1] == str(evidence.argmax())
+
+
+def test_the_slider_walks_the_path(browse, page_file, network):
+    page = browse(page_file)
+    assert "after 32 of 32 steps" in page.locator("#pathtext").text_content()
+    page.locator("#step").fill("8")
+    assert "after 8 of 32 steps" in page.locator("#pathtext").text_content()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
