@@ -5,6 +5,7 @@ activations and gradients, its strongest channels as maps over the image, what a
 Grad-CAM; switches between the top five classes and the target, and between rules (plain, guided, deconvolution, LRP).
 Arrow keys walk."""
 
+import os
 from pathlib import Path
 
 from npgrad._files import shown
@@ -61,12 +62,12 @@ def run(args):
     x = model.preprocess(open_image(image_of(args.image)))
     progress = progress_bar("backward passes", unit="")
     try:
-        title = "stdin" if args.image == "-" else Path(args.image).name
-        page = explore(model, x, target, output, title, progress)
+        title = "stdin" if args.image == "-" else shown(Path(args.image).name)
+        explore(model, x, target, output, title, progress)
     finally:
         progress.close()
     if args.json:
-        print_json({"image": args.image, "output": str(output), "bytes": len(page.encode())})
+        print_json({"image": args.image, "output": str(output), "bytes": os.path.getsize(output)})
     else:
-        print(f"{shown(args.image)}: explored -> {shown(output)} ({len(page.encode()) / 1e6:.1f} MB)")
+        print(f"{shown(args.image)}: explored -> {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
     say_what_is_seen(model, [args.image])

@@ -263,7 +263,9 @@ function drawGraph() {
     option.style.paddingLeft = `${x(lanes)}px`;
     const bar = make("span", "", { className: "bar" });
     bar.append(make("i"));
-    option.append(make("span", node.name, { className: "label", title: node.name }), make("span", shape(node.shape), { className: "size" }), bar);
+    const label = make("span", "", { className: "label", title: node.name }), dot = node.name.lastIndexOf(".") + 1;
+    label.append(make("span", node.name.slice(0, dot), { className: "first" }), make("span", node.name.slice(dot)));
+    option.append(label, make("span", shape(node.shape), { className: "size" }), bar);
     option.addEventListener("click", () => go(i));
     box.append(option);
   });

@@ -85,7 +85,7 @@ def explore(
     page = html(heading, body, data, block, style, part("explore.js") + part("panels.js"))
     if output is not None:
         with atomic_write(output) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+            temporary.write_bytes(page.encode(errors="replace"))  # a file name may have lone surrogates
     return page
 
 

@@ -215,6 +215,8 @@ def test_questions_rules_and_refusals(tmp_path):
         npgrad.explore(model, x, 9)
     with pytest.raises(InputError, match="cannot be written"):
         npgrad.explore(model, x, output=tmp_path / "none" / "page.html")
+    npgrad.explore(model, x, 1, tmp_path / "odd.html", title="a\udcff.png")  # a file name that is not UTF-8
+    assert (tmp_path / "odd.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     done = []
     npgrad.explore(model, x, progress=lambda *both: done.append(both))
     assert done[-1] == (16, 16) and len(done) == 16

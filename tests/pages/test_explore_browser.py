@@ -53,7 +53,7 @@ def test_the_keys_walk_and_the_switches_switch(browse, page_file):
     page.keyboard.press("ArrowRight")
     assert name.text_content() == "conv1"
     assert page.locator("[aria-selected=true] .label").text_content() == "conv1"
-    page.click("[role=option]:has(.label:text-is('fire5'))")
+    page.click("[role=option]:has([title='fire5'])")
     assert name.text_content() == "fire5"
     plain = page.locator("#facts").text_content()
     page.click("button:text-is('guided')")
@@ -103,7 +103,7 @@ def test_200_drawn_numbers_are_the_tapes(browse, page_file, network):
 def test_a_maps_cell_has_the_value_of_the_tape(browse, page_file, network):
     model, x = network
     page = browse(page_file)
-    page.click("[role=option]:has(.label:text-is('fire6'))")
+    page.click("[role=option]:has([title='fire6'])")
     y = model.forward(x)["fire6"][0]
     figure = page.locator(".strongest").first.locator("figure").first
     channel = int(re.search(r"channel (\d+)", figure.text_content())[1])
@@ -122,7 +122,7 @@ def test_the_first_convolution_is_written_out(browse, page_file, network):
     """Window times filter sums to the output, and is what the tape has there."""
     model, x = network
     page = browse(page_file)
-    page.click("[role=option]:has(.label:text-is('conv1'))")
+    page.click("[role=option]:has([title='conv1'])")
     page.locator(".strongest canvas").first.hover()
     text = page.locator("#window").text_content()
     channel, row, column = map(int, re.search(r"channel (\d+) at \((\d+), (\d+)\)", text).groups())
@@ -155,7 +155,7 @@ def test_two_questions_take_two_clicks(browse, page_file, network):
     assert min(share, key=share.get) == name
     assert number(shown.split("passed on ")[1]) == pytest.approx(share[name], rel=6e-3)
     # Which channel of fire5 supports the class? A click on fire5; the first of the strongest evidence.
-    page.click("[role=option]:has(.label:text-is('fire5'))")
+    page.click("[role=option]:has([title='fire5'])")
     evidence = (tape["fire5"] * arrived["fire5"])[0].sum(axis=(1, 2))
     text = page.locator(".strongest").nth(2).locator("figure").first.text_content()
     assert re.search(r"channel (\d+) ", text)[1] == str(evidence.argmax())
