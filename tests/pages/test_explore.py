@@ -131,6 +131,51 @@ def test_what_a_relu_stops_and_a_fork_cancels():
     assert data["nodes"][names.index("relu")]["flow"] == ["stopped", 1, 2]
 
 
+def maps_of(data, arrays, kind, leads, count, sizes):
+    """{node's name: (leads, count, h, w)} of one kind of maps, and how far each may be off."""
+    scale = arrays[f"{kind}.scale"].reshape(leads, len(sizes), count)
+    found, at = {}, 0
+    for i, (height, width) in enumerate(sizes):
+        size = leads * count * height * width
+        maps = arrays[f"{kind}.maps"][at : at + size].reshape(leads, count, height, width)
+        found[data["nodes"][i]["name"]] = maps * scale[:, i, :, None, None], scale[:, i, :, None, None] / 2
+        at += size
+    return found
+
+
+def test_the_maps_are_grad_cam_what_a_relu_stops_and_what_a_pool_routes():
+    model, x = residual(), image(16, seed=3)
+    data, arrays = parts_of(npgrad.explore(model, x, 2))
+    targets, t, count = len(data["questions"]), data["chosen"], data["count"]
+    sizes, flows = [node["map"] for node in data["nodes"]], [node["flow"][1:] for node in data["nodes"]]
+    cams = maps_of(data, arrays, "cam", targets, 1, sizes)
+    for name in ("conv", "relu", "pool", "block.b", "block.add"):
+        (shown, off), expected = cams[name], npgrad.attribution.grad_cam(model, x, 2, layer=name)
+        assert (np.abs(shown[t, 0] - expected[0]) <= 1.01 * off[t, 0]).all(), name
+    tape = model.forward(x)
+    names = [record.name for record in tape]
+    dy = tape.backward(np.eye(4, dtype=np.float32)[[2]], at=names)
+    relu, pool, arrived = (tape.records[name] for name in ("relu", "pool", "conv"))
+    expected = {
+        "relu": np.abs(dy["relu"] * (relu.x <= 0)).sum(axis=1),
+        "pool": np.abs(pool.layer.backward(dy["pool"], pool.cache)).sum(axis=1),
+        "input": arrived.layer.backward(dy["conv"], arrived.cache).sum(axis=1),
+    }
+    shown = maps_of(data, arrays, "flow", targets * 4, 1, flows)
+    for name, map in expected.items():
+        maps, off = shown[name]
+        assert (np.abs(maps[4 * t, 0] - map[0]) <= 1.01 * off[4 * t, 0] + 1e-9).all(), name
+    evidence = maps_of(data, arrays, "gradient", targets * 5, count, sizes)["pool"]
+    channels = arrays["gradient.channels"].reshape(targets, 5, len(sizes), count)[
+        t, 1, names.index("pool") + 1
+    ]
+    product = (tape["pool"] * dy["pool"])[0]
+    for k, channel in enumerate(channels):
+        if channel >= 0:
+            off = 1.01 * evidence[1][5 * t + 1, k] + 1e-9
+            assert (np.abs(evidence[0][5 * t + 1, k] - product[channel]) <= off).all()
+
+
 @pytest.mark.parametrize("name", ["conv", "pool", "block.a", "block.add"])
 def test_a_receptive_field_is_where_the_gradient_arrives(name):
     model = residual()
