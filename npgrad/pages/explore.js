@@ -77,13 +77,13 @@ function draw(canvas, map) {
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
-function figure(map, caption, description, side, i = -1) {
+function figure(map, caption, description, side, i = -1, channel = -1) {
   const [height, width] = data.size, scale = side / Math.max(height, width);
   const canvas = make("canvas", "", { width: Math.round(width * scale), height: Math.round(height * scale) });
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", description);
   draw(canvas, map);
-  const one = { canvas, map, description };
+  const one = { canvas, map, channel };
   if (i >= 0) figures.push(one);
   const point = event => {
     const box = canvas.getBoundingClientRect();
@@ -115,7 +115,7 @@ function channelRow(title, i, list) {
   for (const one of there) {
     const sign = one.signed ? (one.strength > 0 ? "for" : "against") : "";
     if (one.map.height) {
-      row.append(figure(one.map, [[`channel ${one.channel} `], [number(one.strength), sign]], `${title}, channel ${one.channel}`, 106, i));
+      row.append(figure(one.map, [[`channel ${one.channel} `], [number(one.strength), sign]], `${title}, channel ${one.channel}`, 106, i, one.channel));
     } else {
       row.append(make("span", `channel ${one.channel}: ${number(one.strength)}`, { className: `plain ${sign}` }));
     }

@@ -13,43 +13,45 @@ function frame(canvas, top, left, height, width, [fullHeight, fullWidth]) {
 }
 
 // On a channel's map: what an output sees of the image. On a large map: which outputs send gradient back to a pixel.
-function pointAt({ canvas, map }, i, down, right) {
+function pointAt({ map, channel }, i, down, right) {
   const field = nodes[i].field, [, height, width] = nodes[i].shape;
   if (!field || !height || !width) return;
   const [kh, kw, sh, sw, top, left] = field;
   figures.forEach(({ canvas, map }) => draw(canvas, map));
-  if (canvas.width < 200) {
+  if (channel >= 0) {
     const row = Math.floor((Math.floor(down * map.height) + 0.5) / map.height * height);
     const column = Math.floor((Math.floor(right * map.width) + 0.5) / map.width * width);
     figures.forEach(({ canvas }) => frame(canvas, row * sh - top, column * sw - left, kh, kw, data.size));
     $("readout").textContent += `; output (${row}, ${column}) sees ${kh} × ${kw} px from (${row * sh - top}, ${column * sw - left})`;
-    writeOut(i, row, column);
+    writeOut(i, channel, row, column);
     return;
   }
   const y = Math.floor(down * data.size[0]), x = Math.floor(right * data.size[1]);
   const range = (at, k, s, p, count) => [Math.max(0, Math.ceil((at + p - k + 1) / s)), Math.min(count - 1, Math.floor((at + p) / s))];
   const [r0, r1] = range(y, kh, sh, top, height), [c0, c1] = range(x, kw, sw, left, width);
-  figures.forEach(({ canvas }) => {
-    if (canvas.width < 200) frame(canvas, r0, c0, r1 - r0 + 1, c1 - c0 + 1, [height, width]);
+  figures.forEach(({ canvas, channel }) => {
+    if (channel >= 0) frame(canvas, r0, c0, r1 - r0 + 1, c1 - c0 + 1, [height, width]);
     else frame(canvas, y - 2, x - 2, 5, 5, data.size);
   });
   $("readout").textContent = r1 < r0 || c1 < c0 ? `no output sees pixel (${y}, ${x})`
     : `pixel (${y}, ${x}) is seen by the outputs from (${r0}, ${c0}) to (${r1}, ${c1}) of ${height} × ${width}: these send gradient back to it`;
 }
 
-// A convolution of the image: window times filter for its strongest channel, in numbers.
-function writeOut(i, row, column) {
+// A convolution of the image: window times filter, in numbers where the window is small.
+function writeOut(i, filter, row, column) {
   const box = $("window");
   box.replaceChildren();
   if (!data.writtenOut.includes(i)) return;
   const [sh, sw, top, left, dh, dw, , C, KH, KW] = nodes[i].convolution, [H, W] = data.size;
-  const filter = arrays["activation.channels"][i * K], weight = arrays[`weight ${i}`], bias = arrays[`bias ${i}`][filter];
+  const weight = arrays[`weight ${i}`], bias = arrays[`bias ${i}`][filter];
   box.append(make("h3", `Window × filter, channel ${filter} at (${row}, ${column})`));
   let total = bias;
   const names = C === 3 ? ["red", "green", "blue"] : Array.from({ length: C }, (_, c) => `channel ${c}`);
+  const largest = arrays.x.reduce((most, value) => Math.max(most, Math.abs(value)), 0) * weight.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 4;
+  const channels = make("div", "", { className: "row" });
   for (let c = 0; c < C; c++) {
     let sum = 0;
-    const table = make("table");
+    const table = make("table"), part = make("div");
     for (let a = 0; a < KH; a++) {
       const line = make("tr");
       for (let b = 0; b < KW; b++) {
@@ -57,14 +59,18 @@ function writeOut(i, row, column) {
         const pixel = y < 0 || x < 0 || y >= H || x >= W ? 0 : arrays.x[(c * H + y) * W + x];
         const factor = weight[((filter * C + c) * KH + a) * KW + b];
         sum += pixel * factor;
-        line.append(make("td", `${pixel.toFixed(2)} × ${factor.toFixed(2)}`));
+        const text = `${pixel.toFixed(2)} × ${factor.toFixed(2)}`, cell = make("td", KH * KW <= 9 ? text : "", { title: text });
+        const share = Math.round(100 * Math.min(1, Math.abs(pixel * factor) / largest) ** 0.5);
+        cell.style.background = `color-mix(in srgb, var(${pixel * factor > 0 ? "--for" : "--against"}) ${share}%, var(--card))`;
+        line.append(cell);
       }
       table.append(line);
     }
     total += sum;
-    if (KH * KW <= 9) box.append(table);
-    box.append(make("p", `${names[c]}: ${number(sum)}`));
+    part.append(table, make("p", `${names[c]}: ${number(sum)}`));
+    channels.append(part);
   }
+  box.append(channels);
   box.append(make("p", `sum and bias ${number(bias)}: ${number(total)}`, { id: "total" }));
 }
 

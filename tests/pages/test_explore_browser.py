@@ -123,9 +123,10 @@ def test_the_first_convolution_is_written_out(browse, page_file, network):
     model, x = network
     page = browse(page_file)
     page.click("[role=option]:has([title='conv1'])")
-    page.locator(".strongest canvas").first.hover()
+    page.locator(".strongest canvas").nth(1).hover()
     text = page.locator("#window").text_content()
     channel, row, column = map(int, re.search(r"channel (\d+) at \((\d+), (\d+)\)", text).groups())
+    assert f"channel {channel}:" in page.locator("#readout").text_content()
     assert "×" in page.locator("#window td").first.text_content()
     total = float(page.locator("#total").text_content().split(": ")[1])
     assert total == pytest.approx(
