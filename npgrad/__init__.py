@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         targets,
         training,
     )
+    from npgrad.pages.explore import explore
 
 __version__ = "0.1.0"
 
@@ -67,6 +68,7 @@ __all__ = [
     "config",
     "course",
     "evaluation",
+    "explore",
     "gradcheck",
     "images",
     "layers",
@@ -90,6 +92,8 @@ _MODULES = {  # imported when first used
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"npgrad.{name}")
+    if name == "explore":
+        return importlib.import_module("npgrad.pages.explore").explore
     raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
 
 

@@ -3,24 +3,9 @@
 from dataclasses import dataclass
 from html import escape
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2126; --paper: #fbfaf8; --card: #fff; --line: #dedad3; --bar: #c8553d; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8e6e3; --paper: #16181b; --card: #1f2226; --line: #383c42; } }
-body { margin: 0 auto; max-width: 62rem; padding: 2rem 1.2rem 4rem; background: var(--paper); color: var(--ink);
-       font: 17px/1.55 system-ui, sans-serif; }
-h1 { font-size: 2rem; margin: 0 0 .3rem; } h2 { font-size: 1.3rem; margin: 0 0 .4rem; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1.2rem 1.4rem;
-          margin: 1.6rem 0; }
-p { margin: .4rem 0; max-width: 46rem; }
-a img { display: block; max-width: 100%; height: auto; margin: 1rem 0 .4rem; border-radius: 4px; background: #fff; }
-code { font: 14px/1.5 ui-monospace, monospace; }
-pre { margin: .6rem 0 0; padding: .5rem .8rem; overflow-x: auto; background: var(--paper);
-      border: 1px solid var(--line); border-radius: 6px; }
-.bars { display: grid; grid-template-columns: max-content 1fr max-content; gap: .15rem .8rem; align-items: center;
-        max-width: 34rem; margin: .8rem 0; }
-.bars i { height: .8rem; background: var(--bar); border-radius: 3px; min-width: 1px; }
-footer { font-size: .85rem; opacity: .75; }
-"""
+from npgrad.pages.packing import part
+
+STYLE = "\n" + part("page.css")
 
 
 @dataclass(frozen=True)

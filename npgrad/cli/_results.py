@@ -16,6 +16,7 @@ _SUFFIXES = {
     "animate": ("an animation", ANIMATIONS),
     "save_array": ("an array", (".npy",)),
     "network": ("a network", (".h5",)),
+    "page": ("a page", (".html", ".htm")),
 }
 
 

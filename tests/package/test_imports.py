@@ -17,7 +17,7 @@ ORDER = [
     ("targets", "_heads", "_asked", "_outputs", "_described", "model", "gradcheck", "models"),
     ("io",),
     ("attribution",),
-    ("evaluation", "synthesis", "training", "scenes"),
+    ("evaluation", "pages", "synthesis", "training", "scenes"),
     ("course",),
     ("cli", "__main__"),
 ]

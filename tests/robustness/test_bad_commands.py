@@ -26,6 +26,8 @@ attribute PHOTO --method occlusion --stride 0
 attribute PHOTO --method smoothgrad --noise -1
 attribute PHOTO --method smoothgrad --n-samples 0
 attribute PHOTO --method integrated_gradients --n-steps 0
+explore PHOTO --target cow
+explore PHOTO -o page.png
 fool PHOTO --target cow
 fool PHOTO --target -1
 visualize cow
