@@ -12,6 +12,7 @@ from npgrad.layers import ReLU
 from npgrad.models import squeezenet1_1
 from npgrad.rules import deconv, guided
 
+pytestmark = pytest.mark.exhaustive
 READ = """places => places.map(([target, rule, node]) => {
   Object.assign(state, { target, rule });
   go(node);
