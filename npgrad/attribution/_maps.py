@@ -19,13 +19,13 @@ CONSTANT = (
 )
 
 
-def activation_and_gradient(model, x, target=None, layer=None):
-    """(A, d score / d A) at a layer with a spatial output, (N, C, h, w) each."""
-    A, dA = at_map_layer(model, x, target, layer, activation_and_its_gradient)
-    return A, dA
+def activation_and_gradient(model, x, target=None, layer=None, vectors=False):
+    """(A, d score / d A) at a layer, (N, C, h, w) each; with `vectors`, (N, C) is taken as (N, C, 1, 1)."""
+    A, dA = at_map_layer(model, x, target, layer, activation_and_its_gradient, vectors)
+    return (A[:, :, None, None], dA[:, :, None, None]) if A.ndim == 2 else (A, dA)
 
 
-def at_map_layer(model, x, target, layer, work):
+def at_map_layer(model, x, target, layer, work, vectors=False):
     """The concatenated arrays of `work(tape, canonical layer name, dy)`, called for each part of the batch.
 
     dy is the upstream gradient of the targets' scores.
@@ -35,7 +35,8 @@ def at_map_layer(model, x, target, layer, work):
 
     def of_part(tape, dy):
         name = model.map_layer(tape, layer)
-        expect_spatial(name, tape[name])
+        if not (vectors and tape[name].ndim == 2):
+            expect_spatial(name, tape[name])
         return work(tape, name, dy)
 
     _, _, found = by_parts(model, x, target, of_part)
@@ -121,7 +122,12 @@ def over_layers(method: F) -> F:
             each = {"layer": layer, "resize": None}
             if progress is not None:
                 each["progress"] = part_of(progress, i, len(layers))
-            total = total + at_size(given["x"], scaled(positive(method(**{**given, **each}))), size)
+            maps = method(**{**given, **each})
+            if maps.ndim != 3:
+                raise InputError(
+                    "sum_channels: expected True for several layers, whose maps are averaged, found False"
+                )
+            total = total + at_size(given["x"], scaled(positive(maps)), size)
         return total / len(layers)
 
     return cast(F, averaged)

@@ -29,10 +29,12 @@ def grad_cam(
     layer: Layers | None = None,
     relu: bool = False,
     resize: str | None = None,
+    sum_channels: bool = True,
 ) -> Array:
     """Compute Grad-CAM, each channel weighted by its mean gradient: sum over k of mean(dA_k) * A_k.
 
-    Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra 2017, equations 1 and 2.
+    Selvaraju, Cogswell, Das, Vedantam, Parikh, Batra 2017, equations 1 and 2. A layer of vectors (N, C) is taken as one
+    of a single pixel.
 
     Parameters
     ----------
@@ -51,16 +53,18 @@ def grad_cam(
         Whether to apply the ReLU of equation 2, which keeps only the positive evidence.
     resize : {"nearest", "bilinear", "bicubic"} or None
         How to resize the map to the size of the images. None: keep the spatial size of the layer.
+    sum_channels : bool, default True
+        Whether to sum over the channels k; Captum's attr_dim_summation. Otherwise each channel has its map.
 
     Returns
     -------
     ndarray (N, h, w)
-        The maps, or (N, H, W) if resized.
+        The maps, or (N, H, W) if resized; with channels apart (N, C, h, w).
 
     Raises
     ------
     InputError
-        The output of the layer is not (N, C, h, w), or x is not a batch of finite floats.
+        The output of the layer is neither (N, C, h, w) nor (N, C), or x is not a batch of finite floats.
     UnknownName
         The model has no such layer or class, or there is no such way to resize.
 
@@ -72,8 +76,9 @@ def grad_cam(
     >>> npgrad.attribution.grad_cam(model, model.preprocess(image)).shape
     (1, 13, 13)
     """
-    A, dA = activation_and_gradient(model, x, target, layer)
-    maps = weighted_sum(dA.mean(axis=(2, 3)), A)
+    A, dA = activation_and_gradient(model, x, target, layer, vectors=True)
+    maps = dA.mean(axis=(2, 3), keepdims=True) * A
+    maps = maps.sum(axis=1) if sum_channels else maps
     return at_size(x, positive(maps) if relu else maps, resize)
 
 

@@ -129,6 +129,17 @@ def test_grad_cam_is_captums(pair, relu):
         checks.assert_close(found[:, None], expected.detach().numpy(), 1e-10, layer)
 
 
+@pytest.mark.parametrize("sum_channels", [False, True])
+@pytest.mark.parametrize(("net", "layer"), [("fires", "fire4"), ("fires", "pool5"), ("linears", "fc1")])
+def test_grad_cam_with_channels_apart_and_of_vectors_is_captums(net, layer, sum_channels):
+    pair = PAIRS[net]
+    explainer = ca.LayerGradCam(pair.net, pair.layer(layer))
+    expected = explainer.attribute(pair.tensor(), torch.tensor(TARGETS), attr_dim_summation=sum_channels)
+    found = grad_cam(pair.model, pair.x, TARGETS, layer=layer, sum_channels=sum_channels)
+    assert found.ndim == (3 if sum_channels else 4)
+    checks.assert_close(found.reshape(expected.shape), expected.detach().numpy(), 1e-10)
+
+
 @pytest.mark.sampled(3)
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")  # Captum's own
 @pytest.mark.parametrize("pair", WIDE, ids=lambda pair: pair.name)
@@ -294,8 +305,11 @@ WRONG_LAYERS = {
 
 @pytest.mark.parametrize(("pair", "options", "kind", "says"), WRONG_LAYERS.values(), ids=WRONG_LAYERS)
 def test_wrong_arguments_are_named(pair, options, kind, says):
+    vectors = options.get("layer") == "pool5" or pair is PAIRS["linears"]
     for function in *MAPS.values(), guided_grad_cam:
-        if function not in OF_THE_ACTIVATION.values() or "target" not in options:
+        if (function not in OF_THE_ACTIVATION.values() or "target" not in options) and not (
+            vectors and function in (grad_cam, finer_cam)  # which take them
+        ):
             with pytest.raises(kind, match=says):
                 function(pair.model, pair.x, **options)
 
