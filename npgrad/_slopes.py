@@ -1,4 +1,4 @@
-"""The slope of a network or a loss along a direction, by small steps, and whether a kink decides it.
+"""The slope of a network, or of other code, along a direction, by small steps, and whether a kink decides it.
 
 At a kink a function has several slopes, and rounding, or a rule for ties, decides which one a pass takes. A layer is at
 a kink where the derivative of its output jumps if its input is moved by no more than rounding would.
@@ -6,15 +6,19 @@ a kink where the derivative of its output jumps if its input is moved by no more
 
 import contextlib
 import functools
+import warnings
 
 import numpy as np
 
 from npgrad.layers import Composite
 from npgrad.layers.composite import Calls, Scope
 
-STEPS = {"complex": 1e-20, "centered": 1e-6}
-NOISE = {"complex": 1e-12, "centered": 1e-6}  # relative: above rounding; what a centered step reaches
-STEADY = {"complex": 1e-4, "centered": 1e-3}  # a slope that noise changes by more, relatively, is at a kink
+STEPS = {"complex": 1e-20, "centered": 1e-6, "richardson": 1e-6}
+# relative: above rounding; what a centered step reaches
+NOISE = {"complex": 1e-12, "centered": 1e-6, "richardson": 1e-6}
+# a slope that noise changes by more, relatively, is at a kink
+STEADY = {"complex": 1e-4, "centered": 1e-3, "richardson": 1e-3}
+LADDER = 1e-2 * 0.25 ** np.arange(8)  # the steps of Richardson's extrapolation, of the array's largest value
 DRAWS = 4  # of noise
 ASIDE = 1e-3  # how far a point beside a kink is from it
 
@@ -55,19 +59,6 @@ class Network:
         return layer.forward(x, **self.options) if layer.has_training_mode else layer.forward(x)
 
 
-class Loss:
-    """A function x -> (value, gradient)."""
-
-    def __init__(self, function, x):
-        self.function, self.arrays = function, {"x": x}
-
-    def gradients(self, arrays):
-        return {"x": np.asarray(self.function(arrays["x"])[1])}
-
-    def terms(self, arrays, altered=None):
-        return self.function(arrays["x"])[0]
-
-
 class _Altered(Calls):
     """A tape that leaves running a layer to a function (name, forward, x) -> y."""
 
@@ -102,18 +93,56 @@ class Point:
         return Point(self.function, moved, self.method)
 
     def slope(self, name, step, altered=None):
-        """d (sum of terms) / d t of array + t * step at t = 0, and how far it differs before and after."""
+        """d (sum of terms) / d t of array + t * step at t = 0, how far it differs before and after, and its error."""
+        derivative, bend, error = self.derivative(name, step, altered)
+        return float(derivative.sum()), float(abs(bend.sum())), float(error.sum())
+
+    def derivative(self, name, step, altered=None):
+        """The same for every term."""
         h, array = STEPS[self.method], self.arrays[name]
+        eps = np.finfo(getattr(self.function, "dtype", np.float64)).eps
 
         def terms(t):
-            return self.function.terms({**self.arrays, name: array + t * step}, altered)
+            return np.asarray(self.function.terms({**self.arrays, name: array + t * step}, altered))
 
         if self.method == "complex":
-            return float(np.imag(terms(1j * h)).sum() / h), 0.0
+            derivative = np.imag(terms(1j * h)) / h
+            return derivative, np.zeros(()), abs(derivative) * (100 * eps if eps > 1e-10 else 0)
+        if self.method == "richardson":
+            return _extrapolated(terms, LADDER * (np.abs(array).max(initial=0) or 1.0), eps)
         before, at, after = map(terms, (-h, 0, h))
         # differences first, then the sum: what did not move cancels exactly
-        bend = abs((after - at).sum() - (at - before).sum()) / h
-        return float((after - before).sum() / (2 * h)), float(bend)
+        return (after - before) / (2 * h), ((after - at) - (at - before)) / h, np.zeros(())
+
+    def jacobian(self, name):
+        """The derivative of every output with respect to every entry: (*array.shape, *output.shape)."""
+        array, dy = self.arrays[name], self.function.dy
+        self.function.dy = 1.0
+        try:
+            rows = [self.derivative(name, step.reshape(array.shape))[0] for step in np.eye(array.size)]
+        finally:
+            self.function.dy = dy
+        return np.reshape(rows, (*array.shape, *np.shape(rows[0])))
+
+    def takes_complex(self):
+        """Whether the complex step agrees with differences here: code may drop the imaginary part, or refuse it."""
+        rng = np.random.default_rng(0)
+        for name, array in self.arrays.items():
+            step = rng.standard_normal(array.shape)
+            try:
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("error", message="Casting complex")
+                    found = Point(self.function, self.arrays, "complex").derivative(name, step)[0]
+            except Exception:  # noqa: BLE001  whatever the user's code raises
+                return False
+            expected, bend, error = Point(self.function, self.arrays, "richardson").derivative(name, step)
+            if np.shape(found) != np.shape(expected):
+                return False
+            largest = np.abs(expected).max(initial=0)
+            smooth = np.abs(bend) <= 1e-4 * largest
+            if not (np.abs(found - expected) <= 1e-5 * largest + 10 * error)[smooth].all():
+                return False
+        return True
 
     def search(self, name, most, rng):
         """Move the array as a whole, in a random direction: ([entry with a wrong gradient, if any], layer).
@@ -130,7 +159,8 @@ class Point:
             return moved.reshape(gradient.shape)
 
         def mismatch(among):
-            return abs(self.slope(name, step(among))[0] - (gradient * step(among)).sum())
+            slope, _, error = self.slope(name, step(among))
+            return abs(slope - (gradient * step(among)).sum()) - 2 * error
 
         suspects = np.arange(gradient.size)
         if mismatch(suspects) <= most:
@@ -144,10 +174,12 @@ class Point:
 
     def kink(self, name, step, smallest):
         """The first layer at a kink that changes the slope by more than `smallest`; None if there is none."""
+        if not isinstance(self.function, Network):
+            return None
         point = Point(self.function, self.arrays, "complex")
         with contextlib.suppress(TypeError):  # a layer that takes no complex numbers
             slope = point.slope(name, step)[0]
-            for draw in range(2 if isinstance(self.function, Network) else 0):
+            for draw in range(2):
                 mixing = _Mixing(NOISE[self.method], STEPS[self.method], draw)
                 if abs(point.slope(name, step, mixing)[0] - slope) > smallest:
                     return mixing.kinks[0]
@@ -156,15 +188,37 @@ class Point:
     def unsteadiness(self, name, step, slope):
         """How far the slope changes at most where noise is added to the arrays, and to the input of every layer."""
         noise, slopes = NOISE[self.method], []
-        for draw in range(DRAWS):
+        largest = np.abs(self.arrays[name]).max(initial=0) or 1.0
+        for draw in range(DRAWS if isinstance(self.function, Network) else 4 * DRAWS):
             rng = np.random.default_rng(draw)
             moved = {key: _noisy(array, noise, rng) for key, array in self.arrays.items()}
-            # to both sides of a kink at least once
-            moved[name] = moved[name] + (-1) ** draw * 10 * noise * np.abs(moved[name]).max() * step
+            if (
+                draw < DRAWS
+            ):  # to both sides of a kink at least once; in the other draws, between other values
+                moved[name] = moved[name] + (-1) ** draw * 10 * noise * largest * step
             slopes.append(
                 Point(self.function, moved, self.method).slope(name, step, _Shaking(noise, draw))[0]
             )
         return np.abs(np.array(slopes) - slope).max()
+
+
+def _extrapolated(terms, steps, eps):
+    """Centered differences with steps h, h/4, ..., extrapolated to h = 0 (Richardson): (derivative, bend, error).
+
+    Of the extrapolated values, each term takes the one with the smallest estimated error, which is its distance from
+    the next coarser extrapolation, plus rounding. A kink near by spoils the large steps only.
+    """
+    at = terms(0.0)
+    moved = [(terms(-h), terms(h)) for h in steps]
+    column = steps.reshape(-1, *[1] * at.ndim)
+    before, after = (np.stack(side) for side in zip(*moved, strict=True))
+    slopes, bends = (after - before) / (2 * column), ((after - at) - (at - before)) / column
+    once = (16 * slopes[1:] - slopes[:-1]) / 15
+    twice = (256 * once[1:] - once[:-1]) / 255
+    errors = np.abs(twice - once[1:]) + eps * np.abs(at) / column[2:]
+    bends = (4 * bends[2:] - bends[1:-1]) / 3
+    best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=0)[None]
+    return tuple(np.take_along_axis(some, best, axis=0)[0] for some in (twice, bends, errors))
 
 
 class _Shaking:
