@@ -14,6 +14,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from npgrad.certificates import Certificate, certify
 from npgrad.errors import (
     DownloadError,
     ImageError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Certificate",
     "DownloadError",
     "GradientCheck",
     "ImageError",
@@ -64,6 +66,7 @@ __all__ = [
     "UnknownName",
     "WeightsError",
     "attribution",
+    "certify",
     "check_layers",
     "config",
     "course",

@@ -16,6 +16,7 @@ from npgrad import __version__
 from npgrad._files import reason
 from npgrad.cli import (
     attribute,
+    certify,
     classify,
     convert,
     demo,
@@ -54,6 +55,7 @@ COMMANDS = {
     "convert": convert,
     "layers": layers,
     "gradcheck": gradcheck,
+    "certify": certify,
     "notebooks": notebooks,
     "grade": grade,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from npgrad._typing import Array, Cache
@@ -71,4 +71,4 @@ class Graph(Composite):
         return {name: layer for name, (layer, _) in self.nodes.items()}
 
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
-        return Graph({name: (parts[name], source) for name, (_, source) in self.nodes.items()})
+        return replace(self, nodes={name: (parts[name], source) for name, (_, source) in self.nodes.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from npgrad._typing import Array, Cache, Window
@@ -88,4 +88,4 @@ class Residual(Composite):
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
         branch = {name: parts[name] for name in self.branch}
         shortcut = {name: parts[name] for name in self.shortcut}
-        return Residual(branch, shortcut, parts.get("relu"))
+        return replace(self, branch=branch, shortcut=shortcut, after=parts.get("relu"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from npgrad._typing import Array, Cache, Window
@@ -57,4 +57,4 @@ class Sequential(Composite):
         return self.layers
 
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
-        return Sequential(parts)
+        return replace(self, layers=parts)

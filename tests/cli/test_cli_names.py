@@ -122,6 +122,7 @@ def test_seed_is_the_option_of_whatever_is_random(run):
         "invert",
         "dream",
         "gradcheck",
+        "certify",
     )
     for name in COMMANDS:
         text = " ".join(help_of(run, name).split())

@@ -8,6 +8,7 @@ import pytest
 from right_code import Dense
 
 import npgrad
+from npgrad import layers
 
 
 def x(*shape):
@@ -141,3 +142,16 @@ def test_the_page_prints_what_it_says(capsys):
     )
     exec(compile("".join(code), "gradients.md", "exec"), {})
     assert capsys.readouterr().out == "".join(printed)
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Residual", "Graph"])
+def test_a_composite_with_its_own_backward_keeps_it(kind):
+    """Checking computes in float64, which once made the plain composite of a class derived from it."""
+    base, conv = getattr(layers, kind), layers.Conv2d.init(2, 2, 3, padding=1)
+
+    class Off(base):
+        def backward(self, dy, tape):
+            return super().backward(dy, tape) * 1.001
+
+    check = npgrad.gradcheck(Off({"conv": (conv, "input") if kind == "Graph" else conv}), x(1, 2, 4, 4))
+    assert [row.name for row in check.wrong] == ["x"]

@@ -28,7 +28,7 @@ ORDER = [
         "_verdicts",
     ),
     ("images",),
-    ("targets", "_heads", "_asked", "_outputs", "_described", "model", "gradcheck", "models"),
+    ("targets", "_heads", "_asked", "_outputs", "_described", "model", "gradcheck", "certificates", "models"),
     ("io",),
     ("attribution",),
     ("evaluation", "pages", "synthesis", "training", "scenes"),

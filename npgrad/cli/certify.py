@@ -1,0 +1,63 @@
+"""Test the backward of every layer of a network at the activations of an image, in float64. One complex forward pass
+carries a random direction v through the network; <dy, J v> must equal <J^T dy, v> for a random upstream gradient dy,
+with J v by the complex pass and J^T dy by the layer's own backward. Moved is the share of a layer's input that v
+reaches. The exit code is 1 if a layer is wrong, and 3 if none is reached."""
+
+from npgrad.cli._common import (
+    CROPPED_HELP,
+    add_json,
+    add_network,
+    add_seed,
+    image_of,
+    load_network,
+    print_json,
+    say_what_is_seen,
+    table,
+)
+
+HELP = "test of every layer's backward at the activations of an image"
+EXAMPLES = """examples:
+  npgrad certify npgrad-demo/scene.png
+  npgrad certify your-photo.jpg --weights squeezenet1_1
+  npgrad certify your-photo.jpg --arch resnet18 --json"""
+
+
+def add_arguments(parser):
+    parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
+    add_network(parser)
+    add_seed(parser, "directions")
+    add_json(parser)
+
+
+def run(args):
+    import dataclasses
+
+    from npgrad.certificates import certify
+
+    model = load_network(args)
+    certificate = certify(model, model.preprocess(image_of(args.image)), rng=args.seed)
+    if args.json:
+        layers = [dataclasses.asdict(layer) for layer in certificate.layers]
+        print_json(
+            {
+                "right": bool(certificate),
+                "tolerance": certificate.tolerance,
+                "faulty": [layer.name for layer in certificate.faulty],
+                "layers": layers,
+            }
+        )
+    else:
+        lines = [["layer", "type", "<dy, J v>", "<J^T dy, v>", "error", "moved", ""]]
+        for layer in certificate.layers:
+            numbers = [
+                f"{layer.forward:.9g}",
+                f"{layer.backward:.9g}",
+                f"{layer.error:.1e}",
+                f"{layer.moved:.0%}",
+            ]
+            verdict = "" if layer.verdict == "right" else " ".join([layer.verdict, *layer.wrong])
+            lines.append([layer.name, layer.kind, *numbers, verdict])
+        print(table(lines, right=(2, 3, 4, 5)))
+        print(certificate)
+    say_what_is_seen(model, [args.image])
+    return 0 if certificate else 1 if certificate.faulty else 3
