@@ -14,7 +14,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from npgrad.certificates import Certificate, certify
+from npgrad._certificates import Certificate, certify
 from npgrad.errors import (
     DownloadError,
     ImageError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         scenes,
         synthesis,
         targets,
+        testing,
         training,
     )
     from npgrad.pages.explore import explore
@@ -83,12 +84,13 @@ __all__ = [
     "scenes",
     "synthesis",
     "targets",
+    "testing",
     "training",
 ]
 
 _MODULES = {  # imported when first used
     "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
-    "targets", "training",
+    "targets", "testing", "training",
 }  # fmt: skip
 
 

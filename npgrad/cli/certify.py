@@ -32,7 +32,7 @@ def add_arguments(parser):
 def run(args):
     import dataclasses
 
-    from npgrad.certificates import certify
+    from npgrad._certificates import certify
 
     model = load_network(args)
     certificate = certify(model, model.preprocess(image_of(args.image)), rng=args.seed)

@@ -140,7 +140,9 @@ def test_the_page_prints_what_it_says(capsys):
     code, printed = (
         re.findall(rf"{before}\n(.*?)```", text, flags=re.DOTALL) for before in ("```python", "prints\n\n```")
     )
-    exec(compile("".join(code), "gradients.md", "exec"), {})
+    names = {}
+    exec(compile("".join(code), "gradients.md", "exec"), names)
+    names["test_swish"]("wide"), names["test_linear"]("several")
     assert capsys.readouterr().out == "".join(printed)
 
 

@@ -8,6 +8,7 @@ MODULES = [
     "npgrad.attribution.concepts",
     "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
     "npgrad.course", "npgrad.rules", "npgrad.attribution.folders", "npgrad.images",
+    "npgrad.testing",
 ]  # fmt: skip
 
 
