@@ -195,16 +195,24 @@ class _Tests(Calls):
         _, cache = self._forward(layer, real)
         dx = layer.backward(dy, cache)
         inputs = (x, dx) if isinstance(x, tuple) else ((x,), (dx,))
-        pairs = [(g, xi.imag / h) for xi, g in zip(*inputs, strict=True)] if only in (None, "x") else []
-        if layer.arrays():
-            gradients = layer.parameter_gradients(dy, cache)
-            pairs += [
-                (gradients[key], self._direction(name, key, array))
-                for key, array in layer.arrays().items()
-                if only in (None, key)
-            ]
-        forward, backward = float(np.vdot(dy, jv)), float(sum(np.vdot(g, v) for g, v in pairs))
-        scale = abs(forward) + sum(np.linalg.norm(np.ravel(one * other)) for one, other in [(dy, jv), *pairs])
+        gradients = layer.parameter_gradients(dy, cache) if layer.arrays() else {}
+
+        def pairs():
+            if only in (None, "x"):
+                yield from ((g, xi.imag / h) for xi, g in zip(*inputs, strict=True))
+            for key, array in layer.arrays().items():
+                if only in (None, key):
+                    yield gradients[key], self._direction(name, key, array)
+
+        forward, backward = float(np.vdot(dy, jv)), 0.0
+        scale = abs(forward) + np.linalg.norm(np.ravel(dy * jv))
+        for (
+            gradient,
+            direction,
+        ) in pairs():  # one after the other: those of a network are as large as its weights
+            products = np.ravel(gradient * direction)
+            backward += float(products.sum())
+            scale += np.linalg.norm(products)
         return forward, backward, abs(forward - backward) / scale if scale else 0.0
 
     def _alone(self, name, layer, x, dy):

@@ -16,11 +16,14 @@ from npgrad._verdicts import Diagnosis, Row
 
 MOST = {True: (500, 200_000), False: (4000, 4_000_000)}  # entries of an array, and of its Jacobian, by `own`
 NONE = "none of these"
+DRAWS = 10  # of the upstream gradient, for which an explanation must fit
 
 
 def diagnosed(check, function, draws, rng):
     """The check with the diagnoses of its wrong rows."""
     wrong, rows = {row.name for row in check.wrong}, []
+    if np.ndim(draws[0]):
+        draws = [*draws, *(rng.standard_normal(draws[0].shape) for _ in range(DRAWS - len(draws)))]
     for row in check.rows:
         if row.name in wrong and not row.diagnoses:
             point = Point(function, function.arrays, check.method)

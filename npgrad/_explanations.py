@@ -8,6 +8,7 @@ from npgrad._uses import branches, counted_once
 
 FIT = 1e-6
 FEW = 64  # the longest axis along which slices are compared with each other
+ENTRIES = 300  # of the upstream gradient, of which each may be left out
 
 
 def _float32(evidence):
@@ -178,7 +179,7 @@ def _partly(evidence, pick, text, kind):
 
 
 def _parts(evidence):
-    """Some slices of the upstream gradient are left out, found by least squares: each counts once or not at all."""
+    """Some of the upstream gradient is left out, found by least squares: each slice, or entry, counts once or never."""
     for axis, length in enumerate(evidence.outputs):
         if not 1 < length <= FEW or 2 * length > evidence.found.size:
             continue
@@ -188,11 +189,34 @@ def _parts(evidence):
             pick = (slice(None),) * (axis + 1) + (i,)
             dys[pick] = evidence.dys[pick]
             parts.append(evidence.contracted(dys=dys))
-        chosen = counted_once(parts, evidence.found)
-        if chosen is not None and 0 < chosen.sum() < length:
-            left = np.flatnonzero(chosen == 0)
-            text = f"leaves out {_listed(left)} of axis {axis} of the upstream gradient"
-            yield "part of dy", text, np.tensordot(chosen, parts, 1)
+        chosen, predicted = _counted(parts, evidence)
+        if predicted is not None:
+            text = (
+                f"leaves out {_listed(np.flatnonzero(chosen == 0))} of axis {axis} of the upstream gradient"
+            )
+            yield "part of dy", text, predicted
+    entries = int(np.prod(evidence.outputs))
+    if 1 < entries <= ENTRIES and 2 * entries <= evidence.found.size <= 20 * ENTRIES:
+        flat = evidence.jacobian.reshape(*evidence.array.shape, entries)
+        dys = evidence.dys.reshape(len(evidence.dys), entries)
+        parts = [np.multiply.outer(dys[:, i], flat[..., i]) for i in range(entries)]
+        chosen, predicted = _counted(parts, evidence)
+        if predicted is not None:
+            first = tuple(map(int, np.unravel_index(np.flatnonzero(chosen == 0)[0], evidence.outputs)))
+            count = int((chosen == 0).sum())
+            text = f"leaves out {count} of {entries} entries of the upstream gradient, such as {first}"
+            yield "part of dy", text, predicted
+
+
+def _counted(parts, evidence):
+    """(1 for each part that counts, else 0; their sum), or None if the gradient found is no such sum."""
+    alive = np.array([np.abs(part).max(initial=0) > 1e-9 * evidence.scale for part in parts])
+    chosen = np.ones(len(parts))
+    counted = counted_once([part for part, one in zip(parts, alive, strict=True) if one], evidence.found)
+    if counted is None or not 0 < counted.sum() < len(counted):
+        return None, None
+    chosen[alive] = counted
+    return chosen, np.tensordot(chosen, parts, 1)
 
 
 # Those of the second group are tried in turn if none before fits.

@@ -98,6 +98,8 @@ def branches(evidence):
 
 def counted_once(parts, found):
     """Which parts the sum found consists of, as zeros and ones; None if they do not make it up."""
+    if not parts:
+        return None
     columns = np.stack([part.ravel() for part in parts], 1)
     weights = np.linalg.lstsq(columns, found.ravel(), rcond=None)[0]
     chosen = np.round(weights)

@@ -8,6 +8,16 @@ from npgrad.layers import BatchNorm2d, Composite, Conv2d, ReLU, Residual, Sequen
 from npgrad.models import create, registry, squeezenet1_1
 
 QUICK = ("squeezenet1_1", "resnet18", "mobilenet_v2")
+FAMILIES = (
+    "alexnet",
+    "vgg11",
+    "densenet121",
+    "googlenet",
+    "mnasnet0_5",
+    "mobilenet_v3_small",
+    "shufflenet_v2_x0_5",
+)
+MARKS = {True: pytest.mark.exhaustive, False: pytest.mark.slow}
 
 
 def draw(*shape):
@@ -17,7 +27,7 @@ def draw(*shape):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.exhaustive)
+        pytest.param(name, marks=() if name in QUICK else MARKS[name in FAMILIES])
         for name in registry.ARCHITECTURES
     ],
 )

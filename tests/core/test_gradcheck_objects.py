@@ -157,3 +157,25 @@ def test_a_composite_with_its_own_backward_keeps_it(kind):
 
     check = npgrad.gradcheck(Off({"conv": (conv, "input") if kind == "Graph" else conv}), x(1, 2, 4, 4))
     assert [row.name for row in check.wrong] == ["x"]
+
+
+def test_entries_of_the_upstream_gradient_that_are_left_out():
+    """More draws than unknowns make up for a small array."""
+
+    def correlate(x, w):
+        windows = np.stack([x[:, i : i + x.shape[1] - len(w) + 1] for i in range(len(w))], 2)
+        return windows @ w, (windows, x, w)
+
+    def backward(dy, cache):
+        windows, seen, w = cache
+        dx = np.zeros_like(seen)
+        for i in range(len(w)):
+            dx[:, i : i + dy.shape[1]] += dy * w[i]
+        return dx, (windows * dy[:, :, None])[:, -1].sum(0)
+
+    check = npgrad.gradcheck(correlate, x(3, 8), backward=backward, parameters={"w": x(3)})
+    assert check.diagnosis == "w: leaves out indices 0, 1, 2, 3, 4 of axis 1 of the upstream gradient"
+    doubled = npgrad.gradcheck(
+        lambda x: (x.repeat(2, 0).repeat(2, 1), None), x(3, 3), backward=lambda dy, cache: dy[::2, ::2]
+    )
+    assert doubled.diagnosis.startswith("x: leaves out 27 of 36 entries of the upstream gradient")
