@@ -110,7 +110,10 @@ def _explanations(point, row, draws):
     if not np.isfinite(evidence.found).all():
         yield Diagnosis("not finite", "has values that are not finite", 0.0)
         return
-    if not np.array_equal(evidence.again, evidence.found[0]):
+    if (
+        np.abs(evidence.again - evidence.found[0]).max(initial=0)
+        > FIT * min(evidence.error, 1) * evidence.scale
+    ):
         yield Diagnosis("nondeterministic", "two calls of backward give different gradients", 0.0)
         return
     for explanation in (*FIRST, *LAST):

@@ -147,6 +147,8 @@ class GradientCheck:
     def _summary(self):
         row, kinks = self.worst, sum(row.kinks for row in self.rows)
         verdict = f"{self.verdict}{' (found beside it)' if row.beside else ''} by {self.method} step"
+        if row.index == () != row.shape:
+            return f"{verdict}: the gradient of {row.name} has another shape than {row.name}"
         text = (
             f"{verdict}: worst entry {entry(row)}: gradient {row.found:.6g}, "
             f"expected {row.expected:.6g} (error {row.error:.1e}, tolerance {self.tolerance:.0e})"

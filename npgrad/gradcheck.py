@@ -42,6 +42,7 @@ TOLERANCES = {"complex": 1e-12, "centered": 1e-6, "richardson": 1e-6}
 ROUNDED = 1e-9  # the tolerance of a complex step through code that npgrad does not know
 NEGLIGIBLE = {"complex": 1e-9, "centered": 1e-6, "richardson": 1e-6}  # of the largest gradient of all arrays
 DRAWS = 3  # of the upstream gradient
+VAGUE = 1e-2  # a slope with a larger estimated error, relatively, says nothing
 
 
 def gradcheck(
@@ -248,6 +249,10 @@ def _check_entry(point, name, entry, scale, tolerance):
     index = tuple(map(int, np.unravel_index(entry, array.shape)))
     row = Row(name, array.shape, 1, index, found, expected, 0.0, uncertainty=uncertainty)
     difference, largest = abs(found - expected), max(scale, abs(expected))
+    if difference > tolerance * largest and uncertainty > VAGUE * largest:
+        return dataclasses.replace(
+            row, kink=f"{_entry(row)} (differences do not converge)", error=difference / largest
+        )
     difference = difference if np.isnan(difference) else max(difference - 2 * uncertainty, 0.0)
     if largest < NEGLIGIBLE[point.method] * point.largest:  # zero but for rounding: a bias before BatchNorm
         difference = 0.0

@@ -179,3 +179,28 @@ def test_entries_of_the_upstream_gradient_that_are_left_out():
         lambda x: (x.repeat(2, 0).repeat(2, 1), None), x(3, 3), backward=lambda dy, cache: dy[::2, ::2]
     )
     assert doubled.diagnosis.startswith("x: leaves out 27 of 36 entries of the upstream gradient")
+
+
+def test_code_in_single_precision():
+    def forward(x):
+        return np.tanh(x.astype(np.float32)), x.astype(np.float32)
+
+    for factor, verdict in ((1, "right"), (1.01, "WRONG")):
+        check = npgrad.gradcheck(
+            forward, x(3, 4), backward=lambda dy, x, factor=factor: factor * dy * (1 - np.tanh(x) ** 2)
+        )
+        assert check.verdict == verdict and check.method == "richardson", check
+        assert all(row.uncertainty > 1e-8 for row in check.rows)
+
+
+def test_a_function_without_a_slope_is_not_called_right():
+    """Steps of every size: no difference quotient converges, so that no gradient can be judged."""
+    check = npgrad.gradcheck(lambda x: (np.floor(1e6 * x), x), x(4), backward=lambda dy, x: 5e5 * dy)
+    assert not check
+
+
+def test_the_line_of_a_gradient_of_another_shape():
+    check = npgrad.gradcheck(
+        lambda x, b: (x + b, None), x(3, 2), backward=lambda dy, c: (dy, dy), parameters={"b": x(2)}
+    )
+    assert str(check).splitlines()[0] == "WRONG by complex step: the gradient of b has another shape than b"
