@@ -30,6 +30,8 @@ TOLERANCE = 1e-12
 ASIDE = 1e-6  # how far from a kink a layer is tested once more, of its input's largest value
 BESIDE = "right beside a kink"
 STILL = "not reached"
+ROUNDING = "right to rounding"
+ROUNDED = 4 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class CertifiedLayer:
         norm of the products that are summed.
     moved : float
         The share of the input's entries that v reaches; the others are not tested.
-    verdict : {"right", "right beside a kink", "WRONG", "not reached"}
+    verdict : {"right", "right beside a kink", "right to rounding", "WRONG", "not reached"}
         "right beside a kink" if the test fails here, where a function has several slopes, but passes 1e-6 beside the
-        input and parameters; "not reached" if nothing moves.
+        input and parameters; "right to rounding" if an input rounded otherwise changes the error as much, as in deep
+        untrained networks; "not reached" if nothing moves.
     wrong : tuple of str
         The gradients that fail by themselves: "x", or names of parameters; none of a composite.
     """
@@ -99,9 +102,8 @@ class Certificate:
 
     def __str__(self) -> str:
         largest = max((layer.error for layer in self.layers if layer.verdict == "right"), default=0.0)
-        counts = {
-            verdict: sum(layer.verdict == verdict for layer in self.layers) for verdict in (BESIDE, STILL)
-        }
+        kinds = (BESIDE, ROUNDING, STILL)
+        counts = {verdict: sum(layer.verdict == verdict for layer in self.layers) for verdict in kinds}
         if self.faulty:
             said = ", ".join(
                 f"{layer.name} ({', '.join(layer.wrong) or 'as a whole'})" for layer in self.faulty
@@ -180,9 +182,7 @@ class _Tests(Calls):
             inside = [row for row in self.rows if row.name.startswith(f"{name}." if name else "")]
             if any(row.verdict == "WRONG" for row in inside):
                 verdict = "WRONG"
-            elif self._right_beside(name, layer, x, dy):
-                verdict = BESIDE
-            else:
+            elif not (verdict := self._beside(name, layer, x, dy)):
                 verdict, wrong = "WRONG", () if inside else self._alone(name, layer, x, dy)
         what = (name or NETWORK, type(layer).__name__)
         self.rows.append(CertifiedLayer(*what, forward, backward, float(error), float(moved), verdict, wrong))
@@ -225,8 +225,11 @@ class _Tests(Calls):
                 wrong.append(only)
         return tuple(wrong)
 
-    def _right_beside(self, name, layer, x, dy):
-        """Whether the test passes a little beside x and the parameters, where no two values tie and none is 0."""
+    def _beside(self, name, layer, x, dy):
+        """The verdict a little beside x and the parameters, where no two values tie and none is 0; "" if it is wrong.
+
+        It is rounding if an input rounded otherwise changes the error as much.
+        """
         rng = np.random.default_rng([self.seed, 2, *name.encode()])
 
         def aside(array):
@@ -237,7 +240,13 @@ class _Tests(Calls):
         beside, parameters = _each(x, aside), layer.arrays()
         layer = layer.map_arrays(lambda key, array: aside(array) if key in parameters else array)
         y = self._moved_output(name, layer, beside)
-        return self._compared(name, layer, beside, y, dy)[2] <= self.tolerance
+        error, changes = self._compared(name, layer, beside, y, dy)[2], []
+        if error <= self.tolerance:
+            return BESIDE
+        for _ in range(2):
+            noisy = _each(beside, lambda xi: xi * (1 + ROUNDED * rng.standard_normal(xi.shape)))
+            changes.append(abs(self._compared(name, layer, noisy, y, dy)[2] - error))
+        return ROUNDING if error <= 10 * max(changes) else ""
 
     def _moved_output(self, name, layer, x, only=None):
         """The output where the parameters move as well."""

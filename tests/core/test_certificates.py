@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad.layers import BatchNorm2d, Composite, Conv2d, ReLU, Residual, Sequential
+from npgrad.layers import BatchNorm2d, Composite, Conv2d, MaxPool2d, ReLU, Residual, Sequential
 from npgrad.models import create, registry, squeezenet1_1
 
 QUICK = ("squeezenet1_1", "resnet18", "mobilenet_v2")
@@ -143,3 +143,29 @@ def test_a_real_photo_and_real_weights(real_model, shared, name):
     certificate = npgrad.certify(real_model, real_model.preprocess(shared / "images" / f"{name}.jpg"))
     assert certificate, certificate
     assert all(layer.verdict != "not reached" for layer in certificate.layers)
+
+
+@pytest.mark.exhaustive
+def test_rounding_that_a_deep_network_amplifies_is_no_fault():
+    """Untrained, its derivative is beyond 1e12, and a complex sigmoid is rounded otherwise than a real one."""
+    model = create("efficientnet_v2_s", num_classes=5, rng=0)
+    certificate = npgrad.certify(model, draw(1, 3, 96, 96))
+    *inside, whole = certificate.layers
+    assert (
+        certificate
+        and whole.verdict == "right to rounding"
+        and str(certificate).endswith("1 right to rounding")
+    )
+    assert all(layer.error <= 1e-12 for layer in inside if layer.verdict == "right")
+
+
+@pytest.mark.parametrize("kind", [ReLU, MaxPool2d])
+def test_a_fault_where_all_values_tie(kind):
+    class Off(kind):
+        def backward(self, dy, cache):
+            return super().backward(dy, cache) * 1.001
+
+    layer = Off(2) if kind is MaxPool2d else Off()
+    network = Sequential({"conv": Conv2d.init(3, 4, 3, rng=0), "off": layer})
+    for x in (np.zeros((1, 3, 8, 8)), np.ones((1, 3, 8, 8)), draw(1, 3, 8, 8)):
+        assert [one.name for one in npgrad.certify(npgrad.Model(network), x).faulty] == ["off"]
