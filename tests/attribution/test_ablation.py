@@ -5,7 +5,7 @@ import checks
 import numpy as np
 import pytest
 import torch
-from captum_nets import TARGETS, pairs, squeezenets
+from captum_nets import TARGETS, pairs, quick, squeezenets
 
 from npgrad import InputError, Model
 from npgrad.attribution import (
@@ -29,7 +29,11 @@ LAYERS = {
     "squeezenet1_0": ["fire9"],
     "squeezenet1_1": ["fire3.expand1x1_relu"],
 }
-AT = [(name, layer) for name, layers in LAYERS.items() for layer in layers]
+AT = [
+    pytest.param(name, layer, marks=[pytest.mark.exhaustive] * name.startswith("squeezenet"))
+    for name, layers in LAYERS.items()
+    for layer in layers
+]
 
 
 def masks_for(shape):
@@ -97,7 +101,7 @@ def test_layer_ablation_at_the_input_is_feature_ablation():
 
 
 @pytest.mark.sampled(2)
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", quick(PAIRS))
 def test_feature_permutation_equals_captum(name, monkeypatch):
     pair = PAIRS[name]
     for mask in masks_for(pair.x.shape):

@@ -108,7 +108,17 @@ def test_lrp_of_a_difference_is_the_difference_of_lrps():
         attribution.lrp(model, x, targets.entropy())
 
 
-@pytest.mark.parametrize("method", [name for name in methods.METHODS if name != "finer_cam"])
+MANY_PASSES = ("blur_ig", "guided_ig", "shapley_values", "shapley_value_sampling", "xrai")
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive) if name in MANY_PASSES else name
+        for name in methods.METHODS
+        if name != "finer_cam"
+    ],
+)
 def test_every_method_takes_an_expression(method):
     """Of one class, it is what the class's index gives; a model and its images are as before."""
     model, x = NET.model, NET.x[:2]

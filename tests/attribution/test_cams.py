@@ -98,6 +98,7 @@ def test_a_map_is_its_papers_formula(name):
         checks.assert_close(found, np.stack(expected), 1e-10, layer)
 
 
+@pytest.mark.exhaustive
 def test_grad_cam_plus_plus_is_the_papers_with_its_derivatives_of_exp_score():
     scores, A = torch_layer(FIRES, "fire4")
     Y = torch.exp(scores)

@@ -68,10 +68,11 @@ def test_eigen_cam_centered(pair):
 
 
 @net
-@pytest.mark.parametrize("epsilon", [1e-6, 0.1])
+@pytest.mark.parametrize("epsilon", [0.0, 1e-6, 0.1])
 def test_grad_cam_plus_plus_with_an_epsilon(pair, epsilon):
     A, dA, _ = torch_activation(pair, of_targets)
-    alpha = dA**2 / (2 * dA**2 + A.sum(axis=(2, 3), keepdims=True) * dA**3 + epsilon)
+    with np.errstate(invalid="ignore"):
+        alpha = dA**2 / (2 * dA**2 + A.sum(axis=(2, 3), keepdims=True) * dA**3 + epsilon)
     weights = (np.maximum(dA, 0) * np.where(dA != 0, alpha, 0)).sum(axis=(2, 3))
     expected = np.maximum(np.einsum("nk,nkij->nij", weights, A), 0)
     found = attribution.grad_cam_plus_plus(pair.model, pair.x, TARGETS, layer=LAYER, epsilon=epsilon)

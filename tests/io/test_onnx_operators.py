@@ -259,7 +259,7 @@ LINES = [
     (*one("ReduceMean", {"axes": [1, 2]}, [], ["x"]),
      "node 'y' (ReduceMean): axes: expected the height and width, 2 and 3, found (1, 2)"),
     (*one("Concat", {"axis": 0}, [], ["x", "x"]),
-     "node 'y' (Concat): axis: expected an axis of every image, found 0, that of the images"),
+     "node 'y' (Concat): axis: expected an axis within an image, not 0, found 0"),
     (*one("Flatten", {"axis": 2}, [], ["x"]),
      "node 'y' (Flatten): axis: expected 1, one row per image, found 2 for shape (N, 2, 4, 4)"),
     (*one("Reshape", {}, [ints("w", -1, 0)]),

@@ -267,6 +267,7 @@ def test_questions_rules_and_refusals(tmp_path):
     assert done[-1] == (16, 16) and len(done) == 16
 
 
+@pytest.mark.exhaustive
 def test_the_page_of_the_bundled_network_is_small_and_asks_for_nothing():
     model = npgrad.load()
     page = npgrad.explore(model, model.preprocess(npgrad.scenes.scene(3)[0]))

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import captum.attr as C
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from torch_nets import TorchFire, random_biases, torch_names, torch_twin
@@ -61,6 +62,12 @@ class Pair(NamedTuple):
 def pairs():
     """Six networks: [Pair, ...], the same ones every time."""
     return [_pair(seed, name, plan(), shape) for seed, (name, plan, shape) in enumerate(PLANS)]
+
+
+def quick(names):
+    """Names of networks for parametrize, of which only the small ones are for `make test`."""
+    large = pytest.mark.exhaustive
+    return [pytest.param(name, marks=large) if name.startswith("squeezenet") else name for name in names]
 
 
 def squeezenets(side=39):

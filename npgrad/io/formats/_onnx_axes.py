@@ -16,7 +16,7 @@ def concat(node):
     places, shape = range(len(node.proto.input)), node.shape()
     [axis] = node.axes((node.attribute("axis", 1),), 1 + len(shape), 11)
     if axis == 0:
-        raise node.refuse("axis: expected an axis of every image, found 0, that of the images")
+        raise node.refuse(f"axis: expected an axis within an image, not 0, found {node.attribute('axis')}")
     node.one_shape(of=lambda shape: (*shape[: axis - 1], *shape[axis:]))
     sizes = [node.shape(place)[axis - 1] for place in places]
     together = sum(sizes) if all(isinstance(one, int) for one in sizes) else Size(" + ".join(map(str, sizes)))
