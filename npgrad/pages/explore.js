@@ -151,7 +151,7 @@ function showFacts(i, t, r) {
   if (!isRelevance()) add("sum of activation × gradient", number(fact(t, r, i, "support")));
   if (node.kind === "ReLU") add("stopped by this ReLU", percent(fact(t, r, i, "stopped")));
   if (nodes[i].field) add("sees of the image", seen(nodes[i].field));
-  if (users[i].length > 1) add("cancelled at this fork", percent(fact(t, r, i, "cancelled")));
+  if (users[i].length > 1) add("canceled at this fork", percent(fact(t, r, i, "canceled")));
 }
 
 const users = nodes.map(() => []);

@@ -16,7 +16,7 @@ SIDES, INPUT_SIDE = (28, 20, 14, 10), 112  # of maps, in cells; the first with w
 BUDGET = 7_000_000  # bytes of maps before compression
 ENOUGH, MOST = 3, 8  # channels shown for each layer
 FORWARD = ("norm", "mean", "largest", "nonzero", "idle")
-BACKWARD = ("norm", "nonzero", "support", "passed", "stopped", "cancelled")
+BACKWARD = ("norm", "nonzero", "support", "passed", "stopped", "canceled")
 SLOTS = (PLAIN, "evidence", "guided", "deconvolution", LRP)  # evidence: activation times plain gradient
 SIGNED = ("evidence", LRP)  # ordered by their sum over the pixels, others by their norm
 
@@ -182,7 +182,7 @@ def _facts(nodes, i, gradient, walked: Walked, used):
     """
     sent, arrived = _parts(walked.into.get(nodes[i].name)), np.abs(gradient).sum()
     norm = np.linalg.norm(gradient)
-    passed, stopped, cancelled = -1.0, 0.0, 0.0
+    passed, stopped, canceled = -1.0, 0.0, 0.0
     if sent and arrived:
         passed = np.sqrt(sum(np.square(one, dtype=float).sum() for one in sent)) / norm
         if isinstance(nodes[i].record.layer, ReLU):
@@ -190,9 +190,9 @@ def _facts(nodes, i, gradient, walked: Walked, used):
     uses = [(_parts(walked.into.get(nodes[user].name)), which) for user, which in used]
     if len(uses) > 1 and all(parts for parts, _ in uses):
         before = sum(np.abs(parts[which]).sum() for parts, which in uses)
-        cancelled = 1 - arrived / before if before else 0.0
+        canceled = 1 - arrived / before if before else 0.0
     support = (nodes[i].y * gradient).sum()
-    return norm, (gradient != 0).mean(), support, passed, stopped, cancelled
+    return norm, (gradient != 0).mean(), support, passed, stopped, canceled
 
 
 def _parts(sent):

@@ -121,7 +121,7 @@ function showFlow() {
   const of = name => i => fact(t, r, i, name);
   list("Lost most of the norm", "lost", i => Math.max(0, fact(t, r, i, "passed") < 1 ? fact(t, r, i, "passed") : 0), 1, v => `passed on ${percent(v)}`);
   list("ReLUs that stopped most", "stopping", of("stopped"), -1, v => `stopped ${percent(v)}`);
-  list("Forks that cancelled most", "cancelling", i => users[i].length > 1 ? of("cancelled")(i) : 0, -1, v => `cancelled ${percent(v)}`);
+  list("Forks that canceled most", "canceling", i => users[i].length > 1 ? of("canceled")(i) : 0, -1, v => `canceled ${percent(v)}`);
   // Where channels die, and not the layers after it that pass the zeros on.
   const dead = i => nodes[i].sources.some(source => forward(source, "idle") > 0) ? 0 : forward(i, "idle");
   list("Channels that are all zero", "idle", dead, -1, v => `${number(v)} of its channels`);

@@ -124,10 +124,10 @@ def test_what_a_relu_stops_and_a_fork_cancels():
     data, arrays = parts_of(npgrad.explore(model, np.array([[[[1.0, -1.0]]]])))
     names = [node["name"] for node in data["nodes"]]
     facts = arrays["backward"].reshape(4, len(names), -1)[0]
-    stopped, cancelled = data["backward"].index("stopped"), data["backward"].index("cancelled")
+    stopped, canceled = data["backward"].index("stopped"), data["backward"].index("canceled")
     assert facts[names.index("relu"), stopped] == pytest.approx(0.5)  # one of two pixels
     # gradients at "same": 1/2 and 0 by the ReLU, -1/4 and -1/4 by the other branch; the sum is 1/4 and -1/4
-    assert facts[names.index("same"), cancelled] == pytest.approx(1 - 0.5 / 1.0)
+    assert facts[names.index("same"), canceled] == pytest.approx(1 - 0.5 / 1.0)
     assert data["nodes"][names.index("relu")]["flow"] == ["stopped", 1, 2]
 
 
