@@ -53,8 +53,8 @@ def guided_ig(
     fraction : float, default 0.25
         The share of values that move at a time, above 0 and at most 1.
     max_distance : float, default 0.02
-        How far a value may be from the straight path, as a share of its change from baseline to x, 0 to 1. At 0 the path
-        is straight.
+        How far a value may be from the straight path, as a share of its change from baseline to x, 0 to 1. At 0 the
+        path is straight.
     return_delta : bool, default False
         Whether to also return the error of each image's sum.
     progress : callable or None
