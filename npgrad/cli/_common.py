@@ -100,9 +100,9 @@ def add_outputs(parser):
     )
 
 
-def add_network(parser):
+def add_network(parser, size=False):
     """--weights or --arch: a network with weights, or a freshly initialized one."""
-    add_weights(parser, size=False)
+    add_weights(parser, size)
     parser.add_argument(
         "--arch", metavar="NAME", help="freshly initialized network instead, e.g. squeezenet1_1"
     )

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
 
 def add_arguments(parser):
     parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
-    add_network(parser)
+    add_network(parser, size=True)
     add_seed(parser, "directions")
     add_json(parser)
 

@@ -94,7 +94,7 @@ def test_a_deviation_for_each_image(key):
         checks.assert_close(found[i : i + 1], alone, 1e-12)
 
 
-@pytest.mark.sampled(1)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["squeezenet1_0", "squeezenet1_1"])
 def test_samples_at_once_change_rounding_alone(name):
     pair = PAIRS[name]

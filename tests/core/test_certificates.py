@@ -81,7 +81,7 @@ def with_layer(network, name, change):
     return network.with_parts(parts)
 
 
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_fault_is_found_at_its_layer(name):
     assert len(PLANTED) == 20
@@ -138,6 +138,7 @@ def test_what_does_not_move_is_said():
     assert certificate.layers[1].moved == 0 and not certificate
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["hyena", "sky"])
 def test_a_real_photo_and_real_weights(real_model, shared, name):
     certificate = npgrad.certify(real_model, real_model.preprocess(shared / "images" / f"{name}.jpg"))

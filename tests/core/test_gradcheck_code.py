@@ -57,7 +57,7 @@ def test_there_are_sixty_faults_and_forty_right_ones():
     assert len(right_code.CASES) + 2 * len(others_code.FUNCTIONS) == 40
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize(("make", "key"), FAULTS)
 def test_a_fault_is_found_and_explained(make, key):
     function = make()
@@ -74,7 +74,7 @@ def test_a_fault_is_found_and_explained(make, key):
     assert check.diagnosis in str(check)
 
 
-@pytest.mark.sampled(10)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("make", "key"), FAULTS)
 def test_a_fault_is_found_in_a_custom_autograd_function(make, key):
     function = make()
@@ -94,6 +94,7 @@ def test_right_functions(make):
     assert in_torch(function, function.backward), make.__name__
 
 
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("case", right_code.CASES)
 def test_right_code_is_never_wrong_even_at_kinks(case):
     check = case()

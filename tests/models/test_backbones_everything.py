@@ -131,7 +131,7 @@ def test_no_method_is_left_out():
     assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 13
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("method", ARRAYS)
 @pytest.mark.parametrize("name", MAKERS)
 def test_every_attribution(name, method, models):

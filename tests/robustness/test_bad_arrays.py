@@ -94,7 +94,7 @@ AS_GOOD = {
 }
 
 
-@pytest.mark.sampled(31)
+@pytest.mark.sampled(20)
 @pytest.mark.parametrize("name", TAKING_X)
 def test_arrays_of_the_same_numbers_give_the_same_numbers(name):
     clean = images(name).copy()
