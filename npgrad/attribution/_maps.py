@@ -94,8 +94,11 @@ def scaled(maps, over=(-2, -1)):
 
 
 def at_size(x, maps, resize):
-    """The maps at their own size, or resized to the images of x if `resize` is given."""
-    return maps if resize is None else resize_map(maps, np.shape(x)[2:], resize)
+    """The maps (..., h, w) at their own size, or resized to the images of x if `resize` is given."""
+    if resize is None:
+        return maps
+    found = resize_map(maps.reshape(-1, *maps.shape[-2:]), np.shape(x)[2:], resize)
+    return found.reshape(*maps.shape[:-2], *found.shape[1:])
 
 
 def over_layers(method: F) -> F:

@@ -138,6 +138,9 @@ def test_grad_cam_with_channels_apart_and_of_vectors_is_captums(net, layer, sum_
     expected = explainer.attribute(pair.tensor(), torch.tensor(TARGETS), attr_dim_summation=sum_channels)
     found = grad_cam(pair.model, pair.x, TARGETS, layer=layer, sum_channels=sum_channels)
     assert found.ndim == (3 if sum_channels else 4)
+    large = grad_cam(pair.model, pair.x, TARGETS, layer=layer, resize="bilinear", sum_channels=sum_channels)
+    assert large.shape == (*found.shape[:-2], *pair.x.shape[2:])
+    assert sum_channels or np.array_equal(large[1, 2], resize_map(found[1], pair.x.shape[2:], "bilinear")[2])
     checks.assert_close(found.reshape(expected.shape), expected.detach().numpy(), 1e-10)
 
 
