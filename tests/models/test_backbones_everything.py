@@ -147,7 +147,12 @@ def test_every_attribution(name, method, models):
     elif method in ("full_grad", "rise", "xrai"):
         expected = (2, *x.shape[2:])
     assert (both.shape, both.dtype) == (expected, np.float32)
-    assert np.isfinite(both).all() and both[0].any() and both[1].any()
+    assert np.isfinite(both).all()
+    one_pixel = (name, method) == (
+        "alexnet",
+        "aug_smooth",
+    )  # at its last layer, and a map is scaled by its range
+    assert one_pixel or (both[0].any() and both[1].any())
     assert np.array_equal(x, before)
     if method == "ablation_cam":  # of small differences of scores float32 leaves too few digits
         model, x = model.astype(np.float64), x.astype(np.float64)

@@ -71,6 +71,8 @@ def test_an_array_that_cannot_be_used(name, what):
         warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
         given = UNUSABLE[what](images(name))
     words = ("input", "x:", "conv", "pool", "image", "image", "content", "expects", "cat.jpg")
+    if name == "feature_permutation":  # whose mask then does not fit
+        words += ("mask",)
     refused(
         npgrad.ImageError if what in IMAGES_TOO.get(name, ()) else npgrad.NpgradError,
         lambda: call(name, (given,)),
@@ -94,6 +96,7 @@ AS_GOOD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:no information curve")
 @pytest.mark.sampled(20)
 @pytest.mark.parametrize("name", TAKING_X)
 def test_arrays_of_the_same_numbers_give_the_same_numbers(name):
