@@ -30,6 +30,7 @@ FORMS: dict[str, dict[str, tuple[Layer, ...]]] = {
         "log-probability": (Affine(-1.0, 0.0), Softplus(), Affine(-1.0, 0.0)),
     },
     "value": {},
+    "features": {},
 }
 
 

@@ -37,16 +37,16 @@ PEERS = {
     "zennit": """
         saliency guided_backprop deconvolution integrated_gradients smoothgrad occlusion lrp excitation_backprop""",
 }
-# Why a deviation is larger than rounding in float64.
+# Why a deviation is larger than rounding in float64, and how large it may be.
 WHY = {
-    "integrated_gradients": "Captum rounds the nodes and weights of its quadrature to float32",
-    "layer_integrated_gradients": "Captum rounds the nodes and weights of its quadrature to float32",
-    "internal_influence": "Captum rounds the weights of its quadrature to float32",
-    "smoothgrad": "of integrated gradients, as above",
-    "blur_ig": "PAIR differentiates the blur by a difference quotient and cuts its kernels off",
-    "occlusion": "Captum counts windows in float32",
-    "score_cam": "masks are resized in float32",
-    "full_grad": "maps are resized in float32",
+    "integrated_gradients": (1e-7, "Captum rounds the nodes and weights of its quadrature to float32"),
+    "layer_integrated_gradients": (1e-7, "Captum rounds the nodes and weights of its quadrature to float32"),
+    "internal_influence": (1e-7, "Captum rounds the weights of its quadrature to float32"),
+    "smoothgrad": (1e-7, "of integrated gradients, as above"),
+    "blur_ig": (1e-4, "PAIR differentiates the blur by a difference quotient and cuts its kernels off"),
+    "occlusion": (1e-7, "Captum counts windows in float32"),
+    "score_cam": (1e-7, "masks are resized in float32"),
+    "full_grad": (1e-7, "maps are resized in float32"),
 }
 
 
@@ -61,7 +61,7 @@ def table(deviations):
             place(name),
             also_in(name),
             deviations.get(name, ""),
-            WHY.get(name, ""),
+            WHY.get(name, (0, ""))[1],
         ]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

@@ -121,12 +121,18 @@ def convert(
     if from_caffe:
         tensors = to_torchvision_input(tensors, model.preprocessing)
     network = model.network.map_arrays(lambda key, _: _float32(tensors.pop(key), f"{name}: {key}"))
-    known = (
-        model.architecture if model.outputs is None else None
-    )  # a network without its head is described layer by layer
-    model = dataclasses.replace(model, network=network, architecture=known, outputs=outputs or model.outputs)
-    count = model.num_classes if known else None
-    classes = read_labels(labels, count) if labels else imagenet_classes() if count == 1000 else None
+    described = model.outputs is not None  # layer by layer, without its head
+    model = dataclasses.replace(
+        model,
+        network=network,
+        architecture=None if described else model.architecture,
+        outputs=outputs or model.outputs,
+    )
+    count, classes = model.num_classes, None
+    if labels:
+        classes = read_labels(labels, count)
+    elif count == 1000 and model.has_classes:
+        classes = imagenet_classes()
     about = {"file": FilePath(path).name, "format": contents.format, "sha256": contents.sha256}
     about |= _wordnet_ids(labels) | dict(source or {})
     return dataclasses.replace(model, classes=classes, source=about)

@@ -1,5 +1,7 @@
 """Targets that are more than a class, through every method: equal to Captum's with a wrapped forward, and complete."""
 
+from dataclasses import replace
+
 import captum.attr as C
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from torch import nn
 
 import npgrad
 from npgrad import attribution, evaluation, synthesis, targets
+from npgrad._asked import FORMS
+from npgrad._outputs import KINDS
 from npgrad.attribution import methods
 from npgrad.attribution.explain import Request, explain
 from npgrad.layers import Conv2d, ReLU, Sequential
@@ -77,6 +81,22 @@ MORE = {
     "sum of the highest": targets.top_k_sum(2),
     "distance": targets.distance(np.arange(5.0)),
 }
+
+
+def test_every_kind_of_outputs_says_what_can_be_asked_of_it():
+    assert FORMS.keys() == set(KINDS)
+
+
+@pytest.mark.parametrize("outputs", ["value", "features"])
+def test_values_and_features_have_differences_and_no_probabilities(outputs):
+    model = replace(NET.model, outputs=outputs)
+    assert_close(
+        attribution.input_x_gradient(model, NET.x, "0 - 2"),
+        attribution.input_x_gradient(NET.model, NET.x, "0 - 2"),
+        1e-12,
+    )
+    with pytest.raises(npgrad.InputError, match="prob"):
+        attribution.saliency(model, NET.x, "prob(3)")
 
 
 def value_of(model, x, target):

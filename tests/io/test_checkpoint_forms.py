@@ -315,3 +315,12 @@ def test_the_command_chooses_by_key(state, tmp_path, capsys):
     assert "choose one with key (--key)" in capsys.readouterr().err
     assert main(["convert", str(path), "-o", str(out), "--key", "b"]) == 0
     assert (npgrad.load(out).parameters()["conv1.bias"] == 1).all()
+
+
+def test_a_thousand_values_have_no_names_of_classes(tmp_path):
+    state = torch_state(squeezenet1_1(rng=3))
+    torch.save(
+        {name: torch.from_numpy(tensor.numpy().copy()) for name, tensor in state.items()}, tmp_path / "c.pth"
+    )
+    assert convert(tmp_path / "c.pth").classes[281] == "tabby"
+    assert convert(tmp_path / "c.pth", outputs="value").classes is None
