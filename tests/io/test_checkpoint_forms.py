@@ -214,6 +214,10 @@ def test_the_command_explains_a_network_without_its_head(state, tmp_path, capsys
         said = capsys.readouterr().out
         assert (" of output 7 (7), value" in said) == ("--target" in options), said
         out.unlink()
+    code = main(
+        ["attribute", str(tmp_path / "photo.png"), *weights, "--method", "eigen_cam,saliency", "-o", str(out)]
+    )
+    assert code == 2 and "which are features, found None" in capsys.readouterr().err and not out.exists()
 
 
 @pytest.mark.exhaustive
