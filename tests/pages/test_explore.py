@@ -107,15 +107,15 @@ def test_the_numbers_of_the_page_are_the_tapes(kind):
 
 
 def test_what_a_relu_stops_and_a_fork_cancels():
-    """y = relu(x) - x/2 at two pixels, 1 and -1: by hand."""
-    weight = np.full((1, 1, 1, 1), -0.5)
+    """y = relu(x) - x/4 at two pixels, 1 and -1: by hand."""
+    weight = np.full((1, 1, 1, 1), -0.25)
     gray = npgrad.Preprocessing(channels="gray", mean=(0,), std=(1,))
     graph = Graph(
         {
             "same": (Conv2d(np.ones((1, 1, 1, 1)), None), "input"),
             "relu": (ReLU(), "same"),
-            "half": (Conv2d(weight, None), "same"),
-            "sum": (Add(), ("relu", "half")),
+            "part": (Conv2d(weight, None), "same"),
+            "sum": (Add(), ("relu", "part")),
             "mean": (GlobalAvgPool2d(), "sum"),
             "flat": (Flatten(), "mean"),
         }
@@ -126,8 +126,8 @@ def test_what_a_relu_stops_and_a_fork_cancels():
     facts = arrays["backward"].reshape(4, len(names), -1)[0]
     stopped, canceled = data["backward"].index("stopped"), data["backward"].index("canceled")
     assert facts[names.index("relu"), stopped] == pytest.approx(0.5)  # one of two pixels
-    # gradients at "same": 1/2 and 0 by the ReLU, -1/4 and -1/4 by the other branch; the sum is 1/4 and -1/4
-    assert facts[names.index("same"), canceled] == pytest.approx(1 - 0.5 / 1.0)
+    # gradients at "same": 1/2 and 0 by the ReLU, -1/8 and -1/8 by the other branch; the sum is 3/8 and -1/8
+    assert facts[names.index("same"), canceled] == pytest.approx(1 - 0.5 / 0.75)
     assert data["nodes"][names.index("relu")]["flow"] == ["stopped", 1, 2]
 
 

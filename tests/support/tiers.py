@@ -9,10 +9,14 @@ QUICK = "not exhaustive and not slow"  # the markers of `make test`, which setup
 
 
 def leave_to_test_all(items):
-    """Mark as exhaustive what `@pytest.mark.sampled(n)` does not keep of each function's items."""
+    """Mark as exhaustive what `@pytest.mark.sampled(n)` does not keep of each function's items.
+
+    Those that have a mark of their own, such as those of a large network, are none to choose from.
+    """
     functions = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("sampled"):
+        left = item.get_closest_marker("exhaustive") or item.get_closest_marker("slow")
+        if item.get_closest_marker("sampled") and not left:
             functions[item.nodeid.partition("[")[0]].append(item)
     for group in functions.values():
         (count,) = group[0].get_closest_marker("sampled").args
