@@ -3,10 +3,13 @@
     python scripts/train_scenes.py -o scenes.h5 --checkpoint scenes.ckpt
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
-After Ctrl-C or a power cut, the same command continues from the checkpoint and ends with bit-identical weights, on the
-same machine with the same versions and settings. Most steps use small images, for which a step is cheap, of several
-sizes, since a network trained on a single size does not generalize to others. The last steps use 224 px, the size at
-inference.
+After Ctrl-C or a power cut, the same command continues from the checkpoints and ends with bit-identical weights, on the
+same machine with the same versions and settings. Training has two phases. In the first, the network learns to name
+scenes; in the second, to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al.
+2019): three quarters of every batch are changed, within a ball, by a step along the gradient of their loss.
+
+Most steps use small images, for which a step is cheap, of several sizes, since a network trained on a single size does
+not generalize to others. The last steps use 224 px, the size at inference.
 """
 
 import argparse
@@ -19,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # `batch_gradients` uses thr
 
 import numpy as np
 
+import npgrad
 from npgrad import training
 from npgrad.images import Preprocessing
 from npgrad.layers import Dropout, Sequential
@@ -27,41 +31,92 @@ from npgrad.optim import Adam, cosine
 from npgrad.scenes import CLASSES, scene
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
-# (steps, sizes in px used in turn, scenes per batch)
-STAGES = ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32))
-QUICK = ((500, (96,), 64),)
-RESTART = 5200  # the step at which the learning rate restarts, to learn 224 px thoroughly
 PARTS = 4  # of a batch, so small that their activations stay in the cache
+SHARE = 0.75  # of a batch that is attacked
 
 
-def stage(t, stages=STAGES):
-    """(size, scenes per batch, index of the first scene) of step t."""
-    first = begin = 0
-    for steps, sizes, n in stages:
-        if t < begin + steps:
-            return sizes[t % len(sizes)], n, first + (t - begin) * n
-        first, begin = first + steps * n, begin + steps
-    raise ValueError(f"step {t}: expected one below {begin}")
+@dataclasses.dataclass(frozen=True)
+class Phase:
+    """A part of the training with an optimizer and a checkpoint of its own.
+
+    Attributes
+    ----------
+    name : str
+    stages : tuple of (steps, sizes in px used in turn, scenes per batch)
+    rate : callable
+        Adam's learning rate by step.
+    first : int
+        The index of the first scene; no scene is in two batches.
+    radius : float
+        Radius of the attack, the Euclidean norm of the change of pixel values from 0 to 1, at 224 px. In smaller
+        images, the same change of every pixel has a smaller norm. 0: no attack.
+    warmup : int
+        The number of steps over which the radius rises to its full value.
+    """
+
+    name: str
+    stages: tuple
+    rate: object
+    first: int = 0
+    radius: float = 0.0
+    warmup: int = 1
+
+    @property
+    def steps(self):
+        return sum(steps for steps, _, _ in self.stages)
+
+    def stage(self, t):
+        """(size, scenes per batch, index of the first scene) of step t."""
+        first, begin = self.first, 0
+        for steps, sizes, n in self.stages:
+            if t < begin + steps:
+                return sizes[t % len(sizes)], n, first + (t - begin) * n
+            first, begin = first + steps * n, begin + steps
+        raise ValueError(f"step {t}: expected one below {begin}")
+
+    def radius_at(self, t):
+        """The attack's radius at step t."""
+        return self.stage(t)[0] / 224 * training.ramp(self.radius, self.warmup)(t)
+
+    def attack(self):
+        return training.Attack("l2", self.radius_at, share=SHARE) if self.radius else None
 
 
-def rate(t):
-    """Adam's learning rate at step t: a cosine with one warm restart (Loshchilov, Hutter 2017)."""
-    return FIRST(t) if t < RESTART else SECOND(t - RESTART)
+def restarted(t, at=5200):
+    """A cosine with one warm restart (Loshchilov, Hutter 2017), to learn 224 px thoroughly."""
+    return FIRST(t) if t < at else SECOND(t - at)
 
 
-FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - RESTART, warmup=50)
+FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - 5200, warmup=50)
+STANDARD = Phase(
+    "standard", ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32)), restarted
+)
+ROBUST = Phase(
+    "robust", ((2000, (112, 128, 144), 48), (700, (160, 192), 32), (700, (224,), 32)),
+    cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800,
+)  # fmt: skip
+QUICK = (
+    Phase("standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
+    Phase("robust", ((100, (96,), 64),), cosine(3e-4, 100, warmup=5), first=32_000, radius=2.0, warmup=50),
+)
 
 
-def labeled(indices, seed, size):
-    """Scenes as a batch: (x (N, 3, size, size), target (N,))."""
+def labeled(indices, seed, size, noise_rng=None):
+    """Scenes as a batch: (x (N, 3, size, size), target (N,)), every third with noise and blur for a generator."""
     images, labels, _ = zip(*(scene(int(i), seed, size) for i in indices), strict=True)
-    return training.as_input(np.stack(images), Preprocessing()), np.array(labels)
+    images = np.stack(images)
+    if noise_rng is not None:
+        images[::3] = training.augment(
+            images[::3], noise_rng, flip=False, shift=0, light=0.0, noise=0.2, blur=size / 224
+        )
+    return training.as_input(images, Preprocessing()), np.array(labels)
 
 
-def batch(t, stages=STAGES):
-    """The batch of step t; no scene is in two batches."""
-    size, n, first = stage(t, stages)
-    return labeled(range(first, first + n), TRAINING_SEED, size)
+def batch(t, phase=STANDARD):
+    """The batch of step t."""
+    size, n, first = phase.stage(t)
+    noise_rng = np.random.default_rng([TRAINING_SEED, first]) if phase.radius else None
+    return labeled(range(first, first + n), TRAINING_SEED, size, noise_rng)
 
 
 def fresh_network(seed):
@@ -80,6 +135,15 @@ def validate(model, count=520, size=224):
     return training.accuracy(model, (labeled(chunk, VALIDATION_SEED, size) for chunk in chunks)).overall
 
 
+def validate_attacked(model, radius, count=60, size=224):
+    """Top-1 accuracy on held-out scenes after ten steps of an attack."""
+    attack, right = training.Attack("l2", radius * size / 224, steps=10), 0
+    for chunk in np.array_split(np.arange(count), -(-count // 20)):
+        x, target = labeled(chunk, VALIDATION_SEED, size)
+        right += (model(attack(model, x, target)).argmax(axis=1) == target).sum()
+    return float(right / count)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -87,26 +151,52 @@ def main():
     parser.add_argument(
         "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
     )
-    parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps")
     parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
-    parser.add_argument("--checkpoint", metavar="FILE", help="resume from this file, and write it")
+    parser.add_argument("--start", metavar="FILE", help="weights of the first phase, which is then left out")
+    parser.add_argument(
+        "--only-standard", action="store_true", help="the first phase only: a network as any other"
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="NAME", help="resume each phase from NAME.PHASE, and write it"
+    )
     parser.add_argument(
         "--validate-every",
         type=int,
-        default=1000,
+        default=500,
         metavar="N",
-        help="steps from one validation to the next (default 1000)",
+        help="steps from one validation to the next (default 500)",
     )
     args = parser.parse_args()
 
+    phases, size = (QUICK, 96) if args.quick else ((STANDARD, ROBUST), 224)
+    phases = phases[bool(args.start) : 1 if args.only_standard else 2]
+    model = fresh_network(args.seed)
+    if args.start:
+        model = model.with_parameters(npgrad.load(args.start).parameters())
+    for phase in phases:
+        result = run(phase, model, args, size)
+        if result.interrupted:
+            print(
+                f"interrupted at step {result.steps} of the {phase.name} phase; the same command continues",
+                file=sys.stderr,
+            )
+            return 130
+        model = half(result.model)
+    finish(model, args.output)
+    seen = result.validations[-1][1]
+    print(
+        f"{args.output}: {sum(phase.steps for phase in phases)} steps, held-out accuracy {seen[0]:.2%}, "
+        f"{seen[1]:.2%} attacked"
+    )
+    return 0
+
+
+def run(phase, model, args, size):
+    """Train a network for one phase."""
     from tqdm import tqdm
 
-    stages, size = (QUICK, 96) if args.quick else (STAGES, 224)
-    steps = args.steps or sum(steps for steps, _, _ in stages)
-    schedule = cosine(1e-3, steps, warmup=steps // 20) if args.quick else rate
-    optimizer = Adam(schedule, weight_decay=1e-4, decoupled=True)
-    bar = tqdm(total=steps, unit="step", mininterval=10)
+    bar = tqdm(total=phase.steps, unit="step", mininterval=10, desc=phase.name)
     smooth = {}
 
     def show(step, seen):
@@ -119,36 +209,39 @@ def main():
         )
 
     def checked(model):
-        found = validate(model, size=size)
-        bar.write(f"step {bar.n + 1}: held-out accuracy at {size} px {found:.2%}", file=sys.stderr)
-        return found
-
-    with training.Ahead(functools.partial(batch, stages=stages), count=steps) as batches:
-        result = training.train(
-            fresh_network(args.seed), batches, steps, optimizer, parts=PARTS, rng=args.seed,
-            validate=checked, validate_every=args.validate_every, callback=show, checkpoint=args.checkpoint,
-        )  # fmt: skip
-    bar.close()
-    if result.interrupted:
-        print(
-            f"interrupted at step {result.steps}; the same command continues from the checkpoint",
+        found = validate(model, size=size), validate_attacked(model, 1.0, size=size)
+        bar.write(
+            f"{phase.name} step {bar.n + 1}: held-out accuracy at {size} px {found[0]:.2%}, "
+            f"{found[1]:.1%} within 1.0",
             file=sys.stderr,
         )
-        return 130
-    return finish(result, args.output)
+        return found
+
+    optimizer = Adam(phase.rate, weight_decay=1e-4, decoupled=True)
+    path = f"{args.checkpoint}.{phase.name}" if args.checkpoint else None
+    with bar, training.Ahead(functools.partial(batch, phase=phase), count=phase.steps) as batches:
+        return training.train(
+            model, batches, phase.steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),
+            validate=checked, validate_every=args.validate_every, callback=show, checkpoint=path,
+        )  # fmt: skip
 
 
-def finish(result, output):
-    """Rescale the activations to the common scale, name the classes, and save in half precision."""
+def half(model):
+    """Rescale the activations to the common scale, and round to half precision, as the weights are stored."""
     x, _ = labeled(range(16), VALIDATION_SEED, 224)
-    trained = training.rescaled(result.model, x).parameters()
-    half = {name: array.astype(np.float16) for name, array in trained.items()}
-    model = squeezenet1_1(num_classes=len(CLASSES)).with_parameters(half)
+    trained = training.rescaled(model, x).parameters()
+    return model.with_parameters(
+        {name: array.astype(np.float16).astype(np.float32) for name, array in trained.items()}
+    )
+
+
+def finish(model, output):
+    """Name the classes, and save in half precision."""
+    stored = {name: array.astype(np.float16) for name, array in model.parameters().items()}
+    model = squeezenet1_1(num_classes=len(CLASSES)).with_parameters(stored)
     source = {"made by": "scripts/train_scenes.py", "license": "that of npgrad"}
     seen = Preprocessing(resize=224, crop=224)  # a scene's border may hold part of the object
     dataclasses.replace(model, classes=CLASSES, preprocessing=seen, source=source).save(output)
-    print(f"{output}: {result.steps} steps, held-out accuracy {result.validations[-1][1]:.2%}")
-    return 0
 
 
 if __name__ == "__main__":

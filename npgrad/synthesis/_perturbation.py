@@ -30,24 +30,25 @@ def limits(model, x):
 
 
 def steepest(g, norm):
-    """The direction of unit length, in the given norm, in which a function with gradient g rises fastest."""
-    return np.sign(g) if norm == "linf" else g / euclidean(g)
+    """The direction of unit length, in the given norm, in which a function with gradient g rises fastest, by image."""
+    return np.sign(g) if norm == "linf" else g / np.maximum(lengths(g), np.finfo(g.dtype).tiny)
 
 
 def into_ball(change, epsilon, norm):
-    """The nearest change of norm epsilon or less."""
+    """The nearest change of norm epsilon or less, for each image of a batch."""
     if norm == "linf":
         return np.clip(change, -epsilon, epsilon)
-    return change * (epsilon / max(euclidean(change), epsilon or 1))
+    return change * (epsilon / np.maximum(lengths(change), epsilon or 1))
 
 
 def random_in_ball(rng, x, epsilon, norm):
-    """A change of the shape of x, drawn uniformly from the ball."""
+    """A change of the shape of x, drawn uniformly from the ball, for each image of a batch."""
     if norm == "linf":
         return rng.uniform(-epsilon, epsilon, x.shape).astype(x.dtype)
     direction = rng.standard_normal(x.shape)
-    radius = epsilon * rng.uniform() ** (1 / x.size)  # most of a ball's volume lies near its surface
-    return (radius * direction / np.linalg.norm(direction)).astype(x.dtype)
+    # Most of a ball's volume lies near its surface.
+    radius = epsilon * rng.uniform(size=(len(x),) + (1,) * (x.ndim - 1)) ** (1 / max(x[:1].size, 1))
+    return (radius * direction / lengths(direction)).astype(x.dtype)
 
 
 def size_text(epsilon, norm):
@@ -63,3 +64,9 @@ def dot(a, b):
 def euclidean(a):
     """The Euclidean norm, in float64."""
     return math.sqrt(dot(a, a))
+
+
+def lengths(a):
+    """The Euclidean norm of each image of a batch, in the dtype of `a` and a shape that broadcasts."""
+    norms = [euclidean(image) for image in a]
+    return np.array(norms, a.dtype).reshape(len(a), *[1] * (a.ndim - 1))

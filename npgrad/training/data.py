@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from npgrad._typing import Array, Rng
-from npgrad._validate import generator
+from npgrad._validate import generator, not_negative
 from npgrad.images.preprocessing import Preprocessing
 
 __all__ = ["Ahead", "as_input", "augment"]
@@ -30,8 +30,16 @@ def as_input(images: Array, preprocessing: Preprocessing) -> Array:
     return preprocessing.apply(images, resize=False)
 
 
-def augment(images: Array, rng: Rng, flip: bool = True, shift: int = 4, light: float = 0.15) -> Array:
-    """Flip, shift and tint images at random, each independently.
+def augment(
+    images: Array,
+    rng: Rng,
+    flip: bool = True,
+    shift: int = 4,
+    light: float = 0.15,
+    noise: float = 0.0,
+    blur: float = 0.0,
+) -> Array:
+    """Flip, shift, tint, blur images and add noise to them at random, each independently.
 
     Parameters
     ----------
@@ -44,12 +52,22 @@ def augment(images: Array, rng: Rng, flip: bool = True, shift: int = 4, light: f
         Largest shift in px, vertically and horizontally; the border is repeated.
     light : float, default 0.15
         Every channel is multiplied by a factor from 1 - light to 1 + light.
+    noise : float, default 0
+        Largest standard deviation of Gaussian noise, in pixel values on the scale 0 to 1; each image's is drawn.
+    blur : float, default 0
+        Largest standard deviation of a Gaussian blur, in px; each image's is drawn.
 
     Returns
     -------
     ndarray of uint8 (N, H, W, 3)
+
+    Raises
+    ------
+    InputError
+        A number is negative or not finite.
     """
     rng = generator(rng)
+    noise, blur = not_negative(noise, "noise"), not_negative(blur, "blur")
     n, h, w, _ = images.shape
     changed = np.empty_like(images)
     for i, image in enumerate(images):
@@ -59,7 +77,16 @@ def augment(images: Array, rng: Rng, flip: bool = True, shift: int = 4, light: f
         if flip and rng.random() < 0.5:
             columns = columns[::-1]
         lamp = rng.uniform(1 - light, 1 + light, size=3).astype(np.float32)
-        changed[i] = np.clip(image[rows[:, None], columns] * lamp, 0, 255)
+        found = image[rows[:, None], columns] * lamp
+        if blur:
+            from scipy.ndimage import gaussian_filter  # takes longer to import than the rest of npgrad
+
+            sigma = rng.uniform(0, blur)
+            found = gaussian_filter(found, (sigma, sigma, 0), mode="nearest")
+        if noise:
+            std = 255 * rng.uniform(0, noise)
+            found = np.rint(found + std * rng.standard_normal(found.shape, dtype=np.float32))
+        changed[i] = np.clip(found, 0, 255)
     return changed
 
 

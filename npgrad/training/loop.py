@@ -1,5 +1,6 @@
 """The training loop: a batch, its gradients, a step of the optimizer."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def train(
     optimizer: Optimizer | None = None,
     parts: int | None = None,
     rng: Rng = 0,
+    attack: Callable[[Model, Array, Array, Rng, int], Array] | None = None,
     validate: Callable[[Model], Any] | None = None,
     validate_every: int = 500,
     callback: Callable[[int, dict[str, float]], object] | None = None,
@@ -75,7 +77,9 @@ def train(
     parts : int or None
         See `batch_gradients`.
     rng : numpy.random.Generator or int, default 0
-        For the dropout masks.
+        For the dropout masks and the attack.
+    attack : callable or None
+        Adversarial training: (model, x, target, rng, step) -> the images to train on instead of x, such as `Attack`.
     validate : callable or None
         Called with the model every `validate_every` steps and after the last one.
     validate_every : int, default 500
@@ -108,7 +112,9 @@ def train(
     steps = whole_number(steps, "steps", 0)
     parts = None if parts is None else whole_number(parts, "parts")
     optimizer, rng = optimizer or Adam(1e-3), generator(rng)
-    state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts})
+    state = _State(
+        model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts, "attack": _settings(attack)}
+    )
     interrupted = False
 
     def validate_when_due():
@@ -122,6 +128,8 @@ def train(
             began = time.perf_counter()
             x, target = batch(state.t)
             seed = int(rng.integers(2**63))
+            if attack is not None:
+                x = attack(state.model, x, target, rng, state.t)
             loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
             if not np.isfinite(loss):
                 raise InputError(
@@ -139,6 +147,12 @@ def train(
         if checkpoint is not None:
             state.save()
     return Training(state.model, state.t, state.losses, state.accuracies, state.validations, interrupted)
+
+
+def _settings(attack):
+    """What distinguishes one attack from another, the same in every process; a schedule counts by its name only."""
+    found = dataclasses.asdict(attack) if dataclasses.is_dataclass(attack) else {"attack": attack}
+    return {name: getattr(value, "__qualname__", value) for name, value in found.items()}
 
 
 class _State:
