@@ -88,17 +88,18 @@ def restarted(t, at=5200):
 
 
 FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - 5200, warmup=50)
-STANDARD = Phase(
-    "standard", ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32)), restarted
-)
-ROBUST = Phase(
-    "robust", ((2000, (112, 128, 144), 48), (700, (160, 192), 32), (700, (224,), 32)),
-    cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800,
+PHASES = (
+    Phase("standard", ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32)), restarted),
+    Phase(
+        "robust", ((2000, (112, 128, 144), 48), (700, (160, 192), 32), (700, (224,), 32)),
+        cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800,
+    ),
 )  # fmt: skip
 QUICK = (
-    Phase("standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
-    Phase("robust", ((100, (96,), 64),), cosine(3e-4, 100, warmup=5), first=32_000, radius=2.0, warmup=50),
+    Phase("quick standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
+    Phase("quick robust", ((100, (96,), 64),), cosine(3e-4, 100, warmup=5), 32_000, radius=2.0, warmup=50),
 )
+BY_NAME = {phase.name: phase for phase in PHASES + QUICK}
 
 
 def labeled(indices, seed, size, noise_rng=None):
@@ -112,8 +113,9 @@ def labeled(indices, seed, size, noise_rng=None):
     return training.as_input(images, Preprocessing()), np.array(labels)
 
 
-def batch(t, phase=STANDARD):
-    """The batch of step t."""
+def batch(t, name="standard"):
+    """The batch of step t of the phase of this name."""
+    phase = BY_NAME[name]
     size, n, first = phase.stage(t)
     noise_rng = np.random.default_rng([TRAINING_SEED, first]) if phase.radius else None
     return labeled(range(first, first + n), TRAINING_SEED, size, noise_rng)
@@ -169,7 +171,7 @@ def main():
     )
     args = parser.parse_args()
 
-    phases, size = (QUICK, 96) if args.quick else ((STANDARD, ROBUST), 224)
+    phases, size = (QUICK, 96) if args.quick else (PHASES, 224)
     phases = phases[bool(args.start) : 1 if args.only_standard else 2]
     model = fresh_network(args.seed)
     if args.start:
@@ -218,8 +220,8 @@ def run(phase, model, args, size):
         return found
 
     optimizer = Adam(phase.rate, weight_decay=1e-4, decoupled=True)
-    path = f"{args.checkpoint}.{phase.name}" if args.checkpoint else None
-    with bar, training.Ahead(functools.partial(batch, phase=phase), count=phase.steps) as batches:
+    path = f"{args.checkpoint}.{phase.name.split()[-1]}" if args.checkpoint else None
+    with bar, training.Ahead(functools.partial(batch, name=phase.name), count=phase.steps) as batches:
         return training.train(
             model, batches, phase.steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),
             validate=checked, validate_every=args.validate_every, callback=show, checkpoint=path,
