@@ -2,6 +2,7 @@
 
     python scripts/measure_scenes.py                     the bundled network on 5,000 scenes, about three minutes
     python scripts/measure_scenes.py my.h5 -n 500
+    python scripts/measure_scenes.py --robust -n 500     also under noise and attack, about eight minutes
 
 The scenes use a different seed from training (1) and validation (2). The output is Markdown.
 """
@@ -46,6 +47,51 @@ def report(found):
     return "\n".join(lines)
 
 
+def noisy(std):
+    """A change of images (N, H, W, 3): Gaussian noise, whose standard deviation is a fraction of the range."""
+
+    def change(model, images, labels, rng):
+        changed = np.rint(images + 255 * std * rng.standard_normal(images.shape))
+        return training.as_input(np.clip(changed, 0, 255).astype(np.uint8), model.preprocessing)
+
+    return change
+
+
+def attacked(norm, radius):
+    """A change of images: twenty steps of projected gradient descent from a random start."""
+
+    def change(model, images, labels, rng):
+        x = training.as_input(images, model.preprocessing)
+        return training.Attack(norm, radius, steps=20)(model, x, labels, rng)
+
+    return change
+
+
+CHANGES = {
+    "none": noisy(0),
+    "noise, 5% of the range": noisy(0.05),
+    "noise, 10% of the range": noisy(0.10),
+    "PGD-20 within L2 norm 0.5": attacked("l2", 0.5),
+    "PGD-20 within L2 norm 1.0": attacked("l2", 1.0),
+    "PGD-20 within 2/255 per pixel value": attacked("linf", 2 / 255),
+}
+
+
+def robustness(model, n, seed, progress):
+    """A table with the accuracy for changed scenes, the first n of a seed."""
+    right = dict.fromkeys(CHANGES, 0)
+    for start in range(0, n, BATCH):
+        numbers = range(start, min(start + BATCH, n))
+        images, labels, _ = zip(*(scene(i, seed) for i in numbers), strict=True)
+        images, labels = np.stack(images), np.array(labels)
+        for name, change in CHANGES.items():
+            x = change(model, images, labels, np.random.default_rng([seed, start]))
+            right[name] += (model(x).argmax(axis=1) == labels).sum()
+        progress.update(len(numbers))
+    lines = ["| change | accuracy |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {count / n:.1%} |" for name, count in right.items()])
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -53,6 +99,9 @@ def main():
     parser.add_argument("weights", nargs="?", help="a weights file; default: the bundled network")
     parser.add_argument("-n", type=int, default=5000, help="how many scenes (default 5000)")
     parser.add_argument("--seed", type=int, default=5, help="seed of the scenes (default 5)")
+    parser.add_argument(
+        "--robust", action="store_true", help="the accuracy of changed scenes, too: noise and attacks"
+    )
     args = parser.parse_args()
     if args.n < 1:
         parser.error(f"-n: expected at least 1, found {args.n}")
@@ -65,6 +114,9 @@ def main():
             parser.error(f"expected a network of {len(CLASSES)} classes, found one of {model.num_classes}")
         with tqdm(total=args.n, unit="scene") as progress:
             print(report(training.accuracy(model, batches(model, args.n, args.seed, progress))))
+        if args.robust:
+            with tqdm(total=args.n, unit="scene") as progress:
+                print("\n" + robustness(model, args.n, args.seed, progress))
     except npgrad.NpgradError as error:
         parser.error(str(error))
     except KeyboardInterrupt:

@@ -153,6 +153,7 @@ def main():
     parser.add_argument(
         "-o", "--output", default="scenes.h5", help="the finished weights (default scenes.h5)"
     )
+    parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps of each phase")
     parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
     parser.add_argument("--start", metavar="FILE", help="weights of the first phase, which is then left out")
@@ -176,8 +177,10 @@ def main():
     model = fresh_network(args.seed)
     if args.start:
         model = model.with_parameters(npgrad.load(args.start).parameters())
+    steps = 0
     for phase in phases:
         result = run(phase, model, args, size)
+        steps += result.steps
         if result.interrupted:
             print(
                 f"interrupted at step {result.steps} of the {phase.name} phase; the same command continues",
@@ -187,10 +190,7 @@ def main():
         model = half(result.model)
     finish(model, args.output)
     seen = result.validations[-1][1]
-    print(
-        f"{args.output}: {sum(phase.steps for phase in phases)} steps, held-out accuracy {seen[0]:.2%}, "
-        f"{seen[1]:.2%} attacked"
-    )
+    print(f"{args.output}: {steps} steps, held-out accuracy {seen[0]:.2%}, {seen[1]:.2%} attacked")
     return 0
 
 
@@ -198,7 +198,8 @@ def run(phase, model, args, size):
     """Train a network for one phase."""
     from tqdm import tqdm
 
-    bar = tqdm(total=phase.steps, unit="step", mininterval=10, desc=phase.name)
+    steps = min(args.steps or phase.steps, phase.steps)
+    bar = tqdm(total=steps, unit="step", mininterval=10, desc=phase.name)
     smooth = {}
 
     def show(step, seen):
@@ -221,9 +222,9 @@ def run(phase, model, args, size):
 
     optimizer = Adam(phase.rate, weight_decay=1e-4, decoupled=True)
     path = f"{args.checkpoint}.{phase.name.split()[-1]}" if args.checkpoint else None
-    with bar, training.Ahead(functools.partial(batch, name=phase.name), count=phase.steps) as batches:
+    with bar, training.Ahead(functools.partial(batch, name=phase.name), count=steps) as batches:
         return training.train(
-            model, batches, phase.steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),
+            model, batches, steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),
             validate=checked, validate_every=args.validate_every, callback=show, checkpoint=path,
         )  # fmt: skip
 

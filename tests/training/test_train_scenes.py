@@ -27,18 +27,19 @@ def script():
 
 
 def test_no_scene_is_seen_twice_and_none_is_left_out(script):
-    next_scene, steps = 0, sum(steps for steps, _, _ in script.STAGES)
-    for t in range(steps):
-        size, n, first = script.stage(t)
-        assert first == next_scene and 96 <= size <= 224
-        next_scene += n
-    assert script.stage(steps - 1)[0] == 224  # the size of use comes last
-    with pytest.raises(ValueError, match=f"expected one below {steps}"):
-        script.stage(steps)
+    next_scene = 0
+    for phase in script.PHASES:
+        for t in range(phase.steps):
+            size, n, first = phase.stage(t)
+            assert first == next_scene and 96 <= size <= 224
+            next_scene += n
+        assert phase.stage(phase.steps - 1)[0] == 224  # the size of use comes last
+        with pytest.raises(ValueError, match=f"expected one below {phase.steps}"):
+            phase.stage(phase.steps)
 
 
-def test_the_rate_goes_down_twice(script):
-    rates = [script.rate(t) for t in range(7600)]
+def test_the_rate_goes_down_twice_in_the_first_phase(script):
+    rates = [script.PHASES[0].rate(t) for t in range(7600)]
     assert max(rates) == rates[300] == 1e-3
     assert max(rates[5200:]) == rates[5250] == 4e-4
     assert rates[5199] < 1e-4 and rates[-1] < 1e-8
@@ -46,19 +47,41 @@ def test_the_rate_goes_down_twice(script):
         assert (np.diff(rates[first:last]) < 0).all()
 
 
+def test_the_attack_grows_to_the_same_change_of_each_pixel_at_every_size(script):
+    standard, robust = script.PHASES
+    assert standard.attack() is None
+    attack = robust.attack()
+    assert attack.norm == "l2" and attack.share == 0.75
+    radii = np.array([attack.radius(t) / robust.stage(t)[0] for t in range(robust.steps)])
+    assert radii[0] == 0 and (np.diff(radii[: robust.warmup + 1]) > 0).all()
+    np.testing.assert_allclose(radii[robust.warmup :], robust.radius / 224)
+
+
 def test_a_batch_holds_the_scenes_of_the_training_seed(script):
-    x, target = script.batch(3, ((40, (64,), 4),))
-    image, label, _ = scene(14, script.TRAINING_SEED, 64)
-    assert x.shape == (4, 3, 64, 64) and target[2] == label
+    x, target = script.batch(3)
+    image, label, _ = scene(194, script.TRAINING_SEED, 96)
+    assert x.shape == (64, 3, 96, 96) and target[2] == label
     np.testing.assert_array_equal(npgrad.Preprocessing().invert(x[2:3])[0], image)
+
+
+def test_every_third_scene_of_the_second_phase_is_noisy_or_blurred(script):
+    first, size = script.PHASES[1].first, 112
+    x, target = script.batch(0, "robust")
+    changed = []
+    for i in range(len(x)):
+        image, label, _ = scene(first + i, script.TRAINING_SEED, size)
+        assert label == target[i]
+        changed.append((npgrad.Preprocessing().invert(x[i : i + 1])[0] != image).any())
+    assert changed == [i % 3 == 0 for i in range(48)]
+    assert (x == script.batch(0, "robust")[0]).all()
 
 
 @pytest.mark.exhaustive
 def test_the_first_fifty_steps_are_torchs(script):
-    model, stages = script.fresh_network(0).astype(np.float64), ((50, (48,), 4),)
+    model = script.fresh_network(0).astype(np.float64)
 
     def batch(t):
-        x, target = script.batch(t, stages)
+        x, target = script.labeled(range(4 * t, 4 * t + 4), script.TRAINING_SEED, 48)
         return x.astype(np.float64), target
 
     net = torch_twin(model)
@@ -82,9 +105,21 @@ def test_the_first_fifty_steps_are_torchs(script):
 
 @pytest.mark.exhaustive
 def test_the_script_writes_a_network_that_loads(tmp_path):
-    command = [sys.executable, str(SCRIPT), "--quick", "--steps", "2", "-o", "little.h5"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
-    assert "little.h5: 2 steps, held-out accuracy" in done.stdout
+    command = [sys.executable, str(SCRIPT), "--quick", "--steps", "2", "--checkpoint", "c", "-o"]
+
+    def run(*options):
+        return subprocess.run(
+            [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True
+        ).stdout
+
+    assert "little.h5: 4 steps, held-out accuracy" in run("little.h5")
     model = npgrad.load(tmp_path / "little.h5")
     assert model.classes == CLASSES and model.preprocessing.resize == model.preprocessing.crop == 224
     assert (tmp_path / "little.h5").stat().st_size < 3e6  # half precision
+    run("again.h5")  # both phases are in the checkpoints
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()
+    # The second phase goes on from the stored weights of the first one.
+    assert "2 steps" in run("first.h5", "--only-standard")
+    (tmp_path / "c.robust").unlink()
+    assert "2 steps" in run("second.h5", "--start", "first.h5")
+    assert (tmp_path / "second.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()

@@ -226,6 +226,25 @@ def test_augment_changes_images_a_little_each_its_own_way(rng):
     assert (training.augment(images, 5) == training.augment(images, 5)).all()
 
 
+def test_augment_adds_noise_and_blurs_each_image_as_much_as_is_drawn():
+    still = {"flip": False, "shift": 0, "light": 0.0}
+    gray = np.full((200, 32, 32, 3), 128, np.uint8)
+    stds = training.augment(gray, 0, noise=0.1, **still).std(axis=(1, 2, 3)) / 255
+    assert stds.min() < 0.01 and 0.095 < stds.max() <= 0.102
+    assert stds.mean() == pytest.approx(0.05, abs=0.006)
+    noisy = training.augment(gray, 0, noise=0.1, **still) - 128.0
+    assert abs(noisy.mean()) < 0.1  # rounded, not cut off
+    dot = np.zeros((50, 41, 41, 3), np.uint8)
+    dot[:, 20, 20] = 255
+    blurred = training.augment(dot, 0, blur=2.0, **still).astype(float)[..., 0]
+    weights = blurred / blurred.sum(axis=(1, 2), keepdims=True)
+    widths = np.sqrt((weights * (np.arange(41) - 20) ** 2).sum(axis=(1, 2)))
+    assert widths.min() < 0.4 and 1.4 < widths.max() <= 2.0
+    assert (training.augment(gray, 0, **still) == gray).all()
+    with pytest.raises(InputError, match="noise: expected"):
+        training.augment(gray, 0, noise=-1)
+
+
 def test_accuracy_counts_by_class():
     weights = np.array([[1.0, 0], [0, 1], [0.5, 0.5]])
     model = Model(Sequential({"flat": Flatten(), "fc": Linear(weights, np.zeros(3))}))
