@@ -4,9 +4,10 @@
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
 After Ctrl-C or a power cut, the same command continues from the checkpoints and ends with bit-identical weights, on the
-same machine with the same versions and settings. Training has two phases. In the first, the network learns to name
+same machine with the same versions and settings. Training has three phases. In the first, the network learns to name
 scenes; in the second, to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al.
-2019): three quarters of every batch are changed, within a ball, by a step along the gradient of their loss.
+2019): three quarters of every batch are changed, within a ball, by a step along the gradient of their loss. In the
+third, it learns to name both at 224 px, within a smaller ball.
 
 Most steps use small images, for which a step is cheap, of several sizes, since a network trained on a single size does
 not generalize to others. The last steps use 224 px, the size at inference.
@@ -32,7 +33,6 @@ from npgrad.scenes import CLASSES, scene
 
 TRAINING_SEED, VALIDATION_SEED = 1, 2
 PARTS = 4  # of a batch, so small that their activations stay in the cache
-SHARE = 0.75  # of a batch that is attacked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Phase:
         images, the same change of every pixel has a smaller norm. 0: no attack.
     warmup : int
         The number of steps over which the radius rises to its full value.
+    share : float
+        The share of a batch that is attacked.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Phase:
     first: int = 0
     radius: float = 0.0
     warmup: int = 1
+    share: float = 1.0
 
     @property
     def steps(self):
@@ -79,7 +82,7 @@ class Phase:
         return self.stage(t)[0] / 224 * training.ramp(self.radius, self.warmup)(t)
 
     def attack(self):
-        return training.Attack("l2", self.radius_at, share=SHARE) if self.radius else None
+        return training.Attack("l2", self.radius_at, share=self.share) if self.radius else None
 
 
 def restarted(t, at=5200):
@@ -91,14 +94,20 @@ FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - 5200, warmup
 PHASES = (
     Phase("standard", ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32)), restarted),
     Phase(
-        "robust", ((2000, (112, 128, 144), 48), (700, (160, 192), 32), (700, (224,), 32)),
-        cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800,
+        "robust", ((2000, (112, 128, 144), 48), (600, (160, 192), 32)),
+        cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800, share=0.75,
+    ),
+    Phase(
+        "final", ((1100, (224,), 32),), cosine(3e-4, 1100, warmup=30), first=492_800, radius=2.0, share=0.5
     ),
 )  # fmt: skip
 QUICK = (
     Phase("quick standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
-    Phase("quick robust", ((100, (96,), 64),), cosine(3e-4, 100, warmup=5), 32_000, radius=2.0, warmup=50),
-)
+    Phase(
+        "quick robust", ((100, (96,), 64),),
+        cosine(3e-4, 100, warmup=5), first=32_000, radius=2.0, warmup=50, share=0.75,
+    ),
+)  # fmt: skip
 BY_NAME = {phase.name: phase for phase in PHASES + QUICK}
 
 
@@ -173,7 +182,7 @@ def main():
     args = parser.parse_args()
 
     phases, size = (QUICK, 96) if args.quick else (PHASES, 224)
-    phases = phases[bool(args.start) : 1 if args.only_standard else 2]
+    phases = phases[bool(args.start) : 1 if args.only_standard else None]
     model = fresh_network(args.seed)
     if args.start:
         model = model.with_parameters(npgrad.load(args.start).parameters())
