@@ -5,6 +5,7 @@ BLAS thread each, gain nearly the full factor, since NumPy releases the interpre
 copies. In addition, the working set of one image fits into the processor's cache; that of a whole batch does not.
 """
 
+import contextlib
 import contextvars
 import functools
 import os
@@ -57,6 +58,26 @@ def thread_imap(work, items):
                 library.set_num_threads(count)
     finally:
         _busy.release()
+
+
+@contextlib.contextmanager
+def one_blas_thread():
+    """Limit BLAS to one thread; batches are still distributed over as many threads as it had.
+
+    BLAS threads wait for each other by spinning. If other processes need the cores, a long series of small products
+    then takes several times the processor time that one thread would need.
+    """
+    blas, own = _blas(), config.threads
+    before = [library.get_num_threads() for library in blas]
+    config.threads = config.number_of_threads(max(before, default=1))
+    try:
+        for library in blas:
+            library.set_num_threads(1)
+        yield
+    finally:
+        config.threads = own
+        for library, count in zip(blas, before, strict=True):
+            library.set_num_threads(count)
 
 
 @functools.cache

@@ -111,6 +111,7 @@ def smoothgrad(
     deviation = _deviation(x, noise, noise_absolute)
     method, options, rounds = _wrapped(method, options, size, len(x), batch_size)
     takes = inspect.signature(method).parameters
+    _expect_options(method, takes, options)
     draws = "rng" in takes
     if samples_at_once is not None:
         rounds = _together(samples_at_once, draws, options, x)
@@ -158,6 +159,14 @@ class _Running:
 
     def result(self):
         return self._spread / self._count if self._kind == "variance" else self._mean
+
+
+def _expect_options(method, takes, options):
+    """An option that neither smoothgrad nor its method has is named, instead of an error from inside."""
+    odd = [key for key in options if key not in takes]
+    if odd and not any(taken.kind is taken.VAR_KEYWORD for taken in takes.values()):
+        name = getattr(method, "__name__", "its method").lstrip("_")
+        raise InputError(f"smoothgrad: expected its own options or those of {name}, found {odd[0]!r}")
 
 
 def _deviation(x, noise, noise_absolute):

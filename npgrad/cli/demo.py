@@ -11,6 +11,7 @@ from pathlib import Path
 
 from npgrad._files import atomic_write, check_folder, reason, shown
 from npgrad._outputs import expect_classes
+from npgrad._parallel.threads import one_blas_thread
 from npgrad.cli._common import (
     add_json,
     add_seed,
@@ -44,6 +45,11 @@ def add_arguments(parser):
 
 
 def run(args):
+    with one_blas_thread():
+        return _run(args)
+
+
+def _run(args):
     from npgrad.cli import _demo_images as images
 
     start = time.perf_counter()

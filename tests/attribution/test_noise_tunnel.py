@@ -114,6 +114,11 @@ def test_samples_at_once_change_rounding_alone(name):
             {"noise_absolute": np.array([0.1, -0.2, 0])},
             "noise_absolute: expected a number >= 0, found .*-0.2",
         ),
+        ({"samples": 9}, "smoothgrad: expected its own options or those of gradient, found 'samples'"),
+        (
+            {"method": "occlusion", "widow": 9},
+            "smoothgrad: expected its own options or those of occlusion, found 'widow'",
+        ),
         ({"samples_at_once": 0}, "samples_at_once: expected a whole number >= 1, found 0"),
         (
             {"samples_at_once": 2, "method": "gradient_shap"},

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import npgrad
 from npgrad.cli import _demo_images as demo_images
@@ -73,6 +74,19 @@ def test_the_demo(run, quick, tmp_path):
 
 
 @pytest.mark.exhaustive
+def test_the_demo_takes_one_blas_thread(run, quick, monkeypatch, tmp_path):
+    counts = []
+
+    def look(model, subject, folder):
+        counts.extend(n["num_threads"] for n in threadpool_info() if n["user_api"] == "blas")
+        raise npgrad.InputError("enough")
+
+    monkeypatch.setattr("npgrad.cli._demo_images.MAKERS", (look,))
+    with threadpool_limits(2, user_api="blas"):
+        run("demo", "-o", tmp_path / "demo")
+    assert counts and set(counts) == {1}
+
+
 def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
     run("demo", "-o", "a folder")
     text, _ = checked_page(tmp_path / "a folder")

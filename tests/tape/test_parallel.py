@@ -60,6 +60,15 @@ def test_one_blas_thread_means_one_thread():
     assert set(names) == {threading.current_thread().name}
 
 
+def test_without_blas_threads_a_batch_still_has_as_many_threads(two_threads):
+    with parallel.one_blas_thread():
+        assert set(blas_threads()) == {1}
+        together = threading.Barrier(2, timeout=30)
+        names = parallel.thread_map(lambda i: (together.wait(), threading.get_ident())[1], range(4))
+        assert len(set(names)) == 2 and set(blas_threads()) == {1}
+    assert set(blas_threads()) == {2} and parallel.config.threads is None
+
+
 def test_an_exception_comes_through_and_nothing_stays_changed(two_threads):
     with pytest.raises(KeyError, match="3"):
         parallel.thread_map(lambda i: {}[i + 3], range(4))
