@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import functools
 import os
+import sys
 import threading
 
 from npgrad import config
@@ -87,9 +88,13 @@ def _pool(threads):
     return ThreadPoolExecutor(threads, thread_name_prefix="npgrad")
 
 
-@functools.cache
 def _blas():
-    """The BLAS libraries of this process, whose numbers of threads can be set."""
+    """The BLAS libraries of this process, whose numbers of threads can be set; SciPy brings one of its own."""
+    return _loaded("scipy.linalg" in sys.modules)
+
+
+@functools.cache
+def _loaded(with_scipy):
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers
