@@ -98,7 +98,7 @@ PHASES = (
         cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800, share=0.75,
     ),
     Phase(
-        "final", ((1100, (224,), 32),), cosine(3e-4, 1100, warmup=30), first=492_800, radius=2.0, share=0.5
+        "final", ((900, (224,), 32),), cosine(3e-4, 900, warmup=30), first=492_800, radius=2.0, share=0.5
     ),
 )  # fmt: skip
 QUICK = (
