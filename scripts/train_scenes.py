@@ -4,10 +4,9 @@
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
 After Ctrl-C or a power cut, the same command continues from the checkpoints and ends with bit-identical weights, on the
-same machine with the same versions and settings. Training has three phases. In the first, the network learns to name
-scenes; in the second, to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al.
-2019): three quarters of every batch are changed, within a ball, by a step along the gradient of their loss. In the
-third, it learns to name both at 224 px, within a smaller ball.
+same machine with the same versions and settings. In the first of four phases, the network learns to name scenes. In the
+others, it learns to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al. 2019):
+most scenes are changed by a step along the gradient of their loss, within a small ball, then within a larger one.
 
 Most steps use small images, for which a step is cheap, of several sizes, since a network trained on a single size does
 not generalize to others. The last steps use 224 px, the size at inference.
@@ -47,9 +46,11 @@ class Phase:
         Adam's learning rate by step.
     first : int
         The index of the first scene; no scene is in two batches.
+    norm : {"linf", "l2"}
+        Of the attack.
     radius : float
-        Radius of the attack, the Euclidean norm of the change of pixel values from 0 to 1, at 224 px. In smaller
-        images, the same change of every pixel has a smaller norm. 0: no attack.
+        Radius of the attack, for pixel values from 0 to 1, at 224 px. In smaller images, the same change of every
+        pixel has a smaller L2 norm. 0: no attack.
     warmup : int
         The number of steps over which the radius rises to its full value.
     share : float
@@ -60,6 +61,7 @@ class Phase:
     stages: tuple
     rate: object
     first: int = 0
+    norm: str = "linf"
     radius: float = 0.0
     warmup: int = 1
     share: float = 1.0
@@ -79,10 +81,11 @@ class Phase:
 
     def radius_at(self, t):
         """The attack's radius at step t."""
-        return self.stage(t)[0] / 224 * training.ramp(self.radius, self.warmup)(t)
+        scale = self.stage(t)[0] / 224 if self.norm == "l2" else 1.0
+        return scale * training.ramp(self.radius, self.warmup)(t)
 
     def attack(self):
-        return training.Attack("l2", self.radius_at, share=self.share) if self.radius else None
+        return training.Attack(self.norm, self.radius_at, share=self.share) if self.radius else None
 
 
 def restarted(t, at=5200):
@@ -94,18 +97,23 @@ FIRST, SECOND = cosine(1e-3, 6000, warmup=300), cosine(4e-4, 7600 - 5200, warmup
 PHASES = (
     Phase("standard", ((3600, (96, 96, 128), 64), (1200, (128, 160, 192), 48), (2800, (224,), 32)), restarted),
     Phase(
-        "robust", ((2000, (112, 128, 144), 48), (600, (160, 192), 32)),
-        cosine(6e-4, 3400, warmup=100), first=377_600, radius=3.0, warmup=800, share=0.75,
+        "weak", ((2000, (112, 128, 144), 48),),
+        cosine(6e-4, 3400, warmup=100), first=377_600, norm="l2", radius=3.0, warmup=800, share=0.75,
     ),
     Phase(
-        "final", ((900, (224,), 32),), cosine(3e-4, 900, warmup=30), first=492_800, radius=2.0, share=0.5
+        "strong", ((1500, (112, 128), 48),),
+        cosine(8e-4, 1500, warmup=50), first=473_600, radius=8 / 255, warmup=300, share=0.75,
+    ),
+    Phase(
+        "final", ((900, (224,), 32),),
+        cosine(4e-4, 900, warmup=30), first=545_600, radius=8 / 255, share=0.5,
     ),
 )  # fmt: skip
 QUICK = (
     Phase("quick standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
     Phase(
         "quick robust", ((100, (96,), 64),),
-        cosine(3e-4, 100, warmup=5), first=32_000, radius=2.0, warmup=50, share=0.75,
+        cosine(3e-4, 100, warmup=5), first=32_000, radius=4 / 255, warmup=50, share=0.75,
     ),
 )  # fmt: skip
 BY_NAME = {phase.name: phase for phase in PHASES + QUICK}
