@@ -110,9 +110,9 @@ PHASES = (
     ),
 )  # fmt: skip
 QUICK = (
-    Phase("quick standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
+    Phase("quick-standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
     Phase(
-        "quick robust", ((100, (96,), 64),),
+        "quick-strong", ((100, (96,), 64),),
         cosine(3e-4, 100, warmup=5), first=32_000, radius=4 / 255, warmup=50, share=0.75,
     ),
 )  # fmt: skip
@@ -173,10 +173,10 @@ def main():
     parser.add_argument("--steps", type=int, metavar="N", help="only the first N steps of each phase")
     parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
-    parser.add_argument("--start", metavar="FILE", help="weights of the first phase, which is then left out")
     parser.add_argument(
-        "--only-standard", action="store_true", help="the first phase only: a network as any other"
+        "--phases", nargs="+", metavar="NAME", help="only these phases (default: standard weak strong final)"
     )
+    parser.add_argument("--start", metavar="FILE", help="weights to start from instead of random ones")
     parser.add_argument(
         "--checkpoint", metavar="NAME", help="resume each phase from NAME.PHASE, and write it"
     )
@@ -190,7 +190,11 @@ def main():
     args = parser.parse_args()
 
     phases, size = (QUICK, 96) if args.quick else (PHASES, 224)
-    phases = phases[bool(args.start) : 1 if args.only_standard else None]
+    known = [phase.name for phase in phases]
+    for name in args.phases or ():
+        if name not in known:
+            parser.error(f"--phases: expected some of {', '.join(known)}; found {name}")
+    phases = [phase for phase in phases if phase.name in (args.phases or known)]
     model = fresh_network(args.seed)
     if args.start:
         model = model.with_parameters(npgrad.load(args.start).parameters())
@@ -238,7 +242,7 @@ def run(phase, model, args, size):
         return found
 
     optimizer = Adam(phase.rate, weight_decay=1e-4, decoupled=True)
-    path = f"{args.checkpoint}.{phase.name.split()[-1]}" if args.checkpoint else None
+    path = f"{args.checkpoint}.{phase.name}" if args.checkpoint else None
     with bar, training.Ahead(functools.partial(batch, name=phase.name), count=steps) as batches:
         return training.train(
             model, batches, steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),

@@ -120,7 +120,7 @@ def test_the_script_writes_a_network_that_loads(tmp_path):
     run("again.h5")  # both phases are in the checkpoints
     assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()
     # The second phase goes on from the stored weights of the first one.
-    assert "2 steps" in run("first.h5", "--only-standard")
-    (tmp_path / "c.robust").unlink()
-    assert "2 steps" in run("second.h5", "--start", "first.h5")
+    assert "2 steps" in run("first.h5", "--phases", "quick-standard")
+    (tmp_path / "c.quick-strong").unlink()
+    assert "2 steps" in run("second.h5", "--start", "first.h5", "--phases", "quick-strong")
     assert (tmp_path / "second.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()
