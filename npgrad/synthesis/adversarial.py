@@ -12,21 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._balls import NORMS, into_ball, random_in_ball, steepest
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import not_negative, one_of, whole_number
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
 from npgrad.synthesis._fooling import Fooling, fools, report
-from npgrad.synthesis._perturbation import ZERO, into_ball, limits, random_in_ball, size_text, start, steepest
+from npgrad.synthesis._perturbation import ZERO, limits, size_text, start
 from npgrad.synthesis._run import Callback, Run
 from npgrad.synthesis._scores import lead
 from npgrad.synthesis.pixels import pixel_std
 from npgrad.synthesis.scores import waking_gradient
 
 __all__ = ["fgsm", "pgd"]
-
-NORMS = ("linf", "l2")
 
 
 def fgsm(

@@ -5,13 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from npgrad._balls import dot, euclidean
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import whole_number
 from npgrad.model import Model
 from npgrad.optim import cosine
 from npgrad.synthesis._fooling import Fooling, fools, report
-from npgrad.synthesis._perturbation import ZERO, dot, euclidean, limits, start
+from npgrad.synthesis._perturbation import ZERO, limits, start
 from npgrad.synthesis._run import Callback, Run
 from npgrad.synthesis._scores import lead
 from npgrad.synthesis.pixels import as_saved

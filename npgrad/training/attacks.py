@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from npgrad._balls import NORMS, into_ball, random_in_ball, steepest
 from npgrad._outputs import explained
 from npgrad._parallel import threads as parallel
 from npgrad._typing import Array, Rng
 from npgrad._validate import generator, not_negative, one_of, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
-from npgrad.synthesis._perturbation import into_ball, limits, random_in_ball, steepest
-from npgrad.synthesis.adversarial import NORMS
-from npgrad.synthesis.pixels import pixel_std
+from npgrad.synthesis.pixels import image_limits, pixel_std
 from npgrad.training.gradients import loss_and_gradient
 
 __all__ = ["Attack", "ramp"]
@@ -108,7 +107,8 @@ class Attack:
             return x
         model = explained(model, declared=True)
         clean, target, std = x[:count], target[:count], pixel_std(model, x)
-        low, high = limits(model, clean)
+        low, high = image_limits(model, clean)
+        low, high = np.minimum(low, clean), np.maximum(high, clean)
         start = clean
         if self.random_start:
             start = np.clip(clean + random_in_ball(generator(rng), clean, radius, self.norm) / std, low, high)

@@ -20,6 +20,7 @@ ORDER = [
         "losses",
         "optim",
         "_lbfgs",
+        "_balls",
         "_slopes",
         "_code",
         "_diagnosis",

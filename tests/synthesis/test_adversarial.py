@@ -12,9 +12,9 @@ from torch import nn
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
+from npgrad._balls import into_ball, random_in_ball, steepest
 from npgrad.errors import TargetError
 from npgrad.synthesis import fgsm, pgd, smallest_perturbation
-from npgrad.synthesis._perturbation import into_ball, random_in_ball, steepest
 from npgrad.synthesis.fooling import Fooling
 from npgrad.synthesis.pixels import as_saved, image_limits
 
