@@ -105,8 +105,8 @@ PHASES = (
         cosine(8e-4, 1500, warmup=50), first=473_600, radius=8 / 255, warmup=300, share=0.75,
     ),
     Phase(
-        "final", ((900, (224,), 32),),
-        cosine(4e-4, 900, warmup=30), first=545_600, radius=8 / 255, share=0.5,
+        "final", ((1000, (224,), 32),),
+        cosine(5e-4, 1000, warmup=30), first=545_600, radius=6 / 255, share=0.4,
     ),
 )  # fmt: skip
 QUICK = (
