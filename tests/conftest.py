@@ -1,5 +1,6 @@
 """What the tests share: where the real data lies, and the network with real weights."""
 
+import gc
 from pathlib import Path
 
 import called
@@ -24,6 +25,17 @@ def pytest_configure(config):
         config.pluginmanager.register(Deviations(config.option.deviations))
     if called.whole_run(config):
         config.pluginmanager.register(called.Called(config))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect without garbage collection, and never look again at what this makes, torch among it: half the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)

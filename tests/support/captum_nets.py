@@ -10,6 +10,7 @@ apart; `squeezenets()` gives the two real architectures in the same form, with f
 Captum asks for some care, and gets it: every ReLU is a module of its own, and flattening is no module.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import captum.attr as C
@@ -75,6 +76,7 @@ def squeezenets(side=39):
     return [_squeezenet(maker, side) for maker in (squeezenet1_0, squeezenet1_1)]
 
 
+@cache  # two dozen files ask for them while the tests are collected
 def _squeezenet(maker, side):
     model = random_biases(maker(num_classes=5, rng=1))
     open_relu = model.parameters()["conv10.bias"] + np.float32(6)  # else the last ReLU shuts off some scores

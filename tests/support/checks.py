@@ -6,7 +6,7 @@ test_wrong_gradients.py makes each of them fail on a gradient that is off by 0.1
 import numpy as np
 import torch
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # there are as many workers as cores
 
 
 def assert_close(found, expected, rtol, name="result"):

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 
+import numpy as np
 import pytest
 
 QUICK = "not exhaustive and not slow"  # the markers of `make test`, which setup.cfg repeats
@@ -15,8 +16,9 @@ def leave_to_test_all(items):
     """
     functions = defaultdict(list)
     for item in items:
-        left = item.get_closest_marker("exhaustive") or item.get_closest_marker("slow")
-        if item.get_closest_marker("sampled") and not left:
+        if item.get_closest_marker("sampled") and not (
+            item.get_closest_marker("exhaustive") or item.get_closest_marker("slow")
+        ):
             functions[item.nodeid.partition("[")[0]].append(item)
     for group in functions.values():
         (count,) = group[0].get_closest_marker("sampled").args
@@ -38,11 +40,18 @@ def sample(sets, count):
 
     Each next one is that with the most values which none before it has; of equals, that farthest from the ones before.
     """
-    values = [set(numbers.items()) for numbers in sets]
-    kept, seen, distance = set(), set(), [0] * len(sets)
+    names = sorted({name for numbers in sets for name in numbers})
+    columns = [np.array([numbers.get(name, -1) for numbers in sets]) for name in names]
+    fresh = np.full(len(sets), len(names))  # of each, the values that none kept has
+    distance, left = np.zeros(len(sets), int), np.ones(len(sets), bool)
+    kept = set()
     while len(kept) < min(count, len(sets)):
-        best = max(set(range(len(sets))) - kept, key=lambda n: (len(values[n] - seen), distance[n], -n))
-        distance = [abs(n - best) if not kept else min(d, abs(n - best)) for n, d in enumerate(distance)]
+        best = int(np.where(left, fresh * len(sets) + distance, -1).argmax())
+        away = abs(np.arange(len(sets)) - best)
+        distance = np.minimum(distance, away) if kept else away
+        for column in columns:
+            if not (column[~left] == column[best]).any():
+                fresh[column == column[best]] -= 1
+        left[best] = False
         kept.add(best)
-        seen |= values[best]
     return kept
