@@ -54,9 +54,9 @@ def test_a_folder(photo, capsys):
     capsys.readouterr()
 
 
-def test_evaluate_and_visualize(photo, capsys):
-    options = ["--methods", "saliency", "--steps", "2", "--samples", "1", "--json"]
-    assert main(["evaluate", photo, "--target", "3 - 4", *options]) == 0
+def test_evaluate_and_visualize(photo, folder, capsys):
+    options = ["--weights", str(folder / "net.h5"), "--methods", "saliency", "--steps", "2", "--samples", "1"]
+    assert main(["evaluate", photo, "--target", "3 - 4", *options, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["target"], found["class"]) == (None, "3 - 4") and np.isfinite(found["rows"][0]["deletion"])
     assert main(["visualize", "3 - 4", "--size", "24", "--steps", "1", "-o", "seen.png", "--json"]) == 0

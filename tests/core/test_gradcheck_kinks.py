@@ -176,7 +176,15 @@ def test_drawn_networks(seed):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("method", "seeds", "share"), [("complex", 210, 0.95), ("centered", 70, 0.8)])
+@pytest.mark.parametrize(
+    ("method", "seeds", "share"),
+    [
+        ("complex", 40, 0.95),
+        ("centered", 15, 0.8),
+        pytest.param("complex", 210, 0.95, marks=pytest.mark.slow),
+        pytest.param("centered", 70, 0.8, marks=pytest.mark.slow),
+    ],
+)
 def test_many_drawn_networks(method, seeds, share):
     """Centered steps move single entries only, so that they find less."""
     counts = collections.Counter()

@@ -46,7 +46,7 @@ def test_every_layer_is_drawn():
     assert set(LAYERS) == set(layers.__all__) - {"Layer", "Composite"}
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(8)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_dx_is_linear_in_dy(kind, data, seed):
@@ -59,7 +59,7 @@ def test_dx_is_linear_in_dy(kind, data, seed):
     both(together, apart, lambda p, q: np.testing.assert_allclose(p, q, rtol=0, atol=1e-10 * size))
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(14)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
@@ -74,7 +74,7 @@ def test_backward_is_the_adjoint_of_the_derivative(kind, data, seed):
     assert np.isclose(dot(dy, Jv), dot(layer.backward(dy, cache), v), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(10)
 @EVERY
 @given(data=st.data(), seed=seeds)
 def test_a_batch_is_its_images_one_by_one(kind, data, seed):

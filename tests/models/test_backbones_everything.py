@@ -37,6 +37,10 @@ MIDDLE = {
 }
 
 
+# AlexNet has 60 million weights.
+QUICK = [pytest.param(name, marks=pytest.mark.exhaustive) if name == "alexnet" else name for name in MAKERS]
+
+
 @pytest.fixture(scope="module")
 def models():
     """The networks with random biases and statistics, so that none is forgotten unseen; in float32."""
@@ -161,7 +165,7 @@ def test_every_attribution(name, method, models):
         checks.assert_close(both[1:], function(model, x[1:], TARGETS[1], **options), 1e-4)
 
 
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", QUICK)
 def test_every_layer_at_once(name, models):
     model, x = models[name], images(name)
     views = attribution.every_layer(model, x, TARGETS)
@@ -173,7 +177,7 @@ def test_every_layer_at_once(name, models):
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("name", QUICK)
 def test_maps_are_made_at_the_last_layer_with_a_spatial_size(name, models):
     model, x = models[name], images(name)
     assert model.map_layer(model.forward(x)) == LAST[name]

@@ -51,8 +51,10 @@ def test_training_moves_what_torch_moves(name, tmp_path):
     backbones.compare_training(model, net, backbones.images(name, batch=3))
 
 
-@pytest.mark.sampled(3)
-@pytest.mark.parametrize("name", zoo.NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in SMALLEST else pytest.param(name, marks=pytest.mark.exhaustive) for name in zoo.NAMES],
+)
 def test_layers_are_torchs(name):
     """Every layer with weights and every dropout, and their options; also where the network is too large to run."""
     model = backbones.skeleton(name)

@@ -2,6 +2,7 @@
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,7 @@ def rank(module):
     return len(ORDER) if module == "npgrad" else RANKS[module.split(".")[1]]
 
 
+@cache
 def sources():
     """{module: its code}, of the whole package."""
     found = {}
@@ -158,12 +160,17 @@ def from_private_modules(modules):
     return found
 
 
+@cache
+def edges_between_all():
+    return graph(sources())
+
+
 def test_there_is_no_circle():
-    assert circles(graph(sources())) == []
+    assert circles(edges_between_all()) == []
 
 
 def test_imports_keep_to_the_order():
-    assert against_the_order(graph(sources())) == []
+    assert against_the_order(edges_between_all()) == []
 
 
 def test_what_is_private_to_a_package_is_used_there_alone():

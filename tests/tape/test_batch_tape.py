@@ -18,6 +18,8 @@ from npgrad.layers import (
 from npgrad.models import squeezenet1_1
 from npgrad.rules import guided
 
+SIDE = 40
+
 
 @pytest.fixture(scope="module")
 def model():
@@ -27,7 +29,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def x():
-    return np.random.default_rng(0).normal(size=(5, 3, 64, 64))
+    return np.random.default_rng(0).normal(size=(5, 3, SIDE, SIDE))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,7 @@ def dlogits():
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
-    monkeypatch.setattr(parallel, "PIXELS", 2 * 64 * 64)
+    monkeypatch.setattr(parallel, "PIXELS", 2 * SIDE * SIDE)
     with threadpool_limits(2, user_api="blas"):
         yield
 
