@@ -1,6 +1,7 @@
 """Every public function with numbers, options and names that it cannot use: the message names the argument."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ SEVERAL_LAYERS = (
     *("internal_influence", "layer_deep_lift", "layer_gradient_shap", "layer_deep_lift_shap", "layer_lrp"),
     *(name for name in FUNCTIONS if {"cam", "fem"} & set(name.split("_")) and name != "guided_grad_cam"),
 )
+SHARED = Counter(key for function in FUNCTIONS.values() for key in parameters(function))
 CASES = [  # of an argument that many functions have, which one check refuses, each has half of the values
     (name, key, value)
     for i, (name, function) in enumerate(FUNCTIONS.items())
@@ -58,7 +60,7 @@ CASES = [  # of an argument that many functions have, which one check refuses, e
     if (name, key) != ("Model.forward", "rng")  # NumPy says it
     for j, value in enumerate(BAD_METHODS.get(name, []) if key == "method" else BAD.get(key, []))
     if not (key == "layer" and name in SEVERAL_LAYERS and isinstance(value, (list, tuple)))
-    if (i + j) % 2 == 0 or sum(key in parameters(other) for other in FUNCTIONS.values()) < 6
+    if (i + j) % 2 == 0 or SHARED[key] < 6
 ]
 OTHER_WORDS = {
     "layer": ["layer", "name"], "upto": ["layer", "upto"], "content_layer": ["layer"], "style_layers": ["layer"],

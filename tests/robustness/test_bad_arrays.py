@@ -157,16 +157,8 @@ TARGETS = {
 }
 
 
-OF_NO_TYPE = (
-    "vast",
-    "a float",
-    "a NumPy float",
-    "True",
-    "NaN",
-    "bytes",
-    "a set",
-    "in columns",
-    "floats",
+OF_NO_TYPE = (  # likewise
+    *("vast", "a float", "a NumPy float", "True", "NaN", "bytes", "a set", "in columns", "floats"),
     "digits too far",
 )
 
