@@ -7,6 +7,7 @@ import pytest
 import torch
 from captum_nets import pairs
 from checks import assert_close
+from messages import A_NUMBER, A_WHOLE_NUMBER, AN_INDEX
 from PIL import Image
 from scipy.stats import ttest_ind
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -218,16 +219,16 @@ X = np.random.default_rng(0).normal(size=(6, *NET.x.shape[1:]))
         (lambda: tcav(NET.model, X, 0, {"a": "folder"}, X, LAYER), InputError, "a: expected preprocessed images"),
         (lambda: tcav(NET.model, X, 0, {"a": X}, X[:3], LAYER), InputError, "random: expected at least 4"),
         (lambda: tcav(NET.model, X, 0, {"a": X[..., :20]}, X, LAYER), InputError, "a: expected images whose"),
-        (lambda: tcav(NET.model, X, 9, {"a": X}, X, LAYER), npgrad.TargetError, "expected 0 to 4"),
+        (lambda: tcav(NET.model, X, 9, {"a": X}, X, LAYER), npgrad.TargetError, f"{AN_INDEX} 4"),
         (lambda: tcav(NET.model, X, 0, {"a": X}, X, "fier4"), UnknownName, "nearest: fire4"),
-        (lambda: tcav(NET.model, X, 0, {"a": X}, X, n_runs=1), InputError, "n_runs: expected a whole number >= 2"),
+        (lambda: tcav(NET.model, X, 0, {"a": X}, X, n_runs=1), InputError, f"n_runs: {A_WHOLE_NUMBER} >= 2"),
         (lambda: tcav(NET.model, X, 0, {"a": X}, X, classifier="svm"), InputError, "classifier: expected one of"),
-        (lambda: tcav(NET.model, X, 0, {"a": X}, X, alpha=0), InputError, "alpha: expected a number > 0"),
+        (lambda: tcav(NET.model, X, 0, {"a": X}, X, alpha=0), InputError, f"alpha: {A_NUMBER} > 0"),
         (lambda: concept_vector(NET.model, X, X[..., :20], LAYER), InputError, "others: expected activations"),
         (lambda: concept_vector(NET.model, 0 * X, 0 * X, LAYER), InputError, "concept: expected images with different"),
-        (lambda: concept_vector(NET.model, X, X, alpha="x"), InputError, "alpha: expected a number > 0"),
+        (lambda: concept_vector(NET.model, X, X, alpha="x"), InputError, f"alpha: {A_NUMBER} > 0"),
         (lambda: of_class("stripes", 2), InputError, "name: expected one of ring, triangle"),
-        (lambda: of_class("striped", 0), InputError, "n: expected a whole number"),
+        (lambda: of_class("striped", 0), InputError, f"n: {A_WHOLE_NUMBER}"),
     ],
 )  # fmt: skip
 def test_refused_arguments(call, error, words):

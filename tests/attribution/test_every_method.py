@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from checks import additions_in, assert_rounding
+from messages import A_WHOLE_NUMBER, AN_INDEX
 
 import npgrad
 from npgrad import attribution
@@ -121,7 +122,7 @@ def test_the_size_of_batches_changes_rounding_alone(name, model, x):
     for size in (3, 50):
         assert_rounding(call(name, model, x, [1, 3], batch_size=size), first, additions_in(model), scale)
     for bad in (0, -1, 1.5, True):
-        with pytest.raises(npgrad.InputError, match="batch_size: expected a whole number >= 1"):
+        with pytest.raises(npgrad.InputError, match=f"batch_size: {A_WHOLE_NUMBER} >= 1"):
             call(name, model, x, [1, 3], batch_size=bad)
 
 
@@ -168,7 +169,7 @@ ASK_NO_CLASS = (
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in ASK_NO_CLASS])
 @pytest.mark.parametrize("target", [5, -1])
 def test_a_target_out_of_range(name, target, model, x):
-    with pytest.raises(IndexError, match="expected 0 to 4"):
+    with pytest.raises(IndexError, match=f"{AN_INDEX} 4"):
         call(name, model, x, target)
 
 

@@ -13,6 +13,7 @@ import folder_runs
 import numpy as np
 import pytest
 from folder_runs import files, lines, little_net, photo, photos
+from messages import A_WHOLE_NUMBER, AN_INDEX, NOT_WRITTEN, OTHER_SETTINGS
 from PIL import Image
 
 import npgrad
@@ -162,7 +163,7 @@ def test_an_invalid_line_is_ignored(net, folder, out, line):
 def test_other_settings_are_refused_and_nothing_is_lost(net, folder, out, changed, message):
     attribute_folder(net, folder, out)
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    with pytest.raises(InputError, match="its images were made with other settings") as error:
+    with pytest.raises(InputError, match=f"its images were {OTHER_SETTINGS}") as error:
         attribute_folder(**{"model": net, "folder": folder, "output": out, **changed})
     assert message in str(error.value)
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob("*")}
@@ -226,7 +227,7 @@ def test_an_interruption_inside_the_work(net, folder, out, monkeypatch):
     ("arguments", "error", "message"),
     [
         ({"method": "salience"}, UnknownName, "no method 'salience'; nearest: saliency"),
-        ({"target": 5}, TargetError, "expected 0 to 4; found 5"),
+        ({"target": 5}, TargetError, f"{AN_INDEX} 4; found 5"),
         ({"options": {"n_steps": 3}}, InputError, "options: saliency takes no 'n_steps'"),
         ({"options": {"progress": print}}, InputError, "options: saliency takes no 'progress'"),
         ({"method": "grad_cam", "options": {"layer": "cnov"}}, UnknownName, "no layer 'cnov'; nearest: conv"),
@@ -237,7 +238,7 @@ def test_an_interruption_inside_the_work(net, folder, out, monkeypatch):
         ({"method": ("lrp", "saliency"), "save_arrays": True}, InputError, "save_arrays: several methods"),
         ({"sign": "both"}, InputError, "sign: expected one of"),
         ({"outliers": 100}, InputError, "outliers"),
-        ({"ahead": 0, "executor": ThreadPoolExecutor(1)}, InputError, "ahead: expected a whole number >= 1, found 0"),
+        ({"ahead": 0, "executor": ThreadPoolExecutor(1)}, InputError, f"ahead: {A_WHOLE_NUMBER} >= 1, found 0"),
     ],
 )  # fmt: skip
 def test_mistakes_end_the_run_at_once_and_leave_nothing(net, folder, out, arguments, error, message):
@@ -257,7 +258,7 @@ def test_folders_that_cannot_be(net, folder, out, tmp_path):
         InputError, match="expected a new or empty folder for the results, found 00[0-3].jpg in it"
     ):
         attribute_folder(net, folder, folder)
-    with pytest.raises(InputError, match="000.jpg: cannot be written"):
+    with pytest.raises(InputError, match=f"000.jpg: {NOT_WRITTEN}"):
         attribute_folder(net, folder, folder / "000.jpg")
     attribute_folder(net, folder, out)
     with pytest.raises(InputError, match="expected a folder of photos, found one of results"):
@@ -296,7 +297,7 @@ def test_a_bug_keeps_its_traceback(net, folder, out, monkeypatch):
 def test_a_result_that_cannot_be_written_ends_the_run(net, folder, out, monkeypatch):
     def full(image, path):
         if path.endswith("002.jpg.png"):
-            raise InputError(f"{path}: cannot be written: No space left on device")
+            raise InputError(f"{path}: {NOT_WRITTEN}: No space left on device")
         save_image(image, path)
 
     save_image = job.save_image

@@ -5,6 +5,7 @@ import pytest
 import torch
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import assert_close
+from messages import FINITE_NUMBERS
 from torch import nn
 from torch.autograd.functional import hvp as torch_hvp
 
@@ -129,8 +130,8 @@ def test_refused_vectors():
     model, _, x = smooth("Tanh")
     for vector, words in (
         (np.zeros(7), r"vector: expected an array that broadcasts to \(3, 3, 6, 5\), found \(7,\)"),
-        (np.full(x.shape, np.inf), "vector: expected finite numbers"),
-        ("x", "vector: expected finite numbers, found <U1"),
+        (np.full(x.shape, np.inf), f"vector: {FINITE_NUMBERS}"),
+        ("x", f"vector: {FINITE_NUMBERS}, found <U1"),
     ):
         for layer in (None, "input"):
             with pytest.raises(InputError, match=words):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from captum_nets import TARGETS, inject, noise_drawn, pairs, squeezenets
+from messages import A_NUMBER, A_WHOLE_NUMBER
 
 from npgrad import InputError, Model, TargetError, UnknownName
 from npgrad.attribution.ablation import feature_ablation
@@ -299,19 +300,19 @@ def test_wrong_targets_and_inputs_are_said(name):
 @pytest.mark.parametrize("batch_size", [0, -1, 2.0, True, "all"])
 def test_a_wrong_batch_size_is_said(name, batch_size):
     pair = PAIRS["fires"]
-    with pytest.raises(InputError, match="batch_size: expected a whole number >= 1"):
+    with pytest.raises(InputError, match=f"batch_size: {A_WHOLE_NUMBER} >= 1"):
         METHODS[name](pair.model, pair.x, batch_size=batch_size)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples: expected a whole number >= 1, found 0"),
-        ({"n_samples": 2.5}, "n_samples: expected a whole number >= 1, found 2.5"),
-        ({"noise": -0.1}, "noise: expected a number >= 0, found -0.1"),
-        ({"noise": float("nan")}, "noise: expected a number >= 0, found nan"),
-        ({"noise": "much"}, "noise: expected a number >= 0, found 'much'"),
-        ({"noise_absolute": -1}, "noise_absolute: expected a number >= 0, found -1"),
+        ({"n_samples": 0}, f"n_samples: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"n_samples": 2.5}, f"n_samples: {A_WHOLE_NUMBER} >= 1, found 2.5"),
+        ({"noise": -0.1}, f"noise: {A_NUMBER} >= 0, found -0.1"),
+        ({"noise": float("nan")}, f"noise: {A_NUMBER} >= 0, found nan"),
+        ({"noise": "much"}, f"noise: {A_NUMBER} >= 0, found 'much'"),
+        ({"noise_absolute": -1}, f"noise_absolute: {A_NUMBER} >= 0, found -1"),
         ({"rng": -1}, "rng: expected a Generator or a whole number >= 0, found -1"),
         ({"rng": "dice"}, "rng: expected a Generator or a whole number >= 0, found 'dice'"),
     ],

@@ -10,6 +10,7 @@ import pytest
 import torch
 from captum.attr._utils.approximation_methods import approximation_parameters
 from captum_nets import TARGETS, captums_gradient_shap, pairs, squeezenets
+from messages import A_NUMBER, A_WHOLE_NUMBER, FINITE_NUMBERS
 
 from npgrad import InputError, UnknownName
 from npgrad._targets import one_hot
@@ -209,20 +210,20 @@ def test_a_seed_and_a_generator_of_that_seed_draw_the_same():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_steps": 0}, "n_steps: expected a whole number >= 1, found 0"),
-        ({"n_steps": -3}, "n_steps: expected a whole number >= 1, found -3"),
-        ({"n_steps": 2.0}, "n_steps: expected a whole number >= 1, found 2.0"),
-        ({"n_steps": True}, "n_steps: expected a whole number >= 1, found True"),
+        ({"n_steps": 0}, f"n_steps: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"n_steps": -3}, f"n_steps: {A_WHOLE_NUMBER} >= 1, found -3"),
+        ({"n_steps": 2.0}, f"n_steps: {A_WHOLE_NUMBER} >= 1, found 2.0"),
+        ({"n_steps": True}, f"n_steps: {A_WHOLE_NUMBER} >= 1, found True"),
         (
             {"n_steps": 1, "method": "riemann_trapezoid"},
-            "n_steps: expected a whole number >= 2, found 1",
+            f"n_steps: {A_WHOLE_NUMBER} >= 2, found 1",
         ),
         (
             {"baseline": np.zeros((2, 2))},
             r"baseline: .* broadcasts to \(3, 3, 11, 13\), found shape \(2, 2\)",
         ),
-        ({"baseline": np.nan}, "baseline: expected finite numbers"),
-        ({"baseline": "black"}, "baseline: expected finite numbers"),
+        ({"baseline": np.nan}, f"baseline: {FINITE_NUMBERS}"),
+        ({"baseline": "black"}, f"baseline: {FINITE_NUMBERS}"),
     ],
 )
 def test_integrated_gradients_wrong_arguments_are_named(options, message):
@@ -239,8 +240,8 @@ def test_an_unknown_rule_is_said():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples: expected a whole number >= 1, found 0"),
-        ({"noise": -1}, "noise: expected a number >= 0, found -1"),
+        ({"n_samples": 0}, f"n_samples: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"noise": -1}, f"noise: {A_NUMBER} >= 0, found -1"),
         ({"rng": -1}, "rng: expected a Generator or a whole number >= 0, found -1"),
         ({"baseline": np.zeros((2, 3, 5, 5))}, r"baseline: .* broadcasts to \(2, 3, 11, 13\)"),
     ],

@@ -10,6 +10,7 @@ from captum.attr import LRP, LayerLRP
 from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import assert_close, same_bits
+from messages import A_NUMBER
 from torch import nn
 
 from npgrad import InputError, Model, UnknownName
@@ -166,7 +167,7 @@ def test_a_dead_class_gives_zeros_and_one_warning(method):
 def test_mistakes_are_named():
     model, x = ALL[4].model, ALL[4].x
     for make, message in [
-        (lambda: Epsilon(-1), "Epsilon epsilon: expected a number >= 0"),
+        (lambda: Epsilon(-1), f"Epsilon epsilon: {A_NUMBER} >= 0"),
         (lambda: Epsilon(relative=np.nan), "Epsilon relative"),
         (lambda: Gamma(-0.1), "Gamma gamma"),
         (lambda: Gamma("a"), "Gamma gamma"),

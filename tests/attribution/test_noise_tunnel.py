@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from captum_nets import TARGETS, inject, noise_drawn, pairs, squeezenets
+from messages import A_NUMBER, A_WHOLE_NUMBER
 
 from npgrad import InputError, attribution
 from npgrad.attribution import smoothgrad
@@ -112,14 +113,14 @@ def test_samples_at_once_change_rounding_alone(name):
         ({"noise": [0.1, 0.2]}, "noise: expected one number, or 3, one per image; found 2"),
         (
             {"noise_absolute": np.array([0.1, -0.2, 0])},
-            "noise_absolute: expected a number >= 0, found .*-0.2",
+            f"noise_absolute: {A_NUMBER} >= 0, found .*-0.2",
         ),
         ({"samples": 9}, "smoothgrad: expected its own options or those of gradient, found 'samples'"),
         (
             {"method": "occlusion", "widow": 9},
             "smoothgrad: expected its own options or those of occlusion, found 'widow'",
         ),
-        ({"samples_at_once": 0}, "samples_at_once: expected a whole number >= 1, found 0"),
+        ({"samples_at_once": 0}, f"samples_at_once: {A_WHOLE_NUMBER} >= 1, found 0"),
         (
             {"samples_at_once": 2, "method": "gradient_shap"},
             "samples_at_once: expected 1 with a method that draws for each sample; found 2",

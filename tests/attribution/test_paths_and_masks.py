@@ -7,6 +7,7 @@ import pytest
 import torch
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import assert_close
+from messages import A_NUMBER, A_WHOLE_NUMBER
 from scipy import ndimage
 
 from npgrad import InputError, Model, attribution, layers, targets
@@ -264,14 +265,14 @@ def test_vectors_have_no_masks_blurs_or_segments(name):
     ("name", "options", "words"),
     [
         ("rise", {"cells": 30}, "cells: expected at most 29, the shorter side of the image; found 30"),
-        ("rise", {"probability": 0}, "probability: expected a number > 0 and <= 1, found 0"),
-        ("guided_ig", {"fraction": 1.5}, "fraction: expected a number > 0 and <= 1, found 1.5"),
-        ("guided_ig", {"max_distance": -1}, "max_distance: expected a number >= 0 and <= 1, found -1"),
-        ("blur_ig", {"max_sigma": 0}, "max_sigma: expected a number > 0, found 0"),
+        ("rise", {"probability": 0}, f"probability: {A_NUMBER} > 0 and <= 1, found 0"),
+        ("guided_ig", {"fraction": 1.5}, f"fraction: {A_NUMBER} > 0 and <= 1, found 1.5"),
+        ("guided_ig", {"max_distance": -1}, f"max_distance: {A_NUMBER} >= 0 and <= 1, found -1"),
+        ("blur_ig", {"max_sigma": 0}, f"max_sigma: {A_NUMBER} > 0, found 0"),
         ("xrai", {"n_segments": 5}, "n_segments: expected a list of whole numbers, found 5"),
-        ("xrai", {"n_segments": [5, 0]}, "n_segments: expected a whole number >= 1, found 0"),
+        ("xrai", {"n_segments": [5, 0]}, f"n_segments: {A_WHOLE_NUMBER} >= 1, found 0"),
         ("xrai", {"channels": "mean"}, "channels: expected one of max, sum; found 'mean'"),
-        ("xrai", {"smallest": 0}, "smallest: expected a whole number >= 1, found 0"),
+        ("xrai", {"smallest": 0}, f"smallest: {A_WHOLE_NUMBER} >= 1, found 0"),
     ],
 )
 def test_options_are_checked_before_the_work(name, options, words):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from captum_nets import TARGETS, pairs, squeezenets
+from messages import A_NUMBER, A_WHOLE_NUMBER
 
 from npgrad import InputError, Model
 from npgrad.attribution.ablation import feature_ablation
@@ -164,13 +165,13 @@ def test_the_default_window_and_stride_are_for_images_of_224_px():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "window: expected a whole number >= 1, found 0"),
-        ({"window": 2.5}, "window: expected a whole number >= 1, found 2.5"),
-        ({"window": (4,)}, r"window: expected a number, \(h, w\) or \(c, h, w\), found \(4,\)"),
+        ({"window": 0}, f"window: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"window": 2.5}, f"window: {A_WHOLE_NUMBER} >= 1, found 2.5"),
+        ({"window": (4,)}, rf"window: {A_NUMBER}, \(h, w\) or \(c, h, w\), found \(4,\)"),
         ({"window": 12}, r"window: expected at most the image \(3, 11, 13\), found \(3, 12, 12\)"),
         ({"window": (4, 4, 4)}, r"window: expected at most the image \(3, 11, 13\), found \(4, 4, 4\)"),
-        ({"window": 4, "stride": 0}, "stride: expected a whole number >= 1, found 0"),
-        ({"window": 4, "stride": -2}, "stride: expected a whole number >= 1, found -2"),
+        ({"window": 4, "stride": 0}, f"stride: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"window": 4, "stride": -2}, f"stride: {A_WHOLE_NUMBER} >= 1, found -2"),
         ({"window": 4, "stride": 5}, r"stride: expected at most the window \(3, 4, 4\), found \(3, 5, 5\)"),
         ({"window": 4, "stride": 4, "baseline": np.zeros(5)}, "baseline: .* broadcasts to"),
     ],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from messages import A_WHOLE_NUMBER
 from scipy import ndimage
 
 from npgrad.attribution import grid, superpixels
@@ -93,7 +94,7 @@ def test_superpixels_of_one_color_are_a_grid():
         (lambda: superpixels(np.full((3, 4, 4), np.nan)), "image: expected"),
         (
             lambda: superpixels(np.ones((3, 4, 4)), 17),
-            "n_segments: expected a whole number, 1 to 16; found 17",
+            f"n_segments: {A_WHOLE_NUMBER}, 1 to 16; found 17",
         ),
         (lambda: superpixels(np.ones((3, 4, 4)), 0), "n_segments"),
         (lambda: superpixels(np.ones((3, 4, 4)), 4, compactness=0), "compactness"),

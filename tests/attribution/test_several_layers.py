@@ -5,6 +5,7 @@ import pytest
 import torch
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import assert_close
+from messages import A_WHOLE_NUMBER, FINITE_NUMBERS
 from sklearn.decomposition import NMF
 from torch.nn.functional import interpolate
 
@@ -138,8 +139,8 @@ def test_aug_smooth_of_other_methods(rng):
 
 def test_what_aug_smooth_refuses():
     for options, words in (
-        ({"factors": ()}, r"factors: expected finite numbers, found \(\)"),
-        ({"factors": (1, "x")}, "factors: expected finite numbers"),
+        ({"factors": ()}, fr"factors: {FINITE_NUMBERS}, found \(\)"),
+        ({"factors": (1, "x")}, f"factors: {FINITE_NUMBERS}"),
         ({"method": "grad_kam"}, "no attribution method 'grad_kam'; nearest: grad_cam"),
         ({"method": 5}, "method: expected a function"),
         ({"method": lambda model, x, target: target}, r"aug_smooth: its method must give .* found shape \(3,\)"),
@@ -226,8 +227,8 @@ def test_negative_activations_sizes_and_precision():
 def test_what_a_factorization_refuses():
     for options, words in (
         ({"n_components": 15}, "n_components: expected at most 14 for fire4, found 15"),
-        ({"n_components": 0}, "n_components: expected a whole number >= 1"),
-        ({"n_steps": 0}, "n_steps: expected a whole number >= 1"),
+        ({"n_components": 0}, f"n_components: {A_WHOLE_NUMBER} >= 1"),
+        ({"n_steps": 0}, f"n_steps: {A_WHOLE_NUMBER} >= 1"),
     ):
         with pytest.raises(InputError, match=words):
             feature_factorization(SMALL.model, SMALL.x, layer="fire4", **options)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from captum_nets import TARGETS, pairs, quick, squeezenets
+from messages import A_WHOLE_NUMBER
 
 from npgrad import InputError
 from npgrad.attribution import grid, kernel_shap, shapley_value_sampling, shapley_values
@@ -95,9 +96,9 @@ def test_too_many_segments_are_refused_with_the_number_of_passes():
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        (shapley_values, {"max_features": 0}, "max_features: expected a whole number >= 1, found 0"),
+        (shapley_values, {"max_features": 0}, f"max_features: {A_WHOLE_NUMBER} >= 1, found 0"),
         (shapley_values, {"mask": np.zeros((2, 2), int)}, "mask: .* broadcasts to"),
-        (shapley_value_sampling, {"n_samples": 0}, "n_samples: expected a whole number >= 1, found 0"),
+        (shapley_value_sampling, {"n_samples": 0}, f"n_samples: {A_WHOLE_NUMBER} >= 1, found 0"),
         (shapley_value_sampling, {"rng": "x"}, "rng: expected a Generator"),
     ],
 )

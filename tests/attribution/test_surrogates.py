@@ -9,6 +9,7 @@ import pytest
 from captum.attr import KernelShap
 from captum_nets import TARGETS, captum_mask, given, pairs
 from checks import additions_in, assert_rounding
+from messages import A_WHOLE_NUMBER
 from sklearn.linear_model import LinearRegression
 
 from npgrad.attribution import surrogates
@@ -205,7 +206,7 @@ def test_the_pieces_of_channels_may_differ():
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"n_samples": 0}, "n_samples: expected a whole number >= 1, found 0"),
+        ({"n_samples": 0}, f"n_samples: {A_WHOLE_NUMBER} >= 1, found 0"),
         ({"n_samples": 2.5}, "n_samples"),
         ({"mask": np.zeros((16, 20), int)}, r"mask: expected an array that broadcasts to \(3, 3, 16, 21\)"),
         ({"mask": np.zeros((16, 21))}, "mask: expected integers"),

@@ -8,6 +8,7 @@ import torch
 from captum.metrics import infidelity as captum_infidelity
 from captum.metrics import sensitivity_max as captum_sensitivity
 from captum_nets import TARGETS, given
+from messages import A_NUMBER
 
 from npgrad import InputError, Model, attribution, evaluation
 from npgrad.attribution import shapley_value_sampling, shapley_values
@@ -82,7 +83,7 @@ def test_occlusion_of_sequences_is_captums():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": (2, 2)}, r"window: expected a number, or a tuple of 1, found \(2, 2\)"),
+        ({"window": (2, 2)}, rf"window: {A_NUMBER}, or a tuple of 1, found \(2, 2\)"),
         ({"window": 7}, r"window: expected at most the image \(6,\), found \(7,\)"),
         ({"window": 2, "stride": 3}, r"stride: expected at most the window \(2,\), found \(3,\)"),
     ],
@@ -177,7 +178,7 @@ def test_curves_of_vectors_are_those_of_images_of_pixels():
         np.testing.assert_allclose(
             found, measure(FLAT, *images, TARGETS, n_steps=6, baseline=0.1), rtol=1e-12
         )
-    with pytest.raises(InputError, match="baseline: expected a number or an array for inputs of shape"):
+    with pytest.raises(InputError, match=f"baseline: {A_NUMBER} or an array for inputs of shape"):
         evaluation.insertion_auc(MODEL, X, values, TARGETS)
     with pytest.raises(InputError, match=r"attribution: expected the input's shape \(3, 6\), found \(3, 5\)"):
         evaluation.deletion_auc(MODEL, X, values[:, :5], TARGETS)

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from messages import AN_INDEX, NOT_WRITTEN
 from PIL import Image
 
 import npgrad
@@ -69,12 +70,12 @@ def test_attribute_asks_about_the_likeliest_class(run, weights, photo):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["attribute", "PHOTO", "--target", "5"], "expected 0 to 4; found 5"),
-        (["attribute", "PHOTO", "--target", "-1"], "expected 0 to 4; found -1"),
+        (["attribute", "PHOTO", "--target", "5"], f"{AN_INDEX} 4; found 5"),
+        (["attribute", "PHOTO", "--target", "-1"], f"{AN_INDEX} 4; found -1"),
         (["attribute", "PHOTO", "--target", "catt"], "no class 'catt'; nearest: cat"),
         (["attribute", "PHOTO", "--target", "crane"], "crane is two classes: 3, 4"),
         (["attribute", "PHOTO", "-o", "PHOTO"], "this is one of the inputs"),
-        (["attribute", "PHOTO", "-o", "no/such.png"], "no/such.png: cannot be written"),
+        (["attribute", "PHOTO", "-o", "no/such.png"], f"no/such.png: {NOT_WRITTEN}"),
         (["attribute", "PHOTO", "-o", "map.xyz"], "map.xyz"),
         (["attribute", "missing.png"], "missing.png: no such file"),
         (["layers", "--arch", "squeezenet1_1"], "--weights and --arch: expected one of them, found both"),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 from folder_runs import files, lines, little_net, photo, photos
+from messages import NOT_WRITTEN
 from PIL import Image
 
 import npgrad
@@ -329,7 +330,7 @@ def test_a_full_disk(weights, tmp_path, part):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (2, "")
     [line] = said(done.stderr)
-    assert "cannot be written: File too large" in line
+    assert f"{NOT_WRITTEN}: File too large" in line
     assert ("manifest.jsonl" in line) == (part == "manifest")
     assert attribute_folder(npgrad.load(weights), folder, tmp_path / "out").left == 0
     assert is_whole_and_like(folder, expected)

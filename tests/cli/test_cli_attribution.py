@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from messages import A_WHOLE_NUMBER
 from PIL import Image
 
 import npgrad
@@ -87,7 +88,7 @@ def test_options_reach_the_method(run, weights, photo, name, options):
         (["--method", "occlusion", "--stride", "0"], "stride"),
         (
             ["--method", "integrated_gradients", "--n-steps", "0"],
-            "n_steps: expected a whole number >= 1, found 0",
+            f"n_steps: {A_WHOLE_NUMBER} >= 1, found 0",
         ),
         (["--method", "all", "--save-array", "a.npy"], "--save-array: expected one --method, found all"),
         (["--outliers", "100"], "outliers"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import OTHER_SETTINGS
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -215,7 +216,7 @@ def test_an_interrupted_score_goes_on_from_its_checkpoint(run, monkeypatch):
     for a, b in zip(whole["rows"], rest["rows"], strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
     code, _, err = run("score", "-n", 5, *arguments)
-    assert code == 2 and "made with other settings" in err
+    assert code == 2 and OTHER_SETTINGS in err
 
 
 def test_score_says_what_is_wrong_before_the_work(run, tmp_path):

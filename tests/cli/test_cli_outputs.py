@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from image_files import pixels
+from messages import NOT_WRITTEN
 
 import npgrad
 from npgrad import _files
@@ -148,7 +149,7 @@ def test_a_disk_that_fills_up_costs_one_result_alone(make, full_for, line):
     for lost in (files[:1], files[-1:], files):
         full_for(*lost)
         code, out, err = make(line)
-        said = [text for text in err if "cannot be written" in text]
+        said = [text for text in err if NOT_WRITTEN in text]
         assert code == 1 and out
         assert [text.split(":")[1].strip() for text in said] == [
             name for name in said_order(files) if name in lost
@@ -182,9 +183,9 @@ def test_a_checkpoint_that_is_lost_on_the_way(make, full_for, monkeypatch):
     first = pixels("a.png")
     code, out, err = make(line)
     assert code == 1 and "2 steps" in out
-    assert [
-        text.startswith("npgrad: warning: run.ckpt: cannot be written: No space left") for text in err
-    ] == [True]
+    assert [text.startswith(f"npgrad: warning: run.ckpt: {NOT_WRITTEN}: No space left") for text in err] == [
+        True
+    ]
     np.testing.assert_array_equal(pixels("a.png"), first)
 
 
@@ -192,7 +193,7 @@ def test_the_scores_outlive_their_checkpoint(run, full_for):
     full_for("score.ckpt")
     arguments = ("-n", 2, "--slow", 1, "--curves", 0, "--methods", "saliency", "--checkpoint", "score.ckpt")
     code, out, err = run("score", *arguments)
-    assert code == 1 and "saliency" in out and "score.ckpt: cannot be written: No space left" in err
+    assert code == 1 and "saliency" in out and f"score.ckpt: {NOT_WRITTEN}: No space left" in err
 
 
 def test_a_snapshot_replaces_no_other_result(make):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tqdm
 from image_files import pixels
+from messages import A_NUMBER, AN_INDEX, NOT_WRITTEN, OTHER_SETTINGS
 from PIL import Image, ImageSequence
 
 from npgrad.cli._synthesis import RunOutput
@@ -145,7 +146,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("fool PHOTO --target 5", "expected 0 to 4; found 5"),
+        ("fool PHOTO --target 5", f"{AN_INDEX} 4; found 5"),
         ("fool PHOTO --target catt", "no class 'catt'; nearest: cat"),
         ("fool PHOTO", "--target: expected a class for the method ascent, found none"),
         ("fool PHOTO --target 1 --method pdg", "no method 'pdg'; nearest: pgd"),
@@ -154,17 +155,17 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
             "ascent takes no --epsilon; its options: --steps, --learning-rate",
         ),
         ("fool PHOTO --target 1 --method fgsm --margin 3", "fgsm takes no --margin; its options: --epsilon"),
-        ("fool PHOTO --target 1 --learning-rate -1", "learning_rate: expected a number >= 0, found -1.0"),
-        ("fool PHOTO --target 1 --margin nan", "margin: expected a number >= 0, found nan"),
+        ("fool PHOTO --target 1 --learning-rate -1", f"learning_rate: {A_NUMBER} >= 0, found -1.0"),
+        ("fool PHOTO --target 1 --margin nan", f"margin: {A_NUMBER} >= 0, found nan"),
         ("fool PHOTO --target 1 -o PHOTO", "photo.png: this is one of the inputs"),
         ("fool PHOTO --target 1 --compare PHOTO", "photo.png: this is one of the inputs"),
         ("fool PHOTO --target 1 -o a.png --compare ./a.png", "a.png: two results would have this name"),
-        ("fool PHOTO --target 1 -o no/a.png", "no/a.png: cannot be written: there is no folder"),
+        ("fool PHOTO --target 1 -o no/a.png", f"no/a.png: {NOT_WRITTEN}: there is no folder"),
         ("fool PHOTO --target 1 -o a.xyz", "a.xyz: expected an image's suffix (.png"),
         ("fool PHOTO --target 1 -o .", ".: expected an image's suffix"),
         ("fool PHOTO --target 1 --animate a.mp4", "a.mp4: expected an animation's suffix (.gif, .webp)"),
-        ("fool PHOTO --target 1 --animate no/a.gif", "no/a.gif: cannot be written"),
-        ("fool PHOTO --target 1 --checkpoint no/a.ckpt", "no/a.ckpt: cannot be written"),
+        ("fool PHOTO --target 1 --animate no/a.gif", f"no/a.gif: {NOT_WRITTEN}"),
+        ("fool PHOTO --target 1 --checkpoint no/a.ckpt", f"no/a.ckpt: {NOT_WRITTEN}"),
         ("fool PHOTO --target 1 --checkpoint PHOTO", "photo.png: this is one of the inputs"),
         ("fool missing.png --target 1", "missing.png: no such file"),
         ("visualize catt", "no class 'catt'; nearest: cat"),
@@ -174,7 +175,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
         ("visualize dog --channel 3", "--channel: expected a --layer, found class 'dog'"),
         ("visualize --layer fire3", "--layer: expected --channel N as well, found none"),
         ("visualize --layer fier3 --channel 1", "no layer 'fier3'; nearest: fire3"),
-        ("visualize --layer fire3 --channel 4000", "channel: expected 0 to 127 at fire3, found 4000"),
+        ("visualize --layer fire3 --channel 4000", f"channel: {AN_INDEX} 127 at fire3, found 4000"),
         ("visualize dog --method furier", "no method 'furier'; nearest: fourier"),
         ("visualize dog --size 3", "this network takes images of at least 17x17 px"),
         ("style PHOTO PAINTING --preset stary_night", "no preset 'stary_night'; nearest: starry_night"),
@@ -186,7 +187,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
         ("style PHOTO PAINTING -o PAINTING", "painting.png: this is one of the inputs"),
         ("style PHOTO missing.png", "missing.png: no such file"),
         ("dream PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
-        ("dream PHOTO --layer fire3 --channel 128", "channel: expected 0 to 127 at fire3, found 128"),
+        ("dream PHOTO --layer fire3 --channel 128", f"channel: {AN_INDEX} 127 at fire3, found 128"),
         (
             "dream PHOTO --layer fire3 --size 9000",
             "--size: 13500x9000 px would take gigabytes of memory; expected at most 4,000,000 pixels",
@@ -194,7 +195,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
         ("dream PHOTO --layer fire3 -o PHOTO", "photo.png: this is one of the inputs"),
         ("invert PHOTO --layer fier3", "no layer 'fier3'; nearest: fire3"),
         ("invert PHOTO --layer fire3 --optimizer adm", "no optimizer 'adm'; nearest: adam"),
-        ("invert PHOTO --layer fire3 --tv-weight -1", "tv_weight: expected a number >= 0, found -1.0"),
+        ("invert PHOTO --layer fire3 --tv-weight -1", f"tv_weight: {A_NUMBER} >= 0, found -1.0"),
         ("invert PHOTO --layer fire3 -o PHOTO", "photo.png: this is one of the inputs"),
     ],
 )
@@ -233,7 +234,7 @@ def test_a_checkpoint_of_another_run_or_no_checkpoint(make):
     for line in ("invert PHOTO --layer fire4 --steps 2", "visualize dog --steps 2"):
         code, _, err = make(f"{line} -o b.png --checkpoint run.ckpt")
         assert (code, len(err)) == (2, 1)
-        assert "run.ckpt: this checkpoint was made with other settings" in err[0]
+        assert f"run.ckpt: this checkpoint was {OTHER_SETTINGS}" in err[0]
     with open("run.ckpt", "rb") as file:
         assert file.read() == before
     with open("notes.txt", "w") as file:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import AN_INDEX
 
 import npgrad
 from npgrad.cli import main
@@ -37,7 +38,7 @@ def test_attribute(photo, capsys):
     [
         ("key - keyy", "target 'key - keyy', position 7: no class 'keyy'; nearest: key"),
         ("key - ", "target 'key - ', position 7: expected a class, found the end"),
-        ("-3", "class index: expected 0 to 25; found -3; '- 3' asks for minus its score"),
+        ("-3", f"class index: {AN_INDEX} 25; found -3; '- 3' asks for minus its score"),
     ],
 )
 def test_a_mistake_gets_one_line(photo, target, words, capsys):

@@ -5,6 +5,7 @@ import os
 import stat
 
 import pytest
+from messages import NOT_WRITTEN
 
 from npgrad import _files as files
 from npgrad._files import atomic_write, shown, weights_folder
@@ -41,7 +42,7 @@ def test_a_disk_that_fails_at_the_end(tmp_path, monkeypatch, step):
     path.write_bytes(b"old")
     monkeypatch.setattr(f"npgrad._files.{step}", fail)
     with (
-        pytest.raises(InputError, match=r"out\.bin: cannot be written: Input/output error"),
+        pytest.raises(InputError, match=rf"out\.bin: {NOT_WRITTEN}: Input/output error"),
         atomic_write(path) as file,
     ):
         file.write_bytes(b"new")
@@ -65,7 +66,7 @@ def test_a_full_disk_is_one_line(tmp_path):
     with pytest.raises(InputError) as raised, atomic_write(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     cure = "free some space there, or choose another folder"
-    assert str(raised.value) == f"{path}: cannot be written: No space left on device; {cure}"
+    assert str(raised.value) == f"{path}: {NOT_WRITTEN}: No space left on device; {cure}"
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["out.bin"]
 
@@ -124,7 +125,7 @@ def test_read_only_places(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="the file is read-only"), atomic_write(path):
             pytest.fail("the block ran")
     monkeypatch.setattr("npgrad._files.os.open", denied)
-    with pytest.raises(InputError, match="cannot be written: Permission denied"), atomic_write(path):
+    with pytest.raises(InputError, match=f"{NOT_WRITTEN}: Permission denied"), atomic_write(path):
         pytest.fail("the block ran")
     assert path.read_bytes() == b"old"
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
+from messages import AN_INDEX
 from torch.nn import functional
 
 import npgrad
@@ -193,8 +194,8 @@ REFUSED = [
     (lambda: losses.style_loss({"a": X}, {"a": X}, {"a": 1}, {}), UnknownName, "no layer in masks 'a'"),
     (lambda: losses.cross_entropy(LOGITS[0], 0), InputError, "expected logits (N, classes), found shape (5,)"),
     (lambda: losses.cross_entropy(LOGITS[:0], 0), InputError, "expected logits (N, classes), found shape (0, 5)"),
-    (lambda: losses.cross_entropy(LOGITS, 5), TargetError, "target: expected 0 to 4, found 5 to 5"),
-    (lambda: losses.cross_entropy(LOGITS, [0, -1]), TargetError, "target: expected 0 to 4, found -1 to 0"),
+    (lambda: losses.cross_entropy(LOGITS, 5), TargetError, f"target: {AN_INDEX} 4, found 5 to 5"),
+    (lambda: losses.cross_entropy(LOGITS, [0, -1]), TargetError, f"target: {AN_INDEX} 4, found -1 to 0"),
     (lambda: losses.cross_entropy(LOGITS, [0, 1, 2]), InputError, "expected a class index, or 2, found int64 of"),
     (lambda: losses.score(LOGITS, 1.5), InputError, "expected a class index, or 2, found float64 of shape ()"),
     (lambda: losses.score(LOGITS, "cat"), InputError, "score: target: expected a class index, or 2"),
@@ -246,7 +247,7 @@ def test_targets_out_of_range_say_whose_they_are():
     for loss in losses.cross_entropy, losses.score:
         with pytest.raises(TargetError) as refusal:
             loss(LOGITS, [0, 5])
-        assert str(refusal.value) == f"{loss.__name__}: target: expected 0 to 4, found 0 to 5"
+        assert str(refusal.value) == f"{loss.__name__}: target: {AN_INDEX} 4, found 0 to 5"
 
 
 @pytest.fixture(scope="module")

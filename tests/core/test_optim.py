@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close, same_bits
+from messages import A_NUMBER, A_WHOLE_NUMBER
 from scipy.optimize import rosen, rosen_der
 
 from npgrad import InputError, optim
@@ -194,17 +195,17 @@ def test_a_schedule_of_numpy_numbers_leaves_float32_what_it_is():
 
 X = np.ones((2, 2))
 REFUSED = [
-    (lambda: Adam(-1), "lr: expected a number >= 0, found -1"),
-    (lambda: SGD("fast"), "lr: expected a number >= 0, found 'fast'"),
-    (lambda: SGD(np.nan), "lr: expected a number >= 0, found nan"),
-    (lambda: SGD(0.1, momentum=1.0), "momentum: expected a number from 0 to below 1, found 1.0"),
-    (lambda: SGD(0.1, weight_decay=-0.1), "weight_decay: expected a number >= 0, found -0.1"),
-    (lambda: Adam(betas=(0.9, 1.0)), "betas: expected a number from 0 to below 1, found 1.0"),
-    (lambda: Adam(eps=-1), "eps: expected a number >= 0, found -1"),
+    (lambda: Adam(-1), f"lr: {A_NUMBER} >= 0, found -1"),
+    (lambda: SGD("fast"), f"lr: {A_NUMBER} >= 0, found 'fast'"),
+    (lambda: SGD(np.nan), f"lr: {A_NUMBER} >= 0, found nan"),
+    (lambda: SGD(0.1, momentum=1.0), f"momentum: {A_NUMBER} from 0 to below 1, found 1.0"),
+    (lambda: SGD(0.1, weight_decay=-0.1), f"weight_decay: {A_NUMBER} >= 0, found -0.1"),
+    (lambda: Adam(betas=(0.9, 1.0)), f"betas: {A_NUMBER} from 0 to below 1, found 1.0"),
+    (lambda: Adam(eps=-1), f"eps: {A_NUMBER} >= 0, found -1"),
     (lambda: Adam().step(X, X[0]), "gradient of x: expected shape (2, 2), found (2,)"),
     (lambda: Adam().step({"a": X}, {"b": X}), "expected a gradient for each array, found none or no array: a, b"),
-    (lambda: LBFGS(stride=0), "stride: expected a whole number >= 1, found 0"),
-    (lambda: LBFGS(memory=2.5), "memory: expected a whole number >= 1, found 2.5"),
+    (lambda: LBFGS(stride=0), f"stride: {A_WHOLE_NUMBER} >= 1, found 0"),
+    (lambda: LBFGS(memory=2.5), f"memory: {A_WHOLE_NUMBER} >= 1, found 2.5"),
     (lambda: optim.steps(), "steps: expected (start, rate) from start 0 on"),
     (lambda: optim.steps((5, 1.0)), "steps: expected (start, rate) from start 0 on, rising, found starts [5]"),
     (lambda: optim.steps((0, 1.0), (0, 2.0)), "rising, found starts [0, 0]"),

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from messages import A_NUMBER
 from PIL import Image
 from scipy.ndimage import gaussian_filter1d
 from torch_nets import activations, small_net, torch_names, torch_twin
@@ -235,7 +236,7 @@ def test_feature_inversion_is_style_transfer_without_style(model, painted):
 
 def test_a_wrong_layer_number_in_one_line(model, painted):
     for layer in (13, -1, 2.0, True):
-        with pytest.raises(npgrad.InputError, match="layer: expected a number from 0 to 12, or a name"):
+        with pytest.raises(npgrad.InputError, match=f"layer: {A_NUMBER} from 0 to 12, or a name"):
             course.style_transfer(*painted, **PARAMETERS | {"content_layer": layer}, model=model)
 
 

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from messages import NOT_WRITTEN
 
 from npgrad import InputError
 from npgrad.course import notebooks
@@ -52,7 +53,7 @@ def test_where_no_folder_can_be_made(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_read_only(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match=NOT_WRITTEN):
         write_notebooks(tmp_path)
 
 

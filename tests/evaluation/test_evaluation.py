@@ -8,6 +8,7 @@ from captum.metrics import infidelity as captum_infidelity
 from captum.metrics import sensitivity_max as captum_sensitivity
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import additions_in, assert_rounding
+from messages import A_NUMBER
 from scipy import ndimage
 
 from npgrad import Model, layers
@@ -290,7 +291,7 @@ A = np.zeros(NET.x.shape)
         (lambda: deletion_auc(NET.model, NET.x, A[:, :, :5]), "resize it to the input"),
         (lambda: deletion_auc(NET.model, NET.x, A[0, 0]), r"attribution: expected \(N, C, H, W\) or"),
         (lambda: deletion_auc(NET.model, NET.x, A + np.nan), "attribution: .* 3024 NaN or Inf"),
-        (lambda: deletion_auc(NET.model, NET.x, A, baseline="gray"), "baseline: expected a number.*'gray'"),
+        (lambda: deletion_auc(NET.model, NET.x, A, baseline="gray"), f"baseline: {A_NUMBER}.*'gray'"),
         (lambda: insertion_auc(NET.model, NET.x, A, baseline=np.zeros((2, 2))), "baseline"),
         (lambda: road(NET.model, NET.x, A, fractions=(0.1, 1)), "fractions"),
         (lambda: road(NET.model, NET.x, A, fractions=()), "fractions"),

@@ -11,6 +11,7 @@ import torch
 from captum.attr import IntegratedGradients
 from captum_nets import TARGETS, pairs, squeezenets
 from checks import additions_in, assert_rounding
+from messages import A_WHOLE_NUMBER, FINITE_NUMBERS
 from scipy.stats import pearsonr, spearmanr
 
 from npgrad import Model, attribution, layers, targets
@@ -282,14 +283,14 @@ A = np.zeros(NET.x.shape)
     [
         (lambda: completeness(NET.model, NET.x, A[:, :, :4]), "attribution: expected one value per pixel"),
         (lambda: completeness(NET.model, NET.x, A, baseline="blur"), "baseline: expected"),
-        (lambda: sensitivity_n(NET.model, NET.x, A, n_samples=1), "n_samples: expected a whole number >= 2"),
+        (lambda: sensitivity_n(NET.model, NET.x, A, n_samples=1), f"n_samples: {A_WHOLE_NUMBER} >= 2"),
         (lambda: sensitivity_n(NET.model, NET.x, A, fractions=(1,)), "fractions: expected numbers"),
         (lambda: sparseness(A[0, 0]), r"attribution: expected \(N, C, H, W\) or"),
-        (lambda: sparseness(A + np.nan), "attribution: expected finite numbers, found 3024 NaN"),
+        (lambda: sparseness(A + np.nan), f"attribution: {FINITE_NUMBERS}, found 3024 NaN"),
         (lambda: selectivity(NET.model, NET.x, A, window=17), "window: expected at most the image .*found 17"),
         (lambda: selectivity(NET.model, NET.x, A, window=0), "window: expected one or two whole numbers"),
         (lambda: top_k_intersection(A, A[0, 0] == 0, 337), "k: expected at most the image's 336 pixels, found 337"),
-        (lambda: top_k_intersection(A, A[0, 0] == 0, 0), "k: expected a whole number"),
+        (lambda: top_k_intersection(A, A[0, 0] == 0, 0), f"k: {A_WHOLE_NUMBER}"),
         (lambda: random_logit(NET.model, NET.x, "saliency"), "method: expected a function"),
         (lambda: random_logit(NET.model, NET.x, attribution.saliency, similarity="l2"), "similarity: expected one of"),
         (lambda: random_logit(NET.model, NET.x, attribution.saliency, other=[1]), "target: expected one class, or 3"),

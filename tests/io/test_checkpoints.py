@@ -9,6 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 from little_runs import STEPS, InterruptAt, assert_same, make, noise
+from messages import A_WHOLE_NUMBER, OTHER_SETTINGS
 
 from npgrad import InputError, Model, layers
 from npgrad.images import Preprocessing
@@ -46,7 +47,7 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, other):
     make(noise(), checkpoint=path, callback=InterruptAt(3), settings=BASE)
     before = path.read_bytes()
     changed = {"x": noise(), "settings": BASE, **OTHERS[other]}
-    with pytest.raises(InputError, match="run.ckpt: this checkpoint was made with other settings") as caught:
+    with pytest.raises(InputError, match=f"run.ckpt: this checkpoint was {OTHER_SETTINGS}") as caught:
         make(checkpoint=path, **changed)
     assert len(str(caught.value).splitlines()) == 1 and path.read_bytes() == before
     same = {**BASE, "weights": {"a": 1.0}, "model": linear_model()}  # equal, but not the same objects
@@ -203,7 +204,7 @@ def test_a_generator_that_cannot_be_written_down_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"steps": -1}, "steps: expected a whole number >= 0, found -1"), ({"steps": 2.5}, "steps: expected a whole"),
+    [({"steps": -1}, f"steps: {A_WHOLE_NUMBER} >= 0, found -1"), ({"steps": 2.5}, "steps: expected a whole"),
      ({"rng": "luck"}, "rng: expected a Generator or a whole number >= 0, found 'luck'")],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(options, message):

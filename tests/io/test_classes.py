@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from folder_runs import little_net, photos
+from messages import AN_INDEX
 
 import npgrad
 from npgrad import _imagenet as module
@@ -58,7 +59,7 @@ def test_kinds_of_index(index):
 
 @pytest.mark.parametrize("index", [-1, 1000, "-1", "1000", np.int64(-1), 10**30])
 def test_index_out_of_range(index):
-    with pytest.raises(TargetError, match=r"expected 0 to 999; found -?\d+") as raised:
+    with pytest.raises(TargetError, match=rf"{AN_INDEX} 999; found -?\d+") as raised:
         find_class(index, imagenet_classes())
     assert isinstance(raised.value, IndexError)
 

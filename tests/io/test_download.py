@@ -6,6 +6,7 @@ import time
 
 import pytest
 import web_server
+from messages import NOT_WRITTEN
 from web_server import (
     BODY,
     SHA256,
@@ -175,7 +176,7 @@ def test_folder_that_cannot_be_written(server, tmp_path):
     (tmp_path / "sub").write_bytes(b"a file, not a folder")
     path = tmp_path / "sub" / "file"
     message = refused(lambda: download.download(f"{server.url}/file", path, max_bytes=10**6))
-    assert f"{path}: cannot be written: " in message
+    assert f"{path}: {NOT_WRITTEN}: " in message
 
 
 def test_full_disk(server, get, tmp_path, monkeypatch):
@@ -185,6 +186,6 @@ def test_full_disk(server, get, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    assert "cannot be written: No space left on device" in refused(get)
+    assert f"{NOT_WRITTEN}: No space left on device" in refused(get)
     assert names(tmp_path) == []
     assert len(server.requests) == 1

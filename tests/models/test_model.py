@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from messages import AN_INDEX, FINITE_NUMBERS
 
 import npgrad
 from npgrad._targets import resolve_targets
@@ -32,7 +33,7 @@ def x(rng):
         (lambda x: x[0], r"conv1: Conv2d expects \(N, C, H, W\), found an array of shape \(3, 40, 40\)"),
         (lambda x: x[:0], "at least one image"),
         (lambda x: np.float32(3.0), "at least one image"),
-        (lambda x: np.where(x > 2, np.nan, x), "expected finite numbers, found [0-9]+ NaN or Inf"),
+        (lambda x: np.where(x > 2, np.nan, x), f"{FINITE_NUMBERS}, found [0-9]+ NaN or Inf"),
         (lambda x: np.where(x > 2, np.inf, x), "NaN or Inf"),
         (lambda x: x[:, :, :16], r"fire\d: .*smaller than|pool\d: .*smaller than"),
     ],
@@ -86,9 +87,9 @@ def test_pixels_in_0_to_255_are_noticed_once(model, x):
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        (-1, IndexError, "expected 0 to 9; found -1"),
-        (10, IndexError, "expected 0 to 9; found 10"),
-        ([0, 10], IndexError, "expected 0 to 9; found 10"),
+        (-1, IndexError, f"{AN_INDEX} 9; found -1"),
+        (10, IndexError, f"{AN_INDEX} 9; found 10"),
+        ([0, 10], IndexError, f"{AN_INDEX} 9; found 10"),
         (1.0, TypeError, "found float 1.0"),
         (True, TypeError, "found bool True"),
         ([1, 2, 3], ValueError, "expected one class, or 2, one per image"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from checks import assert_close
 from heads import SCORED, as_rows, call, drawn_net, torch_gradient
+from messages import AN_INDEX
 
 import npgrad
 from npgrad import Model, attribution, evaluation, layers, synthesis, training
@@ -26,7 +27,7 @@ def test_values_are_shown_as_values(rng):
         npgrad.InputError, match="target: expected one of the network's 7 outputs, which are values"
     ):
         attribution.saliency(several, x)
-    with pytest.raises(npgrad.TargetError, match="expected 0 to 0; found 1"):
+    with pytest.raises(npgrad.TargetError, match=f"{AN_INDEX} 0; found 1"):
         attribution.saliency(model, x, 1)
     named = dataclasses.replace(model, classes=["age"])
     assert named.predict(x)[0][0][1] == "age" and "1 named outputs" in repr(named)

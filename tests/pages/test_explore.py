@@ -8,6 +8,7 @@ import zlib
 import numpy as np
 import pytest
 from explored import HOSTILE, hostile_model, image, residual
+from messages import NOT_WRITTEN
 
 import npgrad
 from npgrad.cli import main
@@ -258,7 +259,7 @@ def test_questions_rules_and_refusals(tmp_path):
         npgrad.explore(model, np.concatenate([x, x]))
     with pytest.raises((UnknownName, npgrad.TargetError)):
         npgrad.explore(model, x, 9)
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match=NOT_WRITTEN):
         npgrad.explore(model, x, output=tmp_path / "none" / "page.html")
     npgrad.explore(model, x, 1, tmp_path / "odd.html", title="a\udcff.png")  # a file name that is not UTF-8
     assert (tmp_path / "odd.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

@@ -16,6 +16,7 @@ from every_function import (
     numbers,
     refused,
 )
+from messages import AN_INDEX
 
 import npgrad
 from npgrad import synthesis
@@ -137,10 +138,10 @@ def test_pixels_of_0_to_255_are_warned_of_once(name):
 
 
 TARGETS = {
-    "minus one": (-1, IndexError, ["expected 0 to 3"]),
-    "one too far": (CLASSES, IndexError, ["expected 0 to 3"]),
-    "vast": (10**30, IndexError, ["expected 0 to 3"]),
-    "one of them too far": ([0, CLASSES], IndexError, ["expected 0 to 3", "one class"]),
+    "minus one": (-1, IndexError, [f"{AN_INDEX} 3"]),
+    "one too far": (CLASSES, IndexError, [f"{AN_INDEX} 3"]),
+    "vast": (10**30, IndexError, [f"{AN_INDEX} 3"]),
+    "one of them too far": ([0, CLASSES], IndexError, [f"{AN_INDEX} 3", "one class"]),
     "a float": (1.0, TypeError, ["expected an index"]),
     "a NumPy float": (np.float32(1), TypeError, ["expected an index"]),
     "True": (True, TypeError, ["expected an index"]),
@@ -153,7 +154,7 @@ TARGETS = {
     "in columns": ([[1], [2]], ValueError, ["target"]),
     "floats": ([1.0, 2.0], (TypeError, ValueError), ["expected an index", "target"]),
     "a name that is none": ("cow", KeyError, ["no class 'cow'"]),
-    "digits too far": ("17", IndexError, ["expected 0 to 3"]),
+    "digits too far": ("17", IndexError, [f"{AN_INDEX} 3"]),
 }
 
 

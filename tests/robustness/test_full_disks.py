@@ -14,6 +14,7 @@ import pytest
 import web_server
 from folder_runs import little_net, photo, photos
 from interrupts import disks, driver, kinds, work
+from messages import NOT_WRITTEN
 from web_server import whole
 
 from npgrad import DownloadError, InputError
@@ -95,7 +96,7 @@ def test_names_that_cannot_be_written(tmp_path, writer):
     places = bad_places(tmp_path, suffix)
     before = sorted(tmp_path.rglob("*"))
     for said, path in places.items():
-        with pytest.raises(InputError, match=f": cannot be written: {said}") as caught:
+        with pytest.raises(InputError, match=f": {NOT_WRITTEN}: {said}") as caught:
             write(path, 1)
         assert str(caught.value).startswith(str(path)) and len(str(caught.value).splitlines()) == 1
     assert (tmp_path / f"file{suffix}").read_bytes() == work.OLD and sorted(tmp_path.rglob("*")) == before
@@ -121,7 +122,7 @@ def test_downloads_to_names_that_cannot_be_written(server, tmp_path, place):
     server.answers["/file"] = whole(work.BODY)
     (tmp_path / "file").write_bytes(work.OLD)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(DownloadError, match="cannot be written: ") as caught:
+    with pytest.raises(DownloadError, match=f"{NOT_WRITTEN}: ") as caught:
         work.get_file(f"{server.url}/file", tmp_path / place)
     assert str(caught.value).startswith(str(tmp_path / place))
     assert web_server.names(tmp_path) == ["file"] and (tmp_path / "file").read_bytes() == work.OLD
@@ -173,7 +174,7 @@ def test_commands_on_a_full_disk(server, tmp_path, name):
         done.returncode == (2 if name in ("folder", "download", "checkpoint") else 1)
         and "Traceback" not in done.stderr
     )
-    too_large = "cannot be written: File too large; "
+    too_large = f"{NOT_WRITTEN}: File too large; "
     assert any(
         f"{file}: {too_large}" in line for line in lines
     )  # others of the command may be too large as well
@@ -190,7 +191,7 @@ def test_a_full_disk_behind_stdout(more):
         command = [sys.executable, "-m", "npgrad", "weights", "list", *more]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     cure = "free some space there, or choose another folder"
-    assert done.stderr == f"npgrad: stdout: cannot be written: No space left on device; {cure}\n"
+    assert done.stderr == f"npgrad: stdout: {NOT_WRITTEN}: No space left on device; {cure}\n"
     assert done.returncode == 2
 
 

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from messages import A_WHOLE_NUMBER
 
 from npgrad.errors import InputError
 from npgrad.scenes import CLASSES, scene, two_objects
@@ -181,12 +182,12 @@ def test_surfaces_mix_and_show_both_colors(surface):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ((-1,), "index: expected a whole number >= 0, found -1"),
+        ((-1,), f"index: {A_WHOLE_NUMBER} >= 0, found -1"),
         ((1.5,), "index: "),
         ((True,), "index: "),
-        ((0, -2), "seed: expected a whole number >= 0, found -2"),
+        ((0, -2), f"seed: {A_WHOLE_NUMBER} >= 0, found -2"),
         ((0, "a"), "seed: "),
-        ((0, 0, 31), "size: expected a whole number >= 32, found 31"),
+        ((0, 0, 31), f"size: {A_WHOLE_NUMBER} >= 32, found 31"),
         ((0, 0, 64.0), "size: "),
     ],
 )

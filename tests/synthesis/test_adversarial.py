@@ -8,6 +8,7 @@ import pytest
 import torch
 from checks import assert_close
 from little_nets import MEAN, STD, image, in_torch, little_net, photo
+from messages import A_NUMBER, A_WHOLE_NUMBER, OTHER_SETTINGS
 from torch import nn
 from torch_nets import small_net, torch_twin
 
@@ -280,22 +281,22 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, x, name, stop, tmp_pa
         np.testing.assert_array_equal(result.image, expected.image)
         assert (repr(result), result.norm, result.losses) == (repr(expected), expected.norm, expected.losses)
     assert calls == list(range(stop + 1, 13))
-    with pytest.raises(InputError, match="made with other settings"):
+    with pytest.raises(InputError, match=OTHER_SETTINGS):
         make(net, x, checkpoint=path, rng=1)
 
 
 REFUSED = [
     (pgd, {"norm": "l1"}, InputError, "norm: expected one of linf, l2; found 'l1'"),
-    (pgd, {"epsilon": -1}, InputError, "epsilon: expected a number >= 0, found -1"),
-    (pgd, {"steps": -1}, InputError, "steps: expected a whole number >= 0, found -1"),
-    (pgd, {"steps": 2.5}, InputError, "steps: expected a whole number >= 0, found 2.5"),
-    (pgd, {"step_size": np.inf}, InputError, "step_size: expected a number >= 0, found inf"),
+    (pgd, {"epsilon": -1}, InputError, f"epsilon: {A_NUMBER} >= 0, found -1"),
+    (pgd, {"steps": -1}, InputError, f"steps: {A_WHOLE_NUMBER} >= 0, found -1"),
+    (pgd, {"steps": 2.5}, InputError, f"steps: {A_WHOLE_NUMBER} >= 0, found 2.5"),
+    (pgd, {"step_size": np.inf}, InputError, f"step_size: {A_NUMBER} >= 0, found inf"),
     (pgd, {"targeted": True}, InputError, "target: expected a class to aim at, found None"),
     (fgsm, {"targeted": True}, InputError, "target: expected a class to aim at, found None"),
-    (fgsm, {"epsilon": "8"}, InputError, "epsilon: expected a number >= 0, found '8'"),
+    (fgsm, {"epsilon": "8"}, InputError, f"epsilon: {A_NUMBER} >= 0, found '8'"),
     (fgsm, {"target": 5}, TargetError, "5"),
     (smallest_perturbation, {"target": -1}, TargetError, "-1"),
-    (smallest_perturbation, {"steps": None}, InputError, "steps: expected a whole number >= 0, found None"),
+    (smallest_perturbation, {"steps": None}, InputError, f"steps: {A_WHOLE_NUMBER} >= 0, found None"),
     *((attack, {"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one image (1, C, H, W)")
       for attack in (fgsm, pgd, smallest_perturbation)),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
+from messages import A_NUMBER, A_WHOLE_NUMBER, AN_INDEX, OTHER_SETTINGS
 from scipy.ndimage import gaussian_filter1d
 from torch_nets import activations, small_net, torch_names, torch_twin
 
@@ -145,7 +146,7 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, ste
         {"size": 40}, {"method": METHODS[1 - METHODS.index(method)]},
     ]  # fmt: skip
     for options in changed:
-        with pytest.raises(InputError, match="made with other settings"):
+        with pytest.raises(InputError, match=OTHER_SETTINGS):
             visualize(net, **{"method": method, "rng": 1, "checkpoint": path, **options})
 
 
@@ -201,9 +202,9 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
         ({"target": 1, "channel": 2}, InputError, "channel and neuron belong to a layer; found a target"),
         ({"target": 10}, TargetError, "10"),
         ({"target": "zebra"}, UnknownName, "no class 'zebra'"),
-        ({"layer": "fire2"}, InputError, "channel: expected a whole number >= 0, found None"),
+        ({"layer": "fire2"}, InputError, f"channel: {A_WHOLE_NUMBER} >= 0, found None"),
         ({"layer": "fier2", "channel": 1}, UnknownName, "nearest: fire2"),
-        ({"layer": "fire2", "channel": 128}, InputError, "channel: expected 0 to 127 at fire2, found 128"),
+        ({"layer": "fire2", "channel": 128}, InputError, f"channel: {AN_INDEX} 127 at fire2, found 128"),
         (
             {"layer": "fire2", "channel": 1, "neuron": 3},
             InputError,
@@ -212,12 +213,12 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
         (
             {"layer": "fire2", "channel": 1, "neuron": (0, 7)},
             InputError,
-            "column: expected 0 to 6 at fire2, found 7",
+            f"column: {AN_INDEX} 6 at fire2, found 7",
         ),
         (
             {"layer": "fire2", "channel": 1, "neuron": (0, -1)},
             InputError,
-            "neuron: expected a whole number >= 0",
+            f"neuron: {A_WHOLE_NUMBER} >= 0",
         ),
         (
             {"layer": "input", "channel": 1},
@@ -227,15 +228,15 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
         ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
         ({"target": 1, "size": 0}, InputError, "size: expected one or two whole numbers >= 1, found 0"),
         ({"target": 1, "size": 5}, InputError, "this network takes images of at least 17x17 px"),
-        ({"target": 1, "l2_reg": -1}, InputError, "l2_reg: expected a number >= 0, found -1"),
+        ({"target": 1, "l2_reg": -1}, InputError, f"l2_reg: {A_NUMBER} >= 0, found -1"),
         (
             {"target": 1, "learning_rate": np.nan},
             InputError,
-            "learning_rate: expected a number >= 0, found nan",
+            f"learning_rate: {A_NUMBER} >= 0, found nan",
         ),
-        ({"target": 1, "num_iterations": 2.5}, InputError, "num_iterations: expected a whole number >= 0"),
-        ({"target": 1, "blur_every": 0}, InputError, "blur_every: expected a whole number >= 1, found 0"),
-        ({"target": 1, "max_jitter": -1}, InputError, "max_jitter: expected a whole number >= 0, found -1"),
+        ({"target": 1, "num_iterations": 2.5}, InputError, f"num_iterations: {A_WHOLE_NUMBER} >= 0"),
+        ({"target": 1, "blur_every": 0}, InputError, f"blur_every: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"target": 1, "max_jitter": -1}, InputError, f"max_jitter: {A_WHOLE_NUMBER} >= 0, found -1"),
         ({"target": 1, "rng": "dice"}, InputError, "rng: expected a Generator"),
     ],
 )

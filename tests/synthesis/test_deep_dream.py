@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
+from messages import A_NUMBER, A_WHOLE_NUMBER, AN_INDEX, OTHER_SETTINGS
 from PIL import Image
 from torch_nets import activations, small_net, torch_names, torch_twin
 
@@ -129,7 +130,7 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, x, tmp_path, step):
         {"layer": "fire4"}, {"channel": 3}, {"octave_scale": 1.3}, {"learning_rate": 0.5}, {"max_jitter": 1},
         {"rng": 2}, {"x": x + np.float32(0.5)}, {"steps": 2}, {"octaves": 1},
     ):  # fmt: skip
-        with pytest.raises(InputError, match="made with other settings"):
+        with pytest.raises(InputError, match=OTHER_SETTINGS):
             dream(**{"net": net, "x": x, "rng": 1, "checkpoint": path, **changed})
 
 
@@ -148,19 +149,19 @@ def test_a_layer_that_sees_nothing_leaves_the_image_as_it_is(net):
     [
         ({"layer": "fier3"}, UnknownName, "nearest: fire3"),
         ({"layer": "input"}, InputError, "layer: expected a layer of the network, found 'input'"),
-        ({"channel": 128}, InputError, "channel: expected 0 to 127 at fire3, found 128"),
-        ({"channel": -1}, InputError, "channel: expected a whole number >= 0, found -1"),
-        ({"octaves": 0}, InputError, "octaves: expected a whole number >= 1, found 0"),
+        ({"channel": 128}, InputError, f"channel: {AN_INDEX} 127 at fire3, found 128"),
+        ({"channel": -1}, InputError, f"channel: {A_WHOLE_NUMBER} >= 0, found -1"),
+        ({"octaves": 0}, InputError, f"octaves: {A_WHOLE_NUMBER} >= 1, found 0"),
         (
             {"octaves": 6, "layer": "fire9"},
             TooSmall,
             "octaves: the smallest is 7x9 px: .*takes images of at least 17x17 px",
         ),
-        ({"octave_scale": 0.5}, InputError, "octave_scale: expected a number >= 1, found 0.5"),
-        ({"octave_scale": np.inf}, InputError, "octave_scale: expected a number >= 0, found inf"),
-        ({"steps": 0}, InputError, "steps: expected a whole number >= 1, found 0"),
-        ({"learning_rate": "big"}, InputError, "learning_rate: expected a number >= 0, found 'big'"),
-        ({"max_jitter": 0.5}, InputError, "max_jitter: expected a whole number >= 0, found 0.5"),
+        ({"octave_scale": 0.5}, InputError, f"octave_scale: {A_NUMBER} >= 1, found 0.5"),
+        ({"octave_scale": np.inf}, InputError, f"octave_scale: {A_NUMBER} >= 0, found inf"),
+        ({"steps": 0}, InputError, f"steps: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"learning_rate": "big"}, InputError, f"learning_rate: {A_NUMBER} >= 0, found 'big'"),
+        ({"max_jitter": 0.5}, InputError, f"max_jitter: {A_WHOLE_NUMBER} >= 0, found 0.5"),
         ({"rng": "dice"}, InputError, "rng: expected a Generator"),
         ({"x": np.zeros((2, 3, 40, 40))}, InputError, r"expected one image \(1, C, H, W\)"),
         ({"x": np.full((1, 3, 40, 40), np.nan)}, InputError, "finite"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from checks import assert_close
 from little_nets import image, in_torch, little_net, photo
+from messages import A_NUMBER, A_WHOLE_NUMBER, FINITE_NUMBERS, OTHER_SETTINGS
 from torch_nets import small_net, torch_twin
 
 from npgrad import InputError, Model, layers, losses
@@ -241,20 +242,20 @@ def test_a_checkpoint_is_resumed_with_the_same_bits_and_refused_for_others(net, 
         )
     assert calls == list(range(4, expected.steps + 1))
     for other in ({"margin": 1}, {"learning_rate": 1}, {"max_iter": 9}, {"clip": True}, {"rounded": False}):
-        with pytest.raises(InputError, match="made with other settings"):
+        with pytest.raises(InputError, match=OTHER_SETTINGS):
             make(checkpoint=path, **other)
 
 
 REFUSED = [
     ({"target": 5}, TargetError, "5"),
     ({"target": "cat"}, UnknownName, "cat"),
-    ({"max_iter": -1}, InputError, "max_iter: expected a whole number >= 0, found -1"),
-    ({"max_iter": 2.5}, InputError, "max_iter: expected a whole number >= 0, found 2.5"),
-    ({"learning_rate": -1}, InputError, "learning_rate: expected a number >= 0, found -1"),
-    ({"margin": np.nan}, InputError, "margin: expected a number >= 0, found nan"),
+    ({"max_iter": -1}, InputError, f"max_iter: {A_WHOLE_NUMBER} >= 0, found -1"),
+    ({"max_iter": 2.5}, InputError, f"max_iter: {A_WHOLE_NUMBER} >= 0, found 2.5"),
+    ({"learning_rate": -1}, InputError, f"learning_rate: {A_NUMBER} >= 0, found -1"),
+    ({"margin": np.nan}, InputError, f"margin: {A_NUMBER} >= 0, found nan"),
     ({"x": np.zeros((2, 3, 12, 12))}, InputError, "x: expected one image (1, C, H, W), found shape (2, 3, 12, 12)"),
     ({"x": np.zeros((3, 12, 12))}, InputError, "x: expected one image (1, C, H, W), found shape (3, 12, 12)"),
-    ({"x": np.full((1, 3, 12, 12), np.nan)}, InputError, "expected finite numbers"),
+    ({"x": np.full((1, 3, 12, 12), np.nan)}, InputError, FINITE_NUMBERS),
     ({"rng": -1}, InputError, "rng: expected a Generator or a whole number >= 0, found -1"),
 ]  # fmt: skip
 

@@ -5,6 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from messages import A_NUMBER, A_WHOLE_NUMBER, OTHER_SETTINGS
 from torch_nets import activations, small_net, torch_names, torch_twin
 
 import npgrad
@@ -152,7 +153,7 @@ def test_interrupted_and_resumed_to_the_same_bits(model, x, tmp_path, options, a
         {"rng": 3},
         {"x": x + 1e-3},
     ):
-        with pytest.raises(npgrad.InputError, match="made with other settings"):
+        with pytest.raises(npgrad.InputError, match=OTHER_SETTINGS):
             invert_features(single, **{"x": x, "layer": "fire4", **options, **change}, checkpoint=path)
 
 
@@ -175,9 +176,9 @@ def test_memory_does_not_grow_with_steps(model, x):
         ({"layer": "fier3"}, "no layer 'fier3'; nearest: fire3"),
         ({"layer": "input"}, "layer: expected one of the network's, found 'input'"),
         ({"optimizer": "adm"}, "no optimizer 'adm'; nearest: adam"),
-        ({"tv_weight": -1.0}, "tv_weight: expected a number >= 0, found -1.0"),
-        ({"content_weight": "much"}, "content_weight: expected a number >= 0, found 'much'"),
-        ({"steps": -1}, "steps: expected a whole number >= 0, found -1"),
+        ({"tv_weight": -1.0}, f"tv_weight: {A_NUMBER} >= 0, found -1.0"),
+        ({"content_weight": "much"}, f"content_weight: {A_NUMBER} >= 0, found 'much'"),
+        ({"steps": -1}, f"steps: {A_WHOLE_NUMBER} >= 0, found -1"),
         ({"start": "nosuch.png"}, "nosuch.png: no such file"),
         ({"x": np.zeros((2, 3, 30, 30))}, "x: expected one image"),
         ({"x": "nosuch.jpg"}, "nosuch.jpg: no such file"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from checks import assert_close
+from messages import A_NUMBER, A_WHOLE_NUMBER, FINITE_NUMBERS, OTHER_SETTINGS
 from PIL import Image
 from torch_nets import activations, small_net, torch_names, torch_twin
 
@@ -397,10 +398,10 @@ def test_a_checkpoint_fits_its_own_settings_alone(model, content, style, tmp_pat
         {"optimizer": "lbfgs"}, {"sizes": (24, 33)},
     ]  # fmt: skip
     for change in changes:
-        with pytest.raises(npgrad.InputError, match="made with other settings"):
+        with pytest.raises(npgrad.InputError, match=OTHER_SETTINGS):
             small(model, content, style, checkpoint=path, **change)
     for pair in ((content + 1e-3, style), (content, style + 1e-3)):
-        with pytest.raises(npgrad.InputError, match="made with other settings"):
+        with pytest.raises(npgrad.InputError, match=OTHER_SETTINGS):
             small(model, *pair, checkpoint=path, start=content)
 
 
@@ -426,13 +427,13 @@ def test_memory_does_not_grow_with_steps(model, content, style):
         ({"content_layer": "input"}, "layer: expected one of the network's, found 'input'"),
         ({"style_layers": ["fire2"]}, "style_weights: expected 1, one per layer of style_layers, found 4"),
         ({"style_layers": ["pool10"], "style_weights": [1]}, "expected features"),
-        ({"style_weights": [1, 2, -3, 4]}, "style_weights: expected a number >= 0, found -3"),
-        ({"content_weight": np.nan}, "content_weight: expected a number >= 0, found nan"),
-        ({"tv_weight": -1.0}, "tv_weight: expected a number >= 0, found -1.0"),
-        ({"steps": 1.5}, "steps: expected a whole number >= 0, found 1.5"),
-        ({"image_size": 0}, "image_size: expected a whole number >= 1, found 0"),
-        ({"style_size": "big"}, "style_size: expected a whole number >= 1, found 'big'"),
-        ({"sizes": (24, 2.5)}, "sizes: expected a whole number >= 1, found 2.5"),
+        ({"style_weights": [1, 2, -3, 4]}, f"style_weights: {A_NUMBER} >= 0, found -3"),
+        ({"content_weight": np.nan}, f"content_weight: {A_NUMBER} >= 0, found nan"),
+        ({"tv_weight": -1.0}, f"tv_weight: {A_NUMBER} >= 0, found -1.0"),
+        ({"steps": 1.5}, f"steps: {A_WHOLE_NUMBER} >= 0, found 1.5"),
+        ({"image_size": 0}, f"image_size: {A_WHOLE_NUMBER} >= 1, found 0"),
+        ({"style_size": "big"}, f"style_size: {A_WHOLE_NUMBER} >= 1, found 'big'"),
+        ({"sizes": (24, 2.5)}, f"sizes: {A_WHOLE_NUMBER} >= 1, found 2.5"),
         ({"sizes": ()}, "sizes: expected at least one, found none"),
         ({"sizes": (24,), "image_size": 24}, "sizes: expected either sizes or image_size, found both"),
         ({"start": "nosuch.png"}, "nosuch.png: no such file"),
@@ -458,7 +459,7 @@ def test_bad_options_in_one_line(model, content, style, options, message):
         ("missing.jpg", np.zeros((1, 3, 30, 30)), "missing.jpg: no such file"),
         (np.zeros((1, 4, 30, 30)), np.zeros((1, 3, 30, 30)), "content: expected floats"),
         (np.zeros((2, 3, 30, 30)), np.zeros((1, 3, 30, 30)), "content: expected one image"),
-        (np.zeros((1, 3, 30, 30)), np.full((1, 3, 30, 30), np.inf), "expected finite numbers"),
+        (np.zeros((1, 3, 30, 30)), np.full((1, 3, 30, 30), np.inf), FINITE_NUMBERS),
         (np.zeros((1, 3, 30, 30)), np.zeros((30, 30, 3)), "style: expected one image"),
         (np.zeros((1, 3, 30, 30)), [], "style: expected an image or a list of them, found none"),
         (np.zeros((1, 3, 30, 30)), np.zeros((1, 3, 30, 30), int), "expected floats, found int64"),

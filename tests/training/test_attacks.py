@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from messages import A_NUMBER
 from torch_nets import small_net, torch_state, torch_twin
 
 from npgrad import InputError, config, training
@@ -213,7 +214,7 @@ def test_a_checkpoint_of_another_attack_is_refused(tmp_path):
         ({"radius": -1}, "radius: expected"),
         ({"steps": 1.5}, "steps: expected"),
         ({"step_size": float("nan")}, "step_size: expected"),
-        ({"share": 1.5}, "share: expected a number from 0 to 1, found 1.5"),
+        ({"share": 1.5}, f"share: {A_NUMBER} from 0 to 1, found 1.5"),
     ],
 )
 def test_an_attack_that_cannot_be_is_refused(options, message):

@@ -6,6 +6,7 @@ import torch
 from captum.influence import TracInCP
 from captum_nets import pairs
 from checks import assert_close
+from messages import A_NUMBER, AN_INDEX
 
 from npgrad import InputError, Model, UnknownName, layers, training
 from npgrad.layers import BatchNorm2d, Conv2d, Dropout, GlobalAvgPool2d, Linear, ReLU, Sequential
@@ -179,12 +180,12 @@ OTHER = Model(layers.Sequential({"fc": Linear.init(3, 3, rng=0)}))
             "/no/such.npz: expected a checkpoint, found no such file",
         ),
         ({"target": [0]}, InputError, "target: expected 2 classes, one per image"),
-        ({"target": [0, 7]}, IndexError, "expected 0 to 2"),
+        ({"target": [0, 7]}, IndexError, f"{AN_INDEX} 2"),
         ({"target": ["ant", "bea"]}, UnknownName, "nearest: bee"),
         ({"target_test": [0, 1]}, InputError, "target_test: expected None without x_test"),
         ({"x_test": X}, InputError, "target_test: expected 2 classes"),
-        ({"learning_rates": [1, 2]}, InputError, "learning_rates: expected a number, or 1"),
-        ({"learning_rates": "x"}, InputError, "learning_rates: expected a number"),
+        ({"learning_rates": [1, 2]}, InputError, f"learning_rates: {A_NUMBER}, or 1"),
+        ({"learning_rates": "x"}, InputError, f"learning_rates: {A_NUMBER}"),
         ({"layers": ["fd"]}, UnknownName, "nearest: fc"),
         ({"layers": ["relu"]}, InputError, "layers: expected layers with parameters"),
         ({"layers": "fc"}, InputError, "layers: expected a list of names, found 'fc'"),
