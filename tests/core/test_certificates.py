@@ -89,7 +89,7 @@ def test_a_fault_is_found_at_its_layer(name):
     layer = LEAVES[name]
     for gradient in ("x", *layer.arrays()):
         network = with_layer(MODEL.network, name, lambda one, gradient=gradient: spoilt(one, gradient))
-        certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 65, 65))
+        certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 41, 41))
         assert [(found.name, found.wrong) for found in certificate.faulty] == [(name, (gradient,))]
         assert str(certificate).startswith(f"WRONG: {name} ({gradient})")
 
@@ -102,7 +102,7 @@ def test_a_fault_of_one_entry():
             return dx
 
     network = with_layer(MODEL.network, "conv1", lambda layer: Off(**vars(layer)))
-    certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 65, 65))
+    certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 41, 41))
     assert [layer.name for layer in certificate.faulty] == ["conv1"]
 
 
@@ -126,10 +126,10 @@ def test_a_fault_of_a_composite_itself():
 
 @pytest.mark.parametrize("x", [np.zeros, np.ones])
 def test_flat_images_are_right_beside_their_kinks(x):
-    certificate = npgrad.certify(MODEL, x((1, 3, 65, 65)))
+    certificate = npgrad.certify(MODEL, x((1, 3, 41, 41)))
     assert certificate, certificate
     network = with_layer(MODEL.network, "relu1", lambda layer: spoilt(layer, "x"))
-    assert [one.name for one in npgrad.certify(npgrad.Model(network), x((1, 3, 65, 65))).faulty] == ["relu1"]
+    assert [one.name for one in npgrad.certify(npgrad.Model(network), x((1, 3, 41, 41))).faulty] == ["relu1"]
 
 
 def test_what_does_not_move_is_said():

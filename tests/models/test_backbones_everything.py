@@ -135,9 +135,18 @@ def test_no_method_is_left_out():
     assert set(METHODS) < set(EVERY) and len(EVERY) == len(METHODS) + 13
 
 
+LARGE = ("alexnet", "resnet18")  # each method meets one of them, and with the slow tests both
+
+
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("method", ARRAYS)
-@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        pytest.param(name, method, marks=pytest.mark.slow if name == LARGE[number % 2] else ())
+        for name in MAKERS
+        for number, method in enumerate(ARRAYS)
+    ],
+)
 def test_every_attribution(name, method, models):
     model, x, options = models[name], images(name), options_of(method, name, models[name])
     before, function = x.copy(), getattr(attribution, method)

@@ -233,7 +233,7 @@ demo PHOTO {LITTLE} -o демо
     [
         {"PYTHONOPTIMIZE": "2", "PYTHONIOENCODING": "ascii"},
         {"PYTHONIOENCODING": "cp1252"},
-        {"PYTHONOPTIMIZE": "1"},
+        pytest.param({"PYTHONOPTIMIZE": "1"}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

@@ -12,7 +12,7 @@ import pytest
 
 from fuzz import targets
 
-TIMES = 250
+TIMES = 120
 NUMBERS = [
     0,
     1,

@@ -42,7 +42,15 @@ def test_ended_at_random_moments(tmp_path, slow_server, name):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("signal_name", driver.SIGNALS)
-@pytest.mark.parametrize(("job", "each", "least"), [("array", 1, 40), ("download", 6, 25)])
+@pytest.mark.parametrize(
+    ("job", "each", "least"),
+    [
+        ("array", 2, 20),
+        ("download", 12, 12),
+        pytest.param("array", 1, 40, marks=pytest.mark.slow),
+        pytest.param("download", 6, 25, marks=pytest.mark.slow),
+    ],
+)
 def test_ended_at_each_line(slow_server, job, each, least, signal_name):
     found = driver.at_each_line(job, signal_name, slow_server.url, each)
     assert found["tried"] >= least and found["faults"] == []
