@@ -34,11 +34,11 @@ def draw(*shape):
 )
 def test_every_architecture(name):
     model = create(name, num_classes=5, rng=0)
-    certificate = npgrad.certify(model, draw(1, 3, 64, 64))
+    certificate = npgrad.certify(model, draw(1, 3, 96, 96))
     assert certificate, certificate
     assert certificate.layers[-1].name == "network"
     assert all(layer.error <= 1e-12 for layer in certificate.layers if layer.verdict == "right")
-    assert {record.name for record in model.astype(np.float64).forward(draw(1, 3, 64, 64))} == {
+    assert {record.name for record in model.astype(np.float64).forward(draw(1, 3, 96, 96))} == {
         layer.name for layer in certificate.layers[:-1]
     }
 
@@ -89,7 +89,7 @@ def test_a_fault_is_found_at_its_layer(name):
     layer = LEAVES[name]
     for gradient in ("x", *layer.arrays()):
         network = with_layer(MODEL.network, name, lambda one, gradient=gradient: spoilt(one, gradient))
-        certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 41, 41))
+        certificate = npgrad.certify(npgrad.Model(network), draw(1, 3, 65, 65))
         assert [(found.name, found.wrong) for found in certificate.faulty] == [(name, (gradient,))]
         assert str(certificate).startswith(f"WRONG: {name} ({gradient})")
 
