@@ -166,7 +166,7 @@ def _expect_options(method, takes, options):
     odd = [key for key in options if key not in takes]
     if odd and not any(taken.kind is taken.VAR_KEYWORD for taken in takes.values()):
         name = getattr(method, "__name__", "its method").lstrip("_")
-        raise InputError(f"smoothgrad: expected its own options or those of {name}, found {odd[0]!r}")
+        raise TypeError(f"smoothgrad: expected its own options or those of {name}, found {odd[0]!r}")
 
 
 def _deviation(x, noise, noise_absolute):

@@ -329,9 +329,9 @@ def test_smoothgrads_wrong_names_are_said():
         smoothgrad(pair.model, pair.x, kind="variances")
     with pytest.raises(UnknownName, match="no attribution method 'salience'; nearest: saliency"):
         smoothgrad(pair.model, pair.x, method="salience")
-    with pytest.raises(TypeError, match="n_step"):
+    with pytest.raises(TypeError, match="its own options or those of integrated_gradients, found 'n_step'"):
         smoothgrad(pair.model, pair.x, method=integrated_gradients, n_samples=1, n_step=5)
-    with pytest.raises(TypeError, match="n_steps"):
+    with pytest.raises(TypeError, match="its own options or those of gradient, found 'n_steps'"):
         smoothgrad(pair.model, pair.x, n_steps=5)  # the plain gradient takes no options
     with pytest.raises(InputError, match="must give one array, found a tuple"):
         smoothgrad(pair.model, pair.x, method=integrated_gradients, n_samples=1, return_delta=True)

@@ -115,11 +115,6 @@ def test_samples_at_once_change_rounding_alone(name):
             {"noise_absolute": np.array([0.1, -0.2, 0])},
             f"noise_absolute: {A_NUMBER} >= 0, found .*-0.2",
         ),
-        ({"samples": 9}, "smoothgrad: expected its own options or those of gradient, found 'samples'"),
-        (
-            {"method": "occlusion", "widow": 9},
-            "smoothgrad: expected its own options or those of occlusion, found 'widow'",
-        ),
         ({"samples_at_once": 0}, f"samples_at_once: {A_WHOLE_NUMBER} >= 1, found 0"),
         (
             {"samples_at_once": 2, "method": "gradient_shap"},
