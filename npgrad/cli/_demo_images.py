@@ -197,7 +197,8 @@ def class_images(model, subject, folder):
         labels.append(f"{model.class_name(target)}, {result.probability:.0%}")
     save_image(contact_sheet(tiles, labels, columns=3), folder / "classes.png")
     text = (
-        "Images made from noise by gradient ascent on the score of a class: what the class responds to most.",
+        "Images made from noise by gradient ascent on the score of a class, against those of the other classes: what "
+        "the class responds to most.",
     )
     command = subject.command("visualize", model.class_name(targets[0]))
     return Section("classes.png", "What it imagines", text, "Class visualizations", command)

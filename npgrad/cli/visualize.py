@@ -56,6 +56,12 @@ def add_arguments(parser):
     parser.add_argument(
         "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
     )
+    parser.add_argument(
+        "--contrast",
+        type=float,
+        metavar="W",
+        help="weight of the other classes' scores, which are lowered; default: fourier 0.6, pixels 0",
+    )
     add_outputs(parser)
     synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False)
 
@@ -70,7 +76,9 @@ def run(args):
         args.output = synthesis.file_name(name, args.method)
     synthesis.check_files(args, [args.weights])
     steps = args.steps or DEFAULTS[args.method]["num_iterations"]
-    options = synthesis.given_options(args, "size", "learning_rate", "l2_reg", num_iterations="steps")
+    options = synthesis.given_options(
+        args, "size", "learning_rate", "l2_reg", "contrast", num_iterations="steps"
+    )
     with synthesis.RunOutput(args, steps, lambda image: model.deprocess(image)[0]) as output:
         result = create_class_visualization(
             model,

@@ -12,7 +12,7 @@ from npgrad._validate import whole_number
 from npgrad.errors import InputError, level_outside
 from npgrad.layers import ReLU
 from npgrad.model import Model
-from npgrad.synthesis.scores import score_gradient
+from npgrad.synthesis.scores import score_gradient, waking_gradient
 from npgrad.tape import INPUT
 
 TRIES = 20
@@ -22,16 +22,18 @@ TRIES = 20
 class Aim:
     """The score of class `target`, or the mean over `place` in a layer's activation.
 
-    place: (channel,) or (channel, row, column).
+    place: (channel,) or (channel, row, column). contrast: the weight of the other classes, see
+    `create_class_visualization`.
     """
 
     model: Model
     target: int | None = None
     layer: str | None = None
     place: tuple = ()
+    contrast: float = 0.0
 
     @classmethod
-    def at(cls, model, target, layer, channel, neuron, size=(64, 64)):
+    def at(cls, model, target, layer, channel, neuron, size=(64, 64), contrast=0.0):
         """The Aim for the arguments of `create_class_visualization`; InputError unless there is exactly one."""
         if (target is None) == (layer is None):
             found = "neither" if target is None else "both"
@@ -44,7 +46,9 @@ class Aim:
                 model, target = asked(
                     model, np.zeros((1, model.in_channels, *size), float_type(model)), target
                 )
-            return cls(model, target=model.class_index(target))
+                contrast = 0.0
+            exclusive = model.has_classes and model.outputs != "scores" and model.num_classes > 2
+            return cls(model, target=model.class_index(target), contrast=contrast if exclusive else 0.0)
         place = (whole_number(channel, "channel", 0),)
         if neuron is not None:
             if not isinstance(neuron, (tuple, list)) or len(neuron) != 2:
@@ -62,14 +66,27 @@ class Aim:
         score becomes positive again.
         """
         if self.layer is None:
-            tape, dx = score_gradient(self.model, x, self.target)
-            return scores(self.model, tape.output, self.target)[0], dx
+            return self._class_gradient(x)
         tape = self.model.forward(x, upto=self.layer, keep=self.layer)
         score, dy = self._mean(tape[self.layer])
         dx = tape.backward({self.layer: dy})["input"]
         if score == 0 and not dx.any():
             dx = tape.backward({self.layer: dy}, rules={ReLU: _pass_if_blocked})["input"]
         return score, dx
+
+    def _class_gradient(self, x):
+        """The raw score, and the gradient of score - contrast * log(sum of exp(the other classes' scores))."""
+        if not self.contrast:
+            tape, dx = score_gradient(self.model, x, self.target)
+            return scores(self.model, tape.output, self.target)[0], dx
+        tape = self.model.forward(x, keep=())
+        logits = tape.output.reshape(len(x), -1)
+        others = np.exp(logits - logits.max())
+        others[:, self.target] = 0
+        dlogits = -self.contrast * others / np.maximum(others.sum(), np.finfo(others.dtype).tiny)
+        dlogits[:, self.target] = 1
+        dx = waking_gradient(tape, dlogits.reshape(tape.output.shape), self.target)
+        return logits[0, self.target], dx
 
     def _mean(self, y):
         """The mean of the activation y (1, C, H, W) over the place, and its gradient with respect to y."""
@@ -87,6 +104,7 @@ class Aim:
     def settings(self, **more):
         """The settings that a checkpoint must agree with."""
         aim = {"target": self.target, "layer": self.layer, "place": self.place}
+        aim |= {"contrast": self.contrast} if self.contrast else {}
         return {"make": "visualization", "model": self.model, **aim, **more}
 
     def draw(self, noise, decode=lambda noise: noise):

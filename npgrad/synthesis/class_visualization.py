@@ -28,8 +28,8 @@ from npgrad.synthesis.transforms import affine, affine_backward, blur, jitter
 __all__ = ["DEFAULTS", "Visualization", "create_class_visualization"]
 
 DEFAULTS = {
-    "pixels": {"l2_reg": 1e-3, "learning_rate": 25, "num_iterations": 100},  # the homework's
-    "fourier": {"l2_reg": 0.03, "learning_rate": 0.04, "num_iterations": 150},
+    "pixels": {"l2_reg": 1e-3, "learning_rate": 25, "num_iterations": 100, "contrast": 0.0},  # the homework's
+    "fourier": {"l2_reg": 0.03, "learning_rate": 0.04, "num_iterations": 150, "contrast": 0.6},
 }
 BLUR_SIGMA = 0.5
 SCALES, ANGLES = (
@@ -82,6 +82,7 @@ def create_class_visualization(
     l2_reg: float | None = None,
     learning_rate: float | None = None,
     num_iterations: int | None = None,
+    contrast: float | None = None,
     blur_every: int = 10,
     max_jitter: int = 16,
     rng: Rng = 0,
@@ -90,7 +91,12 @@ def create_class_visualization(
 ) -> Visualization:
     """Maximize score(I) - l2_reg * ||I||^2 from noise (Simonyan, Vedaldi, Zisserman 2014, eq. 2).
 
-    Give either a target, or a layer with a channel.
+    Give either a target, or a layer with a channel. With a contrast, a class competes with the others:
+
+        score_c(I) - contrast * log(sum over j != c of exp(score_j(I))) - l2_reg * ||I||^2
+
+    where 0 is the paper's objective and 1 is the log-odds of the class. Without a contrast, an image has much of what
+    the class shares with others; with 1, it has only what sets the class apart.
 
     Parameters
     ----------
@@ -116,6 +122,9 @@ def create_class_visualization(
         Length of a step ("pixels"), or Adam's learning rate ("fourier"). None: the value in DEFAULTS.
     num_iterations : int or None
         Number of steps. None: the value in DEFAULTS.
+    contrast : float or None
+        Weight of the other classes' scores, for a network of more than two exclusive classes; layers and questions have
+        none. None: the value in DEFAULTS.
     blur_every : int, default 10
         Steps from one blur to the next; "pixels" only.
     max_jitter : int, default 16
@@ -152,14 +161,15 @@ def create_class_visualization(
     if method == "pixels" and layer is not None and l2_reg is None:
         l2_reg = 0.0  # the homework's weight is tuned for classes; it would leave most channels' images gray
     given = {"l2_reg": l2_reg, "learning_rate": learning_rate, "num_iterations": num_iterations}
+    given["contrast"] = contrast
     options = {key: DEFAULTS[method][key] if value is None else value for key, value in given.items()}
-    for name in ("l2_reg", "learning_rate"):
+    for name in ("l2_reg", "learning_rate", "contrast"):
         options[name] = not_negative(options[name], name)
     options["num_iterations"] = whole_number(options["num_iterations"], "num_iterations", 0)
     options["blur_every"] = whole_number(blur_every, "blur_every")
     options["max_jitter"] = whole_number(max_jitter, "max_jitter", 0)
     size = model.preprocessing.size if size is None else pair(size, "size")
-    aim = Aim.at(model, target, layer, channel, neuron, size)
+    aim = Aim.at(model, target, layer, channel, neuron, size, options.pop("contrast"))
     ascend = _ascend_pixels if method == "pixels" else _ascend_spectrum
     run, draws = ascend(aim, size, generator(rng), callback, checkpoint, **options)
     return _report(aim, run, draws)

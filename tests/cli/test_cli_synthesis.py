@@ -104,6 +104,13 @@ def test_json(make, name):
     assert sorted(os.listdir()) == sorted([result["output"], "run.webp"])
 
 
+def test_visualize_takes_a_contrast(make):
+    for name, option in {"default": "", "same": "--contrast 0.6", "without": "--contrast 0"}.items():
+        assert make(f"visualize dog --size 48 --steps 6 {option} -o {name}.png")[0] == 0
+    assert (pixels("same.png") == pixels("default.png")).all()
+    assert (pixels("without.png") != pixels("default.png")).any()
+
+
 @pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["pixels", "style", "invert", "dream"])
 def test_the_seed_decides(make, name):
@@ -156,6 +163,7 @@ def test_a_bar_shows_the_losses(run, folder, monkeypatch):
         ),
         ("fool PHOTO --target 1 --method fgsm --margin 3", "fgsm takes no --margin; its options: --epsilon"),
         ("fool PHOTO --target 1 --learning-rate -1", f"learning_rate: {A_NUMBER} >= 0, found -1.0"),
+        ("visualize dog --contrast -1", f"contrast: {A_NUMBER} >= 0, found -1.0"),
         ("fool PHOTO --target 1 --margin nan", f"margin: {A_NUMBER} >= 0, found nan"),
         ("fool PHOTO --target 1 -o PHOTO", "photo.png: this is one of the inputs"),
         ("fool PHOTO --target 1 --compare PHOTO", "photo.png: this is one of the inputs"),

@@ -47,7 +47,9 @@ def visualize(net, aim=None, **options):
     )
 
 
-def torch_loop(net, aim, steps, l2_reg=None, learning_rate=25, blur_every=10, max_jitter=16, seed=3):
+def torch_loop(
+    net, aim, steps, l2_reg=None, learning_rate=25, blur_every=10, max_jitter=16, contrast=0, seed=3
+):
     """The homework's loop in torch, by autograd: (image after every step, score at every step)."""
     twin, names, rng = torch_twin(net), torch_names(net), np.random.default_rng(seed)
     l2_reg = l2_reg or (1e-3 if "target" in aim else 0)
@@ -56,11 +58,16 @@ def torch_loop(net, aim, steps, l2_reg=None, learning_rate=25, blur_every=10, ma
         ox, oy = (int(o) for o in rng.integers(0, max_jitter, size=2, endpoint=True))
         image = torch.roll(image, (oy, ox), (2, 3)).requires_grad_()
         if "target" in aim:
-            score = twin(image)[0, aim["target"]]
+            logits = twin(image)[0]
+            score = logits[aim["target"]]
+            others = torch.cat([logits[: aim["target"]], logits[aim["target"] + 1 :]])
         else:
             y = activations(twin, image)[names[aim["layer"]]][0, aim["channel"]]
             score = y[aim["neuron"]] if "neuron" in aim else y.mean()
-        (score - l2_reg * torch.sum(image**2)).backward()
+        loss = l2_reg * torch.sum(image**2)
+        if contrast:
+            loss = loss + contrast * torch.logsumexp(others, 0)
+        (score - loss).backward()
         image = image.detach() + learning_rate * image.grad / image.grad.norm()
         image = torch.roll(image, (-oy, -ox), (2, 3))
         for c in range(3):
@@ -91,6 +98,31 @@ def test_the_other_options_are_torchs(net):
     options = {"l2_reg": 0.05, "learning_rate": 3.0, "blur_every": 3, "max_jitter": 2}
     expected, _ = torch_loop(net, AIMS["class"], 8, **options)
     assert_close(visualize(net, num_iterations=8, rng=3, **options).image, expected[-1], 1e-8)
+
+
+@pytest.mark.parametrize("contrast", [0.6, 1.0])
+def test_a_contrast_is_torchs(net, contrast):
+    expected, scores = torch_loop(net, AIMS["class"], 8, contrast=contrast)
+    result = visualize(net, num_iterations=8, rng=3, contrast=contrast)
+    assert_close(result.image, expected[-1], 1e-8)
+    np.testing.assert_allclose(result.losses["score"], scores, rtol=1e-8)
+
+
+def test_a_contrast_lowers_the_other_classes(net):
+    plain, contrasted = (
+        visualize(net, method="fourier", num_iterations=25, contrast=contrast) for contrast in (0.0, 1.0)
+    )
+    assert contrasted.probability > plain.probability
+    default = visualize(net, method="fourier", num_iterations=25)
+    assert (default.image == visualize(net, method="fourier", num_iterations=25, contrast=0.6).image).all()
+    homework = visualize(net, num_iterations=5)
+    assert (homework.image == visualize(net, num_iterations=5, contrast=0.0).image).all()
+
+
+@pytest.mark.parametrize("aim", [AIMS["channel"], {"target": "4 - 5"}])
+def test_only_a_class_has_a_contrast(net, aim):
+    plain, contrasted = (visualize(net, aim, contrast=contrast) for contrast in (0.0, 1.0))
+    assert (plain.image == contrasted.image).all()
 
 
 @pytest.mark.sampled(3)
@@ -142,7 +174,7 @@ def test_interrupted_and_resumed_it_has_the_same_bits(net, tmp_path, method, ste
     assert not rest.interrupted and rest.steps == 6 and rest.losses == whole.losses
     np.testing.assert_array_equal(rest.image, whole.image)
     changed = [
-        {"target": 5}, {"learning_rate": 0.5}, {"l2_reg": 0.5}, {"max_jitter": 3}, {"rng": 2},
+        {"target": 5}, {"learning_rate": 0.5}, {"l2_reg": 0.5}, {"max_jitter": 3}, {"rng": 2}, {"contrast": 0.3},
         {"size": 40}, {"method": METHODS[1 - METHODS.index(method)]},
     ]  # fmt: skip
     for options in changed:
@@ -228,6 +260,7 @@ def test_an_aims_gradient_is_the_slope_of_its_score(net, aim, rng):
         ({"target": 1, "method": "waves"}, UnknownName, "no method 'waves'"),
         ({"target": 1, "size": 0}, InputError, "size: expected one or two whole numbers >= 1, found 0"),
         ({"target": 1, "size": 5}, InputError, "this network takes images of at least 17x17 px"),
+        ({"target": 1, "contrast": -1}, InputError, f"contrast: {A_NUMBER} >= 0, found -1"),
         ({"target": 1, "l2_reg": -1}, InputError, f"l2_reg: {A_NUMBER} >= 0, found -1"),
         (
             {"target": 1, "learning_rate": np.nan},
