@@ -81,7 +81,11 @@ def _reshaped(expected, found):
             text = f"the axes are in another order, {layouts.get(order, order)}"
             yield "channel order", text, expected.transpose(order)
     if expected.size == found.size:
-        yield "shape", f"only the shape differs, {found.shape} for {expected.shape}", expected.reshape(found.shape)
+        yield (
+            "shape",
+            f"only the shape differs, {found.shape} for {expected.shape}",
+            expected.reshape(found.shape),
+        )
     if expected.ndim == found.ndim and expected.shape[1:] == found.shape[1:] and len(found) < len(expected):
         yield "samples", f"only the first {len(found)} of {len(expected)} samples", expected[: len(found)]
     if expected.ndim == found.ndim == 4 and expected.shape[:2] == found.shape[:2]:
@@ -100,7 +104,11 @@ def _moved(expected, what):
             yield "flipped", f"the {what} is flipped: {text}", np.flip(expected, axes)
         for rows, columns in itertools.product((-1, 0, 1), repeat=2):
             if rows or columns:
-                yield "shifted", f"the {what} is shifted by {rows}, {columns} px", _shifted(expected, rows, columns)
+                yield (
+                    "shifted",
+                    f"the {what} is shifted by {rows}, {columns} px",
+                    _shifted(expected, rows, columns),
+                )
     if expected.ndim == 2 and expected.shape[0] == expected.shape[1]:
         yield "transposed", f"the {what} is transposed", expected.T
 
@@ -138,7 +146,11 @@ def _orders(count):
 
 def _samples(expected, what):
     if len(expected) > 1:
-        yield "samples", f"the {what} of the first sample, for all", np.broadcast_to(expected[:1], expected.shape)
+        yield (
+            "samples",
+            f"the {what} of the first sample, for all",
+            np.broadcast_to(expected[:1], expected.shape),
+        )
         yield "samples", "the samples are in the reverse order", expected[::-1]
         yield "samples", f"the mean {what} of the batch, for all", 0 * expected + expected.mean(axis=0)
     yield "norm", f"the {what} is divided by the norm of each sample", expected / _norms(expected)
@@ -158,7 +170,11 @@ def _each_channel(expected, found, what):
     square = ((expected - mean) ** 2).sum(axis=axes, keepdims=True)
     product = ((expected - mean) * (found - other)).sum(axis=axes, keepdims=True)
     slope = np.divide(product, square, out=np.zeros_like(square), where=square > 0)
-    yield "scale", f"the {what} has another scale and offset in each channel", slope * (expected - mean) + other
+    yield (
+        "scale",
+        f"the {what} has another scale and offset in each channel",
+        slope * (expected - mean) + other,
+    )
 
 
 def _rounded(expected, found, what):

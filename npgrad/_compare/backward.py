@@ -42,7 +42,9 @@ def explained_gradient(tape, walk, name, expected, found, error, tolerance):
                 text = "the gradient is 2 times npgrad's: accumulated over two backward passes, perhaps"
             fits.tell(how, text, predicted)
         largest = float(np.abs(found).max(initial=0))
-        fits.tell("clipped", f"the gradient is clipped to {largest:.4g}", np.clip(expected, -largest, largest))
+        fits.tell(
+            "clipped", f"the gradient is clipped to {largest:.4g}", np.clip(expected, -largest, largest)
+        )
     if not fits.diagnoses:
         fits.diagnoses.append(Diagnosis(*where(expected, found, tolerance, "gradient"), error))
     if who is not None:
@@ -65,7 +67,9 @@ def _of_one_user(fits, users, parts, walk):
     for number, (record, i) in enumerate(users):
         others = [part for other, part in enumerate(parts) if other != number]
         before = len(fits.diagnoses)
-        for kind, text, part in _parts_otherwise(record, i, walk.arrived[record.name], parts[number], fits.found):
+        for kind, text, part in _parts_otherwise(
+            record, i, walk.arrived[record.name], parts[number], fits.found
+        ):
             if part is not None and part.shape == fits.found.shape:
                 fits.tell(kind, text, summed([*others, part]))
         if others:
@@ -93,30 +97,50 @@ def _parts_otherwise(record, i, dy, own, found):
         if isinstance(layer, ls.MaxPool2d):
             yield from _at_ties(layer, x, dy)
         if isinstance(layer, ls.BatchNorm2d):
-            yield "training mode", "the mean and variance are taken as constants of the batch", _constants(layer, x, dy)
+            yield (
+                "training mode",
+                "the mean and variance are taken as constants of the batch",
+                _constants(layer, x, dy),
+            )
         recorded = record.y
         for kind, text, other in layers_otherwise(layer, x, np.zeros(0) if recorded is None else recorded):
             yield kind, f"in backward: {text}", _back(other, x, dy)
         if isinstance(layer, ls.Conv2d) and layer.weight.shape[0] == layer.weight.shape[1]:
-            yield "transposed", "in backward: the weight is not transposed, but applied as in forward", _again(layer, dy)
+            yield (
+                "transposed",
+                "in backward: the weight is not transposed, but applied as in forward",
+                _again(layer, dy),
+            )
         if isinstance(layer, ls.Dropout) and (dy != 0).any():
             mask = np.divide(found, dy, out=np.zeros_like(dy), where=dy != 0)
             kept = mask[dy != 0]
             if len(values := np.unique(np.round(kept, 4))) <= 2 and values[0] == 0:
                 yield "dropout", "in backward: dropout is on, but not in forward", dy * mask
     elif isinstance(layer, ls.Multiply):
-        yield "fork branch", f"{name}'s gradient is not multiplied by the other input", np.broadcast_to(dy, one.shape)
+        yield (
+            "fork branch",
+            f"{name}'s gradient is not multiplied by the other input",
+            np.broadcast_to(dy, one.shape),
+        )
 
 
 def _at_a_relu(layer, x, dy, cache):
     own = layer.backward(dy, cache)
     yield "backward", "guided backpropagation: negative gradients are stopped, too", own * (dy > 0)
-    yield "backward", "a deconvolutional network's rule: negative gradients are stopped in place of inputs", dy * (dy > 0)
+    yield (
+        "backward",
+        "a deconvolutional network's rule: negative gradients are stopped in place of inputs",
+        dy * (dy > 0),
+    )
     for value in (1.0, 0.5):
         text = f"the slope at exactly 0 is {value:g}, npgrad's 0 (as in torch)"
         yield "kink", text, np.where(x == 0, value * dy, own)
     yield "backward", "the gradient is stopped where the input is positive", dy * (x < 0)
-    yield "backward", "the mask is that of the gradient's absolute value", dy * (np.abs(dy) > np.median(np.abs(dy)))
+    yield (
+        "backward",
+        "the mask is that of the gradient's absolute value",
+        dy * (np.abs(dy) > np.median(np.abs(dy))),
+    )
 
 
 def _at_ties(layer, x, dy):
@@ -141,7 +165,11 @@ def _at_ties(layer, x, dy):
             dpadded[view] += dy * part
         (top_side, _), (left, _) = padding[2:]
         dx = dpadded[:, :, top_side : top_side + x.shape[2], left : left + x.shape[3]]
-        yield "kink", f"where several pixels of a window are the largest, {text}; npgrad's goes to the first (as in torch)", dx
+        yield (
+            "kink",
+            f"where several pixels of a window are the largest, {text}; npgrad's goes to the first (as in torch)",
+            dx,
+        )
 
 
 def _sides(layer, x, dy):

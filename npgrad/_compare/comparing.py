@@ -13,7 +13,7 @@ from npgrad._compare.forward import distance, explained, unrecorded_before
 from npgrad._compare.inputs import images_otherwise
 from npgrad._compare.names import matched
 from npgrad._compare.recording import INPUT, recording_of
-from npgrad._compare.results import DIFFERS, EQUAL, ComparedLayer, Comparison
+from npgrad._compare.results import DIFFERS, EQUAL, ComparedLayer, Comparison, maps_of
 from npgrad._typing import Array, ImageLike, Path
 from npgrad._verdicts import Diagnosis
 from npgrad.errors import InputError
@@ -81,9 +81,8 @@ class _Comparing:
         self.whole = whole[np.float64]
         self.keys = matched(recording, self.whole)
         if not self.keys:
-            raise InputError(
-                f"recording: expected the output of a layer of this network, found {', '.join(list(recording.outputs)[:3])}"
-            )
+            found = ", ".join(list(recording.outputs)[:3])
+            raise InputError(f"recording: expected the output of a layer of this network, found {found}")
         self.recorded = set(self.keys)
         self.of_whole = {
             name: (
@@ -95,7 +94,9 @@ class _Comparing:
         self.tolerance = ROUNDINGS * max(recording.precision, np.finfo(np.float64).eps)
 
     def _free(self, kind, x):
-        return ForcedTape(self.networks[kind], x.astype(kind), lambda _, record, failure: record.y, self.aliases)
+        return ForcedTape(
+            self.networks[kind], x.astype(kind), lambda _, record, failure: record.y, self.aliases
+        )
 
     def _array(self, name):
         """What was recorded of a layer's output, in float64."""
@@ -104,9 +105,18 @@ class _Comparing:
         array = _in_memory_order(self.recording.outputs[self.keys[name]])
         layer = dict(self.order)[name]
         x = self.whole.records[name].x
-        if self.recording.channels_last and isinstance(layer, Flatten) and np.ndim(x) == 4 and array.ndim == 2:
+        if (
+            self.recording.channels_last
+            and isinstance(layer, Flatten)
+            and np.ndim(x) == 4
+            and array.ndim == 2
+        ):
             n, c, h, w = x.shape
-            array = array.reshape(n, h, w, c).transpose(0, 3, 1, 2).reshape(n, -1) if array.size == x.size else array
+            array = (
+                array.reshape(n, h, w, c).transpose(0, 3, 1, 2).reshape(n, -1)
+                if array.size == x.size
+                else array
+            )
         self.arrays[name] = _like(array, self.whole[name])
         return self.arrays[name]
 
@@ -160,6 +170,7 @@ class _Comparing:
         name = fits.name or name  # another that was not recorded explains it
         kind = type(dict(self.order)[name]).__name__
         found = {"name": name, "kind": kind, "diagnoses": tuple(fits.diagnoses), "between": between}
+        found["maps"] = maps_of(own, recorded)
         self.rows.append(dataclasses.replace(row, verdict=DIFFERS, **found))
         kind = fits.diagnoses[0].kind
         if kind == "in place" and own is not None:
@@ -180,15 +191,21 @@ class _Comparing:
         if INPUT in self.recording.gradients:
             keys[INPUT] = INPUT
         gradients = {
-            name: _like(_in_memory_order(self.recording.gradients[key]), tape[name]) for name, key in keys.items()
+            name: _like(_in_memory_order(self.recording.gradients[key]), tape[name])
+            for name, key in keys.items()
         }
         for name in [name for name, array in gradients.items() if array.shape != tape[name].shape]:
-            self.notes.append(f"the gradient of {keys[name]} has shape {gradients.pop(name).shape}: not compared")
+            self.notes.append(
+                f"the gradient of {keys[name]} has shape {gradients.pop(name).shape}: not compared"
+            )
         if not gradients or list(gradients) == [INPUT]:
             self.notes.append("no gradient of an output was recorded from which backward can start")
             return
-        free = self._arriving(tape, {next(reversed([n for n in gradients if n != INPUT])): None}, gradients)
-        single = self._arriving(self._in_single(tape), gradients, gradients, np.float32)
+        start = [next(reversed([name for name in gradients if name != INPUT]))]
+        free = self._arriving(tape, start, gradients)
+        in_single = self._in_single(tape)
+        single = self._arriving(in_single, gradients, gradients, np.float32)
+        rounded = self._arriving(in_single, start, gradients, np.float32)
         pending = []
 
         def judge(name, dy):
@@ -202,18 +219,25 @@ class _Comparing:
         if INPUT in gradients and walk.dx is not None:
             judge(INPUT, walk.dx)
         for name, dy, found, error, tolerance in pending:
-            self._gradient_row(tape, walk, keys[name], name, dy, found, error, tolerance, free)
+            whole, rounding = (
+                distance(free[name], other) if free.get(name) is not None and other is not None else np.nan
+                for other in (found, rounded.get(name))
+            )
+            row = ComparedLayer(name, "", keys[name], "backward", error, tolerance, whole, rounding, EQUAL)
+            self.rows.append(
+                row if error <= tolerance else self._explained_gradient(row, tape, walk, dy, found)
+            )
 
-    def _gradient_row(self, tape, walk, key, name, dy, found, error, tolerance, free):
-        blamed, kind, diagnoses, verdict = name, "", (), EQUAL
-        if not error <= tolerance:
-            blamed, kind, fits = explained_gradient(tape, walk, name, dy, found, error, tolerance)
-            diagnoses, verdict = tuple(fits.diagnoses), DIFFERS
-        whole = distance(free[name], found) if free.get(name) is not None else np.nan
-        row = ComparedLayer(
-            blamed, kind, key, "backward", error, tolerance, whole, np.nan, verdict, diagnoses
-        )
-        self.rows.append(row)
+    def _explained_gradient(self, row, tape, walk, dy, found):
+        what = (dy, found, row.error, row.tolerance)
+        blamed, kind, fits = explained_gradient(tape, walk, row.name, *what)
+        changes = {
+            "name": blamed,
+            "kind": kind,
+            "diagnoses": tuple(fits.diagnoses),
+            "maps": maps_of(dy, found),
+        }
+        return dataclasses.replace(row, verdict=DIFFERS, **changes)
 
     def _in_single(self, tape):
         """The forced pass in float32, with the layers that were explained computed as in the recording."""
@@ -228,9 +252,7 @@ class _Comparing:
             found = values.get(record.name, record.y)
             return None if found is None else found.astype(np.float32)
 
-        return ForcedTape(
-            self.networks[np.float32], self.recording.x.astype(np.float32), judge, self.aliases
-        )
+        return ForcedTape(self.networks[np.float32], self.recording.x.astype(np.float32), judge, self.aliases)
 
     def _arriving(self, tape, forced, gradients, kind=np.float64):
         """{layer: gradient of its output by npgrad}, going on from the recorded ones only at the layers `forced`."""
@@ -259,9 +281,10 @@ class _Comparing:
                 break
         if not found:
             shape = f"shape {x.shape}, npgrad's {own.shape}; " if own.shape != x.shape else ""
-            found.append(Diagnosis("none of these", f"{shape}none of these: no explanation fits", float(error)))
+            found.append(
+                Diagnosis("none of these", f"{shape}none of these: no explanation fits", float(error))
+            )
         return tuple(found)
-
 
 
 def _in_memory_order(array):

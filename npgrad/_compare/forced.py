@@ -39,7 +39,7 @@ class ForcedTape(Tape):
         return super()._note(record)
 
     def walk(self, gradients, judge):
-        """Walk backward from recorded gradients {layer: array}; ``judge(name, dy)`` returns what the walk goes on with."""
+        """Walk backward from recorded gradients {layer: array}; see `ForcedWalk`."""
         return ForcedWalk(self, gradients, judge)
 
 
@@ -56,10 +56,7 @@ class ForcedWalk(Walk):
 
     def back(self, name, dy, inputs=1):
         if name in self.gradients:
-            if dy is not None:
-                dy = self.judge(name, dy)
-            else:
-                dy = self.gradients[name]
+            dy = self.gradients[name] if dy is None else self.judge(name, dy)
         if dy is not None:
             self.arrived[name] = dy
         dx = super().back(name, dy, inputs)
@@ -84,7 +81,7 @@ def _needs_none(record):
 
 
 def users_of(tape, name):
-    """[(record, number of the input)] of the layers that take a layer's output; the composite whose part it is, last."""
+    """[(record, number of the input)] of the layers that take a layer's output."""
     y = tape.x if name == INPUT else tape.records[name].y
     found = []
     for record in tape:

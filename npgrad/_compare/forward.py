@@ -9,8 +9,8 @@ from npgrad._compare.arrays import arrays_otherwise, where
 from npgrad._compare.forced import ForcedTape
 from npgrad._compare.inputs import inputs_otherwise, seen_by_the_first
 from npgrad._compare.otherwise import layers_otherwise
-from npgrad._verdicts import Diagnosis
 from npgrad._heads import with_layer
+from npgrad._verdicts import Diagnosis
 from npgrad.errors import NpgradError
 from npgrad.layers import Composite
 
@@ -83,7 +83,11 @@ def explained(tape, record, own, recorded, error, tolerance, model, between=()):
         for name, layer in ACTIVATIONS.items():
             fits.tell("activation", f"{name} is applied to the output", _output(layer, own))
     if not fits.diagnoses:
-        text = where(own, recorded, tolerance, "output") if own is not None else ("shape", "npgrad's layer cannot run")
+        text = (
+            where(own, recorded, tolerance, "output")
+            if own is not None
+            else ("shape", "npgrad's layer cannot run")
+        )
         fits.diagnoses.append(Diagnosis(*text, error))
     return fits
 
@@ -129,8 +133,16 @@ def _after(model, name):
 
 def _preprocessing(fits, model, layer, x, recorded):
     for text, other in inputs_otherwise(x, model.preprocessing):
-        fits.tell("preprocessing", f"the first layer saw another input than was recorded: {text}", _output(layer, other))
-    if not fits.diagnoses and isinstance(layer, ls.Conv2d) and (seen := seen_by_the_first(layer, x, recorded)):
+        fits.tell(
+            "preprocessing",
+            f"the first layer saw another input than was recorded: {text}",
+            _output(layer, other),
+        )
+    if (
+        not fits.diagnoses
+        and isinstance(layer, ls.Conv2d)
+        and (seen := seen_by_the_first(layer, x, recorded))
+    ):
         fits.tell("preprocessing", seen[0], _output(layer, seen[1]))
 
 
@@ -139,8 +151,12 @@ def _rounded_inputs(fits, layer, x):
     if isinstance(layer, Composite) or isinstance(x, tuple):
         return
     for name, bits in (("TF32 or float16", 10), ("bfloat16", 7)):
-        other = layer.map_arrays(lambda key, array, bits=bits: _cut(array, bits) if key == "weight" else array)
-        fits.tell("precision", f"computed with inputs and weights rounded to {name}", _output(other, _cut(x, bits)))
+        other = layer.map_arrays(
+            lambda key, array, bits=bits: _cut(array, bits) if key == "weight" else array
+        )
+        fits.tell(
+            "precision", f"computed with inputs and weights rounded to {name}", _output(other, _cut(x, bits))
+        )
 
 
 def _cut(x, bits):
@@ -189,12 +205,10 @@ def unrecorded_before(tape, record, recorded):
     while todo:
         one = todo.pop()
         inside = [part for part in tape if part.name.startswith(f"{one.name}.")]
-        before = {name for name in (one.sources or ())}
-        nearby = inside or [tape.records[name] for name in before if name in tape.records]
+        nearby = inside or [tape.records[name] for name in one.sources or () if name in tape.records]
         for part in nearby:
             if part.name not in recorded and part.name not in found:
                 found.append(part.name)
                 todo.append(part)
     leaves = [name for name in found if not isinstance(tape.records[name].layer, Composite)]
     return tuple(sorted(leaves, key=names.index))
-

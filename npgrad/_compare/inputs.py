@@ -1,4 +1,4 @@
-"""Another input than npgrad's: channels, scale, mean and standard deviation, and how an image was resized and cropped."""
+"""Another input than npgrad's: channels, scale, mean and std, and how an image was resized and cropped."""
 
 import dataclasses
 from itertools import product
@@ -53,7 +53,11 @@ def images_otherwise(source, preprocessing):
         if name != preprocessing.interpolation:
             ways[f"resized {name}"] = dataclasses.replace(preprocessing, interpolation=name)
     side = min(preprocessing.size)
-    for resize, text in ((side, "resized to the crop's size"), (256, "resized to 256"), (232, "resized to 232")):
+    for resize, text in (
+        (side, "resized to the crop's size"),
+        (256, "resized to 256"),
+        (232, "resized to 232"),
+    ):
         if resize >= side and resize != preprocessing.resize:
             ways[f"{text}, then cropped"] = dataclasses.replace(preprocessing, resize=resize)
     images = {text: (way, way.apply(source)) for text, way in ways.items()}
@@ -106,5 +110,3 @@ def _pixels(x, preprocessing):
 def _normalized(pixels, preprocessing):
     mean, std = (np.reshape(values, (1, -1, 1, 1)) for values in (preprocessing.mean, preprocessing.std))
     return (pixels * preprocessing.scale - mean) / std
-
-

@@ -59,7 +59,9 @@ def matched(recording: Recording, tape: Tape) -> dict[str, str]:
         if key in taken or _same(recording.outputs[key], (recording.outputs[one] for one in keys[:i])):
             continue
         low = max((places[one] for one in keys[:i] if one in places), default=-1)
-        high = min((places[one] for one in keys[i + 1 :] if one in places and places[one] > low), default=len(order))
+        high = min(
+            (places[one] for one in keys[i + 1 :] if one in places and places[one] > low), default=len(order)
+        )
         free = [name for name, at in order.items() if low < at < high and name not in own]
         if best := _best(key, recording.outputs[key], free, tape):
             own[best] = key
@@ -75,7 +77,11 @@ def _prefix(names, tape):
 
 
 def _resolved(name, prefix, tape):
-    for one in (name.removeprefix(prefix), name.replace("/", ".").removeprefix(prefix), f"/{name.replace('.', '/')}"):
+    for one in (
+        name.removeprefix(prefix),
+        name.replace("/", ".").removeprefix(prefix),
+        f"/{name.replace('.', '/')}",
+    ):
         if (own := tape.aliases.get(one, one)) in tape.records or own == INPUT:
             return own
     scoped = "/".join(_scopes(name.removeprefix(prefix)))

@@ -10,45 +10,14 @@ from functools import singledispatch
 import numpy as np
 
 from npgrad import layers as ls
+from npgrad._compare.stand_ins import Fixed, Reordered, Training, Weighted
+from npgrad._compare.weights import weights_otherwise
 from npgrad._compare.windows import pads_otherwise, windows_otherwise
 from npgrad.layers.elementwise import Elementwise
 from npgrad.layers.standardizing import Standardizing
 
 EPSILONS = (1e-3, 1e-5, 1e-6, 1e-4, 1e-2, 1e-7, 1e-8, 1e-12, 2e-5, 0.0)
-LAYOUTS = {  # where the axes (F, C, KH, KW) of the weight are
-    (2, 3, 1, 0): "HWIO",
-    (0, 2, 3, 1): "OHWI",
-    (1, 0, 2, 3): "IOHW",
-    (1, 2, 3, 0): "IHWO",
-    (2, 3, 0, 1): "HWOI",
-}
 DEFAULTS = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
-
-
-class Training(ls.Layer):
-    """A BatchNorm in training mode."""
-
-    def __init__(self, layer):
-        self.layer = layer
-
-    def forward(self, x):
-        return self.layer.forward(x, training=True)
-
-    def backward(self, dy, cache):
-        return self.layer.backward(dy, cache)
-
-
-class Fixed(ls.Layer):
-    """y = x * mask, as dropout with a mask that was drawn."""
-
-    def __init__(self, mask):
-        self.mask = mask
-
-    def forward(self, x):
-        return x * self.mask, None
-
-    def backward(self, dy, cache):
-        return dy * self.mask
 
 
 @singledispatch
@@ -97,37 +66,23 @@ def _linear(layer: ls.Linear, x, recorded):
         yield "channel order", f"the weight's {text} are reversed", dataclasses.replace(layer, weight=moved)
 
 
-def weights_otherwise(weight):
-    """(kind, text, weight) for a convolution's weight: flipped, transposed, or read in another layout."""
-    yield "flipped", "the kernel is flipped: a convolution, not a cross-correlation", weight[:, :, ::-1, ::-1]
-    yield "flipped", "the kernel is flipped in its rows", weight[:, :, ::-1]
-    yield "flipped", "the kernel is flipped in its columns", weight[..., ::-1]
-    if weight.shape[2] == weight.shape[3]:
-        yield "transposed", "the kernel is transposed: KH and KW are exchanged", weight.swapaxes(2, 3)
-    channels = "blue, green, red" if weight.shape[1] == 3 else "reversed"
-    yield "channel order", f"the weight's input channels are in the order {channels}", weight[:, ::-1]
-    yield "channel order", "the weight's filters are reversed", weight[::-1]
-    if weight.shape[0] == weight.shape[1]:
-        yield "weight layout", "the weight's first two axes are exchanged (IOHW for OIHW)", weight.swapaxes(0, 1)
-    orders = sorted(itertools.permutations(range(4)), key=lambda order: order not in LAYOUTS)
-    for order in orders[:-1] if orders[-1] == (0, 1, 2, 3) else [one for one in orders if one != (0, 1, 2, 3)]:
-        name = LAYOUTS.get(order, f"order {order}")
-        moved = weight.transpose(order).reshape(weight.shape)
-        yield "weight layout", f"the weight in {name} was read as OIHW, without transposing it", moved
-        shape = [weight.shape[axis] for axis in order]
-        back = weight.reshape(shape).transpose(np.argsort(order))
-        yield "weight layout", f"npgrad's weight is {name} read as OIHW, without transposing it", back
-
-
 @layers_otherwise.register
 def _batch_norm(layer: ls.BatchNorm2d, x, recorded):
-    yield "training mode", "BatchNorm is in training mode: the samples of the batch depend on each other", Training(layer)
+    yield (
+        "training mode",
+        "BatchNorm is in training mode: the samples of the batch depend on each other",
+        Training(layer),
+    )
     yield from _epsilons(layer)
     names = ("weight", "bias", "running_mean", "running_var")
     arrays = {name: getattr(layer, name) for name in names}
     for name, array in arrays.items():
         default = np.full_like(array, DEFAULTS[name])
-        yield "parameters", f"{name} is not loaded: {DEFAULTS[name]:g}", dataclasses.replace(layer, **{name: default})
+        yield (
+            "parameters",
+            f"{name} is not loaded: {DEFAULTS[name]:g}",
+            dataclasses.replace(layer, **{name: default}),
+        )
     for one, other in itertools.combinations(names, 2):
         swapped = {one: arrays[other], other: arrays[one]}
         if (swapped.get("running_var", layer.running_var) >= 0).all():
@@ -170,10 +125,18 @@ def _standardizing(layer: Standardizing, x, recorded):
     if hasattr(layer, "groups"):
         for groups in (1, 2, 4, 8, 16, 32, x.shape[1]):
             if x.shape[1] % groups == 0 and groups != layer.groups:
-                yield "groups", f"{groups} groups, npgrad's {layer.groups}", dataclasses.replace(layer, groups=groups)
+                yield (
+                    "groups",
+                    f"{groups} groups, npgrad's {layer.groups}",
+                    dataclasses.replace(layer, groups=groups),
+                )
     for name in layer.arrays():
-        yield "parameters", f"{name} is not used", dataclasses.replace(layer, **{name: None}) if name == "bias" else (
-            dataclasses.replace(layer, weight=np.ones_like(layer.weight))
+        yield (
+            "parameters",
+            f"{name} is not used",
+            dataclasses.replace(layer, **{name: None})
+            if name == "bias"
+            else (dataclasses.replace(layer, weight=np.ones_like(layer.weight))),
         )
 
 
@@ -250,8 +213,21 @@ def _dropout(layer: ls.Dropout, x, recorded):
 @layers_otherwise.register(ls.Clip)
 @layers_otherwise.register(Elementwise)
 def _activation(layer, x, recorded):
-    others = [ls.ReLU(), ls.ReLU6(), *(ls.LeakyReLU(slope) for slope in (0.01, 0.1, 0.2, 0.3)), ls.ELU(), ls.SELU()]
-    others += [ls.SiLU(), ls.GELU(), ls.GELU("tanh"), ls.HardSwish(), ls.HardSigmoid(), ls.HardSigmoid(0.2, 0.5)]
+    others = [
+        ls.ReLU(),
+        ls.ReLU6(),
+        *(ls.LeakyReLU(slope) for slope in (0.01, 0.1, 0.2, 0.3)),
+        ls.ELU(),
+        ls.SELU(),
+    ]
+    others += [
+        ls.SiLU(),
+        ls.GELU(),
+        ls.GELU("tanh"),
+        ls.HardSwish(),
+        ls.HardSigmoid(),
+        ls.HardSigmoid(0.2, 0.5),
+    ]
     others += [ls.Mish(), ls.Sigmoid(), ls.Tanh(), ls.Softplus()]
     if np.shape(x) == recorded.shape and (negative := x < 0).any():
         slope = float((recorded * x)[negative].sum() / (x * x)[negative].sum())
@@ -279,7 +255,11 @@ def _shuffle(layer: ls.ChannelShuffle, x, recorded):
 def _add(layer: ls.Add, x, recorded):
     for i in range(len(x)):
         weights = [float(one == i) for one in range(len(x))]
-        yield "fork branch", f"the output is input {i} of {len(x)} alone: a branch is missing", Weighted(weights)
+        yield (
+            "fork branch",
+            f"the output is input {i} of {len(x)} alone: a branch is missing",
+            Weighted(weights),
+        )
     for i in range(len(x)):
         weights = [-1.0 if one == i else 1.0 for one in range(len(x))]
         yield "fork branch", f"input {i} of {len(x)} is subtracted, not added", Weighted(weights)
@@ -296,35 +276,8 @@ def _shares(x, recorded):
     return np.linalg.lstsq(np.stack([np.ravel(one) for one in x], axis=1), recorded.ravel(), rcond=None)[0]
 
 
-class Weighted(ls.Layer):
-    """A weighted sum of the inputs."""
-
-    def __init__(self, weights):
-        self.weights = weights
-
-    def forward(self, x):
-        return sum(weight * one for weight, one in zip(self.weights, x, strict=True)), None
-
-    def backward(self, dy, cache):
-        return tuple(weight * dy for weight in self.weights)
-
-
 @layers_otherwise.register
 def _concat(layer: ls.Concat, x, recorded):
     for order in itertools.permutations(range(len(x))) if len(x) < 6 else ():
         if list(order) != sorted(order):
             yield "channel order", f"the inputs are joined in the order {order}", Reordered(layer, order)
-
-
-class Reordered(ls.Layer):
-    """A layer with its inputs in another order."""
-
-    def __init__(self, layer, order):
-        self.layer, self.order = layer, order
-
-    def forward(self, x):
-        return self.layer.forward(tuple(x[i] for i in self.order))
-
-    def backward(self, dy, cache):
-        dx = self.layer.backward(dy, cache)
-        return tuple(dx[i] for i in np.argsort(self.order))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
+from npgrad._typing import Array
 from npgrad._verdicts import Diagnosis
 
 EQUAL, DIFFERS = "equal to rounding", "DIFFERS"
@@ -35,6 +38,8 @@ class ComparedLayer:
         How it differs, the simplest explanation first; "none of these" if none fits.
     between : tuple of str
         The layers that were not recorded between this one and those before, which may be what differs.
+    maps : tuple of ndarray (H, W)
+        If it differs: npgrad's, what was recorded, and the difference, of the first sample, summed over channels.
     """
 
     name: str
@@ -48,6 +53,7 @@ class ComparedLayer:
     verdict: str
     diagnoses: tuple[Diagnosis, ...] = ()
     between: tuple[str, ...] = ()
+    maps: tuple[Array, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -119,15 +125,44 @@ class Comparison:
         -------
         dict
         """
-        import dataclasses
-
-        layers = [dataclasses.asdict(layer) for layer in self.layers]
+        layers = [_plain(dataclasses.replace(layer, maps=())) for layer in self.layers]
         return {
             "equal": bool(self),
-            "input": [dataclasses.asdict(found) for found in self.input],
+            "input": [_plain(found) for found in self.input],
             "first": self.first and self.first.name,
             "different": [layer.name for layer in self.different],
             "layers": layers,
             "notes": list(self.notes),
             "skipped": list(self.skipped),
         }
+
+
+def _plain(result):
+    """A dataclass as a dict for JSON, which has no infinity and no NaN."""
+
+    def plain(pairs):
+        kept = {key: value for key, value in pairs if key != "maps"}
+        return {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in kept.items()
+        }
+
+    return dataclasses.asdict(result, dict_factory=plain)
+
+
+def maps_of(own: Array, recorded: Array) -> tuple[Array, ...]:
+    """Return the maps of an output that differs: npgrad's, the recorded one's, and their difference, of one sample.
+
+    Parameters
+    ----------
+    own, recorded : ndarray (N, C, H, W)
+
+    Returns
+    -------
+    tuple of ndarray (H, W)
+        Summed over channels; empty if the outputs are no images of one size.
+    """
+    if own is None or own.ndim != 4 or own.shape != recorded.shape or min(own.shape[2:]) < 2:
+        return ()
+    one, other = own[0].sum(axis=0), recorded[0].sum(axis=0)
+    return one, other, other - one

@@ -1,6 +1,7 @@
 """Code that people copy: how to record a network in another framework."""
 
-TORCH = '''# Record a torch network for `npgrad compare recorded.npz`: every module's output, and the gradients of all outputs.
+TORCH = """\
+# Record a torch network for `npgrad compare recorded.npz`: every module's output, and the gradients of all outputs.
 import numpy as np
 import torch
 
@@ -33,9 +34,10 @@ def record(net, x, path="recorded.npz"):
 
 
 # record(net.eval(), x)    with x the preprocessed images, a tensor (N, C, H, W)
-'''
+"""
 
-JAX = '''# Record a network of flax.linen for `npgrad compare recorded.npz`: every module's output, and the gradients of all.
+JAX = """\
+# Record a network of flax.linen for `npgrad compare recorded.npz`: every module's output, and the gradients of all.
 import flax.linen as nn
 import jax
 import numpy as np
@@ -66,9 +68,10 @@ def record(model, variables, x, path="recorded.npz"):
 
 
 # record(model, variables, x)    with x the preprocessed images (N, H, W, C)
-'''
+"""
 
-KERAS = '''# Record a Keras model for `npgrad compare recorded.npz`: every layer's output; with TensorFlow, the gradients of all.
+KERAS = """\
+# Record a Keras model for `npgrad compare recorded.npz`: every layer's output; with TensorFlow, the gradients of all.
 import keras
 import numpy as np
 
@@ -94,6 +97,6 @@ def record(model, x, path="recorded.npz"):
 
 
 # record(model, x)    with a functional or Sequential model, and x the preprocessed images (N, H, W, C)
-'''
+"""
 
 SNIPPETS = {"torch": TORCH, "jax": JAX, "keras": KERAS}

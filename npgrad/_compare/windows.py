@@ -31,7 +31,11 @@ def pads_otherwise(layer, x):
                 yield "padding", f"the padding is {_shown(padding)}, {text}; npgrad's {_shown(own)}", other
     if any(own):
         bare = _changed(layer, padding=0)
-        fills = {"reflect": "reflects the image", "edge": "repeats the edge"} if isinstance(layer, ls.Conv2d) else {}
+        fills = (
+            {"reflect": "reflects the image", "edge": "repeats the edge"}
+            if isinstance(layer, ls.Conv2d)
+            else {}
+        )
         for mode, text in fills.items():
             pad = ls.Pad(own, mode)
             yield "padding", f"the padding {text}; npgrad's is 0", ls.Sequential({"pad": pad, "layer": bare})
@@ -50,7 +54,11 @@ def windows_otherwise(layer):
         if (stride, stride) != layer.stride and (other := _changed(layer, stride=stride)) is not None:
             yield "stride", f"the stride is {stride}, npgrad's {layer.stride[0]}", other
     for dilation in (1, 2, 3, 4):
-        if hasattr(layer, "dilation") and (dilation, dilation) != layer.dilation and max(layer.kernel_size) > 1:
+        if (
+            hasattr(layer, "dilation")
+            and (dilation, dilation) != layer.dilation
+            and max(layer.kernel_size) > 1
+        ):
             reach = [dilation * (k - 1) // 2 for k in layer.kernel_size]
             for padding in (layer.padding, tuple(reach)):
                 if (other := _changed(layer, dilation=dilation, padding=padding)) is not None:
@@ -74,7 +82,11 @@ def _four(padding):
 
 def _shown(padding):
     top, bottom, left, right = padding
-    return str(top) if top == bottom == left == right else f"(top {top}, bottom {bottom}, left {left}, right {right})"
+    return (
+        str(top)
+        if top == bottom == left == right
+        else f"(top {top}, bottom {bottom}, left {left}, right {right})"
+    )
 
 
 def _changed(layer, **changes):

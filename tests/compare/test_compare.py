@@ -1,15 +1,13 @@
-"""npgrad.compare: recordings of torch without a difference are equal to rounding; planted ones are named and explained."""
+"""npgrad.compare: recordings of torch without a difference are equal to rounding; planted ones are explained."""
 
 import copy
-import warnings
 
 import backbones
-import numpy as np
-import planted_differences
 import pytest
 import torch
 from planted_differences import PLANTED
-from torch_nets import random_biases, torch_names, torch_twin
+from torch_changes import Graph, images
+from torch_nets import random_biases, torch_twin
 
 import npgrad
 from npgrad._compare.snippets import SNIPPETS
@@ -25,8 +23,8 @@ def networks(tmp_path_factory):
     net = backbones.torch_net("resnet18", 5)
     found["resnet18"] = (backbones.converted(net, folder), net.eval())
     torch.manual_seed(0)
-    net = planted_differences.Graph().eval()
-    path = backbones.export(net, planted_differences.images("graph"), folder / "graph.onnx")
+    net = Graph().eval()
+    path = backbones.export(net, images("graph"), folder / "graph.onnx")
     found["graph"] = (npgrad.load(path), net)
     return found
 
@@ -43,7 +41,7 @@ def record():
 def test_without_a_difference_everything_is_equal_to_rounding(networks, record, tmp_path, name):
     model, net = networks[name]
     torch.manual_seed(1)
-    record(net, planted_differences.images(name), tmp_path / "recorded.npz")
+    record(net, images(name), tmp_path / "recorded.npz")
     comparison = npgrad.compare(model, tmp_path / "recorded.npz")
     assert comparison, comparison
     assert str(comparison).startswith("forward: equal to rounding in ")
@@ -57,12 +55,16 @@ def said(networks, record, path, case):
     net = copy.deepcopy(net)
     torch.manual_seed(2)
     change(net)
-    record(net, planted_differences.images(network), path)
+    record(net, images(network), path)
     comparison = npgrad.compare(model, path)
     first = comparison.first
     assert first is not None, f"{name}: nothing differs"
     right = first.name in layers and first.direction == direction
-    return right, first.diagnoses[0].kind in kinds, f"{name}: {first.name}: {first.diagnoses[0].kind}: {first.text}"
+    return (
+        right,
+        first.diagnoses[0].kind in kinds,
+        f"{name}: {first.name}: {first.diagnoses[0].kind}: {first.text}",
+    )
 
 
 def test_planted_differences(networks, record, tmp_path):

@@ -4,10 +4,10 @@ Each is (network, name, layers of npgrad's of which one must be named, kinds of 
 ``change(net)`` changes the torch network and may return another function of x to record, or None.
 """
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch_changes import Instead, changed, weight, with_backward
 
 PLANTED = []
 
@@ -22,48 +22,6 @@ def plants(network, layers, kinds, direction="forward"):
         return change
 
     return enter
-
-
-class Instead(nn.Module):
-    """Any function in place of a module."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, *x):
-        return self.function(*x)
-
-
-class Backward(torch.autograd.Function):
-    """A module's output, with another gradient of its input: f(dy, x)."""
-
-    @staticmethod
-    def forward(ctx, x, function, gradient):
-        ctx.save_for_backward(x)
-        ctx.gradient = gradient
-        return function(x)
-
-    @staticmethod
-    def backward(ctx, dy):
-        return ctx.gradient(dy, *ctx.saved_tensors), None, None
-
-
-def with_backward(module, gradient):
-    detached = {key: value.detach() for key, value in module.state_dict().items()}
-    return Instead(
-        lambda x: Backward.apply(x, lambda x: torch.func.functional_call(module, detached, (x,)), gradient)
-    )
-
-
-def weight(module, change):
-    with torch.no_grad():
-        module.weight.copy_(change(module.weight).reshape(module.weight.shape).clone())
-
-
-def changed(module, **options):
-    for name, value in options.items():
-        setattr(module, name, value)
 
 
 # SqueezeNet
@@ -259,33 +217,6 @@ def gradient_reversed(net):
 # A graph of ONNX
 
 
-class Graph(nn.Module):
-    """What the two networks have not: bilinear resizing, average pooling with padding, groups, concatenation."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv1 = nn.Conv2d(3, 8, 3, stride=2, padding=1)
-        self.act1 = nn.LeakyReLU(0.1)
-        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
-        self.act2 = nn.ReLU()
-        self.mean = nn.AvgPool2d(3, 2, padding=1)
-        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-        self.join = Instead(lambda a, b: torch.cat([a, b], 1))
-        self.conv2 = nn.Conv2d(16, 12, 3, padding=1)
-        self.drop = nn.Dropout(0.3)
-        self.act3 = nn.ReLU()
-        self.pool = nn.MaxPool2d(4)
-        self.flat = nn.Flatten()
-        self.fc = nn.Linear(12 * 16, 5)
-
-    def forward(self, x):
-        a = self.act1(self.conv1(x))
-        b = self.act2(self.depthwise(a))
-        b = self.up(self.mean(b))
-        y = self.act3(self.drop(self.conv2(self.join(a, b))))
-        return self.fc(self.flat(self.pool(y)))
-
-
 @plants("graph", "/up/Resize", "align corners")
 def corners_aligned(net):
     changed(net.up, align_corners=True)
@@ -332,8 +263,3 @@ def half_the_gradient(net):
     net.mean = with_backward(
         net.mean, lambda dy, x: 0.5 * torch.func.vjp(lambda x: F.avg_pool2d(x, 3, 2, 1), x)[1](dy)[0]
     )
-
-
-def images(network):
-    side = {"squeezenet": 33, "resnet18": 48, "graph": 32}[network]
-    return torch.tensor(np.random.default_rng(3).normal(size=(2, 3, side, side)), dtype=torch.float32)
