@@ -68,15 +68,16 @@ def explained(tape, record, own, recorded, error, tolerance, model, between=()):
         _in_place(fits, model, record, own)
     if not isinstance(layer, Composite):
         for kind, text, other in layers_otherwise(layer, x, recorded):
-            fits.tell(kind, text, _output(other, x), other)
+            if fits.diagnoses or fits.tell(kind, text, _output(other, x), other):
+                break
     if own is not None and not fits.diagnoses:
         if x is tape.x:
             _preprocessing(fits, model, layer, x, recorded)
         _rounded_inputs(fits, layer, x)
-    if own is not None and len(fits.diagnoses) < MOST:
+    if own is not None and not fits.diagnoses:
         for kind, text, predicted in arrays_otherwise(own, recorded):
-            if not (fits.diagnoses and kind in ("factor", "offset", "scale", "channel order")):
-                fits.tell(kind, text, predicted)
+            if fits.tell(kind, text, predicted):
+                break
     if not fits.diagnoses and between:
         _elsewhere(fits, tape, record, model, between)
     if own is not None and not fits.diagnoses:
@@ -132,18 +133,12 @@ def _after(model, name):
 
 
 def _preprocessing(fits, model, layer, x, recorded):
+    said = "the first layer saw another input than was recorded"
     for text, other in inputs_otherwise(x, model.preprocessing):
-        fits.tell(
-            "preprocessing",
-            f"the first layer saw another input than was recorded: {text}",
-            _output(layer, other),
-        )
-    if (
-        not fits.diagnoses
-        and isinstance(layer, ls.Conv2d)
-        and (seen := seen_by_the_first(layer, x, recorded))
-    ):
-        fits.tell("preprocessing", seen[0], _output(layer, seen[1]))
+        if fits.tell("preprocessing", f"{said}: {text}", _output(layer, other)):
+            return
+    if isinstance(layer, ls.Conv2d) and (seen := seen_by_the_first(layer, x, recorded)):
+        fits.tell("preprocessing", f"{said}: {seen[0]}", _output(layer, seen[1]))
 
 
 def _rounded_inputs(fits, layer, x):
@@ -182,7 +177,8 @@ def _elsewhere(fits, tape, record, model, between):
                 continue
             runs += 1
             if fits.tell(kind, text, _rerun(tape, record, model, name, other)):
-                fits.name = fits.name or name
+                fits.name = name
+                return
 
 
 def _rerun(tape, record, model, name, other):

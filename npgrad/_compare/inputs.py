@@ -99,7 +99,7 @@ def seen_by_the_first(layer, x, recorded):
     solved, *_ = np.linalg.lstsq(matrix, (recorded - constant).ravel(), rcond=None)
     scale, offset = (solved[i::2].reshape(1, -1, 1, 1) for i in (0, 1))
     shown = ", ".join(f"{a:.4g} x + {b:.4g}" for a, b in zip(scale.ravel(), offset.ravel(), strict=True))
-    return f"the first layer saw x with another scale and offset of each channel: {shown}", scale * x + offset
+    return f"with another scale and offset of each channel: {shown}", scale * x + offset
 
 
 def _pixels(x, preprocessing):

@@ -39,12 +39,6 @@ class Recording:
     gradients: dict[str, Array] = field(repr=False)
     channels_last: bool = False
 
-    @property
-    def precision(self) -> float:
-        """The relative precision of the recorded numbers."""
-        kinds = {array.dtype for array in (self.x, *self.outputs.values()) if array.dtype.kind == "f"}
-        return max((float(np.finfo(kind).eps) for kind in kinds), default=float(np.finfo(np.float32).eps))
-
 
 def recording_of(recorded: Mapping[str, Array] | Path, channels: int | None) -> Recording:
     """Return the recording in a dict or an .npz file, as `npgrad compare --snippet` writes it.

@@ -54,7 +54,7 @@ def share_out(relevance, parts, epsilon):
 
 
 def book(relevance, per_unit, z, constants):
-    """Enter what was kept: the constants' shares, and what all shares together, per_unit * z, leave of the relevance."""
+    """Enter what was kept: the constants' shares, and what all shares, per_unit * z, leave of it."""
     books = BOOKS.get()
     if books is not None:
         books.append((float(np.sum(per_unit * constants)), float(np.sum(relevance - per_unit * z))))

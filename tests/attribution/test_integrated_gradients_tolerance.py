@@ -26,7 +26,7 @@ def network(activation):
 X = np.random.default_rng(1).normal(size=(2, 2, 6, 6))
 
 
-@pytest.mark.parametrize("tolerance", [1e-3, 1e-4, 1e-5])
+@pytest.mark.parametrize("tolerance", [2e-2, 1e-3, 1e-4, 1e-5])
 @pytest.mark.parametrize("activation", [ReLU(), Softplus()], ids=["ReLU", "Softplus"])
 def test_the_tolerance_is_met_or_said_not_to_be(activation, tolerance):
     model = network(activation)
@@ -38,7 +38,7 @@ def test_the_tolerance_is_met_or_said_not_to_be(activation, tolerance):
     error = np.abs(found - fine).sum(axis=(1, 2, 3)) / np.abs(fine).sum(axis=(1, 2, 3))
     resolution = 1e-4 if isinstance(activation, ReLU) else 1e-7  # of the reference itself
     assert missed or (error <= tolerance + resolution).all(), error
-    if isinstance(activation, Softplus) or tolerance == 1e-3:
+    if isinstance(activation, Softplus) or tolerance == 2e-2:
         assert not missed
     score = model(X)[:, 1] - model(0 * X)[:, 1]
     gap = np.abs(found.sum(axis=(1, 2, 3)) - score) / np.abs(score)
