@@ -24,14 +24,16 @@ SCENE = 3
 
 
 def port(model):
-    """The network as somebody ported it: one max pool rounds down, and a ReLU's backward is that of guided backprop."""
+    """The network as somebody ported it: one kernel is flipped, and a ReLU's backward is that of guided backprop."""
 
     class Guided(ReLU):
         def backward(self, dy, cache):
             return super().backward(dy * (dy > 0), cache)
 
     parts = dict(model.network.parts())
-    parts["pool1"] = dataclasses.replace(parts["pool1"], ceil_mode=False)
+    flipped = parts["fire4"].expand3x3.weight[:, :, ::-1, ::-1]
+    expand = dataclasses.replace(parts["fire4"].expand3x3, weight=flipped)
+    parts["fire4"] = dataclasses.replace(parts["fire4"], expand3x3=expand)
     parts["relu1"] = Guided()
     return dataclasses.replace(model, network=model.network.with_parts(parts))
 
@@ -72,7 +74,7 @@ def bars(ledger, rows=14):
 
 def main():
     FOLDER.mkdir(exist_ok=True)
-    model = npgrad.load()
+    model = npgrad.load().with_preprocessing(crop=112)
     image, label, _ = npgrad.scenes.scene(SCENE)
     x = model.preprocess(image)
     wrong = port(model)
@@ -82,6 +84,7 @@ def main():
     contact_sheet(tiles, ["the image", "the gradient by npgrad", "the gradient of the port"]).save(
         FOLDER / "two.png"
     )
+    print([one.predict(x, top=1) for one in (model, wrong)], label)
     comparison = compare(model, recording(wrong, x))
     print(comparison)
     page_of(comparison, "The port and the bundled network", FOLDER / "report.html")

@@ -241,7 +241,7 @@ def _activation(layer, x, recorded):
 def _softmax(layer: ls.Softmax, x, recorded):
     other = ls.Softmax(layer.axis) if isinstance(layer, ls.LogSoftmax) else ls.LogSoftmax(layer.axis)
     yield "activation", f"{type(other).__name__} in place of {type(layer).__name__}", other
-    for axis in range(np.ndim(x)):
+    for axis in range(1, np.ndim(x)):
         if axis != layer.axis:
             yield "axis", f"along axis {axis}, npgrad's along {layer.axis}", type(layer)(axis)
 
