@@ -6,6 +6,7 @@ The port is npgrad's own network with layers changed, so that no other framework
 """
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,13 @@ from PIL import Image, ImageDraw
 import npgrad
 from npgrad._compare import compare
 from npgrad._compare.report import page_of
-from npgrad.attribution import lrp_ledger, saliency
+from npgrad.attribution import saliency
+from npgrad.attribution.ledgers import lrp_ledger
 from npgrad.images.heat_maps import heat_map
 from npgrad.images.sheets import contact_sheet
 from npgrad.layers import ReLU
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "gradients"
-SCENE = 3
 
 
 def port(model):
@@ -54,9 +55,9 @@ def bars(ledger, rows=14):
     width, height, left = 760, 22 * len(shown) + 40, 160
     image = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(image)
-    largest = max(abs(value) for row in shown for value in (row.incoming, row.outgoing, row.biases))
-    scale = (width - left - 20) / 2 / largest
-    middle = left + (width - left) // 2
+    values = [value for row in shown for value in (row.outgoing, row.biases, 0.0)]
+    scale = (width - left - 20) / (max(values) - min(values))
+    middle = int(left + 10 - min(values) * scale)
     for i, row in enumerate(shown):
         y = 30 + 22 * i
         draw.text((6, y + 2), row.name, fill="black")
@@ -72,22 +73,36 @@ def bars(ledger, rows=14):
     return image
 
 
+def photographed(page, path):
+    """Save how a browser shows the upper part of a page."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        tab = browser.new_page(viewport={"width": 1000, "height": 1500})
+        tab.set_content(page)
+        tab.screenshot(path=path)
+        browser.close()
+    Image.open(path).quantize(128).save(path, optimize=True)
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     model = npgrad.load().with_preprocessing(crop=112)
-    image, label, _ = npgrad.scenes.scene(SCENE)
-    x = model.preprocess(image)
     wrong = port(model)
-    maps = [np.abs(saliency(one, x, label)[0]).sum(axis=0) if one else None for one in (model, wrong)]
-    shown = model.preprocessing.view(image, zoom=1)
-    tiles = [Image.fromarray(shown), *(heat_map(one, None, sign="absolute") for one in maps)]
-    contact_sheet(tiles, ["the image", "the gradient by npgrad", "the gradient of the port"]).save(
-        FOLDER / "two.png"
-    )
-    print([one.predict(x, top=1) for one in (model, wrong)], label)
+    for seed in range(3, 40):  # the first scene that both recognize, at this small size
+        image, label, _ = npgrad.scenes.scene(seed)
+        x = model.preprocess(image)
+        if all(one.predict(x, top=1)[0][0][0] == label for one in (model, wrong)):
+            break
+    maps = [np.abs(saliency(one, x, label)[0]).sum(axis=0) for one in (model, wrong)]
+    shown = model.preprocessing.view(image, zoom=2)
+    tiles = [Image.fromarray(shown), *(heat_map(one, shown, sign="absolute") for one in maps)]
+    labels = ["the image", "the gradient by npgrad", "the gradient of the port"]
+    contact_sheet(tiles, labels, columns=3).save(FOLDER / "two.png")
     comparison = compare(model, recording(wrong, x))
     print(comparison)
-    page_of(comparison, "The port and the bundled network", FOLDER / "report.html")
+    photographed(page_of(comparison, "The port and the bundled network"), FOLDER / "report.png")
     ledger = lrp_ledger(model, x, label)
     print(ledger)
     bars(ledger).save(FOLDER / "ledger.png")

@@ -37,7 +37,6 @@ from npgrad.attribution.integrated_gradients import integrated_gradients
 from npgrad.attribution.layer_paths import internal_influence, layer_conductance, layer_integrated_gradients
 from npgrad.attribution.layer_shap import layer_deep_lift_shap, layer_gradient_shap
 from npgrad.attribution.layers import every_layer, layer_activation, layer_gradient_x_activation
-from npgrad.attribution.ledgers import Ledger, LedgerRow, deep_lift_ledger, lrp_ledger
 from npgrad.attribution.lrp import composite_by_position, layer_lrp, lrp
 from npgrad.attribution.neuron_references import (
     neuron_deconvolution,
@@ -64,8 +63,6 @@ from npgrad.attribution.xrai import xrai
 from npgrad.images.resize import resize_map
 
 __all__ = [
-    "Ledger",
-    "LedgerRow",
     "ablation_cam",
     "aug_smooth",
     "blur_ig",
@@ -75,7 +72,6 @@ __all__ = [
     "deep_lift_shap",
     "eigen_cam",
     "eigen_grad_cam",
-    "deep_lift_ledger",
     "every_layer",
     "excitation_backprop",
     "feature_ablation",
@@ -112,7 +108,6 @@ __all__ = [
     "layer_lrp",
     "lime",
     "lrp",
-    "lrp_ledger",
     "neuron_conductance",
     "neuron_deconvolution",
     "neuron_deep_lift",

@@ -27,6 +27,8 @@ from npgrad.attribution.lrp import by_type
 from npgrad.model import Model
 from npgrad.tape import INPUT
 
+__all__ = ["Ledger", "LedgerRow", "deep_lift_ledger", "lrp_ledger"]
+
 TOLERANCE = 1e-9
 
 
@@ -133,7 +135,7 @@ def lrp_ledger(model: Model, x: Array, target: Target = None, rules: Rules | Rul
 
     Examples
     --------
-    >>> from npgrad.attribution import lrp_ledger
+    >>> from npgrad.attribution.ledgers import lrp_ledger
     >>> from npgrad.models import squeezenet1_1
     >>> x = np.random.default_rng(0).normal(size=(1, 3, 40, 40))
     >>> bool(lrp_ledger(squeezenet1_1(num_classes=5, rng=0), x, 2))

@@ -24,8 +24,8 @@ def certificate_of(model, x, target, method, options, array):
     backward: the dot-product test of every layer. ledger: of LRP and DeepLIFT, what every layer kept. completeness: of
     methods whose sum is the change of the score, how far it is from it.
     """
-    from npgrad import attribution
     from npgrad._certificates import certify
+    from npgrad.attribution import ledgers
     from npgrad.attribution.methods import defaults
 
     certificate = certify(model, x)
@@ -33,7 +33,7 @@ def certificate_of(model, x, target, method, options, array):
     options = {**defaults(method, model, x, options.get("layer")), **options}
     ledger = None
     if method in LEDGERS:
-        make = getattr(attribution, f"{method}_ledger")
+        make = getattr(ledgers, f"{method}_ledger")
         kept = {key: options[key] for key in ("rules", "baseline") if key in options}
         ledger = make(model, x, target, **kept)
         found["ledger"] = {"closes": bool(ledger), "said": str(ledger), **_plain(ledger)}

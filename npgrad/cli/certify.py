@@ -85,9 +85,9 @@ def run(args):
 def _ledger(model, args):
     import dataclasses
 
-    from npgrad import attribution
+    from npgrad.attribution import ledgers
 
-    make = {"lrp": attribution.lrp_ledger, "deep_lift": attribution.deep_lift_ledger}[args.ledger]
+    make = {"lrp": ledgers.lrp_ledger, "deep_lift": ledgers.deep_lift_ledger}[args.ledger]
     x = model.preprocess(image_of(args.image))
     ledger = make(model, x, target_of(model, args.target))
     if args.json:

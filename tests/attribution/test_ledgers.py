@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad.attribution import composite_by_position, deep_lift, deep_lift_ledger, lrp, lrp_ledger, lrp_rules
+from npgrad.attribution import composite_by_position, deep_lift, lrp, lrp_rules
+from npgrad.attribution.ledgers import deep_lift_ledger, lrp_ledger
 from npgrad.layers import (
     BatchNorm2d,
     Conv2d,
