@@ -83,7 +83,7 @@ def photographed(page, path):
         tab.set_content(page)
         tab.screenshot(path=path)
         browser.close()
-    Image.open(path).quantize(128).save(path, optimize=True)
+    Image.open(path).quantize(250).save(path, optimize=True)
 
 
 def main():

@@ -67,6 +67,8 @@ def recording_of(recorded: Mapping[str, Array] | Path, channels: int | None) -> 
         raise InputError(f"recording: expected a dict of arrays or a path, found {type(recorded).__name__}")
     arrays = {str(key): np.asarray(array) for key, array in recorded.items()}
     for key, array in arrays.items():
+        if not key.isprintable():  # names are printed; a file's could contain terminal escape codes
+            raise InputError(f"{name}: names of layers: expected printable characters, found {key!r:.60}")
         if array.dtype.kind not in "fiub":
             raise InputError(f"{name}: {key}: expected an array of real numbers, found {array.dtype}")
     if INPUT not in arrays:

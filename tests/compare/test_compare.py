@@ -63,6 +63,26 @@ def test_without_a_difference_everything_is_equal_to_rounding(networks, record, 
     assert len(comparison.layers) > 20
 
 
+FAMILIES = ("alexnet", "densenet121", "googlenet", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5")
+FAMILIES += ("mnasnet0_5", "efficientnet_b0", "regnet_x_400mf", "convnext_tiny", "inception_v3")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_of_networks(record, tmp_path, name):
+    """The modules of torch's networks are found by their names, and their outputs and gradients are equal."""
+    net = backbones.torch_net(name, 5).eval()
+    model = backbones.converted(net, tmp_path)
+    x = torch.tensor(backbones.images(name)).float()
+    record(net, x, tmp_path / "recorded.npz")
+    comparison = npgrad.compare(model, tmp_path / "recorded.npz")
+    assert comparison, comparison
+    leaves = [
+        key for key, part in net.named_modules() if isinstance(part, (torch.nn.Conv2d, torch.nn.Linear))
+    ]
+    assert len(leaves) > 4 and not set(leaves) & set(comparison.skipped)
+
+
 def said(networks, record, path, case):
     """(whether the right layer is named first, whether the kind is right, what was said)."""
     network, name, layers, kinds, direction, change = case

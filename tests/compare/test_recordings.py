@@ -273,6 +273,7 @@ def test_refusals():
         ({"conv1": right["conv1"]}, "recording: expected an array 'input', found conv1"),
         ({"input": right["input"]}, "recording: expected the output of at least one layer, found none"),
         ({**right, "bn1": np.array(["a"])}, "recording: bn1: expected an array of real numbers, found <U1"),
+        ({**right, "a\x1b[2J": X}, "recording: names of layers: expected printable characters, found"),
         ({**right, "input": np.full((1, 3, 4, 4), np.nan)}, "recording: input: expected finite numbers"),
         ({**right, "input": right["input"][:, :2]}, "expects 3 channels"),
         (7, "recording: expected a dict of arrays or a path, found int"),
