@@ -13,7 +13,7 @@ from npgrad._compare.forward import distance, explained, unrecorded_before
 from npgrad._compare.gradients import gradient_rows, in_memory_order, like, tolerance_of
 from npgrad._compare.inputs import images_otherwise
 from npgrad._compare.names import matched
-from npgrad._compare.recording import recording_of
+from npgrad._compare.recording import INPUT, recording_of
 from npgrad._compare.results import DIFFERS, EQUAL, ComparedLayer, Comparison, maps_of
 from npgrad._typing import Array, ImageLike, Path
 from npgrad._verdicts import Diagnosis
@@ -100,23 +100,19 @@ class _Comparing:
         """What was recorded of a layer's output, in float64."""
         if name in self.arrays:
             return self.arrays[name]
-        array = in_memory_order(self.recording.outputs[self.keys[name]])
-        layer = self.layers[name]
-        x = self.whole.records[name].x
-        if (
-            self.recording.channels_last
-            and isinstance(layer, Flatten)
-            and np.ndim(x) == 4
-            and array.ndim == 2
-        ):
-            n, c, h, w = x.shape
-            array = (
-                array.reshape(n, h, w, c).transpose(0, 3, 1, 2).reshape(n, -1)
-                if array.size == x.size
-                else array
-            )
+        array = self.flattened(name, in_memory_order(self.recording.outputs[self.keys[name]]))
         self.arrays[name] = like(array, self.whole[name])
         return self.arrays[name]
+
+    def flattened(self, name, array):
+        """The array; what was flattened as (H, W, C), in npgrad's order (C, H, W)."""
+        x = None if name == INPUT else self.whole.records[name].x
+        if not self.recording.channels_last or np.ndim(x) != 4 or not isinstance(self.layers[name], Flatten):
+            return array
+        n, c, h, w = x.shape
+        if array.shape != (n, c * h * w):
+            return array
+        return array.reshape(n, h, w, c).transpose(0, 3, 1, 2).reshape(n, -1)
 
     def result(self, image):
         self.single, self.single_tape = self._outputs_in_single()
@@ -170,6 +166,8 @@ class _Comparing:
             return recorded
         between = unrecorded_before(tape, record, self.recorded)
         fits = explained(tape, record, own, recorded, error, tolerance, self, between)
+        if fits.chain and not self.recorded & set(fits.chain):
+            return self._recorded_after(name, fits.chain, own)
         name = fits.name or name  # another that was not recorded explains it
         kind = type(self.layers[name]).__name__
         found = {"name": name, "kind": kind, "diagnoses": tuple(fits.diagnoses), "between": between}
@@ -183,6 +181,20 @@ class _Comparing:
             record.layer = fits.layer
             _, record.cache = fits.layer.forward(record.x)
         return self._goes_on(record)
+
+    def _recorded_after(self, name, chain, own):
+        """Take what was recorded of a layer for the output of those after it, which were not recorded themselves."""
+        self.keys[chain[-1]] = key = self.keys.pop(name)
+        self.recorded = set(self.keys)
+        self.arrays.pop(name)
+        self.of_whole[chain[-1]] = (
+            distance(self.whole[chain[-1]], self._array(chain[-1])),
+            self.of_whole.pop(name)[1],
+        )
+        self.notes.append(
+            f"{key} was recorded after {', '.join(chain)}: as a part of it, or changed in place"
+        )
+        return own
 
     def _row(self, name, key, direction, error, tolerance):
         whole, rounding = self.of_whole[name] if direction == "forward" else (np.nan, np.nan)

@@ -41,7 +41,7 @@ class Fits:
 
     def __init__(self, found, error, tolerance):
         self.found, self.limit = found, min(max(tolerance, 1e-9), 0.1 * error)
-        self.diagnoses, self.layer, self.name = [], None, None
+        self.diagnoses, self.layer, self.name, self.chain = [], None, None, ()
 
     def tell(self, kind, text, predicted, layer=None):
         """Keep an explanation if it fits; the first layer that explains it is kept, too."""
@@ -117,7 +117,9 @@ def _in_place(fits, model, record, own):
             return
         names.append(name)
         text = f"the output was changed in place by {', '.join(names)} after it was made: record a copy"
-        fits.tell("in place", text, y)
+        if fits.tell("in place", text, y):
+            fits.chain = tuple(names)
+            return
 
 
 def _after(model, name):

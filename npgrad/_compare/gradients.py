@@ -26,9 +26,10 @@ def gradient_rows(comparing, tape):
     keys = {name: key for name, key in comparing.keys.items() if key in recording.gradients}
     if INPUT in recording.gradients:
         keys[INPUT] = INPUT
-    gradients = {
-        name: like(in_memory_order(recording.gradients[key]), tape[name]) for name, key in keys.items()
-    }
+    gradients = {}
+    for name, key in keys.items():
+        array = comparing.flattened(name, in_memory_order(recording.gradients[key]))
+        gradients[name] = like(array, tape[name])
     for name in [name for name, array in gradients.items() if array.shape != tape[name].shape]:
         shape = gradients.pop(name).shape
         notes.append(

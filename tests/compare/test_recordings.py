@@ -151,7 +151,6 @@ def test_channels_last():
         last[key] = last[key].reshape(3, 6, 3, 3).transpose(0, 2, 3, 1).reshape(3, -1)
     recording = recording_of(last, 3)
     assert recording.channels_last and recording.x.shape == X.shape
-    del last["grad:flat"]
     comparison = npgrad.compare(model(), last)
     assert comparison, comparison
 
@@ -188,6 +187,16 @@ def test_arrays_changed_in_place():
     comparison = npgrad.compare(model(), right)
     assert [(row.name, row.diagnoses[0].kind) for row in comparison.different] == [("bn1", "in place")]
     assert "changed in place by relu1" in str(comparison)
+
+
+def test_an_activation_that_is_part_of_a_layer():
+    """As Keras's Conv2D(activation="relu"): what is recorded of the layer is the activation's output."""
+    right = recorded(model())
+    for part in ("", "grad:"):
+        right[f"{part}bn1"] = right.pop(f"{part}relu1")
+    comparison = npgrad.compare(model(), right)
+    assert comparison and {row.key: row.name for row in comparison.layers}["bn1"] == "relu1", comparison
+    assert "note: bn1 was recorded after relu1: as a part of it, or changed in place" in str(comparison)
 
 
 def test_what_nothing_explains():
