@@ -54,14 +54,16 @@ def factor(expected, found):
 
 def named_factor(c, shape):
     """A factor in words, with the sizes that it may come from."""
-    pixels = int(np.prod(shape[2:]))
-    sizes = {2: "2", 255: "255", shape[0]: "the batch size", pixels: "the number of pixels"}
-    sizes |= {shape[1]: "the number of channels"} if len(shape) > 1 else {}
-    sizes.pop(1, None)
-    for size, text in sizes.items():
-        for value, said in ((size, text), (1 / size, f"1 / {text}")):
+    sizes = {2: ["2"], 255: ["255"]}
+    named = [(shape[0], "the batch size"), (int(np.prod(shape[2:])), "the number of pixels")]
+    for size, text in [*named, *((one, "the number of channels") for one in shape[1:2])]:
+        if size > 1:
+            sizes.setdefault(size, []).append(text)
+    for size, texts in sizes.items():
+        for value, before in ((size, ""), (1 / size, "1 / ")):
             if abs(c - value) <= 1e-4 * value:
-                return f"{c:.6g} times npgrad's ({said})" if said != f"{size:g}" else f"{said} times npgrad's"
+                return f"{c:.6g} times npgrad's ({before}{' or '.join(texts)})"
+    return f"{c:.6g} times npgrad's ({said})" if said != f"{size:g}" else f"{said} times npgrad's"
     return f"{c:.6g} times npgrad's"
 
 

@@ -12,6 +12,7 @@ from npgrad._compare.arrays import arrays_otherwise, where
 from npgrad._compare.forced import summed, users_of
 from npgrad._compare.forward import Fits, distance
 from npgrad._compare.otherwise import layers_otherwise
+from npgrad._compare.stand_ins import Fixed
 from npgrad._verdicts import Diagnosis
 from npgrad.errors import NpgradError
 from npgrad.layers import Composite
@@ -111,7 +112,7 @@ def _parts_otherwise(record, i, dy, own, found):
                 "in backward: the weight is not transposed, but applied as in forward",
                 _again(layer, dy),
             )
-        if isinstance(layer, ls.Dropout) and (dy != 0).any():
+        if isinstance(layer, (ls.Dropout, Fixed)) and (dy != 0).any():
             mask = np.divide(found, dy, out=np.zeros_like(dy), where=dy != 0)
             kept = mask[dy != 0]
             if len(values := np.unique(np.round(kept, 4))) <= 2 and values[0] == 0:

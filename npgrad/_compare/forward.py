@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad import layers as ls
-from npgrad._compare.arrays import arrays_otherwise, where
+from npgrad._compare.arrays import arrays_otherwise, factor, where
 from npgrad._compare.forced import ForcedTape
 from npgrad._compare.inputs import inputs_otherwise, seen_by_the_first
 from npgrad._compare.otherwise import layers_otherwise
@@ -23,6 +23,7 @@ ACTIVATIONS = {
     "tanh": ls.Tanh(),
     "ReLU": ls.ReLU(),
 }
+SAW_ANOTHER = "the first layer saw another input than was recorded"
 RERUNS = 300  # passes in which one of several layers is computed otherwise
 
 
@@ -66,17 +67,22 @@ def explained(tape, record, own, recorded, error, tolerance, model, between=()):
     if own is not None:
         _missing(fits, x, layer)
         _in_place(fits, model, record, own)
+    if own is not None and x is tape.x:  # before what is the same: the weight's channels in another order
+        _preprocessing(fits, model, layer, x)
     if not isinstance(layer, Composite):
         for kind, text, other in layers_otherwise(layer, x, recorded):
             if fits.diagnoses or fits.tell(kind, text, _output(other, x), other):
                 break
     if own is not None and not fits.diagnoses:
-        if x is tape.x:
-            _preprocessing(fits, model, layer, x, recorded)
+        if x is tape.x and isinstance(layer, ls.Conv2d) and (seen := seen_by_the_first(layer, x, recorded)):
+            fits.tell("preprocessing", f"{SAW_ANOTHER}: {seen[0]}", _output(layer, seen[1]))
         _rounded_inputs(fits, layer, x)
     if own is not None and not fits.diagnoses:
         for kind, text, predicted in arrays_otherwise(own, recorded):
             if fits.tell(kind, text, predicted):
+                if kind in ("factor", "sign") and not isinstance(layer, Composite):
+                    times = ls.Affine(factor(own, recorded))  # so that backward is as many times npgrad's
+                    fits.layer = ls.Sequential({"layer": layer, "times": times})
                 break
     if not fits.diagnoses and between:
         _elsewhere(fits, tape, record, model, between)
@@ -104,7 +110,7 @@ def _output(layer, x):
 def _missing(fits, x, layer):
     """The layer does nothing."""
     if not isinstance(layer, Composite) and not isinstance(x, (tuple, list)):
-        fits.tell("missing layer", "the layer does nothing: the output is its input", x)
+        fits.tell("missing layer", "the layer does nothing: the output is its input", x, ls.Dropout())
 
 
 def _in_place(fits, model, record, own):
@@ -134,13 +140,10 @@ def _after(model, name):
     return found
 
 
-def _preprocessing(fits, model, layer, x, recorded):
-    said = "the first layer saw another input than was recorded"
+def _preprocessing(fits, model, layer, x):
     for text, other in inputs_otherwise(x, model.preprocessing):
-        if fits.tell("preprocessing", f"{said}: {text}", _output(layer, other)):
+        if fits.tell("preprocessing", f"{SAW_ANOTHER}: {text}", _output(layer, other)):
             return
-    if isinstance(layer, ls.Conv2d) and (seen := seen_by_the_first(layer, x, recorded)):
-        fits.tell("preprocessing", f"{said}: {seen[0]}", _output(layer, seen[1]))
 
 
 def _rounded_inputs(fits, layer, x):

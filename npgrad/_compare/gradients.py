@@ -11,6 +11,7 @@ from npgrad._compare.forced import ForcedTape
 from npgrad._compare.forward import distance
 from npgrad._compare.recording import INPUT
 from npgrad._compare.results import DIFFERS, EQUAL, ComparedLayer, maps_of
+from npgrad._compare.stand_ins import Fixed
 from npgrad.layers import Composite
 
 ROUNDINGS = 16  # how many times npgrad's own rounding still is rounding
@@ -24,7 +25,10 @@ def gradient_rows(comparing, tape):
         notes.append("no gradients were recorded: backward is not compared")
         return []
     keys = {name: key for name, key in comparing.keys.items() if key in recording.gradients}
-    if INPUT in recording.gradients:
+    elsewhere = any(row.diagnoses and row.diagnoses[0].kind == "preprocessing" for row in comparing.rows)
+    if (
+        INPUT in recording.gradients and not elsewhere
+    ):  # else it is the gradient of another input than the first layer's
         keys[INPUT] = INPUT
     gradients = {}
     for name, key in keys.items():
@@ -63,7 +67,10 @@ def gradient_rows(comparing, tape):
         )
         kind = type(comparing.layers[name]).__name__ if name != INPUT else "input"
         row = ComparedLayer(name, kind, keys[name], "backward", error, tolerance, whole, rounding, EQUAL)
-        rows.append(row if error <= tolerance else _explained(row, tape, walk, dy, gradients[name]))
+        if not error <= tolerance:
+            other = _explained(row, tape, walk, dy, gradients[name])
+            row = row if _same_dropout(comparing, other) else other
+        rows.append(row)
     return rows
 
 
@@ -71,6 +78,11 @@ def _explained(row, tape, walk, dy, found):
     blamed, kind, fits = explained_gradient(tape, walk, row.name, dy, found, row.error, row.tolerance)
     changes = {"name": blamed, "kind": kind, "diagnoses": tuple(fits.diagnoses), "maps": maps_of(dy, found)}
     return dataclasses.replace(row, verdict=DIFFERS, **changes)
+
+
+def _same_dropout(comparing, row):
+    """Whether it is the mask that forward showed already, except where a value was 0, dropped or not."""
+    return isinstance(comparing.replaced.get(row.name), Fixed) and row.diagnoses[0].kind == "dropout"
 
 
 def _in_single(comparing, tape):

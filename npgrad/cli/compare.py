@@ -11,7 +11,7 @@ from npgrad.cli._results import check_outputs
 from npgrad.errors import InputError
 
 HELP = "first layer that differs from a recording of torch, JAX or Keras, and how"
-FRAMEWORKS = ("torch", "jax", "keras")
+FRAMEWORKS = ("torch", "jax", "keras")  # as in npgrad._compare.snippets, which is imported when it is needed
 EXAMPLES = """examples:
   npgrad compare --snippet torch
   npgrad compare your-recording.npz --weights squeezenet1_1
@@ -38,12 +38,12 @@ def add_arguments(parser):
 
 def run(args):
     from npgrad._compare import compare
-    from npgrad._compare.snippets import SNIPPETS
+    from npgrad._compare.snippets import snippet
 
     if args.snippet:
         if args.recording:
             raise InputError("--snippet: expected no recording beside it, found both")
-        print(SNIPPETS[args.snippet], end="")
+        print(snippet(args.snippet), end="")
         return 0
     if not args.recording:
         raise InputError("compare: expected a recording, found none; --snippet torch prints how to make one")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import npgrad
-from npgrad._compare.snippets import SNIPPETS
+from npgrad._compare.snippets import FRAMEWORKS
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def recorded(folder, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("framework", SNIPPETS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_snippets(run, framework):
     code, out, err = run("compare", "--snippet", framework)
     assert (code, err) == (0, "") and "np.savez(path" in out

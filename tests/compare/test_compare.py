@@ -10,7 +10,7 @@ from torch_changes import Graph, images
 from torch_nets import random_biases, torch_twin
 
 import npgrad
-from npgrad._compare.snippets import SNIPPETS
+from npgrad._compare.snippets import snippet
 from npgrad.models import squeezenet1_1
 
 LARGE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("squeezenet", "resnet18")]
@@ -48,7 +48,7 @@ def networks(tmp_path_factory):
 def record():
     """The function of the snippet that people copy."""
     names = {}
-    exec(SNIPPETS["torch"], names)
+    exec(snippet("torch"), names)
     return names["record"]
 
 
