@@ -62,8 +62,8 @@ def named_factor(c, shape):
     for size, texts in sizes.items():
         for value, before in ((size, ""), (1 / size, "1 / ")):
             if abs(c - value) <= 1e-4 * value:
-                return f"{c:.6g} times npgrad's ({before}{' or '.join(texts)})"
-    return f"{c:.6g} times npgrad's ({said})" if said != f"{size:g}" else f"{said} times npgrad's"
+                said = f" or {before}".join(texts)
+                return f"{c:.6g} times npgrad's ({before}{said})"
     return f"{c:.6g} times npgrad's"
 
 
