@@ -193,7 +193,7 @@ def rounded_to(x):
     bits = (bits + 0x7FFF + ((bits >> np.uint64(16)) & np.uint64(1))) & np.uint64(0xFFFF0000)
     with np.errstate(over="ignore"):
         half = x.astype(np.float16).astype(x.dtype)
-    return {"float16": half, "bfloat16": bits.astype(np.uint32).view(np.float32).astype(x.dtype)}
+    return {"bfloat16": bits.astype(np.uint32).view(np.float32).astype(x.dtype), "float16": half}
 
 
 def where(expected, found, tolerance, what):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgrad import layers as ls
-from npgrad._compare.arrays import arrays_otherwise, where
+from npgrad._compare.arrays import arrays_otherwise, rounded_to, where
 from npgrad._compare.forced import summed, users_of
 from npgrad._compare.forward import Fits, distance
 from npgrad._compare.otherwise import layers_otherwise
@@ -103,6 +103,9 @@ def _parts_otherwise(record, i, dy, own, found):
                 "the mean and variance are taken as constants of the batch",
                 _constants(layer, x, dy),
             )
+        for precision, rounded in rounded_to(dy).items():
+            text = f"in backward: the gradient of the output is rounded to {precision}"
+            yield "precision", text, layer.backward(rounded, record.cache)
         recorded = record.y
         for kind, text, other in layers_otherwise(layer, x, np.zeros(0) if recorded is None else recorded):
             yield kind, f"in backward: {text}", _back(other, x, dy)

@@ -9,7 +9,7 @@ from npgrad._compare.arrays import arrays_otherwise, factor, where
 from npgrad._compare.forced import ForcedTape
 from npgrad._compare.inputs import inputs_otherwise, seen_by_the_first
 from npgrad._compare.otherwise import layers_otherwise
-from npgrad._heads import with_layer
+from npgrad._compare.stand_ins import InARow
 from npgrad._verdicts import Diagnosis
 from npgrad.errors import NpgradError
 from npgrad.layers import Composite
@@ -82,7 +82,7 @@ def explained(tape, record, own, recorded, error, tolerance, model, between=()):
             if fits.tell(kind, text, predicted):
                 if kind in ("factor", "sign") and not isinstance(layer, Composite):
                     times = ls.Affine(factor(own, recorded))  # so that backward is as many times npgrad's
-                    fits.layer = ls.Sequential({"layer": layer, "times": times})
+                    fits.layer = InARow(layer, times)
                 break
     if not fits.diagnoses and between:
         _elsewhere(fits, tape, record, model, between)
@@ -183,18 +183,30 @@ def _elsewhere(fits, tape, record, model, between):
             runs += 1
             if fits.tell(kind, text, _rerun(tape, record, model, name, other)):
                 fits.name = name
+                _go_on_with(part, record, other)
                 return
+
+
+def _go_on_with(part, record, other):
+    """Take the explanation for what was computed, so that backward is compared with it."""
+    old = part.y
+    part.layer, (part.y, part.cache) = other, other.forward(part.x)
+    if record.x is old and not isinstance(record.layer, Composite):
+        record.x = part.y
+        _, record.cache = record.layer.forward(record.x)
 
 
 def _rerun(tape, record, model, name, other):
     values = {one.name: one.y for one in tape if one.name in model.recorded}
 
     def judge(_, one, failure):
+        if one.name == name:
+            return _output(other, one.x)
         return one.y if one.name == record.name else values.get(one.name, one.y)
 
     try:
         with np.errstate(all="ignore"):
-            return ForcedTape(with_layer(tape.network, name, other), tape.x, judge, upto=record.name).output
+            return ForcedTape(tape.network, tape.x, judge, upto=record.name).output
     except (NpgradError, ValueError):
         return None
 

@@ -10,7 +10,7 @@ from functools import singledispatch
 import numpy as np
 
 from npgrad import layers as ls
-from npgrad._compare.stand_ins import Fixed, Reordered, Training, Weighted
+from npgrad._compare.stand_ins import Fixed, InARow, Reordered, Training, Weighted
 from npgrad._compare.weights import weights_otherwise
 from npgrad._compare.windows import pads_otherwise, windows_otherwise
 from npgrad.layers.elementwise import Elementwise
@@ -24,11 +24,6 @@ DEFAULTS = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
 def layers_otherwise(layer, x, recorded):
     """Yield (kind, text, layer) for a layer, its input, and what was recorded of its output."""
     yield from ()
-
-
-def row(*parts):
-    """Layers in sequence."""
-    return ls.Sequential({f"part{i}": part for i, part in enumerate(parts)})
 
 
 @layers_otherwise.register
@@ -184,9 +179,9 @@ def average_pools(layer):
 def _global(layer, x, recorded):
     if x.ndim == 4:
         flat = () if isinstance(layer, ls.AdaptiveAvgPool2d) else (ls.Flatten(),)
-        yield "pooling", "the maximum in place of the mean", row(ls.MaxPool2d(x.shape[2:]), *flat)
+        yield "pooling", "the maximum in place of the mean", InARow(ls.MaxPool2d(x.shape[2:]), *flat)
         text = "the sum in place of the mean"
-        yield "pooling", text, row(layer, ls.Affine(float(np.prod(x.shape[2:]))))
+        yield "pooling", text, InARow(layer, ls.Affine(float(np.prod(x.shape[2:]))))
 
 
 @layers_otherwise.register

@@ -5,6 +5,25 @@ import numpy as np
 from npgrad import layers as ls
 
 
+class InARow(ls.Layer):
+    """Layers in sequence, which a tape takes for one layer."""
+
+    def __init__(self, *layers):
+        self.layers = layers
+
+    def forward(self, x):
+        caches = []
+        for layer in self.layers:
+            x, cache = layer.forward(x)
+            caches.append(cache)
+        return x, caches
+
+    def backward(self, dy, caches):
+        for layer, cache in zip(reversed(self.layers), reversed(caches), strict=True):
+            dy = layer.backward(dy, cache)
+        return dy
+
+
 class Training(ls.Layer):
     """A BatchNorm in training mode."""
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from npgrad import layers as ls
+from npgrad._compare.stand_ins import InARow
 from npgrad.errors import NpgradError
 from npgrad.layers.im2col import borders, window_size
 
@@ -38,10 +39,10 @@ def pads_otherwise(layer, x):
         )
         for mode, text in fills.items():
             pad = ls.Pad(own, mode)
-            yield "padding", f"the padding {text}; npgrad's is 0", ls.Sequential({"pad": pad, "layer": bare})
+            yield "padding", f"the padding {text}; npgrad's is 0", InARow(pad, bare)
         if isinstance(layer, ls.MaxPool2d):
             text = "the padding is 0, not minus infinity, and may be the maximum"
-            yield "padding", text, ls.Sequential({"pad": ls.Pad(own), "layer": bare})
+            yield "padding", text, InARow(ls.Pad(own), bare)
 
 
 def windows_otherwise(layer):
