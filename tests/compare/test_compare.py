@@ -123,6 +123,7 @@ def test_batch_norm_folded_into_a_convolution(record, tmp_path):
     for name in ("bn1", "bn2"):
         torch.nn.init.uniform_(parts[name].running_mean)
         torch.nn.init.uniform_(parts[name].weight)
+        torch.nn.init.uniform_(parts[name].running_var, 0.1, 2)
     net.eval()
     x = torch.randn(2, 3, 9, 9)
     model = npgrad.load(backbones.export(net, x, tmp_path / "folded.onnx"))
