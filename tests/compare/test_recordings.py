@@ -8,7 +8,6 @@ import pytest
 import npgrad
 from npgrad._compare.recording import call_of, recording_of
 from npgrad._compare.report import page_of
-from npgrad._compare.windows import same_padding
 from npgrad.layers import (
     Add,
     BatchNorm2d,
@@ -120,11 +119,7 @@ def _key(key, change):
 
 
 def test_layers_without_known_names_are_found_by_their_numbers():
-    strange = {
-        "conv1": "stem",
-        "bn1": "stem_normalized",
-        "relu1": "a",
-        "block": "b",
+    strange = {"conv1": "stem", "bn1": "stem_normalized", "relu1": "a", "block": "b"} | {
         "pool": "c",
         "fc": "logits",
     }
@@ -303,11 +298,3 @@ def test_the_page_has_no_request_and_nothing_of_a_name_is_markup():
         and "<script" not in page
     )
     assert comparison.first.name == "relu1" and "<figure>" in page
-
-
-def test_same():
-    assert (
-        same_padding(224, 3, 2) == (0, 1)
-        and same_padding(5, 3, 1) == (1, 1)
-        and same_padding(4, 2, 2) == (0, 0)
-    )
