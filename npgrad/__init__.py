@@ -48,12 +48,14 @@ if TYPE_CHECKING:
         testing,
         training,
     )
+    from npgrad._compare import Comparison, compare
     from npgrad.pages.explore import explore
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Certificate",
+    "Comparison",
     "DownloadError",
     "GradientCheck",
     "ImageError",
@@ -69,6 +71,7 @@ __all__ = [
     "attribution",
     "certify",
     "check_layers",
+    "compare",
     "config",
     "course",
     "evaluation",
@@ -97,6 +100,8 @@ _MODULES = {  # imported when first used
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"npgrad.{name}")
+    if name in ("compare", "Comparison"):
+        return getattr(importlib.import_module("npgrad._compare"), name)
     if name == "explore":
         return importlib.import_module("npgrad.pages.explore").explore
     raise AttributeError(f"module 'npgrad' has no attribute {name!r}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from npgrad._typing import Array
-from npgrad.attribution._lrp_sharing import Rule, divide
+from npgrad.attribution._lrp_sharing import BOOKS, Rule, book, divide
 from npgrad.layers.multiply import sum_to
 from npgrad.tape import Record
 
@@ -55,6 +55,9 @@ class FixedScale(Rule):
     def __call__(self, record: Record, relevance: Array) -> Array:
         """Return the relevance of the layer's input, given that of its output."""
         per_unit = divide(relevance, record.y, self.epsilon)
+        if BOOKS.get() is not None:
+            bare = record.layer if record.layer.bias is None else replace(record.layer, bias=None)
+            book(relevance, per_unit, record.y, record.y - bare(record.x))
         return record.x * record.layer.fixed_scale_backward(per_unit, record.cache)
 
 

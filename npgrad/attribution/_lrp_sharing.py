@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy as np
 from npgrad._validate import not_negative
 from npgrad.errors import InputError
 from npgrad.layers import Conv2d, Linear
+
+# Where a ledger is kept (ledgers.py), a list of (kept by biases, kept by epsilons), one of every division.
+BOOKS: ContextVar[list[tuple[float, float]] | None] = ContextVar("BOOKS", default=None)
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,20 @@ class Rule:
 def share_out(relevance, parts, epsilon):
     """Divide relevance over parts (x, layer): contributions are their x_i w_ik, z is the sum of layer(x)."""
     runs = [(x, layer, *layer.forward(x)) for x, layer in parts]
-    per_unit = divide(relevance, sum(z for _, _, z, _ in runs), epsilon)
+    total = sum(z for _, _, z, _ in runs)
+    per_unit = divide(relevance, total, epsilon)
+    if BOOKS.get() is not None:
+        biases = [layer.bias for _, layer in parts if layer.bias is not None]
+        constants = sum(bias.reshape(-1, *(1,) * (total.ndim - 2)) for bias in biases) if biases else 0.0
+        book(relevance, per_unit, total, constants)
     return sum(x * layer.backward(per_unit, cache) for x, layer, _, cache in runs)
+
+
+def book(relevance, per_unit, z, constants):
+    """Enter what was kept: the constants' shares, and what all shares, per_unit * z, leave of it."""
+    books = BOOKS.get()
+    if books is not None:
+        books.append((float(np.sum(per_unit * constants)), float(np.sum(relevance - per_unit * z))))
 
 
 def without_constant(record):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from npgrad._outputs import explains_scores
-from npgrad._parallel.batches import batches
 from npgrad._typing import Array, Progress, Target
-from npgrad._validate import full_baseline
+from npgrad._validate import full_baseline, positive_number
 from npgrad.attribution._common import expect_inputs_for_delta
-from npgrad.attribution._copies import begin, gradient_of_scores, per_sample, scores_of
+from npgrad.attribution._copies import begin, scores_of
+from npgrad.attribution._doubling import certified_mean
+from npgrad.attribution._path_mean import mean_gradient
 from npgrad.attribution._quadrature import quadrature
 from npgrad.model import Model
 
@@ -28,6 +27,7 @@ def integrated_gradients(
     batch_size: int | None = None,
     progress: Progress = None,
     multiply_by_inputs: bool = True,
+    tolerance: float | None = None,
 ) -> Array | Any:  # Any: a pair with return_delta, so that callers need no type check
     """Compute integrated gradients of the score, from a baseline to the image.
 
@@ -63,6 +63,10 @@ def integrated_gradients(
         Called with (done, total).
     multiply_by_inputs : bool, default True
         Whether to multiply by x - x0. False: the mean gradient alone, a local attribution (Ancona et al. 2018).
+    tolerance : float or None
+        The largest relative error. Steps then double, up to 128 * n_steps, until the sum of the attributions is within
+        `tolerance` of F(x) - F(x0), relative to it, and another doubling changed the attributions by no more, relative
+        to the sum of their magnitudes; a warning says where that was not reached. None: `n_steps` are taken.
 
     Returns
     -------
@@ -99,23 +103,19 @@ def integrated_gradients(
     """
     expect_inputs_for_delta(return_delta, multiply_by_inputs)
     nodes, weights = quadrature(method, n_steps)
+    if tolerance is not None:
+        positive_number(tolerance, "tolerance")
     x, targets, end, size = begin(model, x, target, batch_size)
     x0 = full_baseline(baseline, x.shape, x.dtype)
-    integral = mean_gradient(model, x, x0, targets, nodes, weights.astype(end.dtype), size, progress)
+    if tolerance is not None:
+        change = end - scores_of(model, x0, targets, size)
+        found = certified_mean(model, x, x0, targets, change, tolerance, n_steps, method, size, progress)
+        found.warn(tolerance)
+        integral = found.integral
+    else:
+        integral = mean_gradient(model, x, x0, targets, nodes, weights.astype(end.dtype), size, progress)
     attributions = (x - x0) * integral if multiply_by_inputs else integral
     if not return_delta:
         return attributions
     start = scores_of(model, x0, targets, size)
     return attributions, attributions.reshape(len(x), -1).sum(axis=1) - (end - start)
-
-
-def mean_gradient(model, x, x0, targets, nodes, weights, size, progress=None):
-    """The weighted sum of the gradients at x0 + node * (x - x0), of the shape of x."""
-    integral = np.zeros(x.shape, weights.dtype)
-    for copies in batches(len(x) * len(nodes), size, progress):
-        image, step = np.divmod(copies, len(nodes))  # copy i * len(nodes) + k is image i at node k
-        points = x0[image] + per_sample(nodes[step], x) * (x[image] - x0[image])
-        gradients = gradient_of_scores(model, points, targets[image])
-        for i, k, gradient in zip(image, step, gradients, strict=True):
-            integral[i] += weights[k] * gradient
-    return integral

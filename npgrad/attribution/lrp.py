@@ -201,7 +201,7 @@ def _relevance(model, x, target, layer, rules):
     tape = model.forward(x)
     targets = resolve_targets(model, tape.output, target)
     warn_if_dead(model, tape.output, targets)
-    rules = with_defaults(_by_type(rules), RULES)
+    rules = with_defaults(by_type(rules), RULES)
     refuse_unknown_layers(tape, rules, "lrp")
     names = layer_names(model, x, layer, tape)
     start = one_hot(model, tape.output, targets) * tape.output
@@ -232,7 +232,7 @@ def _chains(layer, prefix=""):
         yield from _chains(part, f"{prefix}{name}.")
 
 
-def _by_type(rules):
+def by_type(rules):
     """The `rules` argument as a dict, if it is a single rule."""
     if not isinstance(rules, Rule):
         return rules

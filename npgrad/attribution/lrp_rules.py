@@ -35,7 +35,16 @@ from npgrad._typing import Array
 from npgrad.attribution._lrp_input_rules import Flat, WSquare, ZBox
 from npgrad.attribution._lrp_merged import Merged
 from npgrad.attribution._lrp_products import FixedScale, product
-from npgrad.attribution._lrp_sharing import Rule, divide, part, share_out, weighted, without_constant
+from npgrad.attribution._lrp_sharing import (
+    BOOKS,
+    Rule,
+    book,
+    divide,
+    part,
+    share_out,
+    weighted,
+    without_constant,
+)
 from npgrad.errors import InputError
 from npgrad.tape import Record
 
@@ -89,7 +98,10 @@ class Epsilon(Rule):
         if self.relative:
             mean_square = np.mean(z * z, axis=tuple(range(1, z.ndim)), keepdims=True)
             epsilon = epsilon + self.relative * np.sqrt(mean_square)
-        dx = record.layer.backward(divide(relevance, z, epsilon), record.cache)
+        per_unit = divide(relevance, z, epsilon)
+        if BOOKS.get() is not None:
+            book(relevance, per_unit, z, record.y - without_constant(record) if self.bias else 0.0)
+        dx = record.layer.backward(per_unit, record.cache)
         if isinstance(record.x, (tuple, list)):
             return tuple(xi * dxi for xi, dxi in zip(record.x, dx, strict=True))
         return record.x * dx
@@ -202,10 +214,10 @@ class AlphaBeta(Rule):
         """Return the relevance of the layer's input, given that of its output."""
         layer = weighted(self, record)
         positive = self._contributions(record.x, layer, sign=1)
-        dx = self.alpha * share_out(relevance, positive, self.epsilon)
+        dx = share_out(self.alpha * relevance, positive, self.epsilon)
         if self.beta:
             negative = self._contributions(record.x, layer, sign=-1)
-            dx = dx - self.beta * share_out(relevance, negative, self.epsilon)
+            dx = dx + share_out(-self.beta * relevance, negative, self.epsilon)
         return dx
 
     def _contributions(self, x, layer, sign):

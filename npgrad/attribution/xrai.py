@@ -12,8 +12,8 @@ from npgrad._validate import baseline_set, one_of, whole_number
 from npgrad.attribution._common import expect_images, gray
 from npgrad.attribution._copies import begin
 from npgrad.attribution._maps import part_of
+from npgrad.attribution._path_mean import mean_gradient
 from npgrad.attribution._quadrature import quadrature
-from npgrad.attribution.integrated_gradients import mean_gradient
 from npgrad.attribution.segments import superpixels
 from npgrad.errors import InputError
 from npgrad.model import Model

@@ -18,6 +18,7 @@ from npgrad.cli import (
     attribute,
     certify,
     classify,
+    compare,
     convert,
     demo,
     dream,
@@ -56,6 +57,7 @@ COMMANDS = {
     "layers": layers,
     "gradcheck": gradcheck,
     "certify": certify,
+    "compare": compare,
     "notebooks": notebooks,
     "grade": grade,
 }

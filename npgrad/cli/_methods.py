@@ -12,6 +12,12 @@ OPTIONS = {
         "layer of a class activation map or layer method; A,B,...: the mean of the maps",
     ),
     "n_steps": ("--n-steps", int, "N", "integration steps along the path from the baseline to the image"),
+    "tolerance": (
+        "--tolerance",
+        float,
+        "T",
+        "largest relative error of integrated gradients: steps double until it is reached, or a warning says it is not",
+    ),
     "n_samples": ("--n-samples", int, "N", "number of random samples"),
     "window": ("--window", int, "PX", "side of the window that is hidden"),
     "stride": ("--stride", int, "PX", "distance between neighboring windows"),

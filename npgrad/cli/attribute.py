@@ -15,6 +15,7 @@ from npgrad._files import shown
 from npgrad._outputs import measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
+from npgrad.cli._certificate_file import certificate_of, certificate_path, write_certificate
 from npgrad.cli._common import (
     CROPPED_HELP,
     EXPRESSION_HELP,
@@ -76,6 +77,11 @@ def add_arguments(parser):
         "rather than replace a file) or FOLDER-METHOD in this folder",
     )
     parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
+    parser.add_argument(
+        "--certify",
+        action="store_true",
+        help="write OUT.certificate.json as well: whether backward is right at this image, and sums hold",
+    )
     attribute_folder.add_options(parser)
     methods.add_options(parser)
     show = parser.add_argument_group("display (does not change the raw attribution)")
@@ -115,12 +121,15 @@ def run(args):
     options = methods.options_of(args.methods, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
         raise InputError(f"--save-array: expected one --method, found {args.method}")
+    if args.certify and (several or os.path.isdir(args.image)):
+        raise InputError("--certify: expected one image and one --method")
     if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
     stem = "stdin" if args.image == "-" else Path(args.image).stem
     output = free_name(f"{stem}-{args.method.replace(',', '-')}.png") if args.output is None else args.output
-    check_outputs([args.image, args.weights], output=output, save_array=args.save_array)
+    beside = certificate_path(output) if args.certify else None
+    check_outputs([args.image, args.weights], output=output, save_array=args.save_array, certificate=beside)
     return _one(args, options, output)
 
 
@@ -129,7 +138,7 @@ def _one(args, options, output):
     from npgrad.images import save_image
 
     several = len(args.methods) > 1
-    model = load_network(args)
+    model, image = load_network(args), image_of(args.image)
     request = Request(
         args.methods if several else args.method,
         target_of(model, args.target),
@@ -142,15 +151,31 @@ def _one(args, options, output):
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, image_of(args.image), request, progress)
+        explanation = explain(model, image, request, progress)
     finally:
         if progress is not None:
             progress.close()
     done = written(save_image, explanation.image, output)
     there = args.save_array and written(save_array, explanation.array, args.save_array)
     _report(explanation, output if done else None, args.save_array if there else None, args)
+    right = not args.certify or _certified(model, image, request, explanation, output, args)
     say_what_is_seen(model, [args.image])
-    return 0 if done and there in (None, True) else 1
+    return 0 if done and there in (None, True) and right else 1
+
+
+def _certified(model, image, request, explanation, output, args):
+    """Write the certificate beside the image: whether it could be written, and says that all is right."""
+    target = request.target
+    if target is None and explanation.target is not None:
+        target = explanation.target[0]
+    x = model.preprocess(image)
+    certificate = certificate_of(model, x, target, request.method, request.options, explanation.array)
+    about = {"image": args.image, "method": args.method, "target": explanation.target}
+    done = written(write_certificate, certificate, about, certificate_path(output))
+    if not args.json:
+        said = "certified" if certificate["certified"] else "NOT certified"
+        print(f"{args.image}: {said} -> {certificate_path(output)}")
+    return done and certificate["certified"]
 
 
 def _report(explanation, output, array, args):

@@ -1,10 +1,14 @@
 """Test the backward of every layer of a network at the activations of an image, in float64. One complex forward pass
 carries a random direction v through the network; <dy, J v> must equal <J^T dy, v> for a random upstream gradient dy,
 with J v by the complex pass and J^T dy by the layer's own backward. Moved is the share of a layer's input that v
-reaches. The exit code is 1 if a layer is wrong, and 3 if none is reached."""
+reaches. The exit code is 1 if a layer is wrong, and 3 if none is reached.
+
+--ledger lrp or deep_lift accounts for the relevance of the target instead: what every layer got and gave, and what its
+bias and the epsilons kept. The exit code is 1 if it does not close to 1e-9."""
 
 from npgrad.cli._common import (
     CROPPED_HELP,
+    TARGET_HELP,
     add_json,
     add_network,
     add_seed,
@@ -13,18 +17,31 @@ from npgrad.cli._common import (
     print_json,
     say_what_is_seen,
     table,
+    target_of,
 )
 
 HELP = "test of every layer's backward at the activations of an image"
 EXAMPLES = """examples:
   npgrad certify npgrad-demo/scene.png
   npgrad certify your-photo.jpg --weights squeezenet1_1
+  npgrad certify npgrad-demo/scene.png --ledger lrp
   npgrad certify your-photo.jpg --arch resnet18 --json"""
 
 
 def add_arguments(parser):
     parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
     add_network(parser, size=True)
+    parser.add_argument(
+        "--ledger",
+        choices=("lrp", "deep_lift"),
+        help="instead: the relevance that goes into every layer, comes out, and is kept by biases and epsilons",
+    )
+    parser.add_argument(
+        "--target",
+        default="auto",
+        metavar="auto|INDEX|NAME",
+        help=f"{TARGET_HELP}; of the ledger; default auto",
+    )
     add_seed(parser, "directions")
     add_json(parser)
 
@@ -35,6 +52,8 @@ def run(args):
     from npgrad._certificates import certify
 
     model = load_network(args)
+    if args.ledger:
+        return _ledger(model, args)
     certificate = certify(model, model.preprocess(image_of(args.image)), rng=args.seed)
     if args.json:
         layers = [dataclasses.asdict(layer) for layer in certificate.layers]
@@ -61,3 +80,25 @@ def run(args):
         print(certificate)
     say_what_is_seen(model, [args.image])
     return 0 if certificate else 1 if certificate.faulty else 3
+
+
+def _ledger(model, args):
+    import dataclasses
+
+    from npgrad.attribution import ledgers
+
+    make = {"lrp": ledgers.lrp_ledger, "deep_lift": ledgers.deep_lift_ledger}[args.ledger]
+    x = model.preprocess(image_of(args.image))
+    ledger = make(model, x, target_of(model, args.target))
+    if args.json:
+        print_json({"closes": bool(ledger), **dataclasses.asdict(ledger)})
+    else:
+        lines = [["layer", "type", "in", "out", "kept by biases", "by epsilons", ""]]
+        for row in ledger.rows:
+            amounts = (row.incoming, row.outgoing, row.biases, row.epsilons)
+            wrong = "WRONG" if row in ledger.faulty else ""
+            lines.append([row.name, row.kind, *(f"{amount:.6g}" for amount in amounts), wrong])
+        print(table(lines, right=(2, 3, 4, 5)))
+        print(ledger)
+    say_what_is_seen(model, [args.image])
+    return 0 if ledger else 1

@@ -18,7 +18,12 @@ FAMILIES = (
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
 )
+SMALL = 30_000_000  # parameters of a network that takes few seconds
 MARKS = {True: pytest.mark.exhaustive, False: pytest.mark.slow}
+
+
+def small(name):
+    return registry.ARCHITECTURES[name].parameters < SMALL
 
 
 def draw(*shape):
@@ -28,7 +33,7 @@ def draw(*shape):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=() if name in QUICK else MARKS[name in FAMILIES])
+        pytest.param(name, marks=() if name in QUICK else MARKS[name in FAMILIES or small(name)])
         for name in registry.ARCHITECTURES
     ],
 )

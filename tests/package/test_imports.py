@@ -45,7 +45,7 @@ ORDER = [
     ),
     ("io",),
     ("attribution",),
-    ("evaluation", "pages", "synthesis", "training", "scenes"),
+    ("evaluation", "pages", "_compare", "synthesis", "training", "scenes"),
     ("course",),
     ("cli", "__main__"),
 ]

@@ -221,6 +221,7 @@ convert 猫.npz -o 猫2.h5 --arch squeezenet1_1 --labels 猫.txt
 layers {LITTLE}
 gradcheck {LITTLE} --size 33 --entries 1
 certify PHOTO {LITTLE}
+compare --snippet torch
 explore PHOTO {LITTLE} -o 猫.html
 notebooks уроки
 demo PHOTO {LITTLE} -o демо

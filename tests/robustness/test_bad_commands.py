@@ -26,6 +26,10 @@ attribute PHOTO --method occlusion --stride 0
 attribute PHOTO --method smoothgrad --noise -1
 attribute PHOTO --method smoothgrad --n-samples 0
 attribute PHOTO --method integrated_gradients --n-steps 0
+compare missing.npz
+compare
+attribute PHOTO --method integrated_gradients --tolerance 0
+certify PHOTO --ledger lrp --target cow
 explore PHOTO --target cow
 explore PHOTO -o page.png
 fool PHOTO --target cow

@@ -65,6 +65,7 @@ CHOICES = {  # by the name of the option, or where it means something else also 
     "resize": ("bilinear", "bicubic"),
     "scaling": ("layer",),
     "tolerance": (2,),
+    ("integrated_gradients", "tolerance"): (),
     "vector": (Each(NOISE),),
     ("grad_cam_plus_plus", "epsilon"): (0.1,),
     ("hvp", "layer"): ("input",),

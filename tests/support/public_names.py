@@ -5,7 +5,7 @@ import inspect
 
 MODULES = [
     "npgrad", "npgrad.layers", "npgrad.models", "npgrad.attribution", "npgrad.attribution.lrp_rules",
-    "npgrad.attribution.concepts",
+    "npgrad.attribution.concepts", "npgrad.attribution.ledgers",
     "npgrad.evaluation", "npgrad.losses", "npgrad.optim", "npgrad.synthesis", "npgrad.scenes", "npgrad.training",
     "npgrad.course", "npgrad.rules", "npgrad.attribution.folders", "npgrad.images",
     "npgrad.testing",
