@@ -4,6 +4,8 @@ import contextlib
 import inspect
 import io
 import sys
+import textwrap
+import time
 import warnings
 
 import numpy as np
@@ -23,7 +25,13 @@ class NotAnswered(Wrong):
 
 
 class Answer:
-    """A function to check. notes: remarks that are not mistakes; modified: {argument that it modified: the case}."""
+    """A function to check. notes: remarks that are not mistakes; modified: {argument that it modified: the case}.
+
+    draw: which networks and images it is checked on; 0 are those of `check`. guarded: whether an error of a check itself
+    is a mistake of the answer, as where another process says what the answer is.
+    """
+
+    draw, guarded = 0, False
 
     def __init__(self, name, function, given=None):
         self.name, self.function, self.given = name, function, given or {}
@@ -43,12 +51,16 @@ class Answer:
             except NotImplementedError:
                 raise NotAnswered from None
             except (Exception, SystemExit) as error:
-                raise Wrong(self._raised(error) + in_case(where)) from None
-        changed = [name for name in arguments if not _same(arguments[name], copies[name])]
+                raise Wrong(raised(error, self.function) + in_case(where)) from None
+        changed = [name for name in arguments if not same(arguments[name], copies[name])]
         for name in changed:
             self.modified.setdefault(name, where)
+        return self._checked_value(value, changed, bool(printed.getvalue().strip()))
+
+    def _checked_value(self, value, changed, printed):
+        """The value; Wrong if it is None. printed: whether the function printed something."""
         if value is None:
-            hint = "it prints its result: return it" if printed.getvalue().strip() else "is there a return?"
+            hint = "it prints its result: return it" if printed else "is there a return?"
             if changed and changed[0] in self.modified:
                 del self.modified[changed[0]]  # this message already says it
                 hint = (
@@ -62,6 +74,28 @@ class Answer:
         if name not in self.given:
             raise NotAnswered
         return Answer(name, self.given[name])
+
+    def parameters(self):
+        """The function's parameters, {name: inspect.Parameter}; {} if they are not known."""
+        try:
+            return inspect.signature(self.function).parameters
+        except (TypeError, ValueError):
+            return {}
+
+    def source(self):
+        """The function's source, or None."""
+        if getattr(self.function, "__name__", "") == "<lambda>":
+            return None  # inspect returns the whole line of a lambda, with any other code in it
+        try:
+            return textwrap.dedent(inspect.getsource(self.function))
+        except (OSError, TypeError):
+            return None
+
+    def seconds(self, arguments):
+        """How long a call takes."""
+        begin = time.perf_counter()
+        self(arguments)
+        return time.perf_counter() - begin
 
     def mistakes(self, error=None):
         """Everything that is wrong, one sentence each."""
@@ -87,6 +121,9 @@ class Answer:
             signature = inspect.signature(self.function)
         except (TypeError, ValueError):
             return
+        self._check_binding(signature, arguments, options)
+
+    def _check_binding(self, signature, arguments, options):
         try:
             signature.bind(*arguments.values(), **options)
         except TypeError:
@@ -95,18 +132,19 @@ class Answer:
                 f"takes ({names}), expected ({', '.join(arguments)}) and only optional parameters after them"
             ) from None
 
-    def _raised(self, error):
-        """The exception in one line, with the line of the function, counted from its def."""
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        lines, trace = [], error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code is code:
-                lines.append(trace.tb_lineno - code.co_firstlineno + 1)
-            trace = trace.tb_next
-        text = " ".join(str(error).split())
-        text = text if len(text) <= 200 else text[:197] + "..."
-        line = f", in line {lines[-1]} of the function" if lines else ""
-        return f"raised {type(error).__name__}{': ' + text if text else ''}{line}"
+
+def raised(error, function):
+    """The exception in one line, with the line of the function, counted from its def."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    lines, trace = [], error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code is code:
+            lines.append(trace.tb_lineno - code.co_firstlineno + 1)
+        trace = trace.tb_next
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 200 else text[:197] + "..."
+    line = f", in line {lines[-1]} of the function" if lines else ""
+    return f"raised {type(error).__name__}{': ' + text if text else ''}{line}"
 
 
 @contextlib.contextmanager
@@ -143,9 +181,9 @@ def _copied(value):
     return value
 
 
-def _same(value, copy):
+def same(value, copy):
     if isinstance(value, np.ndarray):
         return np.array_equal(value, copy)
     if isinstance(value, (list, tuple)):
-        return len(value) == len(copy) and all(map(_same, value, copy))
+        return len(value) == len(copy) and all(map(same, value, copy))
     return True

@@ -84,9 +84,9 @@ def by_name(method, X, y, model, reduce="", resize="nearest", quadrature=None, *
     return changed.get(reduce, values)
 
 
-def small_cases():
+def small_cases(draw=0):
     """Two cases of small images: some methods take many passes."""
-    return itertools.islice(cases(((52, 60), (60, 52), (52, 56), (56, 52))), 1, 3)
+    return itertools.islice(cases(((52, 60), (60, 52), (52, 56), (56, 52)), draw), 1, 3)
 
 
 def check_compute_attributions(answer):
@@ -94,7 +94,7 @@ def check_compute_attributions(answer):
     mistakes = []
     for method in BY_NAME:
         try:
-            for arguments, where in small_cases():
+            for arguments, where in small_cases(answer.draw):
                 _check_method(answer, method, arguments, where)
         except NotAnswered:
             raise

@@ -2,6 +2,8 @@
 
 The networks have the layers and names of SqueezeNet 1.1, but few channels, so that a check is fast. No score is 0
 everywhere. The images of a batch differ in contrast and content, and no image's `y` is its top class.
+
+`draw` chooses among draws of them: 0 are those of `check`, which everybody can see; a submission is graded with others.
 """
 
 import dataclasses
@@ -19,6 +21,7 @@ from npgrad.models import squeezenet1_1
 WIDTHS = {"A": (12, 6, 8), "B": (8, 5, 7)}
 CLASSES = {"A": 6, "B": 5}
 SEEDS = {"A": 2, "B": 28}
+VARIED = 0.2  # how much the weights of another draw differ, relative to each
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +44,26 @@ def watched(model):
     return Watched(**{each.name: getattr(model, each.name) for each in dataclasses.fields(Model)})
 
 
-@lru_cache
-def network(name, dtype="float64"):
+def generator(draw, *seed):
+    """The random generator for a draw; draw 0 has the seed alone."""
+    return np.random.default_rng([draw, *seed] if draw else seed[0])
+
+
+@lru_cache(maxsize=16)
+def network(name, dtype="float64", draw=0):
     """The network "A", "B" or "C"."""
     if name == "C":
-        return _one_layer().astype(dtype)
+        return _one_layer(draw).astype(dtype)
+    model = _squeezenet(name)
+    if draw:
+        rng = generator(draw, SEEDS[name])
+        model = model.with_parameters(
+            {key: w * (1 + VARIED * rng.standard_normal(w.shape)) for key, w in model.parameters().items()}
+        )
+    return _balanced(model).astype(dtype)
+
+
+def _squeezenet(name):
     rng, classes = np.random.default_rng(SEEDS[name]), CLASSES[name]
     first, squeeze, expand = WIDTHS[name]
 
@@ -65,16 +83,15 @@ def network(name, dtype="float64"):
     layers["drop9"] = Dropout(0.5)
     layers["conv10"] = conv(channels, classes, 1)
     layers["relu10"], layers["pool10"] = ReLU(), GlobalAvgPool2d()
-    model = Model(Sequential(layers), aliases=squeezenet1_1(num_classes=1).aliases).astype("float64")
-    return _balanced(model).astype(dtype)
+    return Model(Sequential(layers), aliases=squeezenet1_1(num_classes=1).aliases).astype("float64")
 
 
-def _one_layer():
+def _one_layer(draw):
     """One convolution for four classes: convex, so that any ascent increases its scores.
 
     Its scores are as large as a real network's, so that the L2 regularization of class visualization does not dominate.
     """
-    rng = np.random.default_rng(5)
+    rng = generator(draw, 5)
     weight = he_normal((4, 3, 5, 5), rng)
     conv1 = Conv2d(300 * (weight - weight.mean(axis=(1, 2, 3), keepdims=True)), 30 * rng.standard_normal(4))
     return Model(Sequential({"conv1": conv1, "relu1": ReLU(), "pool10": GlobalAvgPool2d()}))
@@ -96,9 +113,9 @@ def _pool():
     return MaxPool2d(3, stride=2, ceil_mode=True)
 
 
-def images(n, height, width, seed=0, dtype="float64"):
+def images(n, height, width, seed=0, dtype="float64", draw=0):
     """n images (n, 3, height, width) of random blocks and noise, each with another contrast."""
-    rng = np.random.default_rng(seed)
+    rng = generator(draw, seed)
     blocks = rng.standard_normal((n, 3, height // 8 + 1, width // 8 + 1)).repeat(8, axis=2).repeat(8, axis=3)
     blocks = blocks[:, :, :height, :width]
     noise = rng.standard_normal((n, 3, height, width))
@@ -118,10 +135,30 @@ def others(model, X):
     return y
 
 
-def cases(sizes=((72, 56), (56, 72), (64, 64), (48, 64))):
+def cases(sizes=((72, 56), (56, 72), (64, 64), (48, 64)), draw=0):
     """({X, y, model}, the case in words) for four calls: two networks, a batch and one image, two dtypes."""
     kinds = [("A", 3, "float64"), ("B", 3, "float32"), ("B", 1, "float64"), ("A", 1, "float32")]
-    for (name, n, dtype), (height, width) in zip(kinds, sizes, strict=True):
-        model, X = network(name, dtype), images(n, height, width, seed=n, dtype=dtype)
-        where = f"{n} image{'s' if n > 1 else ''} of {height} x {width} px, {dtype}, random network {name}"
-        yield {"X": X, "y": others(model, X), "model": model}, where
+    for (name, n, dtype), size in zip(kinds, sizes, strict=True):
+        model, X, y = _case(name, n, dtype, size, draw)
+        where = f"{n} image{'s' if n > 1 else ''} of {size[0]} x {size[1]} px, {dtype}, random network {name}"
+        yield {"X": X, "y": y, "model": model}, where
+
+
+@lru_cache(maxsize=16)
+def _case(name, n, dtype, size, draw):
+    """The network, images and classes of a case; in any draw, no image's Grad-CAM is 0 everywhere."""
+    model = network(name, dtype, draw)
+    for attempt in range(50):
+        X = images(n, *size, seed=n + 100 * attempt, dtype=dtype, draw=draw)
+        y = others(model, X)
+        if not draw or _has_evidence(model, X, y):
+            return model, X, y
+    raise RuntimeError(f"draw {draw}: no images with positive evidence for a class")
+
+
+def _has_evidence(model, X, y):
+    """Whether each image has a place where Grad-CAM at fire9 is clearly positive."""
+    tape = model.forward(X)
+    A, dA = tape["fire9"], tape.backward(np.eye(model.num_classes, dtype=X.dtype)[y], at=("fire9",))["fire9"]
+    maps = (dA.mean(axis=(2, 3), keepdims=True) * A).sum(axis=1)
+    return bool((maps.max(axis=(1, 2)) > 0.1 * np.abs(maps).max(axis=(1, 2))).all())

@@ -11,7 +11,7 @@ from npgrad.course.grading._compare import array, close, tolerance
 def check_extract_features(answer):
     """extract_features(x, model): 13 feature maps."""
     for name, n, dtype in (("A", 2, "float64"), ("B", 1, "float32")):
-        model, x = network(name, dtype), images(n, 48, 40, dtype=dtype)
+        model, x = network(name, dtype, answer.draw), images(n, 48, 40, dtype=dtype, draw=answer.draw)
         where = f"x of shape {x.shape}, {dtype}, random network {name}"
         found = answer({"x": x, "model": model}, where=where)
         if not hasattr(found, "__len__") or isinstance(found, np.ndarray):

@@ -50,7 +50,8 @@ def check_make_fooling_image(answer):
         ("B", "float32", 0, 0.1),
         ("C", "float64", 3, 10),
     ):
-        model, X = network(name, dtype), images(1, 48, 40, seed=3, dtype=dtype)
+        model = network(name, dtype, answer.draw)
+        X, target = _to_fool(model, target, rate, dtype, answer.draw)
         options = {} if rate == 10 else {"learning_rate": rate}
         where = f"class {target}, learning_rate {rate}, {dtype}, random network {name}"
         _check_image(answer, model, X, target, options, where)
@@ -58,6 +59,25 @@ def check_make_fooling_image(answer):
     where = f"class {top}, which is already the top class, {dtype}, random network {name}"
     _check_image(answer, model, X, top, {}, where)
     _check_max_iter(answer, model, X, target)
+
+
+def _to_fool(model, target, rate, dtype, draw):
+    """An image and a class that it takes several steps to reach: in draw 0 `target`, else the second most likely one."""
+    for seed in range(3, 53):
+        X = images(1, 48, 40, seed=seed, dtype=dtype, draw=draw)
+        if not draw:
+            return X, target
+        second = int(np.argsort(model(X)[0])[-2])
+        if (1 if rate == 10 else 2) <= _steps(model, X, second, rate) <= 30:
+            return X, second
+    raise RuntimeError(f"draw {draw}: no image from which a class is in reach")
+
+
+def _steps(model, x, target, rate):
+    steps = 0
+    while steps <= 30 and model(x).argmax() != target:
+        x, steps = fooling_step(x, target, model, rate), steps + 1
+    return steps
 
 
 def _check_image(answer, model, X, target, options, where):

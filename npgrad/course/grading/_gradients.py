@@ -65,7 +65,7 @@ def gradient(X, y, model, kind="", rule="plain", layer="input"):
 
 def check_map(answer, reference, mistakes, coarsest=0.0):
     """Check a function (X, y, model) that returns a result for each image."""
-    for arguments, where in cases():
+    for arguments, where in cases(draw=answer.draw):
         found = answer(arguments, where=where)
 
         def single(i, arguments=arguments):

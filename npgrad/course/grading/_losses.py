@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from npgrad.course.grading._cases import generator
 from npgrad.course.grading._compare import compare, number
 
 WEIGHT = {
@@ -30,7 +31,7 @@ def content_loss(content_weight, content_current, content_original, reduce="sum"
 def check_content_loss(answer):
     """content_loss(content_weight, content_current, content_original)."""
     for shape, dtype, weight in (((1, 5, 7, 9), "float64", 6e-2), ((1, 4, 6, 3), "float32", 7.0)):
-        current, original = np.random.default_rng(shape[1]).normal(0.3, 1, (2, *shape)).astype(dtype)
+        current, original = generator(answer.draw, shape[1]).normal(0.3, 1, (2, *shape)).astype(dtype)
         arguments = {"content_weight": weight, "content_current": current, "content_original": original}
         where = f"features of shape {shape}, {dtype}, weight {weight:g}"
         compare(number(answer(arguments, where=where), where), content_loss, arguments, CONTENT, where)
@@ -86,7 +87,7 @@ def gram_matrix(features, normalize=True, divide="", layout=""):
 def check_gram_matrix(answer):
     """gram_matrix(features, normalize=True)."""
     for shape, dtype in (((3, 5, 6, 8), "float64"), ((1, 4, 7, 5), "float32"), ((2, 6, 3, 3), "float64")):
-        features = np.random.default_rng(shape[1]).normal(0.2, 1, shape).astype(dtype)
+        features = generator(answer.draw, shape[1]).normal(0.2, 1, shape).astype(dtype)
         where = f"features of shape {shape}, {dtype}"
         found = answer({"features": features}, where=where)
         compare(found, gram_matrix, {"features": features}, GRAM, where)
@@ -141,7 +142,7 @@ def style_loss(
 def check_style_loss(answer):
     """style_loss(feats, style_layers, style_targets, style_weights)."""
     for dtype, layers, weights in (("float64", [3, 0, 2], [300.0, 20.0, 7.0]), ("float32", [1, 4], [5, 700])):
-        rng = np.random.default_rng(len(layers))
+        rng = generator(answer.draw, len(layers))
         feats = [rng.normal(size=(1, 5, 4 + i, 6)).astype(dtype) for i in range(5)]
         targets = [gram_matrix(rng.normal(size=(1, 5, 6, 6)).astype(dtype)) for _ in layers]
         arguments = {

@@ -65,7 +65,7 @@ def check_inversion(answer):
 
 
 def _check(answer, init_random):
-    expected = Trajectory(init_random)
+    expected = Trajectory(init_random, answer.draw)
     model, where = watched(expected.model), "feature inversion" if init_random else "style transfer"
     image = _run(answer, model, expected.weights, init_random, where)
     last = expected.follow(expected.inputs(model.seen))
@@ -74,7 +74,7 @@ def _check(answer, init_random):
 
 def _run(answer, model, weights, init_random, where):
     """The function's value. The images are passed as file names; if it does not accept these, as PIL images."""
-    pil_images = {name: image(name) for name in SIDES}
+    pil_images = {name: image(name, answer.draw) for name in SIDES}
     order = ("image_size", "style_size", "content_layer", "content_weight", "style_layers", "style_weights")
     settings = {**SIZES, **LAYERS, **weights}
     settings = {key: settings[key] for key in (*order, "tv_weight")}
@@ -95,18 +95,18 @@ def _run(answer, model, weights, init_random, where):
                 raise wrong from None
 
 
-def image(name):
+def image(name, draw=0):
     """The PIL image for the argument `name`."""
-    return deprocess(images(1, *SIDES[name], seed=len(name)))
+    return deprocess(images(1, *SIDES[name], seed=len(name), draw=draw))
 
 
 class Trajectory:
     """The homework's steps for one run's images and weights: from any x to the next."""
 
-    def __init__(self, init_random):
-        self.model, self.init_random = network("A", "float32"), init_random
-        self.content = preprocess(image("content_image"), SIZES["image_size"])
-        self.painting = preprocess(image("style_image"), SIZES["style_size"])
+    def __init__(self, init_random, draw=0):
+        self.model, self.init_random = network("A", "float32", draw), init_random
+        self.content = preprocess(image("content_image", draw), SIZES["image_size"])
+        self.painting = preprocess(image("style_image", draw), SIZES["style_size"])
         self.weights = {**WEIGHTS, "style_weights": [0] * 4} if init_random else WEIGHTS
         self.content_layer = style.feature_name(self.model, LAYERS["content_layer"])
         layers = [style.feature_name(self.model, i) for i in LAYERS["style_layers"]]

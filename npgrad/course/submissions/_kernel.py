@@ -1,18 +1,21 @@
-"""Run a notebook in a fresh Python process, for `npgrad grade`."""
+"""A fresh Python process for a notebook: run code in it, within limits, and start it again."""
 
 import os
 import queue
+import secrets
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from npgrad.errors import InputError
 
-START, GRACE = 120, 3  # seconds: for the kernel to start, and to answer an interrupt
+START, GRACE = 180, 3  # seconds: for the kernel to start, and to answer an interrupt
+LONGEST = 64 * 2**20  # bytes of a message of the kernel
+PREPARE = "__import__('npgrad.course.submissions._worker', fromlist=['prepare']).prepare({key!r}, {memory!r})"
 
 
 def jupyter():
-    """The modules (nbformat, jupyter_client), which only this command needs; InputError if one is not installed."""
+    """The modules (nbformat, jupyter_client), which only grading needs; InputError if one is not installed."""
     try:
         import ipykernel  # noqa: F401 - the process that runs the notebook needs it
         import jupyter_client
@@ -27,18 +30,21 @@ def jupyter():
 
 @dataclass
 class CellRun:
-    """The outcome of a cell. error: what it raised, in one line; stopped: why it did not end; data: outputs by type."""
+    """The outcome of a cell. error: what it raised, in one line; stopped: why it did not end."""
 
     error: str | None = None
     stopped: str | None = None
-    data: dict = field(default_factory=dict)
 
 
 class Kernel:
-    """A fresh kernel that runs this Python, whatever kernel the notebook names. first: code that it starts with."""
+    """A fresh kernel that runs this Python, whatever kernel the notebook names.
 
-    def __init__(self, folder, scratch, first):
-        self.folder, self.scratch, self.first, self.alive, self.client = folder, scratch, first, True, None
+    key: what the process signs its answers with; a new one after each start.
+    """
+
+    def __init__(self, folder, scratch, memory):
+        self.folder, self.scratch, self.memory = folder, scratch, memory
+        self.alive, self.client, self.key, self.manager = True, None, b"", None
 
     def __enter__(self):
         from ipykernel.kernelspec import get_kernel_dict
@@ -49,35 +55,49 @@ class Kernel:
                 return KernelSpec(**get_kernel_dict())
 
         _, jupyter_client = jupyter()
-        connection = os.path.join(self.scratch, "kernel.json")
         self.manager = jupyter_client.KernelManager(
-            kernel_name="python3", kernel_spec_manager=ThisPython(), connection_file=connection
+            kernel_name="python3",
+            kernel_spec_manager=ThisPython(),
+            connection_file=os.path.join(self.scratch, f"kernel-{secrets.token_hex(8)}.json"),
         )
-        # Without the user's own profile, history and configuration.
-        environment = {**os.environ, "IPYTHONDIR": self.scratch}
+        # Without the user's own profile, history and configuration; demonstrations in a notebook take few steps.
+        environment = {"NPGRAD_QUICK": "1", **os.environ, "IPYTHONDIR": self.scratch}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.manager.start_kernel(cwd=str(self.folder), env=environment, **quiet)
         try:
-            self.client = self.manager.blocking_client()
-            self.client.start_channels()
-            self.client.wait_for_ready(timeout=START)
+            self._connect()
         except RuntimeError as error:
             self.__exit__()
             raise InputError(f"cannot start a Python process for the notebook: {error}") from None
         except BaseException:
             self.__exit__()
             raise
-        if self.execute(self.first, START).stopped:
-            raise InputError(f"cannot start a Python process for the notebook: not ready after {START} s")
         return self
+
+    def _connect(self):
+        import zmq
+
+        self.client = self.manager.blocking_client()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=START)
+        # A cell's end is read from its reply, so no flood of output has to be read.
+        self.client.iopub_channel.stop()
+        self.client.shell_channel.socket.setsockopt(zmq.MAXMSGSIZE, LONGEST)
+        self.key, path = secrets.token_bytes(32), os.path.join(self.scratch, secrets.token_hex(8))
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(self.key)
+        ran = self.execute(PREPARE.format(key=path, memory=self.memory), START)
+        if ran.stopped or ran.error:
+            raise RuntimeError(ran.error or f"not ready after {START} s")
 
     def __exit__(self, *error):
         if self.client is not None:
             self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        self.manager.cleanup_resources()
 
     def restart(self):
-        """A new process in place of one that ended or cannot be interrupted."""
+        """A new process in place of one that ended, cannot be interrupted, or does not answer."""
         self.__exit__()
         self.alive, self.client = True, None
         self.__enter__()
@@ -91,40 +111,37 @@ class Kernel:
         if self._ended(cell, ran, limit):
             return ran
         if self.alive:
-            late = f"after {seconds:.0f} s, half of the time that was left"
-            ran.stopped = f"was interrupted {late}"
+            ran.stopped = f"was interrupted after {seconds:.3g} s"
             self.manager.interrupt_kernel()
             if not self._ended(cell, ran, time.monotonic() + GRACE):
+                ran.stopped = f"could not be interrupted after {seconds:.3g} s"
                 self.alive = False
-                ran.stopped = f"could not be interrupted {late}"
         else:
             ran.stopped = "ended the process"
         ran.error = None
         return ran
 
     def _ended(self, cell, ran, limit):
-        """Collect a cell's outputs. True at its end, False if the process died or the time limit was reached."""
+        """Wait for a cell's reply. True at its end, False if the process died or the time limit was reached."""
         while (left := limit - time.monotonic()) > 0:
             try:
-                message = self.client.get_iopub_msg(timeout=min(left, 0.5))
+                message = self.client.get_shell_msg(timeout=min(left, 0.5))
             except queue.Empty:
                 if not self.manager.is_alive():
                     self.alive = False
                     return False
                 continue
-            kind, content = message["msg_type"], message["content"]
             if message["parent_header"].get("msg_id") != cell:
                 continue
-            if kind == "error":
-                name, text = content["ename"], content["evalue"]
+            content = message["content"]
+            if content.get("status") != "ok":
+                name, text = content.get("ename", "aborted"), content.get("evalue", "")
                 ran.error = one_line(f"{name}: {text}" if text else name)
-            elif kind == "display_data":
-                ran.data.update(content["data"])
-            elif kind == "status" and content["execution_state"] == "idle":
-                return True
+            return True
         return False
 
 
 def one_line(text):
-    text = " ".join(text.split())
+    """A text without line breaks, cut to 200 characters."""
+    text = " ".join(str(text)[:2000].split())
     return text if len(text) <= 200 else text[:197] + "..."
