@@ -1,52 +1,84 @@
-"""Run a notebook of the homework from top to bottom in a fresh process, then check its functions and print the points.
+"""Run notebooks of the homework from top to bottom, then check their functions and print the points.
 
-Cells that fail do not stop the others; they are listed. The notebook's folder is the working directory, and the file
-itself is not changed. The last quarter of the time limit is reserved for the checks. Each cell, and then each check, is
-interrupted after half of the time that is left, so that one that never ends costs only its own points; if it ends the
-process, the other cells run again in a new one. Functions that are not checked in time get 0 points, and so do
-functions imported from npgrad.
+A notebook runs in a process of its own; what its functions return is compared in one that never runs it, on inputs
+drawn from the seed and the notebook's own text. A function that calls npgrad's own version of what it is asked for
+earns nothing, however it is reached. Cells that fail do not stop the others; they are listed. A cell or check that
+exceeds its limit, or ends the process, costs its own points only: the cells before it run again in a new process.
+
+For one NOTEBOOK, its folder is the working directory, and the points are printed. For a FOLDER of submissions
+(notebooks, or a folder with notebooks for each student), -o says where the results go: for each submission a JSON
+file and a page, then grades.csv and summary.html. Submissions that have a result already are not graded again, so an
+interrupted run is resumed by the same command.
 
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
 `npgrad notebooks` writes; without them, all of the homework's. The lesson BackpropByHand has none.
 
-A notebook is a program: grade only notebooks that you would run yourself."""
+A notebook is a program, which may do what you may: docs/grading.md says what is isolated, and how to use a container."""
 
+import contextlib
+import dataclasses
 import json
 import os
 import sys
-import tempfile
 import textwrap
-import time
-import warnings
 from pathlib import Path
 
-from npgrad._files import shown
-from npgrad.cli._common import add_json, print_json, table
-from npgrad.cli._kernel import Kernel, jupyter
-from npgrad.errors import InputError, unknown
+from npgrad._files import atomic_write, check_folder, shown
+from npgrad.cli._common import add_json, print_json, table, whole_number_type
+from npgrad.errors import InputError
 
-HELP = "points of a homework notebook, which is run from top to bottom"
+HELP = "points of homework notebooks, which are run from top to bottom"
 EXAMPLES = """examples:
   npgrad grade homework/NetworkVisualization.ipynb
-  npgrad grade homework/StyleTransfer --timeout 1800 --json"""
+  npgrad grade homework/StyleTransfer --timeout 1800 --json
+  npgrad grade submissions -o results --jobs 2"""
 
 HOMEWORK = "NetworkVisualization.ipynb and StyleTransfer.ipynb"
-RESULT = "application/vnd.npgrad.result+json"  # the type of a question's Result as an output of the kernel
-FOR_CHECKS = 0.25  # share of the time limit
-# In the notebook's process: load the checks, and run one. None of the notebook's own names is used or changed.
-LOAD = "__import__('npgrad.cli.grade').cli.grade.prepare();"
-CHECK = "__import__('npgrad.cli.grade').cli.grade.send_result({question!r}, {missing!r})"
 LINE = 100  # characters per line, where the terminal does not say
 
 
 def add_arguments(parser):
-    parser.add_argument("notebook", metavar="NOTEBOOK", help="notebook file; .ipynb may be left out")
     parser.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=600.0,
-        metavar="SECONDS",
-        help="time limit for all cells and checks (default 600)",
+        "notebook",
+        metavar="NOTEBOOK|FOLDER",
+        help="notebook file, whose .ipynb may be left out; or a folder of submissions, with -o",
+    )
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder for the results of all submissions")
+    parser.add_argument(
+        "--jobs", type=whole_number_type(1), default=1, metavar="N", help="submissions at a time (default 1)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=whole_number_type(0),
+        metavar="N",
+        help="seed of the inputs that functions are checked on; default: a new one, which -o keeps",
+    )
+    limits = parser.add_argument_group("limits")
+    for name, default, text in (
+        ("--cell-timeout", 120.0, "time limit for a cell"),
+        ("--check-timeout", 60.0, "time limit for the check of a function"),
+        (
+            "--timeout",
+            1800.0,
+            "time limit for all cells and checks, a quarter of which is left for the checks",
+        ),
+    ):
+        limits.add_argument(
+            name, type=_seconds, default=default, metavar="SECONDS", help=f"{text} (default {default:g})"
+        )
+    limits.add_argument(
+        "--memory",
+        type=_gigabytes,
+        default=4.0,
+        metavar="GB",
+        help="memory that a notebook may use (default 4)",
+    )
+    parser.add_argument("--files", metavar="DIR", help="with -o: files that every notebook finds beside it")
+    parser.add_argument("--no-pictures", action="store_true", help="with -o: pages without maps")
+    parser.add_argument(
+        "--gradescope",
+        action="store_true",
+        help="with -o: also results.json for Gradescope, and the folder of an autograder",
     )
     add_json(parser)
 
@@ -58,27 +90,65 @@ def _seconds(text):
     return value
 
 
-_seconds.__name__ = "number of seconds > 0"
+def _gigabytes(text):
+    value = float(text)
+    if not 0.5 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+_seconds.__name__, _gigabytes.__name__ = "number of seconds > 0", "number of gigabytes >= 0.5"
 
 
 def run(args):
+    from npgrad.course.submissions import Limits
+
+    limits = Limits(args.cell_timeout, args.check_timeout, args.timeout, args.memory)
+    if args.output is not None:
+        return run_folder(args, limits)
+    if os.path.isdir(args.notebook) and not os.path.isfile(f"{args.notebook}.ipynb"):
+        raise InputError(
+            f"{shown(args.notebook)}: a folder of submissions needs -o, a folder for the results"
+        )
+    return run_one(args, limits)
+
+
+def run_one(args, limits):
+    import secrets
+
+    from tqdm import tqdm
+
     from npgrad.course.grading import NOT_YET
+    from npgrad.course.submissions import code_cells, grade_notebook, questions, read
 
     path = find(args.notebook)
     notebook = read(path)
     if not questions(notebook):
         raise InputError(f"{shown(path)}: this notebook has no questions; those with some are {HOMEWORK}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Jupyter's own
-        results, failed, reason = grade_notebook(notebook, Path(path).resolve().parent, args.timeout)
+    seed = secrets.randbits(31) if args.seed is None else args.seed
+    bar = tqdm(total=len(code_cells(notebook)), unit="cell", leave=False, disable=None)
+    with bar:
+        results, failed, stopped = grade_notebook(
+            notebook, Path(path).resolve().parent, limits, 1 + seed, bar.update
+        )
+    results = [dataclasses.asdict(result) for result in results]
     got, total = (sum(result[key] for result in results) for key in ("got", "points"))
+    cells = [{"cell": number, "error": error} for number, error in sorted(failed.items())]
+    reason = "; ".join(f"cell {number} {why}" for number, why in sorted(stopped.items())) or None
     if args.json:
         print_json(
-            {"questions": results, "got": got, "total": total, "failed_cells": failed, "stopped": reason}
+            {
+                "questions": results,
+                "got": got,
+                "total": total,
+                "failed_cells": cells,
+                "stopped": reason,
+                "seed": seed,
+            }
         )
     else:
         print(score_table(results, got, total))
-        for cell in failed:
+        for cell in cells:
             print(f"cell {cell['cell']} raised {cell['error']}")
         if reason:
             print(f"npgrad: {reason}", file=sys.stderr)
@@ -88,6 +158,64 @@ def run(args):
             f"metadata; is it one of {HOMEWORK}?",
             file=sys.stderr,
         )
+
+
+def run_folder(args, limits):
+    """Grade all submissions, then write the tables about all of them."""
+    from npgrad.cli._common import progress_bar
+    from npgrad.course.submissions import _folder
+    from npgrad.course.submissions._kernel import jupyter
+
+    path = args.notebook if os.path.isdir(args.notebook) else find(args.notebook)
+    if args.files is not None and not os.path.isdir(args.files):
+        raise InputError(f"{shown(args.files)}: expected a folder of files for the notebooks, found none")
+    jupyter()
+    submissions = _folder.found(path, args.output)
+    check_folder(args.output, ("grades.csv",))
+    output = Path(args.output)
+    output.mkdir(parents=True, exist_ok=True)
+    seed = _folder.seed_of(output, args.seed)
+    settings = _folder.Settings(seed, limits, not args.no_pictures, args.files)
+    progress = progress_bar("grade", unit="submission")
+    try:
+        records = _folder.grade_folder(submissions, output, settings, args.jobs, progress)
+    finally:
+        progress.close()
+    found = write_tables(output, submissions, records)
+    if args.gradescope:
+        from npgrad.course.submissions import _gradescope
+
+        _gradescope.write(output / "gradescope", records)
+    if args.json:
+        print_json(found)
+        return
+    print(f"{found['submissions']} submissions, {found['mean']:.1%} of the points on average")
+    for name in ("grades.csv", "summary.html"):
+        print(shown(output / name))
+
+
+def write_tables(output, submissions, records):
+    """Write grades.csv, summary.json and summary.html; returns the summary."""
+    from npgrad.course.notebooks import given_pieces
+    from npgrad.course.submissions import _feedback, _source
+    from npgrad.course.submissions._notebook import code_cells, read
+
+    given, pieces = given_pieces(), {}
+    for submission in submissions:
+        cells = []
+        for path in submission.notebooks:
+            with contextlib.suppress(InputError):
+                cells += code_cells(read(path)).values()
+        pieces[submission.name] = _source.pieces(cells, given)
+    found = _feedback.summary(records)
+    for name, text in (
+        ("grades.csv", _feedback.grades(records, _source.most_similar(pieces))),
+        ("summary.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n"),
+        ("summary.html", _feedback.summary_page(found) + "\n"),
+    ):
+        with atomic_write(output / name) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+    return found
 
 
 def find(name):
@@ -100,147 +228,6 @@ def find(name):
         hint = "; `npgrad notebooks DIR` writes it to a folder" if own else ""
         raise InputError(f"{shown(name)}: no such file, expected a notebook (.ipynb){hint}")
     return path
-
-
-def read(path):
-    """The notebook, an nbformat node; InputError for a file that is not a notebook."""
-    try:
-        found = json.loads(Path(path).read_bytes())  # a byte order mark, as of Windows editors, is understood
-    except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{shown(path)}: not a notebook: expected JSON in UTF-8, found {reason}") from None
-    if not isinstance(found, dict) or not {"nbformat", "metadata"} <= found.keys():
-        raise InputError(f"{shown(path)}: not a notebook: expected JSON with nbformat, metadata and cells")
-    nbformat, _ = jupyter()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            notebook = nbformat.reads(json.dumps(found), as_version=4)
-            nbformat.validate(notebook)
-    except Exception as error:  # nbformat raises KeyError, AttributeError and its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{shown(path)}: not a notebook: {reason}") from None
-    language = notebook.metadata.get("kernelspec", {}).get("language", "python")
-    if language.lower() != "python":
-        raise InputError(f"{shown(path)}: expected a notebook in Python, found one in {language}")
-    return notebook
-
-
-def grade_notebook(notebook, folder, timeout):
-    """Run a notebook and check it: (results as dicts, cells that failed, what was stopped or None)."""
-    asked = questions(notebook)
-    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
-    with tempfile.TemporaryDirectory() as scratch, Kernel(folder, scratch, LOAD) as process:
-        session = _Session(process, dict(enumerate(cells, 1)), timeout)
-        session.run_cells((1 - FOR_CHECKS) * timeout)
-        results = [session.check(question) for question in asked]
-    failed = [{"cell": number, "error": error} for number, error in sorted(session.failed.items())]
-    return results, failed, "; ".join(session.stopped.values()) or None
-
-
-class _Session:
-    """A notebook's cells in a process. One that ends the process is left out when they run again in a new one.
-
-    failed: {cell: its error}. stopped: {cell or question: why it did not end}.
-    """
-
-    def __init__(self, process, cells, seconds):
-        self.process, self.cells, self.left = process, cells, seconds
-        self.failed, self.stopped = {}, {}
-
-    def execute(self, source, limit, **options):
-        """Run code for at most half of the time that is left: `limit`, or less. Only its own time counts."""
-        begin = time.monotonic()
-        ran = self.process.execute(source, max(0, min(limit, self.left)) / 2, **options)
-        self.left -= time.monotonic() - begin
-        return ran
-
-    def run_cells(self, seconds):
-        from tqdm import tqdm
-
-        reserve = self.left - seconds
-        todo = [number for number in self.cells if number not in self.stopped]
-        for number in tqdm(todo, unit="cell", leave=False, disable=None):
-            if self.left <= reserve:
-                self.stopped[number] = (
-                    f"cell {number} and those after it did not run: the time limit was reached"
-                )
-                return
-            self.failed.pop(number, None)
-            ran = self.execute(self.cells[number], self.left - reserve, store_history=True)
-            if ran.error:
-                self.failed[number] = ran.error
-            if ran.stopped:
-                self.stopped[number] = f"cell {number} {ran.stopped}"
-            if not self.process.alive:
-                self.process.restart()
-                self.run_cells(self.left - reserve)
-                return
-
-    def check(self, question):
-        """The Result of a question, as a dict."""
-        from npgrad.course.grading import NOT_YET, QUESTIONS
-
-        cells = "; ".join(why for number, why in self.stopped.items() if number in self.cells)
-        missing = f"not defined: {cells}" if cells else NOT_YET
-        ran = self.execute(CHECK.format(question=question, missing=missing), self.left)
-        why = f"the check {ran.stopped}" if ran.stopped else f"the check raised {ran.error}"
-        if not self.process.alive:
-            self.stopped[question] = f"the check of {question} {ran.stopped}"
-            self.process.restart()
-            self.run_cells(self.left / 2)
-        points = QUESTIONS[question].points
-        nothing = {"id": question, "points": points, "got": 0, "message": f"not graded: {why}"}
-        return ran.data.get(RESULT, nothing)
-
-
-def questions(notebook):
-    """The questions in a notebook's metadata, in the homework's order; UnknownName for one that does not exist."""
-    from npgrad.course.grading import QUESTIONS
-
-    about = notebook.metadata.get("npgrad", {})
-    asked = about.get("questions", list(QUESTIONS)) if isinstance(about, dict) else None
-    if not isinstance(asked, list):
-        raise InputError('the metadata "npgrad" of the notebook: expected {"questions": [...]}')
-    for question in asked:
-        if question not in list(QUESTIONS):
-            raise unknown("question (named in the notebook's metadata)", question, QUESTIONS)
-    return [question for question in QUESTIONS if question in asked]
-
-
-_streams = {}
-
-
-def prepare():
-    """Runs in the notebook's process, first: no cell may end the process or take its output from the others."""
-    from IPython import get_ipython
-
-    import npgrad.course.grading  # noqa: F401
-
-    shell = get_ipython()
-    _streams.update(stdout=sys.stdout, stderr=sys.stderr)
-    shell.ask_exit = lambda: None  # exit() and quit()
-    shell.events.register("post_execute", lambda: vars(sys).update(_streams))
-
-
-def send_result(question, missing):
-    """Runs in the notebook's process: check a question on the names defined there, and display the Result."""
-    import contextlib
-    import dataclasses
-    import io
-
-    import numpy as np
-    from IPython import get_ipython
-    from IPython.display import display
-
-    from npgrad.course.grading import grade_one
-
-    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="warn", under="ignore"):
-        result = grade_one(question, get_ipython().user_ns, missing)
-    vars(sys).update(_streams)
-    display({RESULT: dataclasses.asdict(result)}, raw=True)
 
 
 def score_table(results, got, total):

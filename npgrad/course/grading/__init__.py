@@ -6,9 +6,10 @@
 A function is called on small networks with random weights and on random images, and its values are compared with
 npgrad's. If they are wrong and the mistake is a common one, the message names it.
 
-`_questions` is the table of notebooks and questions, the modules `_checks_of_` that of their checks; `_results` calls the checks and counts the points, `_answer` calls a student's
-function, `_compare` explains wrong values, `_cases` has the networks and images. The other modules have the check of
-each function. `npgrad.course.submissions` runs whole notebooks, and checks their functions in another process.
+`_questions` is the table of notebooks and questions, the modules `_checks_of_` that of their checks; `_results` calls
+the checks and counts the points, `_answer` calls a student's function, `_compare` explains wrong values, `_cases` has
+the networks and images. The other modules have the check of each function. `npgrad.course.submissions` runs whole
+notebooks, and checks their functions in another process.
 """
 
 from npgrad.course.grading._answer import NOT_YET

@@ -27,8 +27,8 @@ class NotAnswered(Wrong):
 class Answer:
     """A function to check. notes: remarks that are not mistakes; modified: {argument that it modified: the case}.
 
-    draw: which networks and images it is checked on; 0 are those of `check`. guarded: whether an error of a check itself
-    is a mistake of the answer, as where another process says what the answer is.
+    draw: which networks and images it is checked on; 0 are those of `check`. guarded: whether an error of a check
+    itself is a mistake of the answer, as where another process says what the answer is.
     """
 
     draw, guarded = 0, False

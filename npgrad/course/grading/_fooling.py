@@ -62,7 +62,7 @@ def check_make_fooling_image(answer):
 
 
 def _to_fool(model, target, rate, dtype, draw):
-    """An image and a class that it takes several steps to reach: in draw 0 `target`, else the second most likely one."""
+    """An image and a class that is several steps away: in draw 0 `target`, else the second most likely one."""
     for seed in range(3, 53):
         X = images(1, 48, 40, seed=seed, dtype=dtype, draw=draw)
         if not draw:

@@ -103,5 +103,7 @@ HOMEWORKS = {
     "NetworkVisualization": Homework(NETWORK_VISUALIZATION, "npgrad.course.grading._checks_of_maps"),
     "StyleTransfer": Homework(STYLE_TRANSFER, "npgrad.course.grading._checks_of_style"),
 }
-QUESTIONS = {name: question for homework in HOMEWORKS.values() for name, question in homework.questions.items()}
+QUESTIONS = {
+    name: question for homework in HOMEWORKS.values() for name, question in homework.questions.items()
+}
 OTHER_NAMES = {"make_fooling_image": "make_fool_image"}

@@ -176,7 +176,7 @@ def _question(question):
 
 
 def result_of(question, given, missing, answer):
-    """The Result of the functions given as {name: what `answer` makes an Answer of}; npgrad's functions earn nothing."""
+    """The Result of functions given as {name: what `answer` makes an Answer of}; npgrad's own earn nothing."""
     return _result(question, _question(question), given, missing, own=True, answer=answer)
 
 

@@ -14,9 +14,19 @@ from pathlib import Path
 import npgrad
 
 ROOT = str(Path(npgrad.__file__).resolve().parent) + os.sep
-INSTALLED = tuple({str(Path(os.__file__).resolve().parent) + os.sep, sys.prefix + os.sep, sys.base_prefix + os.sep})
+INSTALLED = tuple(
+    {str(Path(os.__file__).resolve().parent) + os.sep, sys.prefix + os.sep, sys.base_prefix + os.sep}
+)
 OWN = os.path.join(ROOT, "course", "submissions") + os.sep
-PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn"}
+PROCESSES = {
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.forkpty",
+    "os.posix_spawn",
+    "os.spawn",
+}
 CONNECTIONS = {"socket.connect", "socket.bind", "urllib.Request"}
 # These count wherever they happen, if a cell's own code calls them.
 TAMPERING = {"sys.setprofile", "sys.settrace", "gc.get_objects", "gc.get_referrers", "sys._getframe"}
@@ -58,7 +68,10 @@ def observer():
         code = frame.f_code
         known = of_code.get(id(code))
         if known is None:
-            known = of_code[id(code)] = (code, described(code))  # the code is kept, so that its id stays its own
+            known = of_code[id(code)] = (
+                code,
+                described(code),
+            )  # the code is kept, so that its id stays its own
         if known[1] is not None:
             found[known[1]] = True
 
@@ -133,7 +146,9 @@ def observer():
 
 def module_name(path):
     """The module of a file of npgrad."""
-    return "npgrad." + path[len(ROOT) :].removesuffix(".py").removesuffix(os.sep + "__init__").replace(os.sep, ".")
+    return "npgrad." + path[len(ROOT) :].removesuffix(".py").removesuffix(os.sep + "__init__").replace(
+        os.sep, "."
+    )
 
 
 def fingerprint(code):

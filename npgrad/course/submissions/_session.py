@@ -1,8 +1,8 @@
 """A notebook's cells in a process of their own, and calls of its functions there.
 
-Each cell and each check has a limit. What does not end within it is interrupted; a process that cannot be interrupted,
-has ended, or does not answer is replaced by a new one, in which all cells that came to their end run again. Of a cell that
-did not, only imports, functions and classes are taken over.
+Each cell and each check has a limit. What does not end within it is interrupted; a process that cannot be
+interrupted, has ended, or does not answer is replaced by a new one, in which all cells that came to their end run
+again. Of a cell that did not, only imports, functions and classes are taken over.
 """
 
 import hmac

@@ -82,10 +82,12 @@ def _words(tree):
         else:
             continue
         for name in names:
-            if name in INSIDES or name.partition(".")[0] == "ctypes":
-                yield name
-            # check, grade and QUESTIONS of the grading package are public; its modules are not
-            elif name.startswith(GRADER) and (name.startswith(GRADER[0]) or "._" in name):
+            if (
+                name in INSIDES
+                or name.partition(".")[0] == "ctypes"
+                or name.startswith(GRADER)
+                and (name.startswith(GRADER[0]) or "._" in name)
+            ):
                 yield name
 
 
@@ -104,7 +106,11 @@ def pieces(cells, given=frozenset()):
 
 def _shape(node):
     """The nodes of a tree in order: kinds and constants, and what is called, but no other names and no docstrings."""
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+    if (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    ):
         return
     label = type(node).__name__
     if isinstance(node, ast.Attribute):
@@ -133,7 +139,7 @@ def most_similar(submissions):
     n = len(submissions)
     weights = {piece: math.log(n / count) + 1 / n for piece, count in counts.items()}
     sums = {name: math.fsum(weights[piece] for piece in sorted(own)) for name, own in submissions.items()}
-    best = {name: (0.0, "") for name in submissions}
+    best = dict.fromkeys(submissions, (0.0, ""))
     names = sorted(submissions)
     for i, first in enumerate(names):
         for second in names[i + 1 :]:

@@ -61,7 +61,7 @@ def _is_image(value):
 def _array(value, arrays):
     if value.dtype.kind not in NUMBERS:
         return {"other": f"array of {value.dtype}"[:100]}
-    value = np.ascontiguousarray(value, value.dtype.newbyteorder("="))
+    value = value.astype(value.dtype.newbyteorder("="))
     arrays.append(value)
     return {"dtype": value.dtype.str, "shape": value.shape}
 

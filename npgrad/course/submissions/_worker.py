@@ -1,12 +1,13 @@
 """In the student's process: run the functions that are asked for, and report what they return and what they call.
 
-`prepare` runs before the first cell. Everything that it needs later is in its closures, and names that a cell deletes or
-replaces in builtins, sys, NumPy and npgrad are put back before each call. Nothing here decides about points: a request is
-a file with arguments, the answer is a file with values, and the process that compares them never runs a cell.
+`prepare` runs before the first cell. Everything that it needs later is in its closures, and names that a cell deletes
+or replaces in builtins, sys, NumPy and npgrad are put back before each call. Nothing here decides about points: a
+request is a file with arguments, the answer is a file with values, and the process that compares them never runs a
+cell.
 
 The answer also says which functions of npgrad ran (`_observe`). It is signed with a key that the cells do not get, so
-that a cell cannot write answers of its own by the ordinary means of the language. Code in the same process can always find
-a way around such a report; it cannot know the right values.
+that a cell cannot write answers of its own by the ordinary means of the language. Code in the same process can always
+find a way around such a report; it cannot know the right values.
 """
 
 import builtins
@@ -93,7 +94,11 @@ def _limit_memory(gigabytes):
     except ImportError:  # Windows
         return
     size = int(gigabytes * 2**30)
-    for which, limit in ((resource.RLIMIT_AS, size), (resource.RLIMIT_FSIZE, size), (resource.RLIMIT_CORE, 0)):
+    for which, limit in (
+        (resource.RLIMIT_AS, size),
+        (resource.RLIMIT_FSIZE, size),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, hard = resource.getrlimit(which)
         limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         with contextlib.suppress(ValueError, OSError):
