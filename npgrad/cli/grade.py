@@ -13,7 +13,8 @@ interrupted run is resumed by the same command.
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
 `npgrad notebooks` writes; without them, all of the homework's. The lesson BackpropByHand has none.
 
-A notebook is a program, which may do what you may: docs/grading.md says what is isolated, and how to use a container."""
+A notebook is a program, which may do what you may: docs/grading.md says what is isolated, and how to use a
+container."""
 
 import contextlib
 import dataclasses

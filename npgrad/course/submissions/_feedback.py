@@ -12,11 +12,18 @@ from npgrad.course.grading import QUESTIONS
 from npgrad.course.submissions._pictures import strip
 
 STYLE = """
-.points { float: right; font-variant-numeric: tabular-nums; } .full { color: #2e7d4f; } .some { color: #a86a00; }
-.none { color: #b3372b; } @media (prefers-color-scheme: dark) { .full { color: #7cc79a; } .some { color: #e0b25c; }
-.none { color: #f08a7e; } } figure { margin: .8rem 0 0; } figcaption { font-size: .85rem; opacity: .75; } .pair {
-display: flex; flex-wrap: wrap; gap: 1.2rem; } .pair img { display: block; border-radius: 4px; max-width: 100%; }
-table { border-collapse: collapse; } td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
+.points { float: right; font-variant-numeric: tabular-nums; }
+
+.full { color: #2e7d4f; } .some { color: #a86a00; } .none { color: #b3372b; }
+
+@media (prefers-color-scheme: dark) { .full { color: #7cc79a; } .some { color: #e0b25c; } .none { color: #f08a7e; } }
+
+figure { margin: .8rem 0 0; } figcaption { font-size: .85rem; opacity: .75; }
+.pair { display: flex; flex-wrap: wrap; gap: 1.2rem; }
+.pair img { display: block; border-radius: 4px; max-width: 100%; }
+
+table { border-collapse: collapse; }
+td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
 """
 BINS = 10  # of the distribution of points
 

@@ -32,7 +32,8 @@ CONNECTIONS = {"socket.connect", "socket.bind", "urllib.Request"}
 TAMPERING = {"sys.setprofile", "sys.settrace", "gc.get_objects", "gc.get_referrers", "sys._getframe"}
 KILLS = {"os.kill", "os.killpg", "signal.pthread_kill"}
 CODE = {"exec", "function.__new__", "code.__new__"}
-EVENTS = PROCESSES | CONNECTIONS | TAMPERING | KILLS | CODE | {"open"}
+THREAD = "_thread.start_new_thread"  # of threading, its threads are seen
+EVENTS = PROCESSES | CONNECTIONS | TAMPERING | KILLS | CODE | {"open", THREAD}
 SHORTEST = 200  # bytes of bytecode: shorter functions are alike by chance
 
 
@@ -94,7 +95,7 @@ def observer():
             return
         caller = sys._getframe(2).f_code
         if event in TAMPERING:
-            if is_cells(caller) and not caller.co_filename.startswith("<frozen"):
+            if is_cells(caller):
                 tampered.add(f"calls {event}")
         elif event in CODE:
             if is_cells(caller):
@@ -102,7 +103,10 @@ def observer():
                 if answering and event == "exec":
                     found["event", "runs code by exec or eval"] = True
         elif answering:
-            if event == "open":
+            if event == THREAD:
+                if is_cells(caller):
+                    found["event", "starts a thread that is not seen"] = True
+            elif event == "open":
                 text = arguments[0] if isinstance(arguments[0], str) else ""
                 if text.startswith("/proc/") and text.endswith(("/mem", "/environ", "/cmdline")):
                     found["event", f"reads {os.path.basename(text)} of a process"] = True
@@ -127,7 +131,6 @@ def observer():
     def stop():
         kept = sys.getprofile() is profile
         sys.setprofile(None)
-        threading.setprofile(None)
         answering.clear()
         events = {text for kind, text in found if kind == "event"} | tampered
         if not kept:
@@ -141,6 +144,7 @@ def observer():
         }
 
     sys.addaudithook(hook)
+    threading.setprofile(profile)  # from now on, so that threads which cells start are seen later
     return start, stop
 
 

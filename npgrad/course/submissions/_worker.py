@@ -18,7 +18,6 @@ import io
 import os
 import pickle
 import sys
-import threading
 import time
 import warnings
 from pathlib import Path
@@ -128,7 +127,6 @@ def _snapshot(streams):
         sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
         np.seterr(**errors)
         sys.setrecursionlimit(depth)
-        threading.setprofile(None)
 
     return put_back
 
@@ -200,7 +198,12 @@ def _raised(error, function):
 def _quiet(printed):
     from npgrad.course.grading._answer import quiet
 
-    with quiet(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        with warnings.catch_warnings(), np.errstate(all="warn", under="ignore"):
-            warnings.simplefilter("ignore")
-            yield
+    with (
+        quiet(),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+        warnings.catch_warnings(),
+        np.errstate(all="warn", under="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        yield
