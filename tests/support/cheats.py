@@ -94,7 +94,8 @@ MADE_OF_ITS_CODE = {
     "extract_features": (
         "import marshal\n"
         "from npgrad.course import style\n"
-        "extract_features = types.FunctionType(marshal.loads(marshal.dumps(style.extract_features.__code__)), vars(style))",
+        "code = marshal.loads(marshal.dumps(style.extract_features.__code__))\n"
+        "extract_features = types.FunctionType(code, vars(style))",
         CALLS,
     ),
 }
