@@ -66,5 +66,6 @@ def test_what_a_stopped_cell_defines_counts(tmp_path):
 def test_the_definitions_of_a_cell():
     cell = "%matplotlib inline\nimport numpy as np\nK = 3\nx = np.ones(3)\nprint(x)\n"
     cell += "def f(a):\n    return a\nwhile True: pass"
-    assert _source.definitions(cell) == "import numpy as np\nK = 3\n\ndef f(a):\n    return a"
+    cell += "def f(a):\n    return a\nwhile True: pass"
+    assert _source.definitions(cell) == "import numpy as np\nK = 3\ndef f(a):\n    return a"
     assert _source.definitions("def broken(:") == ""

@@ -58,7 +58,7 @@ class Pretends(np.ndarray):
 
 def test_a_subclass_is_a_plain_array_when_it_arrives():
     found = _wire.decode(_wire.encode([np.zeros(2).view(Pretends)]))
-    assert found == [_wire.Other("Pretends")] or type(found[0]) is np.ndarray
+    assert type(found[0]) is np.ndarray
 
 
 @pytest.mark.parametrize(

@@ -145,8 +145,15 @@ def summary(records):
 
 
 def _reason(line):
-    """A diagnosis without the case that it was found in, and without numbers."""
-    return re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", re.sub(r" \([^()]*\)$", "", line))
+    """A diagnosis without the case that it was found in, which is in parentheses at its end, and without numbers."""
+    depth, begin = 0, len(line)
+    while line.endswith(")") and begin > 0:
+        begin -= 1
+        depth += {")": 1, "(": -1}.get(line[begin], 0)
+        if depth == 0:
+            break
+    text = line[:begin].rstrip() or line
+    return re.sub(r"\d+(\.\d+)?(e-?\d+)?", "#", text)
 
 
 def summary_page(found):

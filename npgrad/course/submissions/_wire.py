@@ -32,8 +32,10 @@ def encode(value):
 
 
 def _described(value, arrays, depth):
-    if value is None or type(value) in (bool, int, float) and abs(value or 0) < 2**1000:
-        return {"is": value} if not isinstance(value, float) else {"float": repr(value)}
+    if type(value) is float:
+        return {"float": repr(value)}
+    if value is None or (type(value) in (bool, int) and abs(value) < 2**1000):
+        return {"is": value}
     if isinstance(value, str):
         return {"is": str(value[:LONGEST])}
     if isinstance(value, np.generic):
@@ -72,7 +74,7 @@ def decode(data):
         length = int.from_bytes(data[:8], "little")
         found = _Reader(data, 8 + length)
         return found.value(json.loads(data[8 : 8 + length]))
-    except (ValueError, TypeError, KeyError, RecursionError, MemoryError, OverflowError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
         raise InputError(f"expected a value, found bytes that are none: {error}") from None
 
 
