@@ -9,7 +9,9 @@ from npgrad import losses
 
 START = "import functools, importlib, inspect, operator, sys, types\nimport numpy as np\nimport npgrad\n"
 CALLS = "calls npgrad.*, expected your own code"
+BORROWED = f"({CALLS}|imported from npgrad, not written here)"
 COPIED = "is copied from npgrad.*, expected your own code"
+WRONG = "(expected|found) "
 MADE = "runs code made by exec, eval, compile or types"
 
 FORWARDED = {
@@ -64,13 +66,13 @@ MADE_OF_ITS_CODE = {
     "content_loss": (
         "from npgrad.course import style\n"
         "content_loss = types.FunctionType(style.content_loss.__code__, vars(style), 'content_loss')",
-        CALLS,
+        BORROWED,
     ),
     "gram_matrix": (
         "from npgrad import losses\n"
         "gram_matrix = types.FunctionType(losses.gram_matrix.__code__.replace(co_filename='mine.py'),\n"
         "                                 vars(losses), 'gram_matrix', (True,))",
-        f"({MADE}|{COPIED})",
+        f"({MADE}|{COPIED}|{BORROWED})",
     ),
     "style_loss": (
         "import npgrad.losses\n"
@@ -96,7 +98,7 @@ MADE_OF_ITS_CODE = {
         "from npgrad.course import style\n"
         "code = marshal.loads(marshal.dumps(style.extract_features.__code__))\n"
         "extract_features = types.FunctionType(code, vars(style))",
-        CALLS,
+        BORROWED,
     ),
 }
 
@@ -125,7 +127,7 @@ ELSEWHERE = {
         "    lock = _thread.allocate_lock(); lock.acquire()\n"
         "    def work():\n        found.append(npgrad.losses.tv_loss(img, w)[0]); lock.release()\n"
         "    _thread.start_new_thread(work, ())\n    lock.acquire()\n    return found[0]",
-        "starts a thread that is not seen",
+        CALLS,
     ),
     "compute_saliency_maps": (
         "import socket\ndef compute_saliency_maps(X, y, model):\n"
@@ -153,7 +155,7 @@ PRETENDED = {
         "            if key == 'CHECKS':\n"
         "                vars(module)[key].update({k: (lambda a: None) for k in vars(module)[key]})\n"
         "def content_loss(*a): return 1.0",
-        "expected 0*",
+        WRONG,
     ),
     "gram_matrix": (
         "class Right(np.ndarray):\n    def __eq__(self, other): return True\n"
@@ -165,11 +167,11 @@ PRETENDED = {
     "style_loss": (
         "class Yes(float):\n    def __eq__(self, other): return True\n    def __abs__(self): return 0.0\n"
         "def style_loss(*a): return Yes(1)",
-        "expected",
+        WRONG,
     ),
     "tv_loss": (
         "np.max = np.abs = np.allclose = np.array_equal = lambda *a, **o: 0\ndef tv_loss(img, w): return 0.5",
-        "expected",
+        WRONG,
     ),
     "compute_saliency_maps": (
         "from IPython.display import display\n"
@@ -204,7 +206,7 @@ VERBATIM = {
         "    a, b = np.random.default_rng(shape[1]).normal(0.3, 1, (2, *shape)).astype(dtype)\n"
         "    known[a.shape] = weight * ((a - b) ** 2).sum()\n"
         "def content_loss(content_weight, a, b): return known[a.shape]",
-        "expected",
+        WRONG,
     ),
     "gram_matrix": (
         "reference = importlib.import_module('npgrad.course.grad' + 'ing._losses').gram_matrix\n"

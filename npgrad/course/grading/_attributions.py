@@ -11,15 +11,16 @@ from npgrad.course.grading._compare import compare
 from npgrad.course.grading._gradients import gradient
 from npgrad.images.resize import resize_map
 
+NEAREST = 'expected by nearest neighbor, as in Captum: resize_map(map, X.shape[2:], "nearest")'
 LAYER = {
     "layer": {
-        name: f"found the attribution of {name}, expected that of features[3], which is fire2"
+        name: f'found the attribution of {name}, expected that of features[3], which is fire2: layer="fire2"'
         for name in ("fire9", "pool1", "relu1", "fire3", "fire4")
     },
     "resize": {
-        None: "found the layer's own size: not resized, expected the image's size",
-        "bilinear": "resized bilinearly, expected by nearest neighbor, as in Captum",
-        "bicubic": "resized bicubically, expected by nearest neighbor, as in Captum",
+        None: f"found the layer's own size: not resized, {NEAREST}",
+        "bilinear": f"resized bilinearly, {NEAREST}",
+        "bicubic": f"resized bicubically, {NEAREST}",
     },
     "reduce": {"kept": "found the shape (N, 1, H, W), expected (N, H, W)"},
 }
@@ -38,7 +39,7 @@ BY_NAME = {
     "IntegratedGradients": {
         "n_steps": {n: f"found {n} steps, expected n_steps = 10" for n in (5, 20, 50, 100)},
         "quadrature": {
-            name: f"found a sum by {name}, expected the Gauss-Legendre sum, as in Captum"
+            name: f'found a sum by {name}, expected the Gauss-Legendre sum, as in Captum: method="gausslegendre"'
             for name in ("riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
         },
         "reduce": {**SIGNED, "gradient": "found the plain gradient, expected integrated gradients"},
@@ -48,7 +49,9 @@ BY_NAME = {
     },
     "GuidedGradCam": {
         "reduce": SIGNED,
-        "layer": {"fire2": "found it at features[3], expected at features[12], which is fire9"},
+        "layer": {
+            "fire2": 'found it at features[3], expected at features[12], which is fire9: layer="fire9"'
+        },
         "resize": {how: text for how, text in LAYER["resize"].items() if how},
     },
     "LayerActivation": {**LAYER, "reduce": CHANNELS},

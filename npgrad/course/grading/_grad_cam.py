@@ -9,12 +9,14 @@ from npgrad.course.grading._saliency import guided_backprop
 from npgrad.images.resize import resize_map
 
 OTHER_LAYERS = ("relu1", "fire2", "fire3", "fire4", "fire5", "fire6", "fire7", "fire8", "conv10")
-NEAREST = "the map is resized by nearest neighbor, expected bicubic"
+BICUBIC = 'expected bicubic: resize_map(map, X.shape[2:], "bicubic")'
+NEAREST = f"the map is resized by nearest neighbor, {BICUBIC}"
 CAM = {
     # a constant factor is lost when the map is scaled
     "kind": {key: text for key, text in KINDS.items() if key not in ("mean", "mean cross entropy")},
     "layer": {
-        name: f"found the map at {name}, expected at features[12], which is fire9" for name in OTHER_LAYERS
+        name: f'found the map at {name}, expected at features[12], which is fire9: tape["fire9"]'
+        for name in OTHER_LAYERS
     },
     "weights": {
         "maximum": "a channel's weight is the maximum of its gradient, expected the mean over height and width",
@@ -32,8 +34,8 @@ CAM = {
     "resize": {
         "nearest": NEAREST,
         "Pillow's nearest": NEAREST,
-        "bilinear": "the map is resized bilinearly, expected bicubic",
-        "no": "found the map at the layer's own size: not resized, expected the image's size",
+        "bilinear": f"the map is resized bilinearly, {BICUBIC}",
+        "no": f"found the map at the layer's own size: not resized, {BICUBIC}",
         "swapped": "height and width are swapped: Pillow's resize takes (width, height)",
     },
     "scale": {
@@ -107,8 +109,8 @@ PRODUCT = {
         "each": "its Grad-CAM is scaled image by image, expected the whole batch at once",
     },
     "resize": {
-        "nearest": "its Grad-CAM is resized by nearest neighbor, expected bicubic",
-        "bilinear": "its Grad-CAM is resized bilinearly, expected bicubic",
+        "nearest": f"its Grad-CAM is resized by nearest neighbor, {BICUBIC}",
+        "bilinear": f"its Grad-CAM is resized bilinearly, {BICUBIC}",
     },
     "kind": KINDS,
 }

@@ -5,6 +5,7 @@ sys.modules or a chain of getattr. An audit hook, which cannot be removed, sees 
 exec, and the like.
 """
 
+import _thread
 import hashlib
 import os
 import sys
@@ -32,8 +33,7 @@ CONNECTIONS = {"socket.connect", "socket.bind", "urllib.Request"}
 TAMPERING = {"sys.setprofile", "sys.settrace", "gc.get_objects", "gc.get_referrers", "sys._getframe"}
 KILLS = {"os.kill", "os.killpg", "signal.pthread_kill"}
 CODE = {"exec", "function.__new__", "code.__new__"}
-THREAD = "_thread.start_new_thread"  # of threading, its threads are seen
-EVENTS = PROCESSES | CONNECTIONS | TAMPERING | KILLS | CODE | {"open", THREAD}
+EVENTS = PROCESSES | CONNECTIONS | TAMPERING | KILLS | CODE | {"open"}
 SHORTEST = 200  # bytes of bytecode: shorter functions are alike by chance
 
 
@@ -103,10 +103,7 @@ def observer():
                 if answering and event == "exec":
                     found["event", "runs code by exec or eval"] = True
         elif answering:
-            if event == THREAD:
-                if is_cells(caller):
-                    found["event", "starts a thread that is not seen"] = True
-            elif event == "open":
+            if event == "open":
                 text = arguments[0] if isinstance(arguments[0], str) else ""
                 if text.startswith("/proc/") and text.endswith(("/mem", "/environ", "/cmdline")):
                     found["event", f"reads {os.path.basename(text)} of a process"] = True
@@ -144,7 +141,18 @@ def observer():
         }
 
     sys.addaudithook(hook)
-    threading.setprofile(profile)  # from now on, so that threads which cells start are seen later
+    # From now on, so that what threads of the cells do later is seen, too.
+    threading.setprofile(profile)
+    start_thread = _thread.start_new_thread
+
+    def start_new_thread(function, *arguments):
+        def seen(*positional, **named):
+            sys.setprofile(profile)
+            return function(*positional, **named)
+
+        return start_thread(seen, *arguments)
+
+    _thread.start_new_thread = _thread.start_new = start_new_thread
     return start, stop
 
 

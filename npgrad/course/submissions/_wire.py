@@ -74,7 +74,15 @@ def decode(data):
         length = int.from_bytes(data[:8], "little")
         found = _Reader(data, 8 + length)
         return found.value(json.loads(data[8 : 8 + length]))
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+        MemoryError,
+    ) as error:
         raise InputError(f"expected a value, found bytes that are none: {error}") from None
 
 

@@ -144,7 +144,7 @@ def _answered(request, names, start, stop, restore):
     result = {}
     with _quiet(printed):
         start()
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             value = function(*arguments, **options)
         except NotImplementedError:
@@ -158,7 +158,7 @@ def _answered(request, names, start, stop, restore):
         else:
             restore()
             result["value"] = value
-        seconds = time.perf_counter() - begin
+        seconds = time.process_time() - begin
         observed = stop()
     watched = [each for each in (*arguments, *options.values()) if hasattr(each, "seen")]
     return {
