@@ -4,7 +4,8 @@
     python scripts/make_notebooks.py --run      runs every notebook first, and saves it with its outputs
     python scripts/make_notebooks.py --check    exits with 1 if the student edition is out of date
 
-In a code cell, an answer is between the lines ### BEGIN SOLUTION and ### END SOLUTION."""
+In a code cell, an answer is between the lines ### BEGIN SOLUTION and ### END SOLUTION. After the check of a question,
+the student edition has the image that the right answer gives: the next one among the solved notebook's outputs."""
 
 import argparse
 import json
@@ -13,8 +14,8 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-NAMES = ("NetworkVisualization", "StyleTransfer")
-LESSON = "BackpropByHand"  # it has no questions
+NAMES = ("BackpropByHand", "NetworkVisualization", "StyleTransfer")
+IMAGES = ("image/jpeg", "image/png")  # the smaller one first
 ANSWER = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -29,13 +30,43 @@ def without_answers(code):
 def student_edition(notebook):
     """The student edition of a notebook, both as parsed JSON; the argument is not modified."""
     cells = []
-    for cell in notebook["cells"]:
+    for number, cell in enumerate(notebook["cells"]):
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            cell = {**cell, "outputs": [], "execution_count": None, "metadata": {}}
+            cell = {**cell, "outputs": [], "execution_count": None}
             source = without_answers(source)
         cells.append({**cell, "source": source.splitlines(keepends=True)})
+        if is_check(cell):
+            cells.append(target(cell["id"], notebook["cells"][number + 1 :]))
     return {**notebook, "cells": cells}
+
+
+def is_check(cell):
+    """Whether a cell is the check of a question."""
+    return cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("grade", False)
+
+
+def target(check, following):
+    """A cell with the first image among the outputs of the cells that follow a check, before the next one."""
+    for cell in following:
+        if is_check(cell):
+            break
+        for output in cell.get("outputs", ()):
+            for kind in IMAGES:
+                if kind in output.get("data", {}):
+                    name = f"target.{kind.partition('/')[2]}"
+                    return {
+                        "attachments": {name: {kind: "".join(output["data"][kind])}},
+                        "cell_type": "markdown",
+                        "id": check.replace("check", "target"),
+                        "metadata": {},
+                        "source": [
+                            "A right answer gives this:\n",
+                            "\n",
+                            f"![target](attachment:{name})",
+                        ],
+                    }
+    raise ValueError(f"{check}: no image after this check")
 
 
 def written(name):
@@ -66,7 +97,7 @@ def main():
     parser.add_argument("--run", action="store_true", help="run every notebook first (needs nbclient)")
     args = parser.parse_args()
     stale = 0
-    for name in (*NAMES, LESSON) if args.run else ():
+    for name in NAMES if args.run else ():
         run(name)
     for name in NAMES:
         path, text = FOLDER / "student" / f"{name}.ipynb", written(name)

@@ -9,7 +9,6 @@ from npgrad._typing import Path
 from npgrad.errors import InputError
 
 NAMES = ("BackpropByHand", "NetworkVisualization", "StyleTransfer")
-LESSON = NAMES[0]  # it has no questions, and so no student edition
 
 
 def write_notebooks(folder: Path, student: bool = False, force: bool = False) -> list[FilePath]:
@@ -23,8 +22,7 @@ def write_notebooks(folder: Path, student: bool = False, force: bool = False) ->
     folder : path
         Where to write. It is created if necessary.
     student : bool, default False
-        Write the student edition of the homework, without answers and outputs. BackpropByHand has no questions and
-        is the same.
+        Write the student edition, without answers and outputs, and with the image that each right answer gives.
     force : bool, default False
         Overwrite notebooks of these names.
 
@@ -48,7 +46,7 @@ def write_notebooks(folder: Path, student: bool = False, force: bool = False) ->
     source, folder = notebooks_folder(), FilePath(folder)
     contents = {}
     for name in NAMES:
-        edition = source / "student" if student and name != LESSON else source
+        edition = source / "student" if student else source
         contents[folder / f"{name}.ipynb"] = (edition / f"{name}.ipynb").read_bytes()
     if not force and (existing := [path for path in contents if os.path.lexists(path)]):
         raise InputError(

@@ -3,12 +3,15 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from npgrad.course.grading import HOMEWORKS, QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "make_notebooks.py"
@@ -89,11 +92,42 @@ def test_the_empty_student_edition_gets_none(name, quick):
     assert all("not answered" in question["message"] for question in result["questions"])
 
 
-@pytest.mark.parametrize("name", HOMEWORK)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_student_edition_is_in_step(name, editions):
     text = (ROOT / "notebooks" / "student" / f"{name}.ipynb").read_text(encoding="utf-8")
     assert text == editions.written(name)
     assert "SOLUTION" not in text and text.count("# your code here") >= 5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_lead_to_notebooks_beside_it(name):
+    for folder in (ROOT / "notebooks", ROOT / "notebooks" / "student"):
+        text = (folder / f"{name}.ipynb").read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^):]+)\)", text):
+            assert (folder / link).is_file(), link
+
+
+@pytest.mark.parametrize("name", HOMEWORK)
+def test_each_question_has_its_target_its_reminder_and_nbgraders_metadata(name):
+    cells = notebook(ROOT / "notebooks" / "student" / f"{name}.ipynb")["cells"]
+    checks = {}
+    for before, cell, after in zip(cells, cells[1:], cells[2:], strict=False):
+        about = cell["metadata"].get("nbgrader", {})
+        if about.get("grade"):
+            (image,) = after["attachments"].values()
+            assert after["source"][-1].startswith("![target](attachment:") and len(*image.values()) > 1000
+            answer = before["metadata"].get("nbgrader", {})
+            assert answer.get("solution") or "Q2.5" in cell["source"][0]
+            checks[re.search(r"Q\d\.\w+", cell["source"][0])[0]] = about["points"]
+    asked = [each for each in QUESTIONS if each in HOMEWORKS[name].questions]
+    assert checks == {each: QUESTIONS[each].points for each in asked}
+    reminders = [
+        part for cell in cells for part in "".join(cell["source"]).split("**What you need.**\n\n")[1:]
+    ]
+    assert len(reminders) == len(asked)
+    assert all(
+        re.match(r"(\* [^\n]+(\n|$)){3}", part) and not part[:400].count("\n") > 4 for part in reminders
+    )
 
 
 def test_answers_are_cut_out_at_their_indentation(editions):
