@@ -39,7 +39,7 @@ def graded(folder, cells, questions, **limits):
 
     content = notebook(*cells, npgrad={"questions": list(questions)})
     node = nbformat.from_dict(content)
-    limits = {"cell": 60.0, "check": 120.0, "total": 3600.0, **limits}
+    limits = {"cell": 600.0, "check": 600.0, "total": 36000.0, **limits}
     results, failed, stopped = grade_notebook(node, folder, Limits(**limits), draw=5)
     return {result.id: result for result in results}, failed, stopped
 

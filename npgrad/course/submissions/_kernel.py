@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from npgrad.errors import InputError
 
-START, GRACE = 180, 3  # seconds: for the kernel to start, and to answer an interrupt
+START, GRACE = 180, 5  # seconds: for the kernel to start, and to answer an interrupt
+# A limit is one of work. On a busy machine, or asleep, a cell may take PATIENCE times as long; BUSY is the share of its
+# limit after which a cell has worked all the time.
+PATIENCE, BUSY = 4, 0.5
 LONGEST = 64 * 2**20  # bytes of a message of the kernel
 PREPARE = "__import__('npgrad.course.submissions._worker', fromlist=['prepare']).prepare({key!r}, {memory!r})"
 
@@ -104,16 +107,16 @@ class Kernel:
 
     def execute(self, source, seconds, store_history=False):
         """Run a cell until it ends, its process dies, or its time is over."""
-        ran, limit = CellRun(), time.monotonic() + seconds
+        ran = CellRun()
         cell = self.client.execute(
             source, store_history=store_history, allow_stdin=False, stop_on_error=False
         )
-        if self._ended(cell, ran, limit):
+        if self._ended(cell, ran, seconds):
             return ran
         if self.alive:
             ran.stopped = f"was interrupted after {seconds:.3g} s"
             self.manager.interrupt_kernel()
-            if not self._ended(cell, ran, time.monotonic() + GRACE):
+            if not self._ended(cell, ran, GRACE):
                 ran.stopped = f"could not be interrupted after {seconds:.3g} s"
                 self.alive = False
         else:
@@ -121,11 +124,12 @@ class Kernel:
         ran.error = None
         return ran
 
-    def _ended(self, cell, ran, limit):
+    def _ended(self, cell, ran, seconds):
         """Wait for a cell's reply. True at its end, False if the process died or the time limit was reached."""
-        while (left := limit - time.monotonic()) > 0:
+        begin, work = time.monotonic(), self._work()
+        while not self._late(time.monotonic() - begin, self._work() - work, seconds):
             try:
-                message = self.client.get_shell_msg(timeout=min(left, 0.5))
+                message = self.client.get_shell_msg(timeout=min(seconds, 0.5))
             except queue.Empty:
                 if not self.manager.is_alive():
                     self.alive = False
@@ -139,6 +143,19 @@ class Kernel:
                 ran.error = one_line(f"{name}: {text}" if text else name)
             return True
         return False
+
+    def _late(self, waited, worked, seconds):
+        return waited > PATIENCE * seconds or (waited > seconds and worked > BUSY * seconds)
+
+    def _work(self):
+        """The processor time that the process has taken, in seconds."""
+        import psutil  # ipykernel has it
+
+        try:
+            times = psutil.Process(self.manager.provisioner.pid).cpu_times()
+        except (psutil.Error, AttributeError, TypeError):
+            return float("inf")
+        return times.user + times.system
 
 
 def one_line(text):
