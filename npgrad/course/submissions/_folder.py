@@ -1,11 +1,14 @@
 """Grade a folder of submissions: in parallel, resumable, and with the same result in any order."""
 
+import contextlib
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import tempfile
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -174,7 +177,7 @@ class _Worker:
     def grade(self, submission, settings):
         for _ in range(2):
             if self.pool is None:
-                self.pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+                self.pool = ProcessPoolExecutor(1, get_context("spawn"), _follow, (os.getpid(),))
             try:
                 return self.pool.submit(graded, submission, settings).result()
             except BrokenProcessPool:
@@ -185,6 +188,22 @@ class _Worker:
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
             self.pool = None
+
+
+def _follow(parent):
+    """End this process, and the notebook's, soon after the one that started it has been killed."""
+
+    def watch():
+        import psutil
+
+        while os.getppid() == parent:
+            time.sleep(1)
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def graded(submission, settings):
