@@ -54,8 +54,8 @@ def observer():
         """("called", name), ("copy", fingerprint), ("dynamic", its name), or None for what does not matter."""
         name = code.co_filename
         if name.startswith(ROOT):
-            if name.startswith(OWN) or code.co_name == "<module>":
-                return None
+            if name.startswith(OWN) or code.co_name.startswith("<"):
+                return None  # a module, or a comprehension of a function that is seen itself
             return "called", f"{module_name(name)}.{code.co_name}"
         if not is_cells(code):
             return None

@@ -61,7 +61,8 @@ class RemoteAnswer(Answer):
             getattr(self, key).update(map(str, reply.get(key, ())))
         watched = [each for each in (*arguments.values(), *options.values()) if hasattr(each, "seen")]
         for model, seen in zip(watched, reply.get("seen", ()), strict=True):
-            model.seen.extend(each for each in seen if isinstance(each, np.ndarray) and each.ndim == 4)
+            new = seen[len(model.seen) :]
+            model.seen.extend(each for each in new if isinstance(each, np.ndarray) and each.ndim == 4)
         if reply.get("not yet"):
             raise NotAnswered
         if "raised" in reply:
