@@ -20,7 +20,7 @@ GENTLE = {
     "one long line": "print('x' * 50_000_000)",
     "a long error": "raise ValueError('x' * 1_000_000)",
     "builtins": "import builtins\ndel builtins.len, builtins.open, builtins.print, builtins.isinstance",
-    "shadowed": "sum = max = len = print = None\nget_ipython = None",
+    "shadowed": "max = len = print = None\nget_ipython = None",
     "numpy errors": "import numpy as np\nnp.seterr(all='raise')",
     "numpy replaced": "import numpy as np\nnp.sum = np.asarray = np.frombuffer = None",
     "npgrad replaced": "import npgrad.course.grading._answer as a\na.raised = a.quiet = a.same = None",
@@ -38,6 +38,7 @@ GENTLE = {
     "a process": "import subprocess\nsubprocess.Popen(['sleep', '600'])",
     "the grader's process": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
     "a name": "__builtins__ = None",
+    "modules": "import sys\nsys.modules.clear()",
     "events": "get_ipython().events.callbacks['post_execute'].clear()",
 }
 
@@ -45,12 +46,11 @@ HARD = {
     "endless": "while True: pass",
     "endless, no interrupt": "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
     "sleep": "import time\ntime.sleep(10_000)",
-    "no interrupt in C": "10 ** 10 ** 10",
+    "no interrupt in C": "7 ** 10**9",
     "exit of the process": "import os\nos._exit(1)",
     "abort": "import os\nos.abort()",
     "killed": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
     "files closed": "import os\nos.closerange(3, 4096)",
-    "modules": "import sys\nsys.modules.clear()",
 }
 
 FUNCTIONS = {

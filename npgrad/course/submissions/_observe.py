@@ -88,7 +88,8 @@ def observer():
     def handle(event, arguments):
         if event in KILLS:
             if arguments[0] in protected or (event == "os.kill" and arguments[0] <= 0):
-                tampered.add("ends a process of the grader")
+                if answering:
+                    found["event", "ends a process of the grader"] = True
                 raise PermissionError("this process may not be ended from a notebook")
             return
         if os.getpid() != this_process:

@@ -64,7 +64,7 @@ def prepare(key_file, memory):
     streams = {name: Limited(getattr(sys, name), OUTPUT) for name in ("stdout", "stderr")}
     shell.ask_exit = lambda: None  # exit() and quit()
     start, stop = _observe.observer()
-    put_back = _snapshot(streams)
+    put_back, run_code = _snapshot(streams, shell.user_ns), shell.run_code
 
     def restore():
         put_back()
@@ -75,13 +75,21 @@ def prepare(key_file, memory):
         restore()
         with open(path, "rb") as file:
             nonce, request = file.read(16), pickle.load(file)
-        os.chdir(home)
+        if request["do"] == "call":
+            os.chdir(home)
         reply = _wire.encode(_answered(request, shell.user_ns, start, stop, restore))
         signature = hmac.digest(key, nonce + reply, "sha256")
         with open(path + ".writing", "wb") as file:
             file.write(signature + reply)
         os.replace(path + ".writing", path + ".reply")
 
+    async def run_code_and_put_back(*arguments, **options):
+        try:
+            return await run_code(*arguments, **options)
+        finally:
+            put_back()  # at once: IPython needs the builtins that a cell has deleted
+
+    shell.run_code = run_code_and_put_back
     shell.register_magic_function(answer, "line", "npgrad_answer")
     shell.events.register("post_execute", restore)
     restore()
@@ -104,7 +112,7 @@ def _limit_memory(gigabytes):
             resource.setrlimit(which, (limit, limit))
 
 
-def _snapshot(streams):
+def _snapshot(streams, names_of_cells):
     """A function that puts back what the names in builtins, sys, NumPy and npgrad stand for now."""
     modules = dict(sys.modules)
     kept = [
@@ -113,12 +121,16 @@ def _snapshot(streams):
         if module is not None and name.partition(".")[0] in ("npgrad", "numpy")
     ]
     names = ("path", "modules", "meta_path", "path_hooks", "exit", "_getframe", "setprofile", "getprofile")
-    kept += [(vars(builtins), dict(vars(builtins))), (vars(sys), {name: vars(sys)[name] for name in names})]
+    kept += [(vars(sys), {name: vars(sys)[name] for name in names})]
+    kept.reverse()
+    restore_builtins, own_builtins = vars(builtins).update, dict(vars(builtins))
     path, errors, depth = list(sys.path), np.geterr(), sys.getrecursionlimit()
     system, all_modules = vars(sys), sys.modules
 
     def put_back():
-        for namespace, before in reversed(kept):
+        restore_builtins(own_builtins)  # first, since what follows needs them
+        names_of_cells["__builtins__"] = builtins
+        for namespace, before in kept:
             namespace.update(before)
         system.update(streams)
         for name, module in modules.items():
