@@ -136,10 +136,9 @@ ELSEWHERE = {
         "opens a connection",
     ),
     "extract_features": (
-        "import os, shutil\n"
-        "shutil.copy(inspect.getsourcefile(npgrad.course.style), 'my_own.py')\nsys.path.insert(0, os.getcwd())\n"
-        "import my_own\ndef extract_features(x, model): return my_own.extract_features(x, model)",
-        f"({CALLS}|{COPIED})",
+        "import os\ndef extract_features(x, model):\n    if os.fork() == 0: os._exit(0)\n"
+        "    os.wait()\n    return npgrad.course.extract_features(x, model)",
+        "starts another process",
     ),
 }
 
@@ -197,9 +196,10 @@ VERBATIM = {
         f"({CALLS}|{COPIED})",
     ),
     "tv_loss": (
-        "default = inspect.signature(npgrad.course.tv_loss_test).parameters['function'].default\n"
-        "def tv_loss(img, tv_weight): return default(img, tv_weight)",
-        CALLS,
+        "import os, shutil\n"
+        "shutil.copy(inspect.getsourcefile(npgrad.losses), 'my_own.py')\nsys.path.insert(0, os.getcwd())\n"
+        "import my_own\ndef tv_loss(img, tv_weight): return my_own.tv_loss(img, tv_weight)[0]",
+        COPIED,
     ),
     "content_loss": (
         "known = {}\nfor shape, dtype, weight in (((1, 5, 7, 9), 'float64', 6e-2), ((1, 4, 6, 3), 'float32', 7.0)):\n"
