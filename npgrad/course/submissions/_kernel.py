@@ -105,13 +105,13 @@ class Kernel:
         self.alive, self.client = True, None
         self.__enter__()
 
-    def execute(self, source, seconds, store_history=False):
-        """Run a cell until it ends, its process dies, or its time is over."""
+    def execute(self, source, seconds, store_history=False, most=float("inf")):
+        """Run a cell until it ends, its process dies, or its time is over; `most` seconds however busy the machine is."""
         ran = CellRun()
         cell = self.client.execute(
             source, store_history=store_history, allow_stdin=False, stop_on_error=False
         )
-        if self._ended(cell, ran, seconds):
+        if self._ended(cell, ran, seconds, most):
             return ran
         if self.alive:
             ran.stopped = f"was interrupted after {seconds:.3g} s"
@@ -124,10 +124,10 @@ class Kernel:
         ran.error = None
         return ran
 
-    def _ended(self, cell, ran, seconds):
+    def _ended(self, cell, ran, seconds, most=float("inf")):
         """Wait for a cell's reply. True at its end, False if the process died or the time limit was reached."""
         begin, work = time.monotonic(), self._work()
-        while not self._late(time.monotonic() - begin, self._work() - work, seconds):
+        while not self._late(time.monotonic() - begin, self._work() - work, seconds, most):
             try:
                 message = self.client.get_shell_msg(timeout=min(seconds, 0.5))
             except queue.Empty:
@@ -144,8 +144,10 @@ class Kernel:
             return True
         return False
 
-    def _late(self, waited, worked, seconds):
-        return waited > PATIENCE * seconds or (waited > seconds and worked > BUSY * seconds)
+    def _late(self, waited, worked, seconds, most):
+        return waited > min(PATIENCE * seconds, max(most, seconds)) or (
+            waited > seconds and worked > BUSY * seconds
+        )
 
     def _work(self):
         """The processor time that the process has taken, in seconds."""

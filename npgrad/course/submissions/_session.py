@@ -42,7 +42,7 @@ class Session:
 
     def __init__(self, kernel, cells, limits, progress=None):
         self.kernel, self.cells, self.limits, self.left = kernel, cells, limits, limits.total
-        self.progress = progress or (lambda: None)
+        self.progress, self.reserve = progress or (lambda: None), 0.0
         self.failed, self.stopped, self.meddling, self.restarts = {}, {}, {}, 0
 
     def run_cells(self):
@@ -95,7 +95,7 @@ class Session:
 
     def _timed(self, source, seconds, **options):
         begin = time.monotonic()
-        ran = self.kernel.execute(source, seconds, **options)
+        ran = self.kernel.execute(source, seconds, most=self.left - self.reserve, **options)
         self.left -= time.monotonic() - begin
         return ran
 
@@ -109,7 +109,7 @@ class Session:
         return self.kernel.alive
 
     def _run(self, numbers, seconds):
-        reserve = self.left - seconds
+        reserve = self.reserve = self.left - seconds
         for number in numbers:
             left = self.left - reserve
             if left <= 0:
@@ -135,6 +135,7 @@ class Session:
                 return
             if ran.error or ran.stopped:
                 self._take_over(number)
+        self.reserve = 0.0
 
     def _take_over(self, number):
         """Run only the definitions of a cell."""
