@@ -106,7 +106,7 @@ class Kernel:
         self.__enter__()
 
     def execute(self, source, seconds, store_history=False, most=float("inf")):
-        """Run a cell until it ends, its process dies, or its time is over; `most` seconds however busy the machine is."""
+        """Run a cell until it ends, its process dies, or its time is over: `most` seconds on the busiest machine."""
         ran = CellRun()
         cell = self.client.execute(
             source, store_history=store_history, allow_stdin=False, stop_on_error=False
