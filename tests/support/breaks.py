@@ -23,7 +23,7 @@ GENTLE = {
     "shadowed": "max = len = print = None\nget_ipython = None",
     "numpy errors": "import numpy as np\nnp.seterr(all='raise')",
     "numpy replaced": "import numpy as np\nnp.sum = np.asarray = np.frombuffer = None",
-    "npgrad replaced": "import npgrad.course.grading._answer as a\na.raised = a.quiet = a.same = None",
+    "npgrad replaced": "import npgrad.errors, npgrad.tape\nnpgrad.tape.Tape = npgrad.errors.InputError = None",
     "warnings": "import warnings\nwarnings.simplefilter('error')",
     "chdir": "import os, tempfile\nos.chdir(tempfile.gettempdir())",
     "no folder": "import os, tempfile\nd = tempfile.mkdtemp()\nos.chdir(d)\nos.rmdir(d)",
