@@ -12,9 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-import npgrad
-
-ROOT = str(Path(npgrad.__file__).resolve().parent) + os.sep
+ROOT = str(Path(__file__).resolve().parents[2]) + os.sep
 INSTALLED = tuple(
     {str(Path(os.__file__).resolve().parent) + os.sep, sys.prefix + os.sep, sys.base_prefix + os.sep}
 )

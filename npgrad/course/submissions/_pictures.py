@@ -35,13 +35,13 @@ class Pictures:
 @cache
 def _examples():
     """(model, scenes as uint8, X, y)."""
-    import npgrad
     from npgrad.course import preprocess
+    from npgrad.io.loading import load
     from npgrad.scenes import scene
 
     drawn = [scene(number, seed=SEED) for number in range(SCENES)]
     images, y = np.stack([image for image, _, _ in drawn]), np.array([label for _, label, _ in drawn])
-    return npgrad.load(), images, np.concatenate([preprocess(image) for image in images]), y
+    return load(), images, np.concatenate([preprocess(image) for image in images]), y
 
 
 @cache
