@@ -1,9 +1,9 @@
 """Colormaps by name: for magnitudes from dark to bright, and for signs with gray or white at zero.
 
-The defaults are safe for color-blind people, which is tested with the simulation of Machado et al. (2009). In "inferno",
-lightness alone orders the values, as it does in every map of `SAFE` for magnitudes. The ends of "blue_red" differ in blue
-against no blue, which people with protanopia and deuteranopia see as well, and both are equally dark. The other names are
-those of matplotlib, whose colors are given at 33 points.
+The defaults are safe for color-blind people, which is tested with the simulation of Machado et al. (2009). In
+"inferno", lightness alone orders the values, as it does in every map of `SAFE` for magnitudes. The ends of "blue_red"
+differ in blue against no blue, which people with protanopia and deuteranopia see as well, and both are equally dark.
+The other names are those of matplotlib, whose colors are given at 33 points.
 """
 
 import numpy as np

@@ -90,7 +90,7 @@ def shown_values(attribution: Array, size: tuple[int, int], sign: str, outliers:
         values = np.asarray(small.resize(size[::-1], Image.Resampling.BILINEAR), np.float64)
     values = smoothed(values, SMOOTH)
     limit = limit_of(values, sign, outliers)
-    return Shown(values * largest, limit * largest, "" if limit else "constant")
+    return Shown(values * largest, float(limit * largest), "" if limit else "constant")
 
 
 def overlay(

@@ -213,9 +213,8 @@ class Job:
                 again = Explanation(array, target, measure, request, self.model, open_image(path))
                 self._write(again, line["image"])
         except (ImageError, _Broken, OSError, ValueError) as error:
-            found = str(error).removeprefix(f"{shown(path)}: ")
             stamp = {key: line[key] for key in ("image", "size", "modified")}
-            return {**stamp, "error": f"cannot be drawn again: {found}"}
+            return {**stamp, "error": f"cannot be drawn again: {error}"}
         return {**line, "limit": limit}
 
     def _explain(self, path):
