@@ -114,6 +114,39 @@ def answer(model: Model, source: ImageLike, request: Request, progress: Progress
     ImageError
         The image cannot be read.
     """
+    empty, x, asked_for = opened(model, source, request)
+    if isinstance(request.method, str):
+        start = time.perf_counter()
+        array = attributed(model, x, asked_for, request.method, request.options, progress)
+        return replace(empty, array=array, seconds=time.perf_counter() - start)
+    found = []
+    for done, name in enumerate(request.names, 1):
+        start = time.perf_counter()
+        array = attributed(model, x, asked_for, name, {})
+        found.append(_one_of(empty, name, array, time.perf_counter() - start))
+        if progress is not None:
+            progress(done, len(request.names))
+    return replace(empty, sheet=_sheet(empty, found))
+
+
+def opened(model: Model, source: ImageLike, request: Request) -> tuple[Explanation, Array, Any]:
+    """Open an image and find what is asked of it.
+
+    Parameters
+    ----------
+    model, source, request
+        As for `answer`.
+
+    Returns
+    -------
+    (Explanation, ndarray, object)
+        The explanation, still without an array; the network's input; and the target for a method.
+
+    Raises
+    ------
+    ImageError, InputError
+        The image cannot be read, or there are several.
+    """
     ready = isinstance(source, np.ndarray) and source.dtype.kind == "f"
     if ready:
         x = check_input(source)
@@ -128,19 +161,7 @@ def answer(model: Model, source: ImageLike, request: Request, progress: Progress
     else:
         asked_for, target = _target(model, x, request.target)
         kind = "value" if target[0] is None else measure(model)
-    empty = Explanation(None, target, kind, request, model, source, ready)
-    if isinstance(request.method, str):
-        start = time.perf_counter()
-        array = attributed(model, x, asked_for, request.method, request.options, progress)
-        return replace(empty, array=array, seconds=time.perf_counter() - start)
-    found = []
-    for done, name in enumerate(request.names, 1):
-        start = time.perf_counter()
-        array = attributed(model, x, asked_for, name, {})
-        found.append(_one_of(empty, name, array, time.perf_counter() - start))
-        if progress is not None:
-            progress(done, len(request.names))
-    return replace(empty, sheet=_sheet(empty, found))
+    return Explanation(None, target, kind, request, model, source, ready), x, asked_for
 
 
 def _one_of(whole, name, array, seconds):
