@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from npgrad import __version__
 from npgrad._asked import asked
@@ -26,7 +27,8 @@ from npgrad.attribution.families import FAMILIES, family_of
 from npgrad.attribution.request import Request
 from npgrad.errors import NpgradError
 from npgrad.evaluation.table import MEASURES, RANDOM, measure_method
-from npgrad.images.captions import Legend, captioned, duration
+from npgrad.images.captions import NARROW, Legend, captioned, duration
+from npgrad.images.reading import open_image
 from npgrad.images.seen import middle
 from npgrad.model import Model
 from npgrad.pages.packing import part, still_html
@@ -144,11 +146,13 @@ def _entry(whole, x, asked_for, name, measured):
 
 
 def _page(whole, x, entries, random, title):
+    families = list(FAMILIES)
+    entries = sorted(entries, key=lambda entry: families.index(family_of(entry.name)))
     there = [entry for entry in entries if entry.explanation is not None]
     columns = [key for key in MEASURES if key in random]
     parts = [
         _header(whole, title),
-        *(_family(family, [e for e in entries if family_of(e.name) == family]) for family in FAMILIES),
+        *(_family(family, [e for e in entries if family_of(e.name) == family]) for family in families),
         _measures([*(e.row for e in there), random], columns),
         _agreement(there, x) if len(there) > 1 else "",
         f"<footer>npgrad {__version__}; network {weights_hash(whole.model)}</footer>",
@@ -164,7 +168,7 @@ def _header(whole, title):
 <p class="about"><b>{escape(about)}</b></p>
 <p>{escape(repr(whole.model))}.{seen} Each method says where the evidence is in its own way, and they disagree: see the
 measures and the agreement below.</p>
-<img class="seen" src="{_data(captioned(whole.seen, []))}" alt="what the network sees"></header>"""
+<img class="seen" src="{_data(_large(open_image(whole.seen)))}" alt="what the network sees"></header>"""
 
 
 def _family(family, entries):
@@ -182,7 +186,8 @@ def _figure(entry):
     found = entry.explanation
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="nothing to show")  # the caption says so
-        picture = captioned(found.tile(), [], None if found.blank else Legend(found.sign, found.shown.limit))
+        picture = _large(found.tile())
+    picture = captioned(picture, [], None if found.blank else Legend(found.sign, found.shown.limit))
     blank = f" <b>Blank: {escape(found.blank)}.</b>" if found.blank else ""
     alt = escape(f"heat map of {found.caption}", quote=True)
     return (
@@ -247,6 +252,12 @@ def rank_correlations(maps: Sequence[Array]) -> Array:
         found = (ranks @ ranks.T) / np.outer(norms, norms)
     found[norms == 0] = found[:, norms == 0] = np.nan
     return np.clip(found, -1, 1)
+
+
+def _large(tile):
+    """The image of a small network enlarged by a whole number, so that it is as wide as its legend."""
+    times = max(1, NARROW // tile.width)
+    return tile.resize((times * tile.width, times * tile.height), Image.Resampling.NEAREST)
 
 
 def _data(picture):

@@ -17,7 +17,7 @@ from npgrad.images import colormaps
 from npgrad.pages.packing import part
 from npgrad.pages.report import LEVELS, rank_correlations
 
-NAMES = ("saliency", "lrp", "grad_cam", "random_cam")
+NAMES = ("saliency", "lrp", "grad_cam", "random_cam")  # in the order of their families
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,16 @@ def test_refusals_and_the_command(net, page, tmp_path, monkeypatch, capsys):
         npgrad.report(net, path, steps=0)
     monkeypatch.chdir(tmp_path)
     net.save("net.h5")
-    arguments = ["--weights", "net.h5", "--methods", "saliency,IxG", "--steps", "1", "--samples", "1"]
+    arguments = [
+        "--weights",
+        "net.h5",
+        "--methods",
+        "saliency,input_x_gradient",
+        "--steps",
+        "1",
+        "--samples",
+        "1",
+    ]
     assert main(["report", str(path), *arguments]) == 0
     assert "2 methods -> a-report.html" in capsys.readouterr().out
     assert (tmp_path / "a-report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
