@@ -38,7 +38,7 @@ def explain(
     progress: Progress = None,
     **options: Any,
 ) -> Explanation:
-    """Explain one image. The result has the raw array, and shows itself in a notebook as a captioned picture.
+    """Explain one image. The result has the raw array, and shows itself in a notebook as a captioned image.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The attribution of one image as a result that people look at: a captioned picture, a file, a notebook's cell."""
+"""The attribution of one image as a result that people look at: a captioned image, a file, a notebook's cell."""
 
 import io
 import warnings
@@ -70,7 +70,7 @@ class Explanation:
 
     @cached_property
     def image(self) -> "Image":
-        """The captioned picture, or the contact sheet of several methods."""
+        """The captioned image, or the contact sheet of several methods."""
         return self.sheet or self.drawn(self.request.scale if self.request.scale != "shared" else None)
 
     @cached_property
@@ -112,7 +112,7 @@ class Explanation:
         return f"{name}{place}, {self.measure} {measured(self.measure, number)}"
 
     def drawn(self, limit: float | None = None) -> "Image":
-        """Draw the picture.
+        """Draw the image.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class Explanation:
 
     @property
     def text(self) -> dict[str, str]:
-        """What the file of the picture says to programs: text chunks of a PNG."""
+        """What the file of the image says to programs: text chunks of a PNG."""
         found = {
             "Software": f"npgrad {__version__}",
             "npgrad:method": self.request.title,
@@ -187,7 +187,7 @@ class Explanation:
         return float(scale) if isinstance(scale, (int, float)) else self.shown.limit
 
     def save(self, path: Path) -> None:
-        """Write the picture to a file, whole or not at all; a PNG says in text chunks what it is.
+        """Write the image to a file, whole or not at all; a PNG says in text chunks what it is.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class Explanation:
         save_image(self.image, path, self.text)
 
     def show(self) -> None:
-        """Open the picture in the system's viewer of images."""
+        """Open the image in the system's viewer of images."""
         self.image.show()
 
     def _repr_png_(self) -> bytes:

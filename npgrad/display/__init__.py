@@ -1,4 +1,4 @@
-"""How results show themselves: as pictures, in a notebook, and with the colors of other libraries.
+"""How results show themselves: as images, in a notebook, and with the colors of other libraries.
 
 In a notebook, a `Model`, a `Tape`, a `GradientCheck` and what `npgrad.explain` returns show themselves. Neither
 matplotlib nor a display is needed. Those who use matplotlib get plain arrays:

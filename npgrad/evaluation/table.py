@@ -89,7 +89,7 @@ def measure_method(
     samples : int, default 5
         Random samples for sensitivity; infidelity takes four times as many.
     rng : int, default 0
-        The seed of all that is random.
+        The seed of everything random.
     attribution : ndarray or None
         The method's result, if it is there already.
     repeat : bool, default True

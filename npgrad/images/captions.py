@@ -108,8 +108,8 @@ def captioned(
     Examples
     --------
     >>> import numpy as np
-    >>> picture = captioned(np.zeros((200, 400, 3), np.uint8), ["saliency of tabby"], Legend("absolute", 0.5))
-    >>> picture.width, picture.height > 200
+    >>> found = captioned(np.zeros((200, 400, 3), np.uint8), ["saliency of tabby"], Legend("absolute", 0.5))
+    >>> found.width, found.height > 200
     (400, True)
     """
     from PIL import Image, ImageDraw
@@ -121,19 +121,19 @@ def captioned(
     margin = line_height // 3
     text = [part for line in lines for part in broken(line, font, whole - 2 * margin)]
     rows = len(text) + (legend is not None)
-    picture = Image.new("RGB", (whole, image.height + rows * line_height + 2 * margin * bool(rows)), PAPER)
-    picture.paste(image, ((whole - image.width) // 2, 0))
-    draw, top = ImageDraw.Draw(picture), image.height + margin
+    canvas = Image.new("RGB", (whole, image.height + rows * line_height + 2 * margin * bool(rows)), PAPER)
+    canvas.paste(image, ((whole - image.width) // 2, 0))
+    draw, top = ImageDraw.Draw(canvas), image.height + margin
     for line in text:
         draw.text((margin, top), line, fill=INK, font=font)
         top += line_height
     if legend is not None:
-        draw_legend(picture, legend, (margin, top), whole - 2 * margin, font)
-    return picture
+        draw_legend(canvas, legend, (margin, top), whole - 2 * margin, font)
+    return canvas
 
 
 def draw_legend(
-    picture: "Image.Image",
+    canvas: "Image.Image",
     legend: Legend,
     place: tuple[int, int],
     width: int,
@@ -143,7 +143,7 @@ def draw_legend(
 
     Parameters
     ----------
-    picture : PIL.Image.Image
+    canvas : PIL.Image.Image
         Is drawn on.
     legend : Legend
     place : (int, int)
@@ -155,13 +155,13 @@ def draw_legend(
     from PIL import Image, ImageDraw
 
     (left, top), (low, high) = place, legend.ends
-    draw, line_height = ImageDraw.Draw(picture), sum(font.getmetrics())
+    draw, line_height = ImageDraw.Draw(canvas), sum(font.getmetrics())
     space = font.getlength("x")
     first, last = font.getlength(low) + space, font.getlength(high) + space
     bar = max(1, round(min(width - first - last, 16 * space)))
     draw.text((left, top), low, fill=INK, font=font)
     colors = np.repeat(legend.colors(bar)[None], max(1, round(0.6 * line_height)), axis=0)
-    picture.paste(Image.fromarray(colors), (round(left + first), top + round(0.2 * line_height)))
+    canvas.paste(Image.fromarray(colors), (round(left + first), top + round(0.2 * line_height)))
     draw.text((left + first + bar + space, top), high, fill=INK, font=font)
 
 

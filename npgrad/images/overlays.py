@@ -27,7 +27,7 @@ class Overlay:
     Parameters
     ----------
     image : PIL.Image.Image
-        The picture.
+        The image.
     box : (int, int, int, int)
         Where the map is: left, top, right and bottom.
     framed : bool

@@ -1,4 +1,4 @@
-"""The report of one image: every method with its picture and measures, and how far the methods agree."""
+"""The report of one image: every method with its image and measures, and how far the methods agree."""
 
 from __future__ import annotations
 
@@ -186,12 +186,12 @@ def _figure(entry):
     found = entry.explanation
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="nothing to show")  # the caption says so
-        picture = _large(found.tile())
-    picture = captioned(picture, [], None if found.blank else Legend(found.sign, found.shown.limit))
+        canvas = _large(found.tile())
+    canvas = captioned(canvas, [], None if found.blank else Legend(found.sign, found.shown.limit))
     blank = f" <b>Blank: {escape(found.blank)}.</b>" if found.blank else ""
     alt = escape(f"heat map of {found.caption}", quote=True)
     return (
-        f'<figure><img src="{_data(picture)}" alt="{alt}"><figcaption><b>{entry.name}</b>: {note}; '
+        f'<figure><img src="{_data(canvas)}" alt="{alt}"><figcaption><b>{entry.name}</b>: {note}; '
         f"{duration(found.seconds)}.{blank}</figcaption></figure>"
     )
 
@@ -260,7 +260,7 @@ def _large(tile):
     return tile.resize((times * tile.width, times * tile.height), Image.Resampling.NEAREST)
 
 
-def _data(picture):
+def _data(canvas):
     file = io.BytesIO()
-    picture.save(file, "WEBP", quality=85)
+    canvas.save(file, "WEBP", quality=85)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""What a picture says of itself: method, target, probability and sign, in 30 drawn cases; sheets and shared scales."""
+"""What a image says of itself: method, target, probability and sign, in 30 drawn cases; sheets and shared scales."""
 
 import io
 import json
@@ -88,7 +88,7 @@ def test_captions_are_right(written, tmp_path, case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = npgrad.explain(model, photo, name, target)
-        picture = found.image
+        canvas = found.image
     start, number, measure = by_hand(model, photo, target)
     sign = methods.METHODS[name].sign
     lines = [line for line, _ in written]
@@ -104,10 +104,8 @@ def test_captions_are_right(written, tmp_path, case):
         assert lines[-1] == f"{found.limit:.2g} {ends[sign]}"
         assert lines[-2] == ("0" if sign != "signed" else f"negative -{found.limit:.2g}")
     height = found.photo.height * max(1, min(-(-300 // found.photo.width), 1280 // max(found.photo.size)))
-    assert picture.width >= 300
-    assert all(
-        box[1] >= height and box[2] <= picture.width and box[3] <= picture.height for _, box in written
-    )
+    assert canvas.width >= 300
+    assert all(box[1] >= height and box[2] <= canvas.width and box[3] <= canvas.height for _, box in written)
     assert ("frame: the part that the network sees" in text) is (
         found.photo.width != found.photo.height or found.photo.width * 24 // 26 < found.photo.width
     )

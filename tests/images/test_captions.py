@@ -33,24 +33,24 @@ def noise(height, width, seed=0):
 
 @pytest.mark.parametrize("width", [28, 224, 300, 640, 1280])
 @pytest.mark.parametrize("sign", SIGNS)
-def test_a_caption_is_below_the_image_inside_the_picture_and_large_enough(written, width, sign):
+def test_a_caption_is_below_the_image_inside_the_canvas_and_large_enough(written, width, sign):
     image = noise(max(10, width // 2), width)
-    picture = captioned(image, [*LINES, "a" * 200], Legend(sign, 0.0123))
-    assert picture.width == max(NARROW, width)
-    left = (picture.width - width) // 2
-    assert (np.asarray(picture)[: len(image), left : left + width] == image).all(), "nothing covers the image"
+    canvas = captioned(image, [*LINES, "a" * 200], Legend(sign, 0.0123))
+    assert canvas.width == max(NARROW, width)
+    left = (canvas.width - width) // 2
+    assert (np.asarray(canvas)[: len(image), left : left + width] == image).all(), "nothing covers the image"
     for line, (x0, y0, x1, y1) in written:
-        assert y0 >= len(image) and x0 >= 0 and x1 <= picture.width and y1 <= picture.height, line
+        assert y0 >= len(image) and x0 >= 0 and x1 <= canvas.width and y1 <= canvas.height, line
     assert " ".join(line for line, _ in written[:2]).startswith(LINES[0][:20])
     tall = min(y1 - y0 for line, (_, y0, _, y1) in written if line.startswith("grad_cam"))
-    assert tall * NARROW / picture.width >= 0.75 * TEXT  # shown at 300 px, letters and their tails
-    below = np.asarray(picture.convert("L"), float)[len(image) :]
+    assert tall * NARROW / canvas.width >= 0.75 * TEXT  # shown at 300 px, letters and their tails
+    below = np.asarray(canvas.convert("L"), float)[len(image) :]
     assert below.max() == 255 and below.min() < 60  # dark on white: a contrast of more than 7:1
 
 
 def test_the_check_of_covering_can_fail(written):
-    picture = captioned(noise(40, 300), ["x"])
-    ImageDraw.Draw(picture).text((0, 10), "over it", font=ImageFont.load_default(12))
+    canvas = captioned(noise(40, 300), ["x"])
+    ImageDraw.Draw(canvas).text((0, 10), "over it", font=ImageFont.load_default(12))
     assert written[-1][1][1] < 40
 
 
@@ -80,9 +80,9 @@ def test_the_legend_has_the_colors_of_the_map(sign):
     ramp = np.linspace(-1 if sign == "signed" else 0, 1, 300)[None].repeat(300, axis=0)
     shown = shown_values(ramp, (300, 300), sign, outliers=0)
     gray = Image.new("RGB", (300, 300), (128, 128, 128))
-    picture = np.asarray(overlay(shown, gray, None, sign, limit=1.0).image)[150].astype(int)
+    canvas = np.asarray(overlay(shown, gray, None, sign, limit=1.0).image)[150].astype(int)
     bar = Legend(sign, 1.0).colors(300).astype(int)
-    assert np.abs(picture - bar)[20:-20].max() <= 6
+    assert np.abs(canvas - bar)[20:-20].max() <= 6
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_equal_values_have_equal_colors():
     photo = Image.new("RGB", (300, 300), (90, 90, 90))
     weak, strong = np.zeros((300, 300)), np.zeros((300, 300))
     weak[100:200, 100:200], strong[100:200, 100:200], strong[:50, :50] = 1, 1, 4
-    pictures = [
+    canvases = [
         np.asarray(overlay(shown_values(v, (300, 300), "positive"), photo, None, "positive", limit=4.0).image)
         for v in (weak, strong)
     ]
-    assert (pictures[0][150, 150] == pictures[1][150, 150]).all()
+    assert (canvases[0][150, 150] == canvases[1][150, 150]).all()
     own = np.asarray(overlay(shown_values(weak, (300, 300), "positive"), photo, None, "positive").image)
-    assert (own[150, 150] != pictures[0][150, 150]).any()
+    assert (own[150, 150] != canvases[0][150, 150]).any()
 
 
 def test_a_sheet_has_a_row_for_each_family(written):

@@ -268,7 +268,7 @@ def test_safe_colormaps_are_told_apart_by_all(kind):
 
 
 def test_the_check_of_safety_can_fail():
-    """The lightness of jet goes up and down, whoever looks."""
+    """The lightness of jet goes up and down for everyone."""
     light = lab(colormap("jet", 101))[:, 0]
     assert np.diff(light).min() < -1 and "jet" not in colormaps.SAFE
 

@@ -1,4 +1,4 @@
-"""The report: every method with a picture and a sentence, measures, agreement; and no name in it is markup."""
+"""The report: every method with a image and a sentence, measures, agreement; and no name in it is markup."""
 
 import re
 from html import escape
@@ -32,7 +32,7 @@ def page(net, tmp_path_factory):
     return path, npgrad.report(net, path, method=NAMES, **options), options
 
 
-def test_every_method_has_its_sentence_and_picture(page):
+def test_every_method_has_its_sentence_and_canvas(page):
     text = page[1]
     for name in NAMES:
         assert f"<b>{name}</b>: {escape(methods.METHODS[name].note)};" in text

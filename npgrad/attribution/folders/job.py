@@ -190,7 +190,7 @@ class Job:
         return line | stamp | ({"warnings": warned} if warned else {})
 
     def draw_again(self, line: dict[str, Any], limit: float) -> dict[str, Any]:
-        """Draw the picture of a photo that is explained already with another limit.
+        """Draw the image of a photo that is explained already with another limit.
 
         Parameters
         ----------
