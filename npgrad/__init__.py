@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         attribution,
         config,
         course,
+        display,
         evaluation,
         images,
         layers,
@@ -49,7 +50,9 @@ if TYPE_CHECKING:
         training,
     )
     from npgrad._compare import Comparison, compare
+    from npgrad.attribution.explain import explain
     from npgrad.pages.explore import explore
+    from npgrad.pages.report import report
 
 __version__ = "0.1.0"
 
@@ -74,7 +77,9 @@ __all__ = [
     "compare",
     "config",
     "course",
+    "display",
     "evaluation",
+    "explain",
     "explore",
     "gradcheck",
     "images",
@@ -83,6 +88,7 @@ __all__ = [
     "losses",
     "models",
     "optim",
+    "report",
     "rules",
     "scenes",
     "synthesis",
@@ -92,9 +98,10 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when first used
-    "attribution", "course", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
+    "attribution", "course", "display", "evaluation", "losses", "models", "optim", "rules", "scenes", "synthesis",
     "targets", "testing", "training",
 }  # fmt: skip
+_FUNCTIONS = {"explain": "attribution.explain", "explore": "pages.explore", "report": "pages.report"}
 
 
 def __getattr__(name: str) -> Any:
@@ -102,8 +109,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"npgrad.{name}")
     if name in ("compare", "Comparison"):
         return getattr(importlib.import_module("npgrad._compare"), name)
-    if name == "explore":
-        return importlib.import_module("npgrad.pages.explore").explore
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"npgrad.{_FUNCTIONS[name]}"), name)
     raise AttributeError(f"module 'npgrad' has no attribute {name!r}")
 
 

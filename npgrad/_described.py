@@ -238,3 +238,8 @@ class Described:
 
     def _with_arrays(self, function):
         return dataclasses.replace(self, network=self.network.map_arrays(function))
+
+    def _repr_html_(self) -> str:
+        from npgrad.display.tables import model_html
+
+        return model_html(self)

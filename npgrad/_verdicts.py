@@ -81,7 +81,7 @@ class Row:
         return self.kinks < self.checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientCheck:
     """The result of a check, which is true if its verdict is "right".
 
@@ -143,6 +143,14 @@ class GradientCheck:
             return self.verdict
         text = self._summary()
         return "\n".join([text, *self.diagnosis.splitlines(), *(f"note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return f"GradientCheck({str(self).splitlines()[0]})"
+
+    def _repr_html_(self) -> str:
+        from npgrad.display.tables import check_html
+
+        return check_html(self)
 
     def _summary(self):
         row, kinks = self.worst, sum(row.kinks for row in self.rows)

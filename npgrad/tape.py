@@ -60,6 +60,11 @@ class Tape(Records):
         with passes.until_stopped():
             network.forward(x, self)
 
+    def _repr_html_(self) -> str:
+        from npgrad.display.tables import tape_html
+
+        return tape_html(self)
+
     def run(self, name: str, layer: Layer, x: Any) -> Array:
         """Run one layer and record the call. Composites call this for their parts (`Calls.run`)."""
         if name in self.records:

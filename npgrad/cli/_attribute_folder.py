@@ -10,6 +10,7 @@ from npgrad._files import check_folder, shown
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import load_network, print_json, say_what_is_seen, target_of, whole_number_type
 from npgrad.errors import InputError
+from npgrad.images.captions import duration
 
 MOST_WARNINGS = 3  # different ones; the manifest has those of every image
 MOST_LISTED = 100  # unreadable images in messages; the manifest has all of them
@@ -72,6 +73,9 @@ def run(args, options):
                 sign=args.sign,
                 outliers=args.outliers,
                 alone=args.alone,
+                bare=args.bare,
+                colormap=args.colormap,
+                scale=args.color_scale,
                 save_arrays=args.save_arrays,
                 executor=executor,
                 ahead=2 * workers,
@@ -145,6 +149,7 @@ def _report(run, seconds, args):
                 "warned": run.warned,
                 "skipped": run.skipped,
                 "interrupted": run.interrupted,
+                "limit": run.limit,
                 "seconds": round(seconds, 3),
             }
         )
@@ -161,7 +166,7 @@ def _report(run, seconds, args):
 
 def _summary(run, seconds):
     """One line: "12 photos in 3.4 s, 5 already done, 1 unreadable"."""
-    parts = [f"{run.made} photo{'s' * (run.made != 1)} in {seconds:.3g} s"]
+    parts = [f"{run.made} photo{'s' * (run.made != 1)} in {duration(seconds)}"]
     if run.there:
         parts.append(f"{run.there} already done")
     if run.broken:

@@ -1,5 +1,9 @@
 """Draw a heat map over an image: where the evidence for a class is.
 
+The map is drawn over the whole image, in a frame where the network sees only a part of it. Below are the method, the
+target and what the colors mean; a PNG has them as text chunks, too. Colors are chosen so that color-blind people can
+read them: magnitudes by lightness alone (inferno), signs as blue and red of equal darkness.
+
 --save-array saves the raw attribution, neither scaled nor smoothed; the heat map is for viewing. `--method all` makes
 one labeled sheet of all methods, `--method saliency,grad_cam` one of these, and `--list-methods` lists them.
 
@@ -12,7 +16,6 @@ import os
 from pathlib import Path
 
 from npgrad._files import shown
-from npgrad._outputs import measured
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._certificate_file import certificate_of, certificate_path, write_certificate
@@ -33,6 +36,7 @@ from npgrad.cli._common import (
 )
 from npgrad.cli._results import check_outputs, free_name, written
 from npgrad.errors import InputError
+from npgrad.images.colormaps import DEFAULT, DEFAULT_SIGNED, DIVERGING, SEQUENTIAL, UNSAFE
 
 HELP = "heat map of where the evidence for a class is, for an image or a folder"
 EXAMPLES = """examples:
@@ -42,7 +46,8 @@ EXAMPLES = """examples:
   npgrad attribute npgrad-demo/scene.png --method integrated_gradients --n-steps 20 --save-array ig.npy
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method all -o sheet.png
   npgrad attribute your-photo.jpg --weights squeezenet1_1 --method saliency,grad_cam,occlusion -o sheet.png
-  npgrad attribute npgrad-demo --method grad_cam -o demo-grad_cam
+  npgrad attribute npgrad-demo/scene.png --method grad_cam --bare --colormap viridis -o map.png
+  npgrad attribute npgrad-demo --method grad_cam --color-scale shared -o demo-grad_cam
   npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
   npgrad attribute --list-methods"""
 
@@ -97,7 +102,23 @@ def add_arguments(parser):
         metavar="PERCENT",
         help="percentage of the map's sum that may be clipped (default 2)",
     )
+    show.add_argument(
+        "--colormap",
+        metavar="NAME",
+        help=f"colors: {', '.join(SEQUENTIAL)}; for both signs {', '.join(DIVERGING)}; reversed with _r. "
+        f"Default: {DEFAULT} and {DEFAULT_SIGNED}; color-blind people cannot read {' and '.join(UNSAFE)}",
+    )
+    show.add_argument(
+        "--color-scale",
+        type=_scale,
+        metavar="shared|VALUE",
+        help="equal values have equal colors in all images of a folder or methods of a sheet: the strongest color is "
+        "VALUE, or the largest that one of them would have by itself. A folder's manifest has these limits",
+    )
     show.add_argument("--alone", action="store_true", help="draw the heat map without the image")
+    show.add_argument(
+        "--bare", action="store_true", help="draw only the part that the network sees, without a caption"
+    )
     add_json(parser)
 
 
@@ -118,6 +139,7 @@ def run(args):
         args.methods = tuple(dict.fromkeys(methods.method_names(args.method)))
         args.method = ",".join(args.methods)
     several = len(args.methods) > 1
+    request_of(args).check_display()
     options = methods.options_of(args.methods, args)  # errors come before any work
     if several and (args.save_array or args.save_arrays):
         raise InputError(f"--save-array: expected one --method, found {args.method}")
@@ -126,6 +148,10 @@ def run(args):
     if os.path.isdir(args.image):
         return attribute_folder.run(args, options)
     attribute_folder.check_no_folder_options(args)
+    if args.color_scale == "shared" and not several:
+        raise InputError(
+            "--color-scale shared: expected a folder or several methods, found one image and one method"
+        )
     stem = "stdin" if args.image == "-" else Path(args.image).stem
     output = free_name(f"{stem}-{args.method.replace(',', '-')}.png") if args.output is None else args.output
     beside = certificate_path(output) if args.certify else None
@@ -133,29 +159,38 @@ def run(args):
     return _one(args, options, output)
 
 
+def request_of(args, target=None, options=None):
+    """What the options ask for."""
+    from npgrad.attribution.request import Request
+
+    method = args.methods if len(args.methods) > 1 else args.method
+    shown_as = (args.sign, args.outliers, args.alone, args.bare, args.colormap, args.color_scale)
+    return Request(method, target, options or {}, *shown_as)
+
+
+def _scale(text):
+    return text if text == "shared" else float(text)
+
+
+_scale.__name__ = "value, or 'shared'"
+
+
 def _one(args, options, output):
-    from npgrad.attribution.explain import Request, explain, save_array
-    from npgrad.images import save_image
+    from npgrad.attribution.explain import answer
+    from npgrad.attribution.explanation import save_array
 
     several = len(args.methods) > 1
     model, image = load_network(args), image_of(args.image)
-    request = Request(
-        args.methods if several else args.method,
-        target_of(model, args.target),
-        methods.with_layer_name(model, options),
-        args.sign,
-        args.outliers,
-        args.alone,
-    )
+    request = request_of(args, target_of(model, args.target), methods.with_layer_name(model, options))
     progress = None
     if several or methods.takes(args.method, "progress"):
         progress = progress_bar("methods" if several else args.method, unit="")
     try:
-        explanation = explain(model, image, request, progress)
+        explanation = answer(model, image, request, progress)
     finally:
         if progress is not None:
             progress.close()
-    done = written(save_image, explanation.image, output)
+    done = written(explanation.save, output)
     there = args.save_array and written(save_array, explanation.array, args.save_array)
     _report(explanation, output if done else None, args.save_array if there else None, args)
     right = not args.certify or _certified(model, image, request, explanation, output, args)
@@ -193,11 +228,7 @@ def _report(explanation, output, array, args):
         )
         return
     files = f" -> {output or array}" if output or array else ""
-    of = ""
-    if explanation.target:
-        index, name, number = explanation.target
-        place = "" if index is None else f" ({index})"
-        of = f" of {name}{place}, {explanation.measure} {measured(explanation.measure, number)}"
+    of = f" of {explanation.about}" if explanation.about else ""
     print(f"{args.image}: {args.method}{of}{files}")
 
 

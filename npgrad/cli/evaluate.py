@@ -11,9 +11,6 @@ randomized     rank correlation with the attribution of a network with random we
 pointing       1 if the maximum is inside the mask, otherwise 0 (with --mask)
 energy         share of the positive attribution inside the mask (with --mask)"""
 
-import time
-import warnings
-
 from npgrad._asked import asked
 from npgrad._outputs import explained
 from npgrad.cli import _methods as methods
@@ -83,6 +80,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    from npgrad.evaluation.table import measure_method
+
     names = methods.method_names(args.methods)  # a wrong name is an error before any work
     model = load_network(args)
     x = model.preprocess(args.image)
@@ -90,11 +89,11 @@ def run(args):
     target = int(model(x).argmax()) if target is None else target
     index = target if isinstance(target, int) else None
     model, target = asked(model if index is not None else explained(model), x, target)
-    mask = None if args.mask is None else _mask(model, args.image, args.mask)
+    mask = None if args.mask is None else mask_of(model, args.image, args.mask)
     rows, progress = [], progress_bar("methods", unit="")
     try:
         for done, name in enumerate([*names, "random"]):
-            rows.append(_row(name, model, x, target, mask, args))
+            rows.append(measure_method(name, model, x, target, mask, args.steps, args.samples, args.seed))
             progress(done + 1, len(names) + 1)
     finally:
         progress.close()
@@ -109,60 +108,7 @@ def run(args):
     return None
 
 
-def _row(name, model, x, target, mask, args):
-    """All measures of one method, as numbers (None: not applicable)."""
-    from npgrad import evaluation
-    from npgrad.synthesis.pixels import standardization
-
-    unit, _ = standardization(model, x)  # the measures' usual noise is for networks with ImageNet's std
-    start = time.perf_counter()
-    attribution = _attribution(name, model, x, target, args)
-    seconds = time.perf_counter() - start
-    maps = methods.importance(name, attribution, x)
-    row = {
-        "method": name,
-        "deletion": evaluation.deletion_auc(model, x, maps, target, args.steps)[0],
-        "insertion": evaluation.insertion_auc(model, x, maps, target, args.steps)[0],
-        "road": evaluation.road(model, x, maps, target, (0.2, 0.5, 0.8), noise=0.01 * unit, rng=args.seed)[0],
-        "infidelity": None,
-        "sensitivity": None,
-        "randomized": None,
-    }
-    if attribution.shape == x.shape:
-        options = {"n_samples": 4 * args.samples, "noise": 0.2 * unit, "normalize": True, "rng": args.seed}
-        row["infidelity"] = evaluation.infidelity(model, x, attribution, target, **options)[0]
-    if name != "random":
-
-        def method(model, x, target):
-            return methods.importance(name, _attribution(name, model, x, target, args), x)
-
-        options = {"n_samples": args.samples, "radius": 0.02 * unit, "rng": args.seed}
-        row["sensitivity"] = evaluation.sensitivity_max(method, model, x, target, **options)[0]
-        every = [".".join(key.split(".")[:-1]) for key in reversed(list(model.parameters()))]
-        found = evaluation.randomization(
-            model, x, method, target, layers=list(dict.fromkeys(every))[-1:], rng=args.seed
-        )
-        row["randomized"] = found.spearman[-1, 0]
-    if mask is not None:
-        row["pointing"] = evaluation.pointing_game(maps, mask)[0]
-        row["energy"] = evaluation.energy_inside(maps, mask)[0]
-    row["seconds"] = seconds
-    return {
-        key: value if isinstance(value, str) or value is None else float(value) for key, value in row.items()
-    }
-
-
-def _attribution(name, model, x, target, args):
-    import numpy as np
-
-    if name == "random":
-        return np.random.default_rng(args.seed).standard_normal(x.shape).astype(x.dtype)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the score of")  # random weights may make a score 0
-        return methods.function_of(name)(model, x, target, **methods.defaults(name, model, x))
-
-
-def _mask(model, image, path):
+def mask_of(model, image, path):
     """The mask, resized and cropped like the image."""
     from npgrad.images import open_image
 

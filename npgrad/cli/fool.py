@@ -190,9 +190,15 @@ def _compare(model, photo, result, path):
 
     tiles, factor = synthesis.before_and_after(model, photo.x, result.image)
     tiles = [np.kron(tile, np.ones((2, 2, 1), np.uint8)) for tile in tiles]  # each pixel as 2x2
-    before, after = (model.class_name(index) for index in (result.before, result.after))
-    note = f" ({photo.note})" if photo.note else ""
-    labels = [f"before: {before}{note}", f"the change, {factor} times as strong", f"after: {after}"]
+    classes = dict.fromkeys((result.before, result.after))
+    before, after = ({i: p for i, _, p in model.predict(x, top=model.num_classes)[0]}
+                     for x in (photo.x, result.image))  # fmt: skip
+
+    def label(title, probabilities):
+        return "\n".join([title, *(f"{model.class_name(i)} {probabilities[i]:.2%}" for i in classes)])
+
+    note = f", {photo.note}" if photo.note else ""
+    labels = [label(f"before{note}", before), f"the change, {factor} times as strong", label("after", after)]
     save_image(contact_sheet(tiles, labels, columns=3), path)
 
 

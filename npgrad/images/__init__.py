@@ -8,17 +8,23 @@ from npgrad.images.reading import open_image
 
 if TYPE_CHECKING:
     from npgrad.images.animation import Animation
-    from npgrad.images.heat_maps import color, heat_map, normalize, to_map
+    from npgrad.images.captions import Legend, captioned
+    from npgrad.images.colormaps import color, colormap
+    from npgrad.images.heat_maps import heat_map, limit_of, normalize, to_map
     from npgrad.images.resize import resize_map
     from npgrad.images.saving import save_image
     from npgrad.images.sheets import contact_sheet
 
 __all__ = [
     "Animation",
+    "Legend",
     "Preprocessing",
+    "captioned",
     "color",
+    "colormap",
     "contact_sheet",
     "heat_map",
+    "limit_of",
     "normalize",
     "open_image",
     "resize_map",
@@ -27,7 +33,8 @@ __all__ = [
 ]
 
 _MODULES = {  # imported when first used
-    "Animation": "animation", "color": "heat_maps", "contact_sheet": "sheets", "heat_map": "heat_maps",
+    "Animation": "animation", "captioned": "captions", "color": "colormaps", "colormap": "colormaps",
+    "contact_sheet": "sheets", "heat_map": "heat_maps", "Legend": "captions", "limit_of": "heat_maps",
     "normalize": "heat_maps", "resize_map": "resize", "save_image": "saving", "to_map": "heat_maps",
 }  # fmt: skip
 

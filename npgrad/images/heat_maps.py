@@ -11,21 +11,12 @@ import numpy as np
 from npgrad._typing import Array, ImageLike
 from npgrad._validate import one_of
 from npgrad.errors import InputError, level_outside
+from npgrad.images._smoothing import smoothed
+from npgrad.images.colormaps import SIGNS, color
 from npgrad.images.reading import open_image
 
 if TYPE_CHECKING:
     from PIL import Image
-
-# Colors from the lowest value to the highest, evenly spaced, with linear interpolation between them.
-COLOR_MAPS = {
-    # Dark to bright, with lightness rising evenly: black, violet, red, orange, yellow.
-    "glow": ((0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21),
-             (250, 193, 39), (252, 255, 164)),
-    # Blue is negative, light gray is zero, red is positive; equally dark at both ends.
-    "blue_red": ((33, 72, 172), (92, 138, 214), (163, 192, 232), (228, 228, 228), (236, 170, 148),
-                 (214, 96, 77), (165, 20, 38)),
-}  # fmt: skip
-_MAP_OF_SIGN = {"absolute": "glow", "positive": "glow", "signed": "blue_red"}
 
 
 def to_map(attribution: Array, sign: str = "absolute") -> Array:
@@ -53,7 +44,7 @@ def to_map(attribution: Array, sign: str = "absolute") -> Array:
     (array([[4.]]), array([[-2.]]))
     """
     attribution = np.asarray(attribution)
-    one_of(sign, "sign", _MAP_OF_SIGN)
+    one_of(sign, "sign", SIGNS)
     if attribution.dtype.kind not in "fiu" or attribution.ndim not in (2, 3) or attribution.size == 0:
         found = f"{attribution.dtype} of shape {attribution.shape}"
         hint = "; for one image of a batch pass attribution[0]" if attribution.ndim == 4 else ""
@@ -75,7 +66,9 @@ def to_map(attribution: Array, sign: str = "absolute") -> Array:
     return values
 
 
-def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Array:
+def normalize(
+    map2d: Array, sign: str = "absolute", outliers: float = 2.0, limit: float | None = None
+) -> Array:
     """Scale a map to 0..1, or for the sign "signed" to -1..1, as Captum's visualize_image_attr does.
 
     Values are divided by a threshold and clipped. Absolute values up to the threshold make up 100 - `outliers` percent
@@ -89,6 +82,8 @@ def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Ar
         "absolute" shows magnitudes, "positive" only values above zero, "signed" both signs.
     outliers : float, default 2.0
         The percentage of the sum of absolute values that is clipped, 0 <= outliers < 100.
+    limit : float or None, default None
+        The threshold. None: by `outliers`; see `limit_of`.
 
     Returns
     -------
@@ -105,19 +100,59 @@ def normalize(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> Ar
     >>> normalize(np.array([[0.0, 1.0, 2.0]]), outliers=0)
     array([[0. , 0.5, 1. ]])
     """
+    values, largest = _ready(map2d, sign, outliers)
+    if limit is not None and not (limit > 0 and np.isfinite(limit)):
+        raise InputError(f"limit: expected a positive number; found {limit}")
+    if _is_constant(values):
+        warnings.warn("nothing to show: the map is the same everywhere", stacklevel=level_outside())
+        return np.zeros_like(values)
+    if limit is None:
+        return np.clip(values / _threshold(values, outliers), -1, 1)
+    with np.errstate(over="ignore"):
+        return np.clip(values * (largest / limit), -1, 1)
+
+
+def limit_of(map2d: Array, sign: str = "absolute", outliers: float = 2.0) -> float:
+    """Return the value from which on a map has its strongest color: the threshold of `normalize`.
+
+    Parameters
+    ----------
+    map2d, sign, outliers
+        As for `normalize`.
+
+    Returns
+    -------
+    float
+        0 for a map with nothing to show.
+
+    Raises
+    ------
+    InputError
+        As for `normalize`.
+
+    Examples
+    --------
+    >>> limit_of(np.array([[0.0, 1.0, 2.0]]), outliers=0)
+    2.0
+    """
+    values, largest = _ready(map2d, sign, outliers)
+    return 0.0 if _is_constant(values) else float(_threshold(values, outliers) * largest)
+
+
+def _ready(map2d, sign, outliers):
+    """A map's values divided by the largest magnitude, and that magnitude."""
     values = to_map(map2d, sign)
     if not 0 <= outliers < 100:
         raise InputError(f"outliers: expected a percentage, 0 <= outliers < 100; found {outliers}")
     if sign == "positive":
         values = np.maximum(values, 0)
-    values = _at_most_one(values)
-    if _is_constant(values):
-        warnings.warn("nothing to show: the map is the same everywhere", stacklevel=level_outside())
-        return np.zeros_like(values)
+    return _at_most_one(values), np.abs(values).max()
+
+
+def _threshold(values, outliers):
     sizes = np.sort(np.abs(values), axis=None)
     cumulative = np.cumsum(sizes)
-    threshold = sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
-    return np.clip(values / threshold, -1, 1)
+    return sizes[np.argmax(cumulative >= cumulative[-1] * (100 - outliers) / 100)]
 
 
 def _channels_are_last(shape):
@@ -140,38 +175,6 @@ def _at_most_one(values):
     return values / (np.abs(values).max() or 1)
 
 
-def color(values: Array, sign: str = "absolute") -> Array:
-    """Map normalized values to colors.
-
-    Parameters
-    ----------
-    values : ndarray (H, W)
-        Values from 0 to 1, or from -1 to 1 for "signed", as `normalize` returns them.
-    sign : {"absolute", "positive", "signed"}, default "absolute"
-        "absolute" and "positive" go from dark to bright, "signed" from blue through gray to red.
-
-    Returns
-    -------
-    ndarray (H, W, 3), uint8
-
-    Raises
-    ------
-    InputError
-        If `sign` is unknown.
-
-    Examples
-    --------
-    >>> color(np.array([[0.0, 1.0]])).tolist()
-    [[[0, 0, 4], [252, 255, 164]]]
-    """
-    one_of(sign, "sign", _MAP_OF_SIGN)
-    anchors = np.array(COLOR_MAPS[_MAP_OF_SIGN[sign]], np.float64)
-    low = -1 if sign == "signed" else 0
-    positions = np.linspace(low, 1, len(anchors))
-    channels = [np.interp(values, positions, channel) for channel in anchors.T]
-    return np.rint(np.stack(channels, axis=-1)).astype(np.uint8)
-
-
 def heat_map(
     attribution: Array,
     image: ImageLike | None = None,
@@ -179,6 +182,8 @@ def heat_map(
     outliers: float = 2.0,
     smooth: float = 0.015,
     alpha: float = 0.9,
+    colormap: str | None = None,
+    limit: float | None = None,
 ) -> "Image.Image":
     """Draw an attribution as a heat map, by itself or blended with its photo.
 
@@ -200,6 +205,10 @@ def heat_map(
         neighboring pixels differ so much in sign and magnitude that no shapes are visible without it.
     alpha : float, default 0.9
         Opacity of the largest values, 0 to 1.
+    colormap : str or None, default None
+        See `color`.
+    limit : float or None, default None
+        The value that has the strongest color. None: by `outliers`, see `normalize`.
 
     Returns
     -------
@@ -223,17 +232,19 @@ def heat_map(
         raise InputError(f"alpha: expected 0 to 1; found {alpha}")
     from PIL import Image
 
-    values = _at_most_one(to_map(attribution, sign))
+    values = to_map(attribution, sign)
+    largest = np.abs(values).max()
+    values = _at_most_one(values)
     photo = None if image is None else open_image(image)
     if not _is_constant(
         values
     ):  # resizing and smoothing round, after which normalizing would find differences
         values = values if photo is None else _resized(values, photo.size)
-        values = _smoothed(values, smooth)
+        values = smoothed(values, smooth)
     elif photo is not None:
         values = np.full(photo.size[::-1], values[0, 0])
-    values = normalize(values, sign, outliers)
-    colors = color(values, sign)
+    values = normalize(values, sign, outliers, None if limit is None else limit / (largest or 1))
+    colors = color(values, sign, colormap)
     if photo is None:
         return Image.fromarray(colors)
     under = 0.6 * np.asarray(photo.convert("L"), np.float64)[:, :, None]
@@ -248,25 +259,3 @@ def _resized(values, size):
 
     image = Image.fromarray(values.astype(np.float32))
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR), np.float64)
-
-
-def _smoothed(values, smooth):
-    sigma = smooth * min(values.shape)
-    if sigma == 0:
-        return values
-    down, across = (_blurring(side, sigma) for side in values.shape)
-    return down @ values @ across.T
-
-
-def _blurring(side, sigma):
-    """The matrix (side, side) that blurs a row of pixels with a Gaussian; at its ends the row is reflected.
-
-    The same as scipy.ndimage.gaussian_filter1d, whose import takes longer than computing a saliency map.
-    """
-    away = np.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
-    weight = np.exp(-((away / sigma) ** 2) / 2)
-    from_pixel = (np.arange(side)[:, None] + away) % (2 * side)
-    from_pixel = np.minimum(from_pixel, 2 * side - 1 - from_pixel)
-    matrix = np.zeros((side, side))
-    np.add.at(matrix, (np.arange(side)[:, None], from_pixel), weight / weight.sum())
-    return matrix

@@ -1,5 +1,6 @@
 """Saving images to files."""
 
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Union
 
@@ -19,7 +20,7 @@ WRITE_FORMATS = {
 }  # fmt: skip
 
 
-def save_image(image: Union["Image.Image", Array], path: Path) -> None:
+def save_image(image: Union["Image.Image", Array], path: Path, text: Mapping[str, str] | None = None) -> None:
     """Write an image as RGB; an existing file is replaced whole or not at all.
 
     Parameters
@@ -28,6 +29,8 @@ def save_image(image: Union["Image.Image", Array], path: Path) -> None:
         The image.
     path : str or path
         The file. Its suffix, one of WRITE_FORMATS, determines the format.
+    text : dict of str or None, default None
+        Entries of the file for programs, where its format has them: text chunks of a PNG.
 
     Raises
     ------
@@ -48,4 +51,15 @@ def save_image(image: Union["Image.Image", Array], path: Path) -> None:
     # PNG level 3 takes a third of the time of the default level 6, for files that are hardly larger.
     options = {"JPEG": {"quality": 95}, "WEBP": {"quality": 95}, "PNG": {"compress_level": 3}}
     with atomic_file(path) as file:
-        image.save(file, kind, **options.get(kind, {}))
+        image.save(file, kind, **options.get(kind, {}), **_entries(kind, text))
+
+
+def _entries(kind, text):
+    if kind != "PNG" or not text:
+        return {}
+    from PIL.PngImagePlugin import PngInfo
+
+    entries = PngInfo()
+    for key, value in text.items():
+        entries.add_text(key, value)
+    return {"pnginfo": entries}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from npgrad._typing import ImageLike
 from npgrad._validate import is_whole
 from npgrad.errors import ImageError, InputError
+from npgrad.images.captions import INK, PAPER, Legend, broken, draw_legend, font_of
 from npgrad.images.reading import open_image
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def contact_sheet(
     >>> contact_sheet([tile, tile, tile], ["a", "b", "c"], columns=3).mode
     'RGB'
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     tiles, labels = [open_image(tile) for tile in tiles], [str(label) for label in labels]
     if not tiles or len(tiles) != len(labels):
@@ -61,11 +62,11 @@ def contact_sheet(
     columns = min(columns, len(tiles))
 
     width, height = tiles[0].size
-    font = ImageFont.load_default(max(13, round(height / 16)))
+    font = font_of(max(13, round(height / 16)))
     line_height = sum(font.getmetrics()) + 2
     margin = max(8, round(width / 20))
     cell_width = max(width, 8 * line_height)  # the labels of small images need space, too
-    captions = [_broken(label, font, cell_width) for label in labels]
+    captions = [broken(label, font, cell_width) for label in labels]
     cell_height = height + margin // 2 + line_height * max(len(lines) for lines in captions)
 
     rows = math.ceil(len(tiles) / columns)
@@ -82,21 +83,76 @@ def contact_sheet(
     return sheet
 
 
-def _broken(label, font, width):
-    """The label as lines that fit the width, broken between words, or inside a word that is too long."""
-    lines = []
-    for paragraph in label.splitlines() or [""]:
-        line = ""
-        for word in paragraph.split():
-            if line and font.getlength(f"{line} {word}") > width:
-                lines.append(line)
-                line = ""
-            line = f"{line} {word}".strip()
-            while font.getlength(line) > width and len(line) > 1:
-                fits = len(line) - 1
-                while fits > 1 and font.getlength(line[:fits]) > width:
-                    fits -= 1
-                lines.append(line[:fits])
-                line = line[fits:]
-        lines.append(line)
-    return lines
+def sheet_of_rows(
+    first: ImageLike,
+    lines: Sequence[str],
+    legends: Sequence[Legend],
+    rows: Sequence[tuple[str, Sequence[tuple[ImageLike, str]]]],
+    most: int = 8,
+) -> "Image.Image":
+    """Arrange images of equal size in rows with headings, below one image with text and legends beside it.
+
+    Parameters
+    ----------
+    first : ImageLike
+        The image at the top.
+    lines : sequence of str
+        The text beside it.
+    legends : sequence of Legend
+        What the colors mean, for the whole sheet.
+    rows : sequence of (heading, sequence of (image, label))
+        A row with more than `most` images is broken into several of about equal length.
+    most : int, default 8
+        Images per row.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
+    from PIL import Image, ImageDraw
+
+    first = open_image(first)
+    (width, height), font = first.size, font_of(max(13, round(first.height / 16)))
+    heading_font = font_of(max(15, round(first.height / 12)))
+    line_height, heading_height = sum(font.getmetrics()), sum(heading_font.getmetrics())
+    margin = max(8, round(width / 20))
+    cell = max(width, 8 * line_height)
+    placed = [(heading, list(_pieces([(tile, broken(label, font, cell)) for tile, label in row], most)))
+              for heading, row in rows]  # fmt: skip
+    columns = max([3, *(len(piece) for _, pieces in placed for piece in pieces)])
+    beside = (columns - 1) * (cell + margin)
+    text = [part for line in lines for part in broken(line, font, beside)]
+    top = max(height, (len(text) + 2 * len(legends)) * line_height) + 2 * margin
+    heights = [[height + margin + line_height * max(len(label) for _, label in piece) for piece in pieces]
+               for _, pieces in placed]  # fmt: skip
+    total = top + sum(heading_height + margin // 2 + sum(each) for each in heights)
+    sheet = Image.new("RGB", (columns * (cell + margin) + margin, total), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    sheet.paste(first, (margin + (cell - width) // 2, margin))
+    left, y = cell + 2 * margin, margin
+    for line in text:
+        draw.text((left, y), line, fill=INK, font=font)
+        y += line_height
+    for legend in legends:
+        y += line_height // 2
+        draw_legend(sheet, legend, (left, y), beside - margin, font)
+        y += line_height
+    for (heading, pieces), below in zip(placed, heights, strict=True):
+        draw.text((margin, top), heading, fill=INK, font=heading_font)
+        top += heading_height + margin // 2
+        for piece, tall in zip(pieces, below, strict=True):
+            for i, (tile, label) in enumerate(piece):
+                x = margin + i * (cell + margin)
+                sheet.paste(open_image(tile), (x + (cell - width) // 2, top))
+                for k, line in enumerate(label):
+                    place = (x + cell / 2, top + height + margin // 4 + k * line_height)
+                    draw.text(place, line, fill=INK, font=font, anchor="ma")
+            top += tall
+    return sheet
+
+
+def _pieces(row, most):
+    """The row in pieces of about equal length, none of more than `most`."""
+    count = math.ceil(len(row) / most)
+    for i in range(count):
+        yield row[i * len(row) // count : (i + 1) * len(row) // count]

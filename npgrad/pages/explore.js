@@ -202,9 +202,7 @@ function showCode(i) {
   if (!code) return;
   box.querySelector("summary").textContent = `how ${nodes[i].kind} computes its gradient`;
   box.querySelector("code").textContent = code.text;
-  const link = box.querySelector("a");
-  link.textContent = `${code.file}, line ${code.line}`;
-  link.href = code.url;
+  box.querySelector("p").textContent = `${code.file}, line ${code.line}`;
 }
 
 function show() {

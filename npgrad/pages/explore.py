@@ -185,13 +185,12 @@ def _code(nodes):
             file = FilePath(inspect.getsourcefile(kind.backward) or "")
         except (OSError, TypeError):
             continue
-        top = kind.__module__.partition(".")[0]
-        shown = file.as_posix()[file.as_posix().rfind(f"/{top}/") + 1 :]
+        # The page may be read elsewhere: it names the file within its package, not where that is installed.
+        place = file.as_posix().rfind(f"/{kind.__module__.partition('.')[0]}/")
         found[kind.__name__] = {
             "text": inspect.cleandoc("\n" + "".join(lines)),
             "line": first,
-            "file": shown,
-            "url": file.resolve().as_uri(),
+            "file": file.name if place < 0 else file.as_posix()[place + 1 :],
         }
     return found
 

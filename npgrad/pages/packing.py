@@ -97,5 +97,41 @@ def html(title: str, body: str, data: dict[str, Any], block: str, style: str, sc
 """
 
 
+def still_html(title: str, body: str, style: str) -> str:
+    """A page without a script. Its policy allows this style only, images that are in the page, and no request.
+
+    Parameters
+    ----------
+    title : str
+        Plain text.
+    body : str
+        HTML; what comes from a file is escaped in it.
+    style : str
+        CSS.
+
+    Returns
+    -------
+    str
+    """
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>{style}</style>
+</head>
+<body data-ready>
+{body}
+</body>
+</html>
+"""
+
+
 def _hash(text):
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

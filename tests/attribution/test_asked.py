@@ -17,7 +17,8 @@ from npgrad import attribution, evaluation, synthesis, targets
 from npgrad._asked import FORMS
 from npgrad._outputs import KINDS
 from npgrad.attribution import methods
-from npgrad.attribution.explain import Request, explain
+from npgrad.attribution.explain import answer as explain
+from npgrad.attribution.request import Request
 from npgrad.layers import Conv2d, ReLU, Sequential
 
 NET = {pair.name: pair for pair in pairs()}["fires"]

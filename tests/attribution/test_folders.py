@@ -17,8 +17,10 @@ from messages import A_WHOLE_NUMBER, AN_INDEX, NOT_WRITTEN, OTHER_SETTINGS
 from PIL import Image
 
 import npgrad
-from npgrad.attribution.explain import Request, explain
+from npgrad.attribution import explanation
+from npgrad.attribution.explain import answer as explain
 from npgrad.attribution.folders import attribute_folder, job
+from npgrad.attribution.request import Request
 from npgrad.errors import InputError, TargetError, UnknownName
 
 
@@ -217,7 +219,7 @@ def test_an_interruption_inside_the_work(net, folder, out, monkeypatch):
 
     attribute_folder(net, folder, out, progress=interrupt_at(2))
     with monkeypatch.context() as patch:
-        patch.setattr(job, "save_image", interrupt)
+        patch.setattr(explanation, "save_image", interrupt)
         run = attribute_folder(net, folder, out)
     assert run.interrupted and (run.made, run.there, run.left) == (0, 2, 2)
     assert attribute_folder(net, folder, out).made == 2
@@ -295,14 +297,14 @@ def test_a_bug_keeps_its_traceback(net, folder, out, monkeypatch):
 
 
 def test_a_result_that_cannot_be_written_ends_the_run(net, folder, out, monkeypatch):
-    def full(image, path):
+    def full(image, path, text):
         if path.endswith("002.jpg.png"):
             raise InputError(f"{path}: {NOT_WRITTEN}: No space left on device")
-        save_image(image, path)
+        save_image(image, path, text)
 
-    save_image = job.save_image
+    save_image = explanation.save_image
     with monkeypatch.context() as patch:
-        patch.setattr(job, "save_image", full)
+        patch.setattr(explanation, "save_image", full)
         with pytest.raises(InputError, match="No space left"):
             attribute_folder(net, folder, out)
     assert [line["image"] for line in lines(out)] == ["000.jpg", "001.jpg"]
@@ -354,7 +356,7 @@ def test_warnings_go_to_the_manifest(net, folder, out):
     said = {line["image"]: line["warnings"] for line in lines(out) if "warnings" in line}
     assert run.warned == len(said) > 0
     assert {text for texts in said.values() for text in texts} == {
-        "nothing to show: the map is the same everywhere"
+        "nothing to show: the same value everywhere"
     }
 
 

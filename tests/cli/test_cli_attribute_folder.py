@@ -69,7 +69,7 @@ def test_broken_photos_make_it_2(run, weights, folder):
     assert result.pop("seconds") > 0
     assert result == {
         "folder": str(folder), "method": "saliency", "output": "out", "manifest": "out/manifest.jsonl", "photos": 5,
-        "made": 0, "there": 3, "warned": 0, "skipped": 0, "interrupted": False,
+        "made": 0, "there": 3, "warned": 0, "skipped": 0, "interrupted": False, "limit": None,
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_options_reach_the_method(run, weights, photo, name, options):
     flags = [word for key, value in options.items() for word in (methods.OPTIONS[key][0], value)]
     flags = [",".join(word) if isinstance(word, list) else word for word in flags]
     code, out, err = run("attribute", photo, "--weights", weights, "--method", name, *flags, "--target", 1,
-                         "--save-array", "a.npy", "-o", "a.png")  # fmt: skip
+                         "--bare", "--save-array", "a.npy", "-o", "a.png")  # fmt: skip
     assert code == 0
     assert "npgrad:" not in err
     model = npgrad.load(weights)
@@ -122,12 +122,22 @@ def test_no_image(run):
 
 def test_ways_of_showing(run, weights, photo):
     images = []
-    for i, flags in enumerate([[], ["--alone"], ["--sign", "signed"], ["--outliers", "30"]]):
+    for i, flags in enumerate(
+        [
+            [],
+            ["--alone"],
+            ["--bare"],
+            ["--sign", "signed"],
+            ["--outliers", "30"],
+            ["--colormap", "viridis"],
+            ["--color-scale", "0.5"],
+        ]
+    ):
         code, _, _ = run("attribute", photo, "--weights", weights, *flags, "-o", f"{i}.png")
         assert code == 0
         with Image.open(f"{i}.png") as image:
             images.append(np.asarray(image).tobytes())
-    assert len(set(images)) == 4
+    assert len(set(images)) == 7
 
 
 @pytest.mark.exhaustive

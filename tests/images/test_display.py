@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from npgrad.errors import ImageError, InputError
-from npgrad.images import heat_maps as display
-from npgrad.images.heat_maps import COLOR_MAPS, color, heat_map, normalize, to_map
+from npgrad.errors import ImageError, InputError, UnknownName
+from npgrad.images import _smoothing, colormaps
+from npgrad.images.colormaps import color, colormap
+from npgrad.images.heat_maps import heat_map, limit_of, normalize, to_map
 from npgrad.images.sheets import contact_sheet
 
 SIGNS = ("absolute", "positive", "signed")
@@ -151,13 +152,12 @@ def test_arguments_are_checked():
 
 
 def test_sequential_colors_grow_brighter():
-    assert COLOR_MAPS["glow"] and COLOR_MAPS["blue_red"]
     for sign in ("absolute", "positive"):
         colors = color(np.linspace(0, 1, 200)[None], sign)
         assert colors.shape == (1, 200, 3) and colors.dtype == np.uint8
         light = luminance(colors)[0]
         assert (np.diff(light) > -1e-3).all() and light[0] < 0.01 and light[-1] > 0.8
-    assert color(np.array([[0.0, 1.0]]))[0].tolist() == [list(COLOR_MAPS["glow"][i]) for i in (0, -1)]
+    assert color(np.array([[0.0, 1.0]]))[0].tolist() == (255 * colormap("inferno", 2)).tolist()
 
 
 def test_diverging_colors_are_blue_gray_and_red():
@@ -199,7 +199,118 @@ def test_the_photo_stays_recognizable():
         gray = np.asarray(Image.fromarray(image).convert("L"), float)[20:]
         assert np.corrcoef(found.ravel(), gray.ravel())[0, 1] > 0.99
     hidden = heat_map(np.eye(60), image[:, :60], smooth=0, alpha=1)
-    assert np.asarray(hidden)[30, 30].tolist() == list(COLOR_MAPS["glow"][-1])
+    assert np.asarray(hidden)[30, 30].tolist() == [252, 255, 164]
+
+
+def machado(kind):
+    """What a person without one kind of cone sees: linear RGB to linear RGB (Machado et al. 2009, severity 1)."""
+    rows = {
+        "protanopia": (
+            0.152286,
+            1.052583,
+            -0.204868,
+            0.114503,
+            0.786281,
+            0.099216,
+            -0.003882,
+            -0.048116,
+            1.051998,
+        ),
+        "deuteranopia": (
+            0.367322,
+            0.860646,
+            -0.227968,
+            0.280085,
+            0.672501,
+            0.047413,
+            -0.01182,
+            0.04294,
+            0.968881,
+        ),
+        "tritanopia": (
+            1.255528,
+            -0.076749,
+            -0.178779,
+            -0.078411,
+            0.930809,
+            0.147602,
+            0.004733,
+            0.691367,
+            0.3039,
+        ),
+    }
+    return np.reshape(rows[kind], (3, 3))
+
+
+def lab(colors, kind=None):
+    """CIE L*a*b* of sRGB colors from 0 to 1."""
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    linear = linear if kind is None else np.clip(linear @ machado(kind).T, 0, 1)
+    xyz = linear @ np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).T
+    x, y, z = np.cbrt(np.maximum(xyz / [0.9505, 1, 1.089], 1e-9)).T
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+
+
+KINDS = (None, "protanopia", "deuteranopia", "tritanopia")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_safe_colormaps_are_told_apart_by_all(kind):
+    for name in colormaps.SAFE:
+        colors = lab(colormap(name, 101), kind)
+        light = colors[:, 0]
+        if name in colormaps.SEQUENTIAL:
+            assert (np.diff(light) > -0.15).all() and light[-1] - light[0] > 50, name
+        else:  # opposite values differ, and the strong ones are darker than zero
+            assert light.argmax() in range(45, 56), name
+            apart = np.linalg.norm(colors - colors[::-1], axis=1)
+            assert apart[:20].min() > 25 and apart[:35].min() > 12, (name, apart[:35].min())
+
+
+def test_the_check_of_safety_can_fail():
+    """The lightness of jet goes up and down for everyone."""
+    light = lab(colormap("jet", 101))[:, 0]
+    assert np.diff(light).min() < -1 and "jet" not in colormaps.SAFE
+
+
+def test_colormaps_are_matplotlibs():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib = pytest.importorskip("matplotlib")
+    for name in set(colormaps.NAMES) - {"blue_red"}:
+        for suffix in ("", "_r"):
+            expected = matplotlib.colormaps[name + suffix](np.linspace(0, 1, 256))[:, :3]
+            assert np.abs(colormap(name + suffix) - expected).max() < (0.05 if name == "jet" else 0.025), name
+
+
+def test_a_colormap_suits_its_sign():
+    values = np.linspace(-1, 1, 9)[None]
+    assert (color(values, "signed", "RdBu_r") == color(-values, "signed", "RdBu")[:, :]).all()
+    assert (color(values[:, 4:], "positive", "viridis")[0, -1] == [253, 231, 37]).all()
+    for sign, name in [("signed", "viridis"), ("absolute", "RdBu")]:
+        with pytest.raises(
+            InputError, match=f"colormap: expected one of .* for the sign '{sign}'; found '{name}'"
+        ):
+            heat_map(values, sign=sign, colormap=name)
+    with pytest.raises(UnknownName, match="no colormap 'virdis'; nearest: viridis"):
+        colormap("virdis")
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+def test_a_limit_is_the_value_of_the_strongest_color(rng, sign):
+    values = rng.normal(size=(20, 30))
+    limit = limit_of(values, sign)
+    np.testing.assert_allclose(normalize(values, sign, limit=limit), normalize(values, sign), rtol=1e-12)
+    twice = normalize(values, sign, limit=2 * limit)
+    inside = np.abs(normalize(values, sign)) < 1
+    np.testing.assert_allclose(2 * twice[inside], normalize(values, sign)[inside], rtol=1e-12)
+    assert limit_of(1e3 * values, sign) == pytest.approx(1e3 * limit)
+    same = np.asarray(heat_map(values, sign=sign, smooth=0, limit=limit))
+    assert np.abs(same.astype(int) - np.asarray(heat_map(values, sign=sign, smooth=0))).max() <= 1
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="limit: expected a positive number; found"):
+            normalize(values, sign, limit=wrong)
+    assert limit_of(np.zeros((3, 3)), sign) == 0
 
 
 def test_a_small_map_is_stretched_over_the_photo():
@@ -270,4 +381,4 @@ def test_smoothing_is_scipys(shape, smooth):
 
     values = np.random.default_rng(0).normal(size=shape)
     expected = gaussian_filter(values, smooth * min(shape))
-    np.testing.assert_allclose(display._smoothed(values, smooth), expected, atol=1e-14)
+    np.testing.assert_allclose(_smoothing.smoothed(values, smooth), expected, atol=1e-14)

@@ -194,13 +194,14 @@ def test_a_network_of_one_channel_and_a_rectangle(gray, photo, name):
 
 
 def test_every_method_explains_a_network_of_one_channel(gray, photo):
-    from npgrad.attribution.explain import Request, explain
+    from npgrad.attribution.explain import answer as explain
+    from npgrad.attribution.request import Request
 
     for name in methods.METHODS:
         options = {"window": 8, "stride": 6} if name == "occlusion" else {}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="nothing to show")
-            explanation = explain(gray, photo, Request(name, 1, options))
+            explanation = explain(gray, photo, Request(name, 1, options, bare=True))
         assert explanation.image.size == (56, 40), name
         assert np.isfinite(explanation.array).all(), name
 

@@ -10,7 +10,8 @@ from messages import AN_INDEX
 
 import npgrad
 from npgrad import Model, attribution, evaluation, layers, synthesis, training
-from npgrad.attribution.explain import Request, explain
+from npgrad.attribution.explain import answer as explain
+from npgrad.attribution.request import Request
 
 # A regression.
 

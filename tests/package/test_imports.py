@@ -14,6 +14,7 @@ ORDER = [
     ("errors", "config", "_typing", "_files", "_validate", "_imagenet", "_names", "_targets"),
     ("layers",),
     (
+        "display",
         "tape",
         "_passes",
         "_parallel",

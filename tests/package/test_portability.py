@@ -223,6 +223,7 @@ gradcheck {LITTLE} --size 33 --entries 1
 certify PHOTO {LITTLE}
 compare --snippet torch
 explore PHOTO {LITTLE} -o 猫.html
+report PHOTO {LITTLE} --methods saliency,lrp --steps 1 --samples 1 -o 猫2.html
 notebooks уроки
 demo PHOTO {LITTLE} -o демо
 """

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,6 +274,11 @@ def test_the_page_of_the_bundled_network_is_small_and_asks_for_nothing():
     model = npgrad.load()
     page = npgrad.explore(model, model.preprocess(npgrad.scenes.scene(3)[0]))
     assert len(page.encode()) < 5_000_000
+    folder = Path(npgrad.__file__).parent
+    assert "file:" not in page and str(folder.parent) not in page  # nothing of where it was made
+    for code in parts_of(page)[0]["code"].values():
+        line = (folder.parent / code["file"]).read_text(encoding="utf-8").splitlines()[code["line"] - 1]
+        assert line.strip().startswith("def backward(") and not Path(code["file"]).is_absolute()
     outside = re.sub(r'id="(data|block)">.*?</script>', "", page, flags=re.DOTALL)
     assert set(re.findall(r"\w+://[^\s\"']+", outside)) == {
         "http://www.w3.org/2000/svg"

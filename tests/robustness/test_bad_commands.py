@@ -30,6 +30,16 @@ compare missing.npz
 compare
 attribute PHOTO --method integrated_gradients --tolerance 0
 certify PHOTO --ledger lrp --target cow
+attribute PHOTO -o map.svg
+attribute PHOTO -o map.pdf
+attribute PHOTO --colormap virdis
+attribute PHOTO --colormap RdBu
+attribute PHOTO --color-scale shared
+attribute PHOTO --color-scale -1
+attribute PHOTO --color-scale big
+report PHOTO --methods salience
+report PHOTO --target cow
+report PHOTO -o page.png
 explore PHOTO --target cow
 explore PHOTO -o page.png
 fool PHOTO --target cow

@@ -17,10 +17,10 @@ from npgrad import _typing
 from npgrad._asked import target_found
 from npgrad._outputs import scores_of
 from npgrad._validate import whole_number
-from npgrad.attribution.explain import Request
 from npgrad.attribution.folders import job as jobs
 from npgrad.attribution.folders.finding import find_photos
 from npgrad.attribution.folders.manifest import LINES, Manifest, remove_leftovers
+from npgrad.attribution.request import Request
 from npgrad.errors import InputError
 from npgrad.model import Model
 
@@ -51,6 +51,8 @@ class FolderRun:
         The photos that cannot be read or explained, each with the reason.
     interrupted : bool
         Whether the run was interrupted by Ctrl-C.
+    limit : float or None
+        The value that has the strongest color in every image, if they share one scale.
     """
 
     output: Path
@@ -62,6 +64,7 @@ class FolderRun:
     messages: list[str] = field(default_factory=list)
     broken: list[tuple[str, str]] = field(default_factory=list)
     interrupted: bool = False
+    limit: float | None = None
 
     @property
     def manifest(self) -> Path:
@@ -96,6 +99,9 @@ def attribute_folder(
     executor: Executor | None = None,
     ahead: int | None = None,
     progress: _typing.Progress = None,
+    bare: bool = False,
+    colormap: str | None = None,
+    scale: float | str | None = None,
 ) -> FolderRun:
     """Explain every photo in a folder and its subfolders, as `npgrad attribute` does for one photo.
 
@@ -114,8 +120,8 @@ def attribute_folder(
     output : str or path-like
         The folder of the results: new, empty, or that of an earlier run with the same settings, which is resumed.
         The heat map of sub/cat.jpg is sub/cat.jpg.png.
-    method, target, options, sign, outliers, alone
-        As for `npgrad.attribution.explain.Request`.
+    method, target, options, sign, outliers, alone, bare, colormap
+        As for `npgrad.attribution.request.Request`.
     save_arrays : bool, default False
         Whether to save the raw attributions as well, as sub/cat.jpg.npy.
     executor : concurrent.futures.Executor or None
@@ -126,6 +132,10 @@ def attribute_folder(
         How many photos are submitted to the executor at a time. None: two for each core of this machine.
     progress : callable or None
         Called with (done, total), counted in photos; the first call is before any work.
+    scale : float, "shared" or None
+        The value that has the strongest color in every image; each line of the manifest has it as "limit". "shared":
+        the largest one that an image would have by itself ("own_limit"), for which the raw attributions are saved and
+        the images are drawn again in the end. With several methods, those of a sheet share it. None: each its own.
 
     Returns
     -------
@@ -148,6 +158,9 @@ def attribute_folder(
         sign,
         outliers,
         alone,
+        bare,
+        colormap,
+        scale,
     )
     request.check(model)
     scores_of(model)  # says once what is explained, not with every photo
@@ -163,7 +176,9 @@ def attribute_folder(
     photos, unreadable, skipped = find_photos(folder)
     model.preprocessing.say_doubts()
     model = model.with_preprocessing()  # so that no process says it again, into the manifest
-    job = jobs.Job(model, request, os.path.realpath(folder), os.path.realpath(output), bool(save_arrays))
+    shared = scale == "shared" and isinstance(request.method, str)
+    arrays = bool(save_arrays) or shared
+    job = jobs.Job(model, request, os.path.realpath(folder), os.path.realpath(output), arrays)
     with Manifest(output, job.settings()) as manifest:
         remove_leftovers(output)
         todo = [photo for photo in photos if not job.is_done(photo, manifest)]
@@ -172,30 +187,48 @@ def attribute_folder(
         try:
             done = run.there + len(unreadable)
             _report(progress, done, run.total)
-            with closing(_lines(job, todo, executor, ahead)) as lines:
+            with closing(_lines(job, ((photo, None) for photo in todo), executor, ahead)) as lines:
                 for line in lines:
                     manifest.add(line)
                     run._count(line)
                     done += 1
                     _report(progress, done, run.total)
+            if shared:
+                run.limit = _draw_again(job, photos, manifest, run, executor, ahead)
         except KeyboardInterrupt:
             run.interrupted = True
     return run
 
 
-def _lines(job, photos, executor, ahead):
-    """Yield the lines of the photos for the manifest as they finish; at most `ahead` photos are submitted at a time."""
-    key, photos, futures = secrets.token_hex(8), iter(photos), {}
+def _draw_again(job, photos, manifest, run, executor, ahead):
+    """Draw with the largest limit what was drawn with another one. Returns that limit, or None without any image."""
+    lines = [line for photo in photos if (line := manifest.lines.get(photo)) and "own_limit" in line]
+    limit = max((line["own_limit"] for line in lines), default=0) or None
+    todo = ((line["image"], (line, limit)) for line in lines if limit and line["limit"] != limit)
+    with closing(_lines(job, todo, executor, ahead)) as drawn:
+        for line in drawn:
+            manifest.add(line)
+            if "error" in line:
+                run.broken.append((line["image"], line["error"]))
+    return limit
+
+
+def _lines(job, todo, executor, ahead):
+    """Yield the lines for the manifest as the photos finish; at most `ahead` of them are submitted at a time.
+
+    todo: (photo, how to draw it again or None) of each.
+    """
+    key, todo, futures = secrets.token_hex(8), iter(todo), {}
     try:
         while True:
-            for photo in itertools.islice(photos, ahead - len(futures)):
-                futures[executor.submit(jobs.task, key, photo)] = photo
+            for photo, again in itertools.islice(todo, ahead - len(futures)):
+                futures[executor.submit(jobs.task, key, photo, None, again)] = photo, again
             if not futures:
                 return
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                photo, line = futures.pop(future), future.result()
+                (photo, again), line = futures.pop(future), future.result()
                 if line is None:  # that process does not have the job yet
-                    futures[executor.submit(jobs.task, key, photo, job)] = photo
+                    futures[executor.submit(jobs.task, key, photo, job, again)] = photo, again
                 else:
                     yield line
     finally:

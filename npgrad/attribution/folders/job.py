@@ -7,7 +7,7 @@ import threading
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Optional
 
 import numpy as np
@@ -15,17 +15,21 @@ import numpy as np
 from npgrad import __version__
 from npgrad._asked import target_found
 from npgrad._files import reason, shown
-from npgrad.attribution.explain import Request, explain, save_array
+from npgrad.attribution.explain import answer
+from npgrad.attribution.explanation import Explanation, save_array, weights_hash
 from npgrad.attribution.folders.manifest import Manifest, Stamp
+from npgrad.attribution.request import Request
 from npgrad.errors import ImageError, InputError, NpgradError
-from npgrad.images import save_image
+from npgrad.images.reading import open_image
 from npgrad.io.checkpoints import fingerprint
 from npgrad.model import Model
 
 _jobs = {}  # the jobs that this process has received
 
 
-def task(key: str, photo: str, job: Optional["Job"] = None) -> dict[str, Any] | None:
+def task(
+    key: str, photo: str, job: Optional["Job"] = None, again: tuple[dict[str, Any], float] | None = None
+) -> dict[str, Any] | None:
     """Explain one photo, as a task for an executor.
 
     A task is as small as the name of its photo; the network is sent only to a process that does not have it yet.
@@ -38,6 +42,8 @@ def task(key: str, photo: str, job: Optional["Job"] = None) -> dict[str, Any] | 
         The photo, relative to the folder.
     job : Job or None
         The job, to be kept by this process. None: the one that it received before under this key.
+    again : (dict, float) or None
+        For a photo that is explained already: its line, and the limit with which it is drawn again.
 
     Returns
     -------
@@ -49,7 +55,9 @@ def task(key: str, photo: str, job: Optional["Job"] = None) -> dict[str, Any] | 
             _jobs.clear()
         _jobs[key] = job
     job = job or _jobs.get(key)
-    return None if job is None else job.do(photo)
+    if job is None:
+        return None
+    return job.do(photo) if again is None else job.draw_again(*again)
 
 
 def forget(key: str) -> None:
@@ -94,17 +102,19 @@ class Job:
             Values that JSON can hold.
         """
         request = self.request
-        network = {"model": self.model, "layers": self.model.layer_names(), "classes": self.model.classes}
         return {
             "npgrad": __version__,
             "folder": self.folder,
-            "network": fingerprint(network)[:16],
+            "network": weights_hash(self.model),
             "method": request.title,
             "options": _plain(request.options),
             "target": _plain_target(self.model, request.target),
             "sign": request.sign,
             "outliers": float(request.outliers),
             "alone": bool(request.alone),
+            "bare": bool(request.bare),
+            "colormap": request.colormap,
+            "scale": request.scale,
             "arrays": self.arrays,
         }
 
@@ -172,19 +182,51 @@ class Job:
         names = ("index", "name", explanation.measure)
         target = explanation.target and dict(zip(names, explanation.target, strict=True))
         line = {"image": photo, "method": self.request.title, "target": target, **self.results(photo)}
+        if explanation.array is not None:
+            line["limit"] = explanation.limit
+            if self.request.scale == "shared":
+                line["own_limit"] = explanation.limit
         line["seconds"] = round(time.perf_counter() - start, 4)
         return line | stamp | ({"warnings": warned} if warned else {})
 
+    def draw_again(self, line: dict[str, Any], limit: float) -> dict[str, Any]:
+        """Draw the image of a photo that is explained already with another limit.
+
+        Parameters
+        ----------
+        line : dict
+            The photo's line in the manifest.
+        limit : float
+            The value that has the strongest color.
+
+        Returns
+        -------
+        dict
+        """
+        path, target = os.path.join(self.folder, line["image"]), line["target"]
+        request, measure = replace(self.request, scale=limit), list(target or ["probability"])[-1]
+        target = target and tuple(target.values())
+        try:
+            array = np.load(os.path.join(self.output, line["array"]))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # they are in the line already
+                again = Explanation(array, target, measure, request, self.model, open_image(path))
+                self._write(again, line["image"])
+        except (ImageError, _Broken, OSError, ValueError) as error:
+            stamp = {key: line[key] for key in ("image", "size", "modified")}
+            return {**stamp, "error": f"cannot be drawn again: {error}"}
+        return {**line, "limit": limit}
+
     def _explain(self, path):
         try:
-            return explain(self.model, path, self.request)
+            return answer(self.model, path, self.request)
         except ImageError as error:
             raise _Broken(error) from None
         except NpgradError as error:
             # If the request is at fault, not the photo, any other image fails too, and that ends the run.
             size = self.model.preprocessing.size
             noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
-            explain(self.model, noise, self.request)
+            answer(self.model, noise, self.request)
             raise _Broken(error) from None
 
     def _write(self, explanation, photo):
@@ -193,7 +235,7 @@ class Job:
             _make_folder(os.path.dirname(paths["output"]))
             if self.arrays and explanation.array is not None:
                 save_array(explanation.array, paths["array"])
-            save_image(explanation.image, paths["output"])
+            explanation.save(paths["output"])
         except InputError as error:
             if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
                 raise _Broken("its name is too long for .png to be appended") from None
@@ -239,9 +281,7 @@ def _make_folder(path):
 
 def _plain_target(model, target):
     """A target as JSON can hold it: "auto", the index of a class, or the text of what else is asked for."""
-    if target is None:
-        return "auto"
-    found = target_found(model, target)
+    found = "auto" if target is None else target_found(model, target)
     return found if isinstance(found, int) else str(found)
 
 

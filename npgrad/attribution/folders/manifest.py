@@ -80,6 +80,8 @@ class Manifest:
         self.settings = json.loads(json.dumps(settings))  # with lists for tuples, as they will be read later
         self._file, self._made = None, False
         self._last = {}  # photo -> (its stamp, the error or None)
+        self.lines: dict[str, dict[str, Any]] = {}
+        """Where the images share one scale, the last line of each, by which they are drawn again."""
 
     def __enter__(self) -> "Manifest":
         with _writing(self.folder):
@@ -153,6 +155,11 @@ class Manifest:
             self._file.write(_bytes(line) + b"\n")
             self._file.flush()
         self._last[line["image"]] = entry
+        self._keep(line)
+
+    def _keep(self, line):
+        if self.settings.get("scale") == "shared":
+            self.lines[line["image"]] = line
 
     def _check_folder(self):
         """Raise an InputError if the folder has files of others."""
@@ -214,6 +221,7 @@ class Manifest:
                 try:
                     line = json.loads(line)
                     self._last[str(line["image"])] = _key(line), line.get("error")
+                    self._keep(line)
                 except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                     continue  # its photo is explained again
 

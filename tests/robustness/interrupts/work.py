@@ -41,7 +41,7 @@ def _image(path, which):
 
 
 def _array(path, which):
-    from npgrad.attribution.explain import save_array
+    from npgrad.attribution.explanation import save_array
 
     save_array(np.full((3, 20, 20), which, np.float32), path)
 
