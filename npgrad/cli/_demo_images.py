@@ -24,7 +24,7 @@ SHOWN = (
 SEED = 4  # of the scenes; training, validation and scoring use other seeds
 TARTAN = CLASSES.index("tartan")  # the only surface with many colors; others give a uniform result
 STYLE = "style-scene.png"
-STEPS = {"fooling": 20, "classes": 64, "style": 150, "inversion": 200}  # well under a minute in total
+STEPS = {"fooling": 20, "classes": 96, "style": 220, "inversion": 200}  # well under a minute in total
 FILES = (
     "scene.png", STYLE, "photo.png", "scenes.png", "methods.png", "fooling.png", "fooled.png", "classes.png",
     "style.png", "inversion.png", "index.html",
@@ -50,7 +50,7 @@ class Subject:
 class Scenes(Subject):
     """Eight drawn scenes of different classes; the correctly classified one with the largest object is the input."""
 
-    content = 4  # times the preset's content weight: drawn objects have less detail than photos
+    smoother = 300  # times the preset's weight of the total variation: drawn scenes are smoother than photos
 
     introduction = (
         "A small SqueezeNet, trained with this library's own backward pass, classifies drawn scenes. Image gradients "
@@ -87,7 +87,7 @@ class Scenes(Subject):
 class Photo(Subject):
     """The user's photo, preprocessed."""
 
-    content = 1
+    smoother = SMOOTHER
 
     introduction = (
         "What a network sees in this photo, how it is fooled, and what its layers keep: images made from image "
@@ -209,8 +209,7 @@ def style_image(model, subject, folder):
     from npgrad.synthesis import presets, style_transfer
 
     weights = presets.settings(content_weight=None, tv_weight=None)
-    weights["content_weight"] *= subject.content
-    weights["tv_weight"] *= SMOOTHER
+    weights["tv_weight"] *= subject.smoother
     sizes = {"image_size": 160, "style_size": 160}
     result = style_transfer(model, subject.tile, subject.style, **sizes, **weights, steps=STEPS["style"])
     made = model.deprocess(result.image)[0]
