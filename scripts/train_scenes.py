@@ -4,7 +4,7 @@
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
 After Ctrl-C or a power cut, the same command continues from the checkpoints and ends with bit-identical weights, on the
-same machine with the same versions and settings. In the first of four phases, the network learns to name scenes. In the
+same machine with the same versions and settings. In the first of five phases, the network learns to name scenes. In the
 others, it learns to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al. 2019):
 most scenes are changed by a step along the gradient of their loss, within a small ball, then within a larger one.
 
@@ -108,6 +108,10 @@ PHASES = (
         "final", ((1000, (224,), 32),),
         cosine(5e-4, 1000, warmup=30), first=545_600, radius=6 / 255, share=0.4,
     ),
+    Phase(
+        "polish", ((400, (224,), 32),),
+        cosine(2.5e-4, 400, warmup=10), first=577_600, radius=6 / 255, share=0.25,
+    ),
 )  # fmt: skip
 QUICK = (
     Phase("quick-standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
@@ -174,7 +178,10 @@ def main():
     parser.add_argument("--quick", action="store_true", help="train at 96 px for a few minutes only")
     parser.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
     parser.add_argument(
-        "--phases", nargs="+", metavar="NAME", help="only these phases (default: standard weak strong final)"
+        "--phases",
+        nargs="+",
+        metavar="NAME",
+        help="only these phases (default: standard weak strong final polish)",
     )
     parser.add_argument("--start", metavar="FILE", help="weights to start from instead of random ones")
     parser.add_argument(
