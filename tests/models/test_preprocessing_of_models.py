@@ -202,7 +202,7 @@ def test_every_method_explains_a_network_of_one_channel(gray, photo):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="nothing to show")
             explanation = explain(gray, photo, Request(name, 1, options, bare=True))
-        assert explanation.image.size == (56, 40), name
+            assert explanation.image.size == (56, 40), name
         assert np.isfinite(explanation.array).all(), name
 
 
