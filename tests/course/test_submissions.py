@@ -183,7 +183,7 @@ GRADESCOPE = {
 def test_gradescopes_files(tmp_path):
     jsonschema = pytest.importorskip("jsonschema")
     records = [record("a", 3), record("b", 0, "tv_loss: no"), record("c", 0, refused="not a notebook")]
-    _gradescope.write(tmp_path, records)
+    _gradescope.write_gradescope(tmp_path, records)
     for each in records:
         found = json.loads((tmp_path / each["submission"] / "results.json").read_text())
         jsonschema.validate(found, GRADESCOPE)
@@ -206,12 +206,12 @@ def test_the_submissions_of_a_folder(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    found = _folder.found(tmp_path, tmp_path / "results")
+    found = _folder.find_submissions(tmp_path, tmp_path / "results")
     assert [(each.name, [Path(path).name for path in each.notebooks]) for each in found] == [
         ("a", ["one.ipynb", "two.ipynb"]), ("b", ["b.ipynb"]),
     ]  # fmt: skip
     with pytest.raises(InputError, match="expected notebooks, or folders with notebooks"):
-        _folder.found(tmp_path / "c")
+        _folder.find_submissions(tmp_path / "c")
     settings = _folder.Settings(3, Limits())
     assert settings.draw(found[0]) == settings.draw(found[0]) != settings.draw(found[1])
     assert settings.draw(found[0]) != _folder.Settings(4, Limits()).draw(found[0])
@@ -222,7 +222,11 @@ def test_it_is_resumed_and_independent_of_order(tmp_path, monkeypatch, jobs):
     """Interrupted at random twice, nothing is graded again, and the result is that of one run."""
     for number in range(40):
         (tmp_path / f"s{number}.ipynb").write_text(str(number))
-    submissions, settings, rng = _folder.found(tmp_path), _folder.Settings(1, Limits()), random.Random(jobs)
+    submissions, settings, rng = (
+        _folder.find_submissions(tmp_path),
+        _folder.Settings(1, Limits()),
+        random.Random(jobs),
+    )
     graded, limit = [], [rng.randrange(5, 15)]
 
     def grade(self, submission, settings):
@@ -342,6 +346,6 @@ def test_pictures_beside_the_right_ones(tmp_path):
     )
     path = tmp_path / "a.ipynb"
     path.write_text(json.dumps(notebook(cell, npgrad={"questions": ["Q1.1"]})))
-    made, page = _folder.graded(_folder.found(path)[0], _folder.Settings(1, Limits()))
+    made, page = _folder.graded(_folder.find_submissions(path)[0], _folder.Settings(1, Limits()))
     assert (made["got"], made["total"]) == (11, 11), made
     assert page.count("data:image/png") == 2 and ">yours<" in page and "tape.backward" not in page
