@@ -237,7 +237,7 @@ def progress_bar(title, unit="B"):
     def update(done, total):
         nonlocal bar
         if bar is None:
-            bar = tqdm(desc=title, unit=unit, unit_scale=True, leave=False)
+            bar = tqdm(desc=title, unit=unit, unit_scale=unit == "B", leave=False)
         bar.total = total
         bar.update(done - bar.n)
 

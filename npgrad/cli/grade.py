@@ -16,15 +16,13 @@ The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q
 A notebook is a program, which may do what you may: docs/grading.md says what is isolated, and how to use a
 container."""
 
-import contextlib
 import dataclasses
-import json
 import os
 import sys
 import textwrap
 from pathlib import Path
 
-from npgrad._files import atomic_write, check_folder, shown
+from npgrad._files import check_folder, shown
 from npgrad.cli._common import add_json, print_json, table, whole_number_type
 from npgrad.errors import InputError
 
@@ -164,59 +162,32 @@ def run_one(args, limits):
 def run_folder(args, limits):
     """Grade all submissions, then write the tables about all of them."""
     from npgrad.cli._common import progress_bar
-    from npgrad.course.submissions import _folder
-    from npgrad.course.submissions._kernel import jupyter
+    from npgrad.course import submissions as grader
 
     path = args.notebook if os.path.isdir(args.notebook) else find(args.notebook)
     if args.files is not None and not os.path.isdir(args.files):
         raise InputError(f"{shown(args.files)}: expected a folder of files for the notebooks, found none")
-    jupyter()
-    submissions = _folder.found(path, args.output)
+    grader.jupyter()
+    submissions = grader.find_submissions(path, args.output)
     check_folder(args.output, ("grades.csv",))
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
-    seed = _folder.seed_of(output, args.seed)
-    settings = _folder.Settings(seed, limits, not args.no_pictures, args.files)
+    seed = grader.seed_of(output, args.seed)
+    settings = grader.Settings(seed, limits, not args.no_pictures, args.files)
     progress = progress_bar("grade", unit="submission")
     try:
-        records = _folder.grade_folder(submissions, output, settings, args.jobs, progress)
+        records = grader.grade_folder(submissions, output, settings, args.jobs, progress)
     finally:
         progress.close()
-    found = write_tables(output, submissions, records)
+    found = grader.write_tables(output, submissions, records)
     if args.gradescope:
-        from npgrad.course.submissions import _gradescope
-
-        _gradescope.write(output / "gradescope", records)
+        grader.write_gradescope(output / "gradescope", records)
     if args.json:
         print_json(found)
         return
     print(f"{found['submissions']} submissions, {found['mean']:.1%} of the points on average")
     for name in ("grades.csv", "summary.html"):
         print(shown(output / name))
-
-
-def write_tables(output, submissions, records):
-    """Write grades.csv, summary.json and summary.html; returns the summary."""
-    from npgrad.course.notebooks import given_pieces
-    from npgrad.course.submissions import _feedback, _source
-    from npgrad.course.submissions._notebook import code_cells, read
-
-    given, pieces = given_pieces(), {}
-    for submission in submissions:
-        cells = []
-        for path in submission.notebooks:
-            with contextlib.suppress(InputError):
-                cells += code_cells(read(path)).values()
-        pieces[submission.name] = _source.pieces(cells, given)
-    found = _feedback.summary(records)
-    for name, text in (
-        ("grades.csv", _feedback.grades(records, _source.most_similar(pieces))),
-        ("summary.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n"),
-        ("summary.html", _feedback.summary_page(found) + "\n"),
-    ):
-        with atomic_write(output / name) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
-    return found
 
 
 def find(name):

@@ -1,6 +1,5 @@
 """Write the homework's Jupyter notebooks, and the lesson BackpropByHand, to a folder."""
 
-import json
 import os
 from pathlib import Path as FilePath
 
@@ -61,25 +60,6 @@ def write_notebooks(folder: Path, student: bool = False, force: bool = False) ->
         with atomic_write(path) as temporary:
             temporary.write_bytes(content)
     return list(contents)
-
-
-def given_pieces() -> frozenset[str]:
-    """Return digests of the code that the student edition gives to everybody, which no comparison of students counts.
-
-    Returns
-    -------
-    frozenset of str
-    """
-    from npgrad.course.submissions._source import pieces
-
-    cells = []
-    for path in sorted((notebooks_folder() / "student").glob("*.ipynb")):
-        cells += [
-            "".join(cell["source"])
-            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
-            if cell["cell_type"] == "code"
-        ]
-    return frozenset(pieces(cells))
 
 
 def notebooks_folder() -> FilePath:

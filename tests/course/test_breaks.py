@@ -20,6 +20,7 @@ def around(cells):
 
 
 @needs_jupyter
+@pytest.mark.exhaustive
 def test_bad_cells_cost_nothing_else(tmp_path):
     """All of them in one notebook."""
     results, failed, stopped = graded(tmp_path, around(breaks.GENTLE.values()), ALL)
@@ -65,7 +66,6 @@ def test_what_a_stopped_cell_defines_counts(tmp_path):
 
 def test_the_definitions_of_a_cell():
     cell = "%matplotlib inline\nimport numpy as np\nK = 3\nx = np.ones(3)\nprint(x)\n"
-    cell += "def f(a):\n    return a\nwhile True: pass"
     cell += "def f(a):\n    return a\nwhile True: pass"
     assert _source.definitions(cell) == "import numpy as np\nK = 3\ndef f(a):\n    return a"
     assert _source.definitions("def broken(:") == ""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import breaks
 import cheats
 import homework_answers
 import pytest
@@ -38,8 +39,10 @@ def test_a_cheat_gets_nothing(name, tmp_path):
 
 @needs_jupyter
 def test_one_cheat_among_right_answers_costs_its_own_points(tmp_path):
+    """Also where cells delete builtins, and have no stdout."""
     cheat, reason = cheats.FORWARDED["tv_loss"]
-    cells = [LOSSES["content_loss"], LOSSES["gram_matrix"], LOSSES["style_loss"], cheat]
+    cells = [breaks.GENTLE["builtins"], LOSSES["content_loss"], LOSSES["gram_matrix"], LOSSES["style_loss"]]
+    cells += [breaks.GENTLE["no stdout"], cheat]
     results, failed, stopped = graded(tmp_path, cells, ["Q2.1", "Q2.2", "Q2.3"])
     assert (failed, stopped) == ({}, {})
     assert {name: result.got for name, result in results.items()} == {"Q2.1": 3, "Q2.2": 6, "Q2.3": 0}, (

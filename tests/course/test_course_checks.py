@@ -16,13 +16,14 @@ from npgrad.course.grading import (
     _attributions,
     _grad_cam,
     _losses,
+    _results,
     _saliency,
     _style_transfer,
     _total_variation,
     check,
     grade,
 )
-from npgrad.course.grading._answer import Answer, Wrong
+from npgrad.course.grading._answer import Answer, NoExample, Wrong
 from npgrad.course.grading._cases import cases
 from npgrad.course.grading._compare import close, variants
 
@@ -205,3 +206,17 @@ def assert_distinct(reference, mistakes, arguments):
         same = [other for other in found if close(value, found[other], 1e-2)]
         assert all(other == text for other in same), (text, same)
         found[text] = value
+
+
+@pytest.mark.parametrize(("without", "used"), [((7, 8), 9), (range(7, 100), 0)])
+def test_a_draw_without_examples_is_replaced(without, used):
+    answer = Answer("content_loss", own.content_loss, {})
+    answer.draw, seen = 7, []
+
+    def check(answer):
+        if answer.draw in without:
+            raise NoExample
+        seen.append(answer.draw)
+
+    _results._check_with_examples(check, answer)
+    assert seen == [used]

@@ -17,6 +17,10 @@ class Wrong(Exception):
     """What is wrong with an answer: one sentence, or several."""
 
 
+class NoExample(Exception):
+    """A draw without inputs that tell a right answer from a wrong one: another draw is needed."""
+
+
 class NotAnswered(Wrong):
     """There is no answer yet."""
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from npgrad.course.grading._answer import NoExample
 from npgrad.layers import Conv2d, Dropout, Fire, GlobalAvgPool2d, MaxPool2d, ReLU, Sequential
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
@@ -71,7 +72,7 @@ def _drawn(name, draw):
         found = _evidence(drawn, images(4, 64, 64, draw=draw))
         if (found.sum(axis=1) >= 3).sum() >= 3:  # in some drawn networks hardly anything supports a class
             return drawn
-    raise RuntimeError(f"draw {draw}: no network with positive evidence for a class")
+    raise NoExample(f"draw {draw}: no network with positive evidence for a class")
 
 
 def _squeezenet(name):
@@ -172,7 +173,7 @@ def _case(name, n, dtype, size, draw):
             y = np.full(n, first)
             y[1::2] = second
             return model, X, y
-    raise RuntimeError(f"draw {draw}: no images with positive evidence for a class")
+    raise NoExample(f"draw {draw}: no images with positive evidence for a class")
 
 
 def _evidence(model, X):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from npgrad.course.grading._answer import Wrong, in_case
+from npgrad.course.grading._answer import NoExample, Wrong, in_case
 from npgrad.course.grading._cases import images, network, watched
 from npgrad.course.grading._compare import array, close, diagnosis
 from npgrad.course.grading._gradients import KINDS, gradient
@@ -70,7 +70,7 @@ def _to_fool(model, target, rate, dtype, draw):
         second = int(np.argsort(model(X)[0])[-2])
         if (1 if rate == 10 else 2) <= _steps(model, X, second, rate) <= 30:
             return X, second
-    raise RuntimeError(f"draw {draw}: no image from which a class is in reach")
+    raise NoExample(f"draw {draw}: no image from which a class is in reach")
 
 
 def _steps(model, x, target, rate):

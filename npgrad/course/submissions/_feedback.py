@@ -21,6 +21,9 @@ STYLE = """
 figure { margin: .8rem 0 0; } figcaption { font-size: .85rem; opacity: .75; }
 .pair { display: flex; flex-wrap: wrap; gap: 1.2rem; }
 .pair img { display: block; border-radius: 4px; max-width: 100%; }
+.name { margin: .8rem 0 -.5rem; font-weight: 600; }
+.missing { display: grid; place-items: center; height: 160px; max-width: 100%; border: 1px dashed; border-radius: 4px;
+  box-sizing: border-box; opacity: .6; }
 
 table { border-collapse: collapse; }
 td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; }
@@ -69,8 +72,10 @@ def _question(result, rows):
     ]
     lines += [f"<p>{escape(line)}</p>" for line in result["message"].splitlines()]
     for name, yours, right in rows:
-        mine = _figure(yours, "yours") if yours else "<p>yours: none of the expected shape</p>"
-        lines.append(f'<p>{escape(name)}</p><div class="pair">{mine}{_figure(right, "right")}</div>')
+        mine = _figure(yours, "yours") if yours else _missing(right)
+        lines.append(
+            f'<p class="name">{escape(name)}</p><div class="pair">{mine}{_figure(right, "right")}</div>'
+        )
     return "\n".join([*lines, "</section>"])
 
 
@@ -81,6 +86,15 @@ def _figure(tiles, caption):
     return (
         f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
         f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _missing(right):
+    """A frame as large as the right picture, in place of a student's that cannot be shown."""
+    width = strip(right).width
+    return (
+        f'<figure><div class="missing" style="width:{width}px">nothing to show</div>'
+        "<figcaption>yours</figcaption></figure>"
     )
 
 
@@ -159,10 +173,10 @@ def _reason(line):
 def summary_page(found):
     """The summary as HTML."""
     most = max(found["distribution"], default=0) or 1
-    bars = "".join(
-        f'<span>{10 * i} to {10 * i + 10} %</span><i style="width:{100 * n / most:.0f}%"></i><span>{n}</span>'
-        for i, n in enumerate(found["distribution"])
-    )
+    bars = ""
+    for i, n in enumerate(found["distribution"]):
+        style = f"width:{100 * n / most:.0f}%" if n else "visibility:hidden"
+        bars += f'<span>{10 * i} to {10 * i + 10} %</span><i style="{style}"></i><span>{n}</span>'
     parts = [
         "<h1>Grades</h1>",
         f"<p>{found['submissions']} submissions, {found['mean']:.1%} of the points on average</p>",

@@ -58,7 +58,7 @@ class Settings:
         return 1 + int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)
 
 
-def found(path, results=None):
+def find_submissions(path, results=None):
     """The submissions of a folder: its notebooks, and the folders in it that have notebooks; or the one notebook."""
     path = Path(path)
     if path.is_file():
@@ -110,7 +110,7 @@ def grade_folder(submissions, results, settings, jobs=1, progress=None):
     Parameters
     ----------
     submissions : list of Submission
-        As `found` returns them.
+        As `find_submissions` returns them.
     results : path
         The folder to write to.
     settings : Settings

@@ -59,7 +59,7 @@ def results(record):
     return {**found, "stdout_visibility": "hidden", "tests": tests}
 
 
-def write(folder, records):
+def write_gradescope(folder, records):
     """Write NAME/results.json for each record, and the folder `autograder`, which is to be zipped and uploaded."""
     folder = Path(folder)
     for record in records:
