@@ -73,7 +73,7 @@ def add_arguments(parser):
         help="memory that a notebook may use (default 4)",
     )
     parser.add_argument("--files", metavar="DIR", help="with -o: files that every notebook finds beside it")
-    parser.add_argument("--no-pictures", action="store_true", help="with -o: pages without maps")
+    parser.add_argument("--no-maps", action="store_true", help="with -o: pages without maps")
     parser.add_argument(
         "--gradescope",
         action="store_true",
@@ -173,7 +173,7 @@ def run_folder(args, limits):
     output = Path(args.output)
     output.mkdir(parents=True, exist_ok=True)
     seed = grader.seed_of(output, args.seed)
-    settings = grader.Settings(seed, limits, not args.no_pictures, args.files)
+    settings = grader.Settings(seed, limits, not args.no_maps, args.files)
     progress = progress_bar("grade", unit="submission")
     try:
         records = grader.grade_folder(submissions, output, settings, args.jobs, progress)

@@ -287,7 +287,7 @@ def command(folder, results, *options):
         str(results),
         "--seed",
         "3",
-        "--no-pictures",
+        "--no-maps",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -344,7 +344,7 @@ def test_two_hundred_submissions_killed_twice(tmp_path):
 
 @needs_jupyter
 @pytest.mark.exhaustive
-def test_pictures_beside_the_right_ones(tmp_path):
+def test_maps_beside_the_right_ones(tmp_path):
     cell = (
         "import numpy as np\ndef compute_saliency_maps(X, y, model):\n    tape = model.forward(X)\n"
         "    dy = np.zeros_like(tape.output)\n    dy[np.arange(len(y)), y] = 1\n"

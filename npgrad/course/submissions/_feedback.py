@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 
 from npgrad.course.grading import QUESTIONS
-from npgrad.course.submissions._pictures import strip
+from npgrad.course.submissions._maps import strip
 
 STYLE = """
 .points { float: right; font-variant-numeric: tabular-nums; }
@@ -31,14 +31,14 @@ td, th { padding: .15rem .8rem .15rem 0; text-align: left; vertical-align: top; 
 BINS = 10  # of the distribution of points
 
 
-def page(record, pictures):
+def page(record, maps):
     """The feedback on one submission as HTML.
 
     Parameters
     ----------
     record : dict
         The submission's record.
-    pictures : dict
+    maps : dict
         {question: [(title, the student's tiles or None, the right tiles)]}.
 
     Returns
@@ -50,7 +50,7 @@ def page(record, pictures):
     if record["refused"]:
         parts.append(f"<section><h2>Not graded</h2><p>{escape(record['refused'])}</p></section>")
     for result in record["questions"]:
-        parts.append(_question(result, pictures.get(result["id"], ())))
+        parts.append(_question(result, maps.get(result["id"], ())))
     for title, cells in (
         ("Cells that raised an error", record["failed_cells"]),
         ("Cells that did not end", record["stopped_cells"]),
@@ -90,7 +90,7 @@ def _figure(tiles, caption):
 
 
 def _missing(right):
-    """A frame as large as the right picture, in place of a student's that cannot be shown."""
+    """A frame as large as the right map, in place of a student's that cannot be shown."""
     width = strip(right).width
     return (
         f'<figure><div class="missing" style="width:{width}px">nothing to show</div>'

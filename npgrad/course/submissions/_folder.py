@@ -44,12 +44,12 @@ class Settings:
 
     seed: int
     limits: Limits
-    pictures: bool = True
+    maps: bool = True
     files: str | None = None
 
     def key(self, submission):
         """What a submission's result depends on; a result with the same key is not computed again."""
-        text = json.dumps([submission.digest(), self.seed, asdict(self.limits), self.pictures, __version__])
+        text = json.dumps([submission.digest(), self.seed, asdict(self.limits), self.maps, __version__])
         return hashlib.sha256(text.encode()).hexdigest()
 
     def draw(self, submission):
@@ -209,7 +209,7 @@ def _follow(parent):
 def graded(submission, settings):
     """(record, page) of a submission; runs in a worker's process."""
     from npgrad.course.submissions import _feedback, _notebook
-    from npgrad.course.submissions._pictures import Pictures
+    from npgrad.course.submissions._maps import Maps
 
     draw = settings.draw(submission)
     best, failed, stopped, shown_images, refusals = {}, {}, {}, {}, []
@@ -219,10 +219,10 @@ def graded(submission, settings):
             notebook = _notebook.read(path)
             if not _notebook.questions(notebook):
                 continue
-            pictures = Pictures() if settings.pictures else None
+            maps = Maps() if settings.maps else None
             with _working_folder(submission, settings) as folder:
                 results, errors, late = _notebook.grade_notebook(
-                    notebook, folder, settings.limits, draw, pictures=pictures
+                    notebook, folder, settings.limits, draw, maps=maps
                 )
         except NpgradError as error:
             refusals.append(str(error))
@@ -230,8 +230,8 @@ def graded(submission, settings):
         for result in results:
             if result.id not in best or result.got > best[result.id].got:
                 best[result.id] = result
-                if pictures is not None and result.id in pictures.found:
-                    shown_images[result.id] = pictures.found[result.id]
+                if maps is not None and result.id in maps.found:
+                    shown_images[result.id] = maps.found[result.id]
         failed |= {f"{label} cell {number}".strip(): text for number, text in errors.items()}
         stopped |= {f"{label} cell {number}".strip(): text for number, text in late.items()}
     record = _record(submission, settings, best, "; ".join(refusals))

@@ -62,7 +62,7 @@ def code_cells(notebook):
     return dict(enumerate(sources, 1))
 
 
-def grade_notebook(notebook, folder, limits=None, draw=0, progress=None, pictures=None):
+def grade_notebook(notebook, folder, limits=None, draw=0, progress=None, maps=None):
     """Run a notebook and check its functions.
 
     Parameters
@@ -77,8 +77,8 @@ def grade_notebook(notebook, folder, limits=None, draw=0, progress=None, picture
         Which inputs the functions are checked on.
     progress : callable, optional
         Called after each cell.
-    pictures : callable, optional
-        Called as ``pictures(question, answers)`` with the RemoteAnswers of a question, after its check.
+    maps : callable, optional
+        Called as ``maps(question, answers)`` with the RemoteAnswers of a question, after its check.
 
     Returns
     -------
@@ -99,11 +99,11 @@ def grade_notebook(notebook, folder, limits=None, draw=0, progress=None, picture
         session = Session(process, cells, limits, progress)
         session.meddling = _source.meddling(cells)
         session.run_cells()
-        results = [_result(session, question, draw, pictures) for question in questions(notebook)]
+        results = [_result(session, question, draw, maps) for question in questions(notebook)]
     return results, session.failed, session.stopped
 
 
-def _result(session, question, draw, pictures):
+def _result(session, question, draw, maps):
     answers = {}
 
     def answer(name, function, given):
@@ -119,8 +119,8 @@ def _result(session, question, draw, pictures):
     missing = f"not defined: {stopped}" if stopped else NOT_YET
     with contextlib.redirect_stdout(io.StringIO()):
         result = result_of(question, given, missing, answer)
-    if pictures is not None:
-        pictures(question, answers)
+    if maps is not None:
+        maps(question, answers)
     return result
 
 

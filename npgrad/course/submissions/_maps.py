@@ -7,12 +7,12 @@ from PIL import Image
 
 from npgrad.course.grading._answer import Wrong
 
-SIDE = 160  # pixels of a picture on the page
+SIDE = 160  # pixels of a map on the page
 SCENES, SEED = 2, 8
 METHODS = ("LayerGradCam", "LayerConductance")
 
 
-class Pictures:
+class Maps:
     """Collects {question: [(title, the student's image or None, the right image)]} as `found`."""
 
     def __init__(self):
