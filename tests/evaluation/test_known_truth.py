@@ -156,7 +156,8 @@ def test_a_network_that_knows_no_scene_is_refused():
 
 
 @pytest.mark.exhaustive
-def test_grad_cam_points_at_the_object_and_what_knows_nothing_does_not(bundled, held):
+def test_grad_cam_points_at_the_object_and_what_knows_nothing_does_not(bundled):
+    held = evaluation.held_out(bundled, 60)  # so many that chance moves a rate by 0.06, not by 0.1
     every = {"grad_cam": _method("grad_cam"), **evaluation.sanity_methods()}
     found = {name: score_method(m, bundled, held, n_curves=0).mean("pointing") for name, m in every.items()}
     best = max(value for name, value in found.items() if name != "grad_cam")
