@@ -87,7 +87,7 @@ def explain(
     >>> image, label, mask = npgrad.scenes.scene(7)
     >>> explanation = npgrad.explain(model, image, "grad_cam")
     >>> explanation.array.shape
-    (14, 14)
+    (13, 13)
     """
     method = method if isinstance(method, str) else tuple(method)
     request = Request(method, target, options, sign, outliers, alone, bare, colormap, scale)

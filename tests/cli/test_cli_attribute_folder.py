@@ -304,7 +304,7 @@ def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
 def test_a_full_disk(weights, tmp_path, part):
     pytest.importorskip("resource")
     folder = photos(tmp_path / "photos", 60)
-    attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
+    attribute_folder(npgrad.load(weights), folder, tmp_path / "expected", bare=True)
     expected = files(tmp_path / "expected")
     limit = min(map(len, expected.values())) - 1 if part == "images" else max(map(len, expected.values()))
     assert part == "images" or limit < (tmp_path / "expected" / "manifest.jsonl").stat().st_size
@@ -321,6 +321,7 @@ def test_a_full_disk(weights, tmp_path, part):
         code,
         "attribute",
         "photos",
+        "--bare",
         "--weights",
         weights,
         "-o",
@@ -332,5 +333,5 @@ def test_a_full_disk(weights, tmp_path, part):
     [line] = said(done.stderr)
     assert f"{NOT_WRITTEN}: File too large" in line
     assert ("manifest.jsonl" in line) == (part == "manifest")
-    assert attribute_folder(npgrad.load(weights), folder, tmp_path / "out").left == 0
+    assert attribute_folder(npgrad.load(weights), folder, tmp_path / "out", bare=True).left == 0
     assert is_whole_and_like(folder, expected)
