@@ -131,6 +131,14 @@ def in_memory_order(array):
 
 
 def like(array, own):
-    """The array, in the shape of npgrad's if only axes of length 1 are more or fewer."""
+    """The array as npgrad's has it: without or with axes of length 1, and with the channels first.
+
+    A network may hold its channels last between two layers, as torch's ConvNeXt does; how an array is stored is no
+    difference of the network.
+    """
+    if array.ndim == own.ndim == 4 and array.shape != own.shape:
+        moved = array.transpose(0, 3, 1, 2)
+        if moved.shape == own.shape:
+            return moved
     same = [[side for side in one.shape if side > 1] for one in (array, own)]
     return array.reshape(own.shape) if same[0] == same[1] else array
