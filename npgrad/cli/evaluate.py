@@ -58,6 +58,12 @@ def add_arguments(parser):
         metavar="auto|INDEX|NAME|EXPRESSION",
         help=f"{TARGET_HELP}; {EXPRESSION_HELP}; default auto: the most likely class",
     )
+    add_measures(parser)
+    add_json(parser)
+
+
+def add_measures(parser):
+    """The options of whatever measures explanations, and of its network."""
     parser.add_argument("--mask", metavar="FILE", help="image of the same size, bright where the object is")
     parser.add_argument(
         "--steps",
@@ -76,7 +82,6 @@ def add_arguments(parser):
     add_seed(parser, "measures")
     add_weights(parser)
     add_outputs(parser)
-    add_json(parser)
 
 
 def run(args):

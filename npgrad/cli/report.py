@@ -14,19 +14,15 @@ from npgrad.cli._common import (
     EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
-    add_outputs,
-    add_seed,
-    add_weights,
     image_of,
     load_network,
     print_json,
     progress_bar,
     say_what_is_seen,
     target_of,
-    whole_number_type,
 )
 from npgrad.cli._results import check_outputs, free_name
-from npgrad.cli.evaluate import mask_of
+from npgrad.cli.evaluate import add_measures, mask_of
 
 HELP = "page with every method's explanation of an image, their measures and agreement"
 EXAMPLES = """examples:
@@ -48,24 +44,7 @@ def add_arguments(parser):
         metavar="auto|INDEX|NAME|EXPRESSION",
         help=f"{TARGET_HELP}; {EXPRESSION_HELP}; default auto: the most likely class",
     )
-    parser.add_argument("--mask", metavar="FILE", help="image of the same size, bright where the object is")
-    parser.add_argument(
-        "--steps",
-        type=whole_number_type(1),
-        default=20,
-        metavar="N",
-        help="steps of deletion and insertion (default 20)",
-    )
-    parser.add_argument(
-        "--samples",
-        type=whole_number_type(1),
-        default=5,
-        metavar="N",
-        help="random samples for sensitivity; infidelity takes four times as many (default 5)",
-    )
-    add_seed(parser, "measures")
-    add_weights(parser)
-    add_outputs(parser)
+    add_measures(parser)
     parser.add_argument(
         "-o",
         "--output",
