@@ -80,3 +80,18 @@ def real_model(real_weights):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """What is drawn: (text, its box)."""
+    from PIL import ImageDraw
+
+    found, text = [], ImageDraw.ImageDraw.text
+
+    def recording(draw, place, line, *arguments, **keywords):
+        found.append((line, draw.textbbox(place, line, keywords["font"], keywords.get("anchor"))))
+        return text(draw, place, line, *arguments, **keywords)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", recording)
+    return found

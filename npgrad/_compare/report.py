@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 from html import escape
 
@@ -14,7 +13,7 @@ from npgrad import __version__
 from npgrad._compare.results import DIFFERS, Comparison
 from npgrad._files import atomic_write
 from npgrad._typing import Path
-from npgrad.pages.packing import part
+from npgrad.pages.packing import part, still_html
 
 WIDTH, HEIGHT, LEFT = 900, 260, 60  # of the plot, in px
 LOWEST, HIGHEST = -9.0, 1.0  # powers of ten
@@ -48,30 +47,10 @@ def page_of(comparison: Comparison, title: str, output: Path | None = None) -> s
     -------
     str
     """
-    style = part("page.css") + STYLE
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-"
-        f"{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'; base-uri 'none'; form-action 'none'"
-    )
     body = "\n".join([_summary(comparison), *(_difference(row) for row in comparison.different[:8])])
-    body += _plot(comparison) + _table(comparison)
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<link rel="icon" href="data:,">
-<style>{style}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-{body}
-<footer>npgrad {__version__}, npgrad compare</footer>
-</body>
-</html>
-"""
+    body = f"<h1>{escape(title)}</h1>\n{body}{_plot(comparison)}{_table(comparison)}"
+    footer = f"<footer>npgrad {__version__}, npgrad compare</footer>"
+    page = still_html(title, f"{body}\n{footer}", part("page.css") + STYLE)
     if output is not None:
         with atomic_write(output) as temporary:
             temporary.write_bytes(page.encode(errors="replace"))

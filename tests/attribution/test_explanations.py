@@ -7,7 +7,7 @@ import warnings
 import folder_runs
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
 
 import npgrad
 from npgrad.attribution import methods
@@ -23,19 +23,6 @@ QUICK = (
     "hires_cam", "layer_cam", "eigen_cam", "deep_lift", "layer_activation", "layer_gradient_x_activation",
     "layer_lrp", "excitation_backprop",
 )  # fmt: skip
-
-
-@pytest.fixture
-def written(monkeypatch):
-    """What is drawn: (text, its box)."""
-    found, text = [], ImageDraw.ImageDraw.text
-
-    def recording(draw, place, line, *arguments, **keywords):
-        found.append((line, draw.textbbox(place, line, keywords["font"], keywords.get("anchor"))))
-        return text(draw, place, line, *arguments, **keywords)
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", recording)
-    return found
 
 
 def drawn_net(rng, outputs):

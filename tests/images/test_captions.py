@@ -14,19 +14,6 @@ LINES = ("grad_cam: tiger cat (282), probability 48.12%", "frame: the part that 
 SIGNS = ("absolute", "positive", "signed")
 
 
-@pytest.fixture
-def written(monkeypatch):
-    """What is drawn: (text, its box)."""
-    found, text = [], ImageDraw.ImageDraw.text
-
-    def recording(draw, place, line, *arguments, **keywords):
-        found.append((line, draw.textbbox(place, line, keywords["font"], keywords.get("anchor"))))
-        return text(draw, place, line, *arguments, **keywords)
-
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", recording)
-    return found
-
-
 def noise(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
