@@ -3,7 +3,7 @@
     python -m benchmarks                                  the table in build/bench.md, all numbers in build/bench.json
     python -m benchmarks --cases forward,saliency --networks squeezenet1_1 --batches 1
     python -m benchmarks --resume                         continue where the last run ended
-    python -m benchmarks --readme build/bench.json        the short table for the README
+    python -m benchmarks --page build/bench.json          the short tables in docs/reference/benchmarks.md
 
 How to read the table: a ratio is npgrad's time divided by the other's in the same round; the table gives the median of
 the ratios, and their smallest and largest in brackets. Below 1, npgrad is faster. "torch" is torch eager as usually run
@@ -27,12 +27,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks import tables
+from benchmarks import page, tables
 from benchmarks.bench import Bench
 from benchmarks.cases import BATCHES
 from benchmarks.inputs import NETWORKS
 from benchmarks.plan import EVERY_CASE
-from benchmarks.readme import readme
 
 
 def parse(arguments):
@@ -73,7 +72,14 @@ def parse(arguments):
         "--resume", action="store_true", help="keep the results in NAME.json and measure what is missing"
     )
     parser.add_argument(
-        "--readme", metavar="JSON", help="print a short table of the results in JSON, and exit"
+        "--page", metavar="JSON", help="write short tables of the results in JSON into a page, and exit"
+    )
+    parser.add_argument(
+        "--into",
+        metavar="FILE",
+        default=page.FILE,
+        type=Path,
+        help="that page; default docs/reference/benchmarks.md",
     )
     args = parser.parse_args(arguments)
     if args.rounds < 1:
@@ -99,8 +105,8 @@ def _list(known):
 
 def main(arguments=None):
     args = parse(arguments)
-    if args.readme:
-        print(readme(json.loads(Path(args.readme).read_text())), end="")
+    if args.page:
+        page.write(args.into, json.loads(Path(args.page).read_text(encoding="utf-8")))
         return 0
     missing = [name for name in ("torch", "captum") if not importlib.util.find_spec(name)]
     if missing:

@@ -1,4 +1,4 @@
-"""Results as Markdown. For the README's short table see readme.py."""
+"""Results as Markdown. For the short tables of the documentation see page.py."""
 
 import statistics
 

@@ -1,4 +1,4 @@
-"""Draw the images of docs/gradients.md: a network that was ported with three mistakes, beside npgrad's bundled one.
+"""Draw the images of docs/howto/gradients.md: a network that was ported with three mistakes, beside the bundled one.
 
     python scripts/gradient_pictures.py
 

@@ -1,4 +1,4 @@
-"""Write the table in docs/methods.md, from the attribution methods, their docstrings, and measured deviations.
+"""Write the table in docs/reference/methods.md, from the methods, their docstrings, and measured deviations.
 
 python scripts/methods_table.py                             with the deviations in build/deviations.json
 python -m pytest tests/attribution tests/models -m "not slow" -n 0 --deviations build/deviations.json     writes them
@@ -16,7 +16,7 @@ from npgrad.attribution.methods import METHODS, function_of
 
 BEGIN, END = "<!-- table: python scripts/methods_table.py -->\n", "<!-- end of the table -->\n"
 FOLDER = Path(__file__).parents[1]
-FILE = FOLDER / "docs" / "methods.md"
+FILE = FOLDER / "docs" / "reference" / "methods.md"
 
 # Other libraries that have the method under this or another name.
 PEERS = {
@@ -56,7 +56,7 @@ def table(deviations):
     for name, method in METHODS.items():
         page = function_of(name).__module__.replace(".", "/")
         cells = [
-            f"[`{name}`](../{page}.py)",
+            f"[`{name}`](../../{page}.py)",
             method.note,
             place(name),
             also_in(name),

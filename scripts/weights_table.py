@@ -1,4 +1,4 @@
-"""Write the tables of weights/README.md and docs/networks.md, from weights/known.json and the registry of networks.
+"""Write the tables of weights/README.md and docs/reference/networks.md, from known.json and the registry of networks.
 
 python scripts/weights_table.py           rewrite the tables
 python scripts/weights_table.py --check   exit code 1 if one is not up to date
@@ -24,7 +24,7 @@ def networks():
         known = [e for e in known_weights.known().values() if e.architecture == name and e.preprocessing]
         sides = dict.fromkeys(f"{entry.preprocessing['crop']} px" for entry in known)
         weights = ", ".join(f"`{entry.name}`" for entry in known)
-        link = f"[{page.rpartition('/')[2]}](../{page}.py)"
+        link = f"[{page.rpartition('/')[2]}](../../{page}.py)"
         rows.append(f"| `{name}` | {network.parameters:,} | {link} | {', '.join(sides)} | {weights} |")
     return "\n".join(rows) + "\n"
 
@@ -53,7 +53,7 @@ def main():
     )
     check = parser.parse_args().check
     old = 0
-    for path, table in (("weights/README.md", files()), ("docs/networks.md", networks())):
+    for path, table in (("weights/README.md", files()), ("docs/reference/networks.md", networks())):
         text = (FOLDER / path).read_text(encoding="utf-8")
         new = re.sub(f"(?<={BEGIN})(.*?)(?={END})", lambda _, table=table: table, text, flags=re.DOTALL)
         old |= new != text

@@ -13,7 +13,7 @@ interrupted run is resumed by the same command.
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
 `npgrad notebooks` writes; without them, all of the homework's. The lesson BackpropByHand has none.
 
-A notebook is a program, which may do what you may: docs/grading.md says what is isolated, and how to use a
+A notebook is a program, which may do what you may: docs/howto/grading.md says what is isolated, and how to use a
 container."""
 
 import dataclasses

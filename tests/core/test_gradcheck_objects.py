@@ -136,7 +136,7 @@ def test_a_layer_of_npgrad_is_explained():
 
 
 def test_the_page_prints_what_it_says(capsys):
-    text = (Path(__file__).parents[2] / "docs" / "gradients.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "howto" / "gradients.md").read_text(encoding="utf-8")
     code, printed = (
         re.findall(rf"{before}\n(.*?)```", text, flags=re.DOTALL) for before in ("```python", "prints\n\n```")
     )

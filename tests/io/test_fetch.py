@@ -59,7 +59,7 @@ def test_known_facts():
 
 
 @pytest.mark.parametrize(
-    ("path", "table"), [("weights/README.md", "files"), ("docs/networks.md", "networks")]
+    ("path", "table"), [("weights/README.md", "files"), ("docs/reference/networks.md", "networks")]
 )
 def test_tables_are_up_to_date(path, table):
     root = Path(__file__).parents[2]

@@ -15,6 +15,7 @@ from benchmarks import inputs, tables, turns
 from benchmarks.__main__ import parse
 from benchmarks.cases import CASES, GRADIENT
 from benchmarks.contenders import Products
+from benchmarks.page import BEGIN, END, FILE
 from benchmarks.plan import plan
 from benchmarks.programs import IMPORT, PROGRAM, commands, run
 from benchmarks.worker import answers
@@ -190,9 +191,16 @@ def test_a_run_is_interrupted_and_goes_on(tmp_path):
     assert stored["about"]["date"] and stored["about"]["versions"]["torch"] in again.stdout
     assert output.with_suffix(".md").read_text().strip() == again.stdout.strip()
 
-    short = subprocess.run([*command, "--readme", output.with_suffix(".json")], **pipes)
-    assert short.returncode == 0 and "One thread" in short.stdout
-    assert "| style transfer, a step at 192 px | 1 |" in short.stdout
+    page = tmp_path / "page.md"
+    page.write_text(f"# Times\n\n{BEGIN}old\n{END}\nEnd.\n")
+    short = subprocess.run([*command, "--page", output.with_suffix(".json"), "--into", page], **pipes)
+    assert short.returncode == 0 and "| style transfer, a step at 192 px | 1 |" in page.read_text()
+    title, _, table = page.read_text().partition(BEGIN)
+    assert title == "# Times\n\n" and "One thread" in table and "old" not in table
+    assert table.endswith(f" |\n{END}\nEnd.\n") and BEGIN in FILE.read_text(encoding="utf-8")
+    page.write_text("# Times\n")
+    short = subprocess.run([*command, "--page", output.with_suffix(".json"), "--into", page], **pipes)
+    assert short.returncode == 1 and short.stderr.startswith(f"benchmarks: {page}: expected the line")
 
     other = subprocess.run([*command, "--cases", "forward", "--resume", "--side", "65"], **pipes)
     assert other.returncode == 1 and "measured with other side: 64, now 65" in other.stderr

@@ -1,4 +1,4 @@
-"""Public text is written in the field's own words and in American English; docs/glossary.md has the words.
+"""Public text is written in the field's own words and in American English; docs/reference/glossary.md has the words.
 
 Read are the docstrings, comments, messages and names in the code and its tests, the documents, and the notebooks.
 """
@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md", "docs/*.md"]
+DOCUMENTS = [
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "weights/README.md",
+    "docs/**/*.md",
+]
 CODE = ["npgrad/**/*.py", "scripts/*.py", "tests/**/*.py", "fuzz/**/*.py", "benchmarks/**/*.py"]
 NOTEBOOKS = ["notebooks/*.ipynb", "notebooks/student/*.ipynb"]
 

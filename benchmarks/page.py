@@ -1,12 +1,29 @@
-"""The short table for the README: batches 1 and 8, a training step, whole programs, and the lower bound."""
+"""The short tables of docs/reference/benchmarks.md: batches 1 and 8, a training step, programs, and the lower bound."""
+
+import re
+from pathlib import Path
 
 from benchmarks.cases import CASES
 from benchmarks.inputs import LARGER, SQUEEZENETS
 from benchmarks.programs import IMPORT, PROGRAM, TITLES
 from benchmarks.tables import WHOLE, about, head, in_words, line, milliseconds, ratio, whole
 
+FILE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
+BEGIN, END = "<!-- table: python -m benchmarks -->\n", "<!-- end of the table -->\n"
 
-def readme(data):
+
+def write(path, data):
+    """Replace the tables of the page `path`."""
+    text = path.read_text(encoding="utf-8")
+    if not (BEGIN in text and END in text):
+        raise SystemExit(
+            f"benchmarks: {path}: expected the line {BEGIN.strip()!r} and, later, {END.strip()!r}"
+        )
+    new = re.sub(f"(?<={BEGIN})(.*?)(?={END})", lambda _: tables(data), text, flags=re.DOTALL)
+    path.write_text(new, encoding="utf-8", newline="\n")
+
+
+def tables(data):
     """Markdown of what was measured with the most threads."""
     threads = max(record["threads"] for record in data["records"])
     found = {
