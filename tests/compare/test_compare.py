@@ -13,8 +13,11 @@ import npgrad
 from npgrad._compare.snippets import snippet
 from npgrad.models import squeezenet1_1
 
-LARGE = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("squeezenet", "resnet18")]
-NETWORKS = ("graph", *LARGE)
+NETWORKS = (
+    "graph",
+    pytest.param("squeezenet", marks=pytest.mark.exhaustive),
+    pytest.param("resnet18", marks=pytest.mark.slow),
+)
 
 
 class Networks(dict):

@@ -6,6 +6,7 @@ from graded import LOSSES, graded, lines_of, matches, needs_jupyter
 
 from npgrad.course.submissions import _source
 
+AS_OTHERS = ("endless", "no interrupt in C", "abort")  # stopped in the same way as others, after as long
 ALL = {"Q2.1": 3, "Q2.2": 6, "Q2.3": 3}
 
 
@@ -33,8 +34,13 @@ def test_bad_cells_cost_nothing_else(tmp_path):
 
 
 @needs_jupyter
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("name", breaks.HARD)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in AS_OTHERS else pytest.mark.exhaustive)
+        for name in breaks.HARD
+    ],
+)
 def test_a_cell_that_does_not_end_costs_nothing_else(tmp_path, name):
     results, _, stopped = graded(tmp_path, around([breaks.HARD[name]]), ALL, cell=20.0)
     assert {name: result.got for name, result in results.items()} == ALL, (results, stopped)

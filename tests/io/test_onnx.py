@@ -12,6 +12,7 @@ from benchmarks import torch_networks
 from npgrad import WeightsError, attribution
 
 LARGE = [
+    "alexnet",
     "vgg11",
     "vgg11_bn",
     "vgg13",
@@ -56,7 +57,7 @@ def test_exported_networks_come_back(name, tmp_path):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["vgg11", "vgg16_bn"])
+@pytest.mark.parametrize("name", ["vgg11", pytest.param("vgg16_bn", marks=pytest.mark.slow)])
 def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
     direct, net = backbones.narrow_vgg(name)
     x = images(name)
