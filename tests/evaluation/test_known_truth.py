@@ -173,7 +173,7 @@ def _method(name):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam", "integrated_gradients"])
+@pytest.mark.parametrize("name", ["grad_cam", "guided_grad_cam", "saliency"])
 def test_of_two_objects_the_target_is_pointed_at(bundled, name):
     method, right = _method(name), []
     for index in range(12):
