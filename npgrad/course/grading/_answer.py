@@ -10,6 +10,8 @@ import warnings
 
 import numpy as np
 
+from npgrad.course.grading._chain import run
+
 NOT_YET = "not answered yet"
 
 
@@ -60,6 +62,39 @@ class Answer:
         for name in changed:
             self.modified.setdefault(name, where)
         return self._checked_value(value, changed, bool(printed.getvalue().strip()))
+
+    def chain(self, steps, where=""):
+        """Call several functions of the question, as `_chain.run` does; its replies.
+
+        steps: Steps, the last one of this function. Wrong if one raises, or an array among the arguments was changed.
+        """
+        replies = self._run(steps)
+        for step, reply in zip(steps, replies, strict=False):
+            own = step.name == self.name
+            if reply.get("not yet"):
+                raise NotAnswered if own else Wrong(f"needs {step.name}, which is not answered yet")
+            if "raised" in reply:
+                text = reply["raised"] if own else f"needs {step.name}, which {reply['raised']}"
+                raise Wrong(text + in_case(where))
+            for i, j in reply["changed"]:
+                names = list(self.names_of(steps[i].name))
+                self.modified.setdefault(names[j] if j < len(names) else f"number {j + 1}", where)
+        return replies
+
+    def _run(self, steps):
+        functions = {step.name: self.given.get(step.name) for step in steps} | {self.name: self.function}
+        for name, function in functions.items():
+            if function is None:
+                raise Wrong(f"needs the cache of your {name}: check('{self.name}', {self.name}, {name})")
+            if not callable(function):
+                raise Wrong(f"{name}: expected a function, found {type(function).__name__}")
+        with quiet():
+            return run(functions, steps, raised)
+
+    def names_of(self, function):
+        """The names of a function's parameters, as it has them."""
+        part = self if function == self.name else self.part(function)
+        return part.parameters()
 
     def _checked_value(self, value, changed, printed):
         """The value; Wrong if it is None. printed: whether the function printed something."""

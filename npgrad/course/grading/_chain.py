@@ -68,13 +68,24 @@ def run(functions, steps, raised):
         dicts = {str(i): dict(a) for i, a in enumerate(arguments) if type(a) is dict}
         replies.append(
             {
-                "value": copy.deepcopy(_shown(value, step.hidden)),
-                "dicts": copy.deepcopy(dicts),
+                "value": _copied(_shown(value, step.hidden)),
+                "dicts": _copied(dicts),
                 "changed": _changed(steps, given, number),
                 "seconds": seconds,
             }
         )
     return replies
+
+
+def _copied(value):
+    """The value with copies of its arrays, lists and dicts, which later steps may change."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (list, tuple):
+        return type(value)(_copied(each) for each in value)
+    if type(value) is dict:
+        return {key: _copied(each) for key, each in value.items()}
+    return value
 
 
 def _exists(argument, values):

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from npgrad.course.grading._answer import NOT_YET, Answer, NoExample, Wrong
-from npgrad.course.grading._questions import HOMEWORKS, OTHER_NAMES, QUESTIONS
+from npgrad.course.grading._questions import HOMEWORKS, OTHER_NAMES, QUESTIONS, Question
+from npgrad.course.layers_by_hand import FUNCTIONS
 from npgrad.errors import InputError, unknown
 
 # In the process that `npgrad grade` runs a notebook in, its own calls of `check` wait for the grading after all cells.
@@ -64,9 +65,10 @@ def check(question: str, *functions: Callable[..., Any], **named: Callable[..., 
     Parameters
     ----------
     question : str
-        Such as ``"Q1.1"``; the keys of `QUESTIONS`.
+        Such as ``"Q1.1"``; the keys of `QUESTIONS`. Or the name of a function of `npgrad.course.layers_by_hand`.
     *functions : callable
-        Your functions, in the order of ``QUESTIONS[question].functions``.
+        Your functions, in the order of ``QUESTIONS[question].functions``. After a backward function its forward
+        function, whose cache it gets: ``check("affine_backward", affine_backward, affine_forward)``.
     **named : callable
         Your functions by name. A function that is not given earns no points.
 
@@ -90,8 +92,11 @@ def check(question: str, *functions: Callable[..., Any], **named: Callable[..., 
 float64, weight 0.06)
     Q2.1 0 of 3 points
     """
-    asked = _question(question)
-    names = list(asked.functions)
+    if question in FUNCTIONS:
+        asked, names = Question(question, {question: 1}), [question, *FUNCTIONS[question]]
+    else:
+        asked = _question(question)
+        names = list(asked.functions)
     if len(functions) > len(names):
         raise InputError(f"{question}: expected {', '.join(names)}, found {len(functions)} functions")
     given = dict(zip(names, functions, strict=False))
@@ -172,7 +177,7 @@ def grade_one(question: str, namespace: Mapping[str, Any], missing: str = NOT_YE
 
 def _question(question):
     if question not in QUESTIONS:
-        raise unknown("question", question, QUESTIONS)
+        raise unknown("question", question, [*QUESTIONS, *FUNCTIONS])
     return QUESTIONS[question]
 
 
@@ -194,16 +199,19 @@ def _result(question, asked, given, missing, own=False, answer=Answer):
         got += 0 if mistakes else points
         lines += [f"{name}: {text}" for text in (*mistakes, *notes)]
         for text in mistakes or ["ok", *notes]:
-            print(f"{question} {name}: {text}")
+            print(f"{name}: {text}" if name == question else f"{question} {name}: {text}")
     if asked.whole and got < asked.points:
         got = 0
+    if question in FUNCTIONS:
+        return Result(question, asked.points, got, "\n".join(lines))
     print(f"{question} {got} of {asked.points} points")
     return Result(question, asked.points, got, "\n".join(lines))
 
 
 @cache
 def _check_of(question, name):
-    checks = next(each.checks for each in HOMEWORKS.values() if question in each.questions)
+    homeworks = (each.checks for each in HOMEWORKS.values() if question in each.questions)
+    checks = next(homeworks, "npgrad.course.layers_by_hand.checks")
     table = importlib.import_module(checks).CHECKS
     return table.get(name) or table[question, name]
 
