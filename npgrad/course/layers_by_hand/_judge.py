@@ -1,0 +1,160 @@
+"""Compare the results of a function with the right ones, and name the mistake that gives the wrong ones.
+
+Each function has a table of faults: what a typical mistake would return, computed from the right results and all that
+led to them, and the words for it.
+
+    FAULTS = {"dw is transposed": Fault("...", lambda v: {"dw": v.dw.T})}
+
+`v` has the arguments and the values that the reference has computed, by name. The mistake in an answer is the fault
+whose results are the answer's. Where no fault fits, `_explain` says what can be seen in the numbers alone.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from npgrad.course.grading._answer import Wrong, in_case
+from npgrad.course.layers_by_hand import _explain
+from npgrad.course.layers_by_hand._explain import close
+
+RTOL = 1e-8  # relative to the largest value of a result
+SINGLE = 1e-4  # for results that are float32
+
+
+class Fault(NamedTuple):
+    """A typical mistake: the words for it, and a function of the right values that returns its wrong results."""
+
+    text: str
+    wrong: Callable[[SimpleNamespace], dict[str, Any]]
+
+
+def results_of(value, names, what=""):
+    """A returned value as {name: result}; Wrong unless it is a tuple of as many results."""
+    expected = names[0] if len(names) == 1 else f"({', '.join(names)})"
+    what = f"{what}: " if what else ""
+    if len(names) == 1:
+        if isinstance(value, (tuple, list)):
+            raise Wrong(f"{what}expected {expected} alone, found a {type(value).__name__} of {len(value)}")
+        return {names[0]: value}
+    if value is None:
+        raise Wrong(f"{what}returned None, expected {expected}; is there a return?")
+    if not isinstance(value, (tuple, list)):
+        missing = ": is the cache missing?" if "cache" in names else ""
+        raise Wrong(f"{what}expected {expected}, found only one {type(value).__name__}{missing}")
+    if len(value) != len(names):
+        raise Wrong(f"{what}expected {expected}, found {len(value)} values")
+    return dict(zip(names, value, strict=True))
+
+
+def forward_result(value, what=""):
+    """The out of a returned (out, cache), whose cache is only the name of its type; Wrong if it is not one."""
+    found = results_of(value, ("out", "cache"), what)
+    what = f"{what}: " if what else ""
+    if not isinstance(found["out"], (np.ndarray, np.generic)) and found["cache"] == "ndarray":
+        raise Wrong(f"{what}returns (cache, out), expected (out, cache)")
+    if found["cache"] == "NoneType":
+        raise Wrong(f"{what}the cache is None, expected what the backward function needs")
+    return found["out"]
+
+
+def judge(found, right, faults, where, single=None):
+    """Raise Wrong, with the mistake in words, unless the results are right.
+
+    Parameters
+    ----------
+    found : dict
+        {name: result}.
+    right : SimpleNamespace
+        The right results, the arguments and values in between, by name.
+    faults : dict
+        {name: Fault}.
+    where : str
+        The case in words.
+    single : callable, optional
+        ``single(i)`` says whether the function is right for sample i as a batch of one.
+    """
+    for name, value in found.items():
+        found[name] = _numbers(value, getattr(right, name), name, where, many=len(found) > 1)
+    coarse = {name for name, value in found.items() if value.dtype == np.float32}
+    rtol = {name: SINGLE if name in coarse else RTOL for name in found}
+    wrong = [name for name, value in found.items() if not close(value, getattr(right, name), rtol[name])]
+    texts = []
+    if wrong:
+        texts = _diagnosis(found, right, faults, wrong, rtol, single)
+    if coarse:
+        names = " and ".join(sorted(coarse)) if len(found) > 1 else "the result"
+        verb = "are" if len(coarse) > 1 else "is"
+        texts.append(f"{names} {verb} float32, expected float64 as the arguments are")
+    if texts:
+        raise Wrong("; ".join(texts) + in_case(where))
+
+
+def _numbers(value, expected, name, where, many):
+    """The result as an array of floats; Wrong if it is none."""
+    what = f"{name}: " if many else ""
+    expected = np.asarray(expected)
+    kinds = (np.ndarray, np.generic) if expected.shape else (np.ndarray, np.generic, float, int)
+    wanted = f"an array of shape {expected.shape}" if expected.shape else "one number"
+    if not isinstance(value, kinds):
+        hint = "; is it never assigned?" if value is None else ""
+        kind = "None" if value is None else type(value).__name__
+        raise Wrong(f"{what}expected {wanted}, found {kind}{hint}{in_case(where)}")
+    found = np.asarray(value)
+    if found.dtype.kind not in "f" and not (found.dtype.kind in "iu" and np.array_equal(found, expected)):
+        raise Wrong(f"{what}expected floats, found {found.dtype}{in_case(where)}")
+    return found
+
+
+def _diagnosis(found, right, faults, wrong, rtol, single):
+    """The sentences for the wrong results."""
+    if text := _explain.order(found, right, wrong, rtol):
+        return [text]
+    texts, rest = named(found, right, faults, wrong, rtol)
+    for name in rest:
+        expected, values = np.asarray(getattr(right, name)), found[name]
+        text = _explain.numbers(name, values, expected, right, rtol[name])
+        if text is None and single is not None:
+            if all(single(i) for i in range(len(right.x))):
+                text = (
+                    "right for a batch of one sample, wrong for several: each sample's result must depend only "
+                    "on its own sample"
+                )
+        if text is None:
+            text = _scaled_fault(name, values, right, faults, rtol[name])
+        if text is None:
+            text = _explain.place(values, expected)
+        texts.append(f"{name}: {text}" if len(found) > 1 else text)
+    return texts
+
+
+def named(found, right, faults, wrong, rtol):
+    """(sentences of the faults that explain wrong results, the results that none explains)."""
+    hits = []
+    with np.errstate(all="ignore"):
+        for fault in faults.values():
+            results = fault.wrong(right)
+            hit = {
+                name for name in wrong if name in results and close(found[name], results[name], rtol[name])
+            }
+            hits.append((len(hit), len(hit) - len(results.keys() & found.keys()), fault.text, hit))
+    texts, rest = [], list(wrong)
+    for _, _, text, hit in sorted(hits, key=lambda each: each[:2], reverse=True):
+        if hit & set(rest):
+            names = ", ".join(name for name in rest if name in hit)
+            texts.append(f"{names}: {text}" if len(found) > 1 else text)
+            rest = [name for name in rest if name not in hit]
+    return texts, rest
+
+
+def _scaled_fault(name, found, right, faults, rtol):
+    """The words for a fault whose result differs from the answer's by a factor only; or None."""
+    for fault in faults.values():
+        with np.errstate(all="ignore"):
+            results = fault.wrong(right)
+        if name in results and found.size > 1:
+            factor = _explain.factor(found, np.asarray(results[name]), rtol)
+            if factor is not None:
+                return f"{fault.text}; and {_explain.factor_words(factor, right)}"
+    return None
