@@ -39,7 +39,7 @@ def affine_cases(rng):
 
 def large_affine(rng):
     """Arguments for which a loop over samples takes long."""
-    return {"x": rng.normal(size=(60000, 4)), "w": rng.normal(size=(4, 3)), "b": rng.normal(size=3)}
+    return {"x": rng.normal(size=(20000, 4)), "w": rng.normal(size=(4, 3)), "b": rng.normal(size=3)}
 
 
 def _mixed(v):

@@ -13,7 +13,7 @@ from npgrad.course.layers_by_hand import FUNCTIONS
 from npgrad.course.layers_by_hand._judge import RTOL, close, forward_result, judge, results_of
 
 BATCH = ("x", "y", "dout")  # arguments with a row for each sample
-SLOW = (0.05, 10)  # slow: more than so many seconds, and more than so many times as long as the reference
+SLOW = (0.02, 10)  # slow: more than so many seconds, and more than so many times as long as the reference
 TRIES = 3  # a call counts as slow if it is each time
 
 
@@ -93,6 +93,15 @@ def check_backward(answer, names, cases, forward, reference, faults, mixes=False
                 raise
             (name,) = FUNCTIONS[answer.name]
             raise Wrong(f"{wrong}; {name}, whose cache it gets, is wrong, too") from None
+
+
+def check_loss(answer, cases, reference, faults):
+    """Check a function (x, y) that returns (loss, dx)."""
+    for arguments in cases(numbers_for(answer)):
+        where = case(arguments)
+        (reply,) = answer.chain([Step(answer.name, list(arguments.values()))], where)
+        found = results_of(reply["value"], ("loss", "dx"))
+        judge(found, values(arguments, reference(**arguments)), faults, where)
 
 
 def check_speed(answer, arguments, reference, forward=None):

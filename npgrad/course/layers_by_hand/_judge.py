@@ -48,13 +48,16 @@ def results_of(value, names, what=""):
     return dict(zip(names, value, strict=True))
 
 
-def forward_result(value, what=""):
-    """The out of a returned (out, cache), whose cache is only the name of its type; Wrong if it is not one."""
+def forward_result(value, what="", needed=True):
+    """The out of a returned (out, cache), whose cache is only the name of its type; Wrong if it is not one.
+
+    needed: whether the cache may not be None.
+    """
     found = results_of(value, ("out", "cache"), what)
     what = f"{what}: " if what else ""
     if not isinstance(found["out"], (np.ndarray, np.generic)) and found["cache"] == "ndarray":
         raise Wrong(f"{what}returns (cache, out), expected (out, cache)")
-    if found["cache"] == "NoneType":
+    if needed and found["cache"] == "NoneType":
         raise Wrong(f"{what}the cache is None, expected what the backward function needs")
     return found["out"]
 

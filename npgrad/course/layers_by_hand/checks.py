@@ -1,38 +1,94 @@
-"""CHECKS, {function: its check}."""
+"""CHECKS, {function: its check}, and FAULTS, {function: {name: the typical mistake}}."""
 
-from functools import partial
+from npgrad.course.layers_by_hand import _affine, _losses, _norm_checks
+from npgrad.course.layers_by_hand._calls import (
+    check_backward,
+    check_forward,
+    check_loss,
+    check_speed,
+    numbers_for,
+)
+from npgrad.course.layers_by_hand._norms import BATCH, GROUP, LAYER, SPATIAL
 
-from npgrad.course.layers_by_hand import _affine
-from npgrad.course.layers_by_hand._calls import check_backward, check_forward, check_speed, numbers_for
+CHECKS, FAULTS = {}, {}
 
 
-def _forward(cases, reference, faults, large=None, mixes=False):
+def _forward(name, cases, reference, faults, large=(), mixes=False):
     def check(answer):
         check_forward(answer, cases, reference, faults, mixes)
-        if large is not None:
-            check_speed(answer, large(numbers_for(answer)), reference)
+        for arguments in large:
+            check_speed(answer, arguments(numbers_for(answer)), reference)
 
-    return check
+    CHECKS[name], FAULTS[name] = check, faults
 
 
-def _backward(names, cases, forward, reference, faults, large=None, mixes=False):
+def _backward(name, names, cases, forward, reference, faults, large=(), mixes=False):
     def check(answer):
         check_backward(answer, names, cases, forward, reference, faults, mixes)
-        if large is not None:
-            check_speed(answer, large(numbers_for(answer)), reference, forward)
+        for arguments in large:
+            check_speed(answer, arguments(numbers_for(answer)), reference, forward)
 
-    return check
+    CHECKS[name], FAULTS[name] = check, faults
 
 
-_ = partial
-CHECKS = {
-    "affine_forward": _forward(_affine.affine_cases, _affine.affine, _affine.AFFINE_FORWARD, _affine.large_affine),
-    "affine_backward": _backward(
-        ("dx", "dw", "db"), _affine.affine_cases, _affine.affine, _affine.affine_gradients, _affine.AFFINE_BACKWARD,
-        _affine.large_affine,
-    ),
-    "relu_forward": _forward(_affine.relu_cases, _affine.relu, _affine.RELU_FORWARD, _affine.large_relu),
-    "relu_backward": _backward(
-        ("dx",), _affine.relu_cases, _affine.relu, _affine.relu_gradients, _affine.RELU_BACKWARD, _affine.large_relu
-    ),
-}
+def _loss(name, cases, reference, faults, large):
+    def check(answer):
+        check_loss(answer, cases, reference, faults)
+        check_speed(answer, large(numbers_for(answer)), reference)
+
+    CHECKS[name], FAULTS[name] = check, faults
+
+
+def _with_running(name, norm, others, shape, large):
+    check_values, faults = _norm_checks.check_with_running(norm, others, shape)
+
+    def check(answer):
+        check_values(answer)
+        for arguments in large:
+            check_speed(answer, arguments(numbers_for(answer)), _norm_checks.forward_of(norm))
+
+    CHECKS[name], FAULTS[name] = check, faults
+
+
+_forward("affine_forward", _affine.affine_cases, _affine.affine, _affine.AFFINE_FORWARD, [_affine.large_affine])
+_backward(
+    "affine_backward", ("dx", "dw", "db"), _affine.affine_cases, _affine.affine, _affine.affine_gradients,
+    _affine.AFFINE_BACKWARD, [_affine.large_affine],
+)
+_forward("relu_forward", _affine.relu_cases, _affine.relu, _affine.RELU_FORWARD, [_affine.large_relu])
+_backward(
+    "relu_backward", ("dx",), _affine.relu_cases, _affine.relu, _affine.relu_gradients, _affine.RELU_BACKWARD,
+    [_affine.large_relu],
+)
+_loss("softmax_loss", _losses.softmax_cases, _losses.softmax, _losses.SOFTMAX, _losses.large_loss)
+_loss("svm_loss", _losses.svm_cases, _losses.svm, _losses.SVM, _losses.large_loss)
+
+GRADIENTS = ("dx", "dgamma", "dbeta")
+_with_running("batchnorm_forward", BATCH, _norm_checks.BATCH_OTHERS, (6, 4), _norm_checks.large("batch"))
+for name in ("batchnorm_backward", "batchnorm_backward_alt"):
+    _backward(
+        name, GRADIENTS, _norm_checks.batch_cases, _norm_checks.forward_of(BATCH), _norm_checks.gradients_of(BATCH),
+        _norm_checks.BATCH_BACKWARD, _norm_checks.large("batch"), mixes=True,
+    )
+_forward(
+    "layernorm_forward", _norm_checks.layer_cases, _norm_checks.forward_of(LAYER), _norm_checks.LAYER_FORWARD,
+    _norm_checks.large("layer"),
+)
+_backward(
+    "layernorm_backward", GRADIENTS, _norm_checks.layer_cases, _norm_checks.forward_of(LAYER),
+    _norm_checks.gradients_of(LAYER), _norm_checks.LAYER_BACKWARD, _norm_checks.large("layer"),
+)
+_with_running(
+    "spatial_batchnorm_forward", SPATIAL, _norm_checks.SPATIAL_OTHERS, (3, 4, 2, 5), _norm_checks.large("spatial")
+)
+_backward(
+    "spatial_batchnorm_backward", GRADIENTS, _norm_checks.spatial_cases, _norm_checks.forward_of(SPATIAL),
+    _norm_checks.gradients_of(SPATIAL), _norm_checks.SPATIAL_BACKWARD, _norm_checks.large("spatial"), mixes=True,
+)
+_forward(
+    "spatial_groupnorm_forward", _norm_checks.group_cases, _norm_checks.forward_of(GROUP), _norm_checks.GROUP_FORWARD
+)
+_backward(
+    "spatial_groupnorm_backward", GRADIENTS, _norm_checks.group_cases, _norm_checks.forward_of(GROUP),
+    _norm_checks.gradients_of(GROUP), _norm_checks.GROUP_BACKWARD,
+)
