@@ -295,3 +295,123 @@ def global_avg_pool_backward(dout, cache):
     dx = np.zeros((N, C, H, W))
     dx += dout[:, :, None, None] / (H * W)
     return dx
+
+
+def same_conv_forward(x, w, b):
+    return conv_forward_naive(x, w, b, {"stride": 1, "pad": (w.shape[2] - 1) // 2})
+
+
+def residual_forward(x, w1, b1, w2, b2):
+    a, conv1_cache = same_conv_forward(x, w1, b1)
+    h, relu1_cache = relu_forward(a)
+    y, conv2_cache = same_conv_forward(h, w2, b2)
+    z = x + y
+    out, relu2_cache = relu_forward(z)
+    cache = (conv1_cache, relu1_cache, conv2_cache, relu2_cache)
+    return out, cache
+
+
+def residual_backward(dout, cache):
+    conv1_cache, relu1_cache, conv2_cache, relu2_cache = cache
+    dz = relu_backward(dout, relu2_cache)
+    dh, dw2, db2 = conv_backward_naive(dz, conv2_cache)
+    da = relu_backward(dh, relu1_cache)
+    dx, dw1, db1 = conv_backward_naive(da, conv1_cache)
+    dx = dx + dz
+    return dx, dw1, db1, dw2, db2
+
+
+def inception_forward(x, w1, b1, w3, b3, w5, b5):
+    y1, cache1 = same_conv_forward(x, w1, b1)
+    y3, cache3 = same_conv_forward(x, w3, b3)
+    y5, cache5 = same_conv_forward(x, w5, b5)
+    out = np.concatenate([y1, y3, y5], axis=1)
+    cache = (cache1, cache3, cache5)
+    return out, cache
+
+
+def inception_backward(dout, cache):
+    cache1, cache3, cache5 = cache
+    F1, F3 = cache1[1].shape[0], cache3[1].shape[0]
+    d1 = dout[:, :F1]
+    d3 = dout[:, F1 : F1 + F3]
+    d5 = dout[:, F1 + F3 :]
+    dx1, dw1, db1 = conv_backward_naive(d1, cache1)
+    dx3, dw3, db3 = conv_backward_naive(d3, cache3)
+    dx5, dw5, db5 = conv_backward_naive(d5, cache5)
+    dx = dx1 + dx3 + dx5
+    return dx, dw1, db1, dw3, db3, dw5, db5
+
+
+def fire_forward(x, ws, bs, w1, b1, w3, b3):
+    a, squeeze_cache = same_conv_forward(x, ws, bs)
+    s, relus_cache = relu_forward(a)
+    a1, cache1 = same_conv_forward(s, w1, b1)
+    a3, cache3 = same_conv_forward(s, w3, b3)
+    y1, relu1_cache = relu_forward(a1)
+    y3, relu3_cache = relu_forward(a3)
+    out = np.concatenate([y1, y3], axis=1)
+    cache = (squeeze_cache, relus_cache, cache1, cache3, relu1_cache, relu3_cache)
+    return out, cache
+
+
+def fire_backward(dout, cache):
+    squeeze_cache, relus_cache, cache1, cache3, relu1_cache, relu3_cache = cache
+    F1 = cache1[1].shape[0]
+    d1 = relu_backward(dout[:, :F1], relu1_cache)
+    d3 = relu_backward(dout[:, F1:], relu3_cache)
+    ds1, dw1, db1 = conv_backward_naive(d1, cache1)
+    ds3, dw3, db3 = conv_backward_naive(d3, cache3)
+    ds = ds1 + ds3
+    da = relu_backward(ds, relus_cache)
+    dx, dws, dbs = conv_backward_naive(da, squeeze_cache)
+    return dx, dws, dbs, dw1, db1, dw3, db3
+
+
+def sgd_momentum(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("momentum", 0.9)
+    v = config.get("velocity", np.zeros_like(w))
+    v = config["momentum"] * v - config["learning_rate"] * dw
+    next_w = w + v
+    config["velocity"] = v
+    return next_w, config
+
+
+def rmsprop(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("decay_rate", 0.99)
+    config.setdefault("epsilon", 1e-8)
+    config.setdefault("cache", np.zeros_like(w))
+    lr, decay, eps = config["learning_rate"], config["decay_rate"], config["epsilon"]
+    cache = config["cache"]
+    cache = decay * cache + (1 - decay) * dw**2
+    next_w = w - lr * dw / (np.sqrt(cache) + eps)
+    config["cache"] = cache
+    return next_w, config
+
+
+def adam(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-3)
+    config.setdefault("beta1", 0.9)
+    config.setdefault("beta2", 0.999)
+    config.setdefault("epsilon", 1e-8)
+    config.setdefault("m", np.zeros_like(w))
+    config.setdefault("v", np.zeros_like(w))
+    config.setdefault("t", 0)
+    lr, eps = config["learning_rate"], config["epsilon"]
+    b1, b2 = config["beta1"], config["beta2"]
+    t = config["t"] + 1
+    m = b1 * config["m"] + (1 - b1) * dw
+    v = b2 * config["v"] + (1 - b2) * dw**2
+    mt = m / (1 - b1**t)
+    vt = v / (1 - b2**t)
+    next_w = w - lr * mt / (np.sqrt(vt) + eps)
+    config["m"], config["v"], config["t"] = m, v, t
+    return next_w, config

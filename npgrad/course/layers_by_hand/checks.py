@@ -1,6 +1,17 @@
 """CHECKS, {function: its check}, and FAULTS, {function: {name: the typical mistake}}."""
 
-from npgrad.course.layers_by_hand import _affine, _losses, _norm_checks
+from npgrad.course.layers_by_hand import (
+    _affine,
+    _blocks,
+    _conv,
+    _dropout,
+    _fire,
+    _losses,
+    _norm_checks,
+    _optim,
+    _optim_checks,
+    _pool,
+)
 from npgrad.course.layers_by_hand._calls import (
     check_backward,
     check_forward,
@@ -92,3 +103,34 @@ _backward(
     "spatial_groupnorm_backward", GRADIENTS, _norm_checks.group_cases, _norm_checks.forward_of(GROUP),
     _norm_checks.gradients_of(GROUP), _norm_checks.GROUP_BACKWARD,
 )
+
+CHECKS["dropout_forward"], FAULTS["dropout_forward"] = _dropout.check_forward, _dropout.FORWARD
+CHECKS["dropout_backward"], FAULTS["dropout_backward"] = _dropout.check_backward, _dropout.BACKWARD
+_forward("conv_forward_naive", _conv.conv_cases, _conv.conv, _conv.CONV_FORWARD)
+_backward(
+    "conv_backward_naive", ("dx", "dw", "db"), _conv.conv_cases, _conv.conv, _conv.conv_gradients, _conv.CONV_BACKWARD
+)
+_forward("max_pool_forward_naive", _pool.pool_cases, _pool.max_pool, _pool.MAX_POOL_FORWARD)
+_backward(
+    "max_pool_backward_naive", ("dx",), _pool.pool_cases, _pool.max_pool, _pool.max_pool_gradients,
+    _pool.MAX_POOL_BACKWARD,
+)
+_forward("global_avg_pool_forward", _pool.global_cases, _pool.global_avg_pool, _pool.GLOBAL_FORWARD)
+_backward(
+    "global_avg_pool_backward", ("dx",), _pool.global_cases, _pool.global_avg_pool, _pool.global_avg_pool_gradients,
+    _pool.GLOBAL_BACKWARD,
+)
+_forward("residual_forward", _blocks.residual_cases, _blocks.residual, _blocks.RESIDUAL_FORWARD)
+_backward(
+    "residual_backward", _blocks.RESIDUAL_NAMES, _blocks.residual_cases, _blocks.residual, _blocks.residual_gradients,
+    _blocks.RESIDUAL_BACKWARD,
+)
+_forward("inception_forward", _blocks.inception_cases, _blocks.inception, _blocks.INCEPTION_FORWARD)
+_backward(
+    "inception_backward", _blocks.INCEPTION_NAMES, _blocks.inception_cases, _blocks.inception,
+    _blocks.inception_gradients, _blocks.INCEPTION_BACKWARD,
+)
+_forward("fire_forward", _fire.fire_cases, _fire.fire, _fire.FIRE_FORWARD)
+_backward("fire_backward", _fire.NAMES, _fire.fire_cases, _fire.fire, _fire.fire_gradients, _fire.FIRE_BACKWARD)
+for name in ("sgd_momentum", "rmsprop", "adam"):
+    CHECKS[name], FAULTS[name] = _optim_checks.optimizer_check(name), _optim.TABLES[name]
