@@ -28,7 +28,7 @@ def affine_gradients(dout, x, w, b):
 
 def affine_cases(rng):
     """Several axes, then one; more samples than outputs, then fewer."""
-    for n, shape, m in ((4, (2, 3), 5), (2, (7,), 3)):
+    for n, shape, m in ((4, (3, 5), 6), (2, (7,), 3)):
         d = int(np.prod(shape))
         yield {
             "x": rng.normal(0.2, 1, (n, *shape)),

@@ -63,7 +63,7 @@ def residual_gradients(dout, x, w1, b1, w2, b2):
 
 def residual_cases(rng):
     """Two sizes."""
-    for n, c, height, width, middle in ((2, 3, 4, 5, 2), (3, 2, 3, 4, 4)):
+    for n, c, height, width, middle in ((3, 4, 5, 6, 2), (2, 2, 3, 4, 4)):
         first, second = _parameters(rng, [("1", middle, 3)], c), _parameters(rng, [("2", c, 3)], middle)
         yield {"x": rng.normal(size=(n, c, height, width)), **first, **second}
 
@@ -223,7 +223,7 @@ def inception_gradients(dout, x, w1, b1, w3, b3, w5, b5):
 
 def inception_cases(rng):
     """As many filters in two branches, so that they can be confused; then another number in each."""
-    for n, c, height, width, filters in ((2, 3, 5, 6, (2, 2, 2)), (3, 2, 6, 5, (3, 1, 2))):
+    for n, c, height, width, filters in ((3, 4, 5, 6, (2, 2, 2)), (2, 2, 6, 5, (3, 1, 2))):
         sizes = list(zip("135", filters, (1, 3, 5), strict=True))
         yield {"x": rng.normal(size=(n, c, height, width)), **_parameters(rng, sizes, c)}
 

@@ -51,6 +51,8 @@ def numbers(name, found, expected, right, rtol):
     scale = factor(found, expected, rtol)
     if scale is not None and (found.size > 1 or not factor_words(scale, right).startswith(NO_REASON)):
         return factor_words(scale, right)
+    if found.size < 2:
+        return None
     return layout(found, expected, rtol) or part(found, expected, rtol)
 
 

@@ -31,7 +31,7 @@ def fire_gradients(dout, x, ws, bs, w1, b1, w3, b3):
 
 def fire_cases(rng):
     """As many filters in both branches, so that they can be confused; then another number in each."""
-    for n, c, height, width, squeeze, filters in ((2, 4, 4, 5, 3, (2, 2)), (3, 3, 5, 4, 2, (3, 1))):
+    for n, c, height, width, squeeze, filters in ((3, 4, 5, 6, 5, (2, 2)), (2, 3, 5, 4, 2, (3, 1))):
         first = _parameters(rng, [("s", squeeze, 1)], c)
         sizes = list(zip("13", filters, (1, 3), strict=True))
         yield {"x": rng.normal(size=(n, c, height, width)), **first, **_parameters(rng, sizes, squeeze)}

@@ -62,7 +62,7 @@ def forward_result(value, what="", needed=True):
     return found["out"]
 
 
-def judge(found, right, faults, where, single=None):
+def judge(found, right, faults, where, single=None, ordered=True):
     """Raise Wrong, with the mistake in words, unless the results are right.
 
     Parameters
@@ -77,6 +77,8 @@ def judge(found, right, faults, where, single=None):
         The case in words.
     single : callable, optional
         ``single(i)`` says whether the function is right for sample i as a batch of one.
+    ordered : bool, default True
+        Whether the results are what a tuple has, in this order.
     """
     for name, value in found.items():
         found[name] = _numbers(value, getattr(right, name), name, where, many=len(found) > 1)
@@ -85,7 +87,7 @@ def judge(found, right, faults, where, single=None):
     wrong = [name for name, value in found.items() if not close(value, getattr(right, name), rtol[name])]
     texts = []
     if wrong:
-        texts = _diagnosis(found, right, faults, wrong, rtol, single)
+        texts = _diagnosis(found, right, faults, wrong, rtol, single, ordered)
     if coarse:
         names = " and ".join(sorted(coarse)) if len(found) > 1 else "the result"
         verb = "are" if len(coarse) > 1 else "is"
@@ -110,9 +112,10 @@ def _numbers(value, expected, name, where, many):
     return found
 
 
-def _diagnosis(found, right, faults, wrong, rtol, single):
+def _diagnosis(found, right, faults, wrong, rtol, single, ordered):
     """The sentences for the wrong results."""
-    if text := _explain.order(found, right, wrong, rtol):
+    text = _explain.order(found, right, wrong, rtol) if ordered else None
+    if text is not None:
         return [text]
     texts, rest = named(found, right, faults, wrong, rtol)
     for name in rest:

@@ -57,11 +57,11 @@ MEAN = "found the sum over the samples, expected their mean: divide by N"
 MEAN_DX = "not divided by N, as that of the mean over the samples is"
 
 
-def _by(axis):
-    """Softmax over another axis, as loss and gradient."""
+def _by(axis, of_each=False):
+    """Softmax over another axis, as loss and gradient. of_each: each sample's largest score is subtracted before."""
 
     def wrong(v):
-        e = np.exp(v.x - v.x.max())
+        e = np.exp(v.x - v.x.max(axis=1 if of_each else None, keepdims=True))
         p = e / e.sum(axis=axis, keepdims=True)
         loss = np.mean(-np.log(p[np.arange(len(v.x)), v.y]))
         return {"loss": loss, "dx": (p - v.one_hot) / len(v.x)}
@@ -133,6 +133,12 @@ SOFTMAX = {
     "log 2": Fault("the log has base 2, expected the natural one", lambda v: {"loss": v.loss / np.log(2)}),
     "over samples": Fault("softmax is taken over the samples (axis 0), expected over the classes (axis 1)", _by(0)),
     "over everything": Fault("softmax is taken over the whole array, expected for each sample by itself", _by(None)),
+    "sum over samples": Fault(
+        "the sum that normalizes is over the samples (axis 0), expected over the classes (axis 1)", _by(0, True)
+    ),
+    "sum over everything": Fault(
+        "the sum that normalizes is over the whole array, expected over the classes of each sample", _by(None, True)
+    ),
     "only p": Fault("1 is not subtracted at the right class: p - one_hot(y)", lambda v: {"dx": v.p / len(v.x)}),
     "only the right class": Fault(
         "only the right class has a gradient, but every score is in the sum that normalizes",

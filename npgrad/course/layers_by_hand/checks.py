@@ -90,7 +90,7 @@ _backward(
     _norm_checks.gradients_of(LAYER), _norm_checks.LAYER_BACKWARD, _norm_checks.large("layer"),
 )
 _with_running(
-    "spatial_batchnorm_forward", SPATIAL, _norm_checks.SPATIAL_OTHERS, (3, 4, 2, 5), _norm_checks.large("spatial")
+    "spatial_batchnorm_forward", SPATIAL, _norm_checks.SPATIAL_OTHERS, (3, 4, 6, 5), _norm_checks.large("spatial")
 )
 _backward(
     "spatial_batchnorm_backward", GRADIENTS, _norm_checks.spatial_cases, _norm_checks.forward_of(SPATIAL),
