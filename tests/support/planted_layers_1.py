@@ -1,6 +1,6 @@
-"""Mistakes as students make them, in the layers of a matrix: each is an edit of `layers_of_a_course`, and the words for it.
+"""Mistakes as students make them, in layers of matrices: edits of `layers_of_a_course`, and the words for them.
 
-{function: [(old, new, pattern in the message)]}; a fourth entry names the function that is edited, if it is another one.
+{function: [(old, new, pattern in the message)]}; a fourth entry names the function that is edited, if not this one.
 """
 
 PLANTED = {
@@ -14,17 +14,29 @@ PLANTED = {
         ("x.reshape(N, -1)", "x.reshape(-1, N).T", "mixes the samples"),
         ("x.reshape(N, -1)", "x.swapaxes(1, x.ndim - 1).reshape(N, -1)", "another order"),
         ("x.reshape(N, -1)", "x.reshape(N, -1, order='F')", "another order"),
-        ("out = x_rows.dot(w) + b", "out = np.clip(x_rows @ w + b, 0, None)", "ReLU belongs to another layer"),
+        (
+            "out = x_rows.dot(w) + b",
+            "out = np.clip(x_rows @ w + b, 0, None)",
+            "ReLU belongs to another layer",
+        ),
         ("out = x_rows.dot(w) + b", "out = 1.0 / (1.0 + np.exp(-x_rows @ w - b))", "activation is applied"),
         ("out = x_rows.dot(w) + b", "out = (x_rows @ w + b).astype(np.float32)", "float32, expected float64"),
-        ("out = x_rows.dot(w) + b", "out = x_rows.astype('float32') @ w.astype('f') + b", "few digits.*float32"),
+        (
+            "out = x_rows.dot(w) + b",
+            "out = x_rows.astype('float32') @ w.astype('f') + b",
+            "few digits.*float32",
+        ),
         ("out = x_rows.dot(w) + b", "out = (x_rows @ w + b).T", "transposed"),
         ("out = x_rows.dot(w) + b", "out = x_rows.dot(w).mean() + 0 * x_rows.dot(w)", "wrong values"),
         ("return out, cache", "return out", "cache missing"),
         ("return out, cache", "return cache, out", r"\(cache, out\), expected \(out, cache\)"),
         ("cache = (x, w, b)", "cache = None", "cache is None"),
         ("N = x.shape[0]", "N = x.shape[0]\n    x *= 1.5", "modified the argument x"),
-        ("x_rows.dot(w) + b", "np.stack([sum(row[d] * w[d] for d in range(len(row))) for row in x_rows]) + b", "Python loop"),
+        (
+            "x_rows.dot(w) + b",
+            "np.stack([sum(row[d] * w[d] for d in range(len(row))) for row in x_rows]) + b",
+            "Python loop",
+        ),
     ],
     "affine_backward": [
         ("    dx = dx.reshape(x.shape)\n", "", "dx: not reshaped"),
@@ -47,8 +59,17 @@ PLANTED = {
         ("return dx, dw, db", "return dw, dx, db", r"returns \(dw, dx, db\)"),
         ("return dx, dw, db", "return dx, dw", r"expected \(dx, dw, db\), found 2"),
         ("return dx, dw, db", "return dx, dw, db.astype(np.float32)", "db is float32"),
-        ("cache = (x, w, b)", "cache = (out, w, b)", "dw: out is used where x belongs|raised ValueError", "affine_forward"),
-        ("dw = x_rows.T.dot(dout)", "dw = np.zeros_like(w)\n    for n in range(N):\n        dw = np.outer(x_rows[n], dout[n])", "dw: only the last sample"),
+        (
+            "cache = (x, w, b)",
+            "cache = (out, w, b)",
+            "dw: out is used where x belongs|raised ValueError",
+            "affine_forward",
+        ),
+        (
+            "dw = x_rows.T.dot(dout)",
+            "dw = np.zeros_like(w)\n    for n in range(N):\n        dw = np.outer(x_rows[n], dout[n])",
+            "dw: only the last sample",
+        ),
         ("dx = dout.dot(w.T)", "dout *= 2\n    dx = dout.dot(w.T)", "modified the argument dout"),
     ],
     "relu_forward": [
@@ -85,7 +106,11 @@ PLANTED = {
         ("dout * mask", "-dout * mask", "sign is flipped"),
         ("dout * mask", "dout * mask / len(x)", "number of samples"),
         ("return dx", "return dx, None", "expected dx alone"),
-        ("    mask = x > 0\n    dx = dout * mask", "    dout[x <= 0] = 0\n    dx = dout", "modified the argument dout"),
+        (
+            "    mask = x > 0\n    dx = dout * mask",
+            "    dout[x <= 0] = 0\n    dx = dout",
+            "modified the argument dout",
+        ),
     ],
     "softmax_loss": [
         ("/ N\n    dx", "\n    dx", "loss: found the sum over the samples"),
@@ -94,14 +119,18 @@ PLANTED = {
         ("log_probs[np.arange(N), y]) / N", "probs[np.arange(N), y]) / N", "log is missing"),
         ("log_probs[np.arange(N), y]) / N", "log_probs[np.arange(N), y]) / x.size", "number of classes, too"),
         ("log_probs[np.arange(N), y]) / N", "log_probs[:, y]) / N", "loss: "),
-        ("-np.sum(log_probs[np.arange(N), y]) / N", "-np.log(np.mean(probs[np.arange(N), y]))", "log of the mean"),
+        (
+            "-np.sum(log_probs[np.arange(N), y]) / N",
+            "-np.log(np.mean(probs[np.arange(N), y]))",
+            "log of the mean",
+        ),
         ("log_probs[np.arange(N), y]", "log_probs.max(axis=1)", "class with the largest score"),
         ("-np.sum(log_probs[np.arange(N), y])", "-np.sum(log_probs)", "logs of all classes"),
         ("exps.sum(axis=1, keepdims=True)", "exps.sum(axis=0)", r"over the samples \(axis 0\)"),
         ("exps.sum(axis=1, keepdims=True)", "exps.sum()", "over the whole array"),
         ("shifted = x - x.max(axis=1, keepdims=True)", "shifted = x", "overflow"),
         ("    dx[np.arange(N), y] -= 1\n", "", "1 is not subtracted"),
-        ("dx[np.arange(N), y] -= 1", "dx[:, y] -= 1", "index with np.arange|dx: "),
+        ("dx[np.arange(N), y] -= 1", "dx[:, y] -= 1", "dx: 1 is subtracted in the columns y"),
         ("dx = probs.copy()", "dx = -probs.copy()", "dx: "),
         ("    return loss, dx", "    dx = -dx\n    return loss, dx", "sign is flipped"),
         ("return loss, dx", "return dx, loss", r"returns \(dx, loss\)"),
@@ -126,14 +155,18 @@ PLANTED = {
         ("-= num_pos", "+= num_pos", "sign at the right class"),
         ("    dx[np.arange(N), y] -= num_pos\n", "", "right class has no gradient"),
         ("    dx[margins > 0] = 1\n", "", "only the right class has a gradient"),
-        ("    dx[margins > 0] = 1\n", "    dx += margins\n    num_pos = margins.sum(axis=1)\n", "found the margins"),
+        (
+            "    dx[margins > 0] = 1\n",
+            "    dx += margins\n    num_pos = margins.sum(axis=1)\n",
+            "found the margins",
+        ),
         ("    dx[margins > 0] = 1\n", "    dx[:] = 1\n    num_pos = x.shape[1]\n", "every class counts"),
         ("return loss, dx", "return loss, dx.astype('float32')", "dx is float32"),
         ("return loss, dx", "return loss, -dx", "dx: the sign is flipped"),
     ],
     "dropout_forward": [
         ("< p) / p", "< 1 - p) / p", "probability 1 - p"),
-        ("< p) / p", "< 1 - p) / (1 - p)", "probability to drop"),
+        ("< p) / p", "< 1 - p) / (1 - p)", "probability to drop, expected to keep"),
         ("< p) / p", "> p) / p", "probability 1 - p"),
         ("< p) / p", "< p)", "not divided by p"),
         ("< p) / p", "< p) * p", "multiplied by p"),
@@ -145,10 +178,26 @@ PLANTED = {
         ("np.random.rand(*x.shape)", "np.random.rand(x.shape[0], 1)", "whole samples"),
         ("np.random.rand(*x.shape) < p", "np.random.rand(*x.shape) < 0.5", "half of the values"),
         ("out = x * mask", "out = x", "returned as it is in training"),
-        ('mode == "test":\n        out = x', 'mode == "test":\n        out = x * p', "multiplied by p in test mode"),
-        ('mode == "test":\n        out = x', 'mode == "test":\n        out = x / p', "divided by p in test mode"),
-        ('mode == "test":\n        out = x', 'mode == "test":\n        out = x * (np.random.rand(*x.shape) < p)', "dropped in test mode"),
-        ('    if "seed" in dropout_param:\n        np.random.seed(dropout_param["seed"])\n', "", "same seed gives another mask"),
+        (
+            'mode == "test":\n        out = x',
+            'mode == "test":\n        out = x * p',
+            "multiplied by p in test mode",
+        ),
+        (
+            'mode == "test":\n        out = x',
+            'mode == "test":\n        out = x / p',
+            "divided by p in test mode",
+        ),
+        (
+            'mode == "test":\n        out = x',
+            'mode == "test":\n        out = x * (np.random.rand(*x.shape) < p)',
+            "dropped in test mode",
+        ),
+        (
+            '    if "seed" in dropout_param:\n        np.random.seed(dropout_param["seed"])\n',
+            "",
+            "same seed gives another mask",
+        ),
         ("out = x * mask", "x *= mask\n        out = x", "modified the argument x"),
         ("out.astype(x.dtype, copy=False)", "out.astype(np.float32)", "float32"),
         ('if "seed" in dropout_param:', "if True:", "raised KeyError"),
@@ -161,11 +210,24 @@ PLANTED = {
         ("dx = dout * mask", "dx = dout * (mask > 0) / (1 - dropout_param['p'])", "divided by 1 - p"),
         ("dx = dout * mask", "dx = dout * (mask == 0)", "where values were dropped"),
         ("dx = dout * mask", "dx = mask", "found the mask"),
-        ("dx = dout * mask", "p = dropout_param['p']\n        dx = dout * (np.random.rand(*dout.shape) < p) / p", "new mask is drawn"),
-        ('mode == "test":\n        dx = dout', 'mode == "test":\n        dx = dout * dropout_param["p"]', "multiplied by p in test mode"),
+        (
+            "dx = dout * mask",
+            "p = dropout_param['p']\n        dx = dout * (np.random.rand(*dout.shape) < p) / p",
+            "new mask is drawn",
+        ),
+        (
+            'mode == "test":\n        dx = dout',
+            'mode == "test":\n        dx = dout * dropout_param["p"]',
+            "multiplied by p in test mode",
+        ),
         ('mode == "test":\n        dx = dout', 'mode == "test":\n        dx = dout * 0', "no mask then"),
         ("dx = dout * mask", "dx = -dout * mask", "sign is flipped"),
-        ("cache = (dropout_param, mask)", "cache = (dropout_param, out)", "found the forward|multiplied by x", "dropout_forward"),
+        (
+            "cache = (dropout_param, mask)",
+            "cache = (dropout_param, out)",
+            "found the forward|multiplied by x",
+            "dropout_forward",
+        ),
         ("dx = dout * mask", "dout *= mask\n        dx = dout", "modified the argument dout"),
         ("return dx", "return dx.astype(np.float32)", "float32"),
     ],

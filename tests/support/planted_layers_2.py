@@ -1,6 +1,5 @@
-"""Mistakes as students make them, in normalizations: each is an edit of `layers_of_a_course`, and the words for it."""
+"""Mistakes as students make them, in normalizations of matrices: edits of `layers_of_a_course`, and their words."""
 
-IN_TRAINING = "    elif mode == \"test\""
 BOTH = [
     ("dx_hat = dout * gamma", "dx_hat = dout", "dx: gamma is missing"),
     ("(dout * x_hat).sum(axis=0)", "dout.sum(axis=0)", "dgamma: xhat is missing"),
@@ -34,6 +33,17 @@ FORWARD = [
     ("return out, cache", "return out.astype(np.float32), cache", "float32"),
     ("return out, cache", "return out", "cache missing"),
 ]
+STATISTICS = """mu = x.mean(axis=0)
+        xc = x - mu
+        var = np.mean(xc**2, axis=0)"""
+IN_TEST = "x_test = (x - running_mean) / np.sqrt(running_var + eps)"
+SUMS = """sum_one = dx_hat.sum(axis=1, keepdims=True)
+    sum_two = (dx_hat * x_hat).sum(axis=1, keepdims=True)"""
+LOOP = """xc = np.zeros_like(x)
+        for i in range(N):
+            for j in range(D):
+                xc[i, j] = x[i, j] - mu[j]
+"""
 PLANTED = {
     "batchnorm_forward": [
         *FORWARD,
@@ -41,36 +51,104 @@ PLANTED = {
         ("np.mean(xc**2, axis=0)", "np.sum(xc**2, axis=0)", "sum of squares"),
         ("np.mean(xc**2, axis=0)", "np.mean(x**2, axis=0)", r"mean of x\^2"),
         ("mu = x.mean(axis=0)", "mu = x.mean()", "out: "),
-        ("mu = x.mean(axis=0)\n        xc = x - mu\n        var = np.mean(xc**2, axis=0)", "mu = x.mean()\n        xc = x - mu\n        var = x.var()", "over all values together"),
-        ("mu = x.mean(axis=0)\n        xc = x - mu\n        var = np.mean(xc**2, axis=0)", "xc = x - x.mean(axis=1, keepdims=True)\n        mu = x.mean(axis=0)\n        var = x.var(axis=1, keepdims=True)", "features of each sample"),
-        ("momentum * running_mean + (1 - momentum) * mu", "(1 - momentum) * running_mean + momentum * mu", "running_mean: the momentum's meaning is swapped"),
-        ("momentum * running_var + (1 - momentum) * var", "(1 - momentum) * running_var + momentum * var", "running_var: the momentum's meaning is swapped"),
+        (
+            STATISTICS,
+            "mu = x.mean()\n        xc = x - mu\n        var = x.var()",
+            "over all values together",
+        ),
+        (
+            STATISTICS,
+            "xc = x - x.mean(axis=1)[:, None]\n        mu = x.mean(axis=0)\n        var = x.var(axis=1)[:, None]",
+            "features of each sample",
+        ),
+        (
+            "momentum * running_mean + (1 - momentum) * mu",
+            "(1 - momentum) * running_mean + momentum * mu",
+            "running_mean: the momentum's meaning is swapped",
+        ),
+        (
+            "momentum * running_var + (1 - momentum) * var",
+            "(1 - momentum) * running_var + momentum * var",
+            "running_var: the momentum's meaning is swapped",
+        ),
         ('    bn_param["running_mean"] = running_mean\n', "", "running_mean: not updated"),
         ('    bn_param["running_var"] = running_var\n', "", "running_var: not updated"),
         ("momentum * running_mean + (1 - momentum) * mu", "mu", "running_mean: replaced by the batch's"),
-        ("momentum * running_mean + (1 - momentum) * mu", "momentum * running_mean + mu", "running_mean: the batch's is added"),
+        (
+            "momentum * running_mean + (1 - momentum) * mu",
+            "momentum * running_mean + mu",
+            "running_mean: the batch's is added",
+        ),
         ("+ (1 - momentum) * var", "+ (1 - momentum) * std", "running_var: has the standard deviation"),
-        ("+ (1 - momentum) * var", "+ (1 - momentum) * x.var(axis=0, ddof=1)", "running_var: is divided by n - 1"),
+        (
+            "+ (1 - momentum) * var",
+            "+ (1 - momentum) * x.var(axis=0, ddof=1)",
+            "running_var: is divided by n - 1",
+        ),
         ("+ (1 - momentum) * var", "+ (1 - momentum) * (var + eps)", "running_var: eps is added"),
         ('bn_param.get("momentum", 0.9)', "0.9", "momentum is the default"),
         ("        xc = x - mu\n", "        xc = x - running_mean\n", "out: "),
-        ("        x_hat = xc / std\n", "        x_hat = (x - running_mean) / np.sqrt(running_var + eps)\n", "running statistics are used in training"),
-        ("x_test = (x - running_mean) / np.sqrt(running_var + eps)", "x_test = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)", "batch's statistics are used in test mode"),
-        ("x_test = (x - running_mean) / np.sqrt(running_var + eps)", "x_test = (x - running_mean) / np.sqrt(running_var)", "eps is missing in test mode"),
-        ("x_test = (x - running_mean) / np.sqrt(running_var + eps)", "x_test = (x - running_mean) / (running_var + eps)", "running variance in test mode"),
+        (
+            "        x_hat = xc / std\n",
+            "        x_hat = (x - running_mean) / np.sqrt(running_var + eps)\n",
+            "running statistics are used in training",
+        ),
+        (
+            IN_TEST,
+            "x_test = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)",
+            "batch's statistics are used in test mode",
+        ),
+        (
+            IN_TEST,
+            "x_test = (x - running_mean) / np.sqrt(running_var)",
+            "eps is missing in test mode",
+        ),
+        (
+            IN_TEST,
+            "x_test = (x - running_mean) / (running_var + eps)",
+            "running variance in test mode",
+        ),
         ("out = gamma * x_test + beta", "out = x_test", "gamma and beta are missing in test mode"),
         ("out = gamma * x_test + beta", "out = x", "returned as it is in test mode"),
-        ("out = gamma * x_test + beta", "out = gamma * x_test + beta\n        running_mean = momentum * running_mean + (1 - momentum) * x.mean(axis=0)", "running_mean: changed in test mode"),
-        ('    bn_param["running_mean"] = running_mean\n    bn_param["running_var"] = running_var\n', '    bn_param["running_mean"] = running_var\n    bn_param["running_var"] = running_mean\n', "each other's name"),
-        ("        mu = x.mean(axis=0)\n", "        x -= 1\n        mu = x.mean(axis=0)\n", "modified the argument x"),
-        ("xc = x - mu\n", "xc = np.zeros_like(x)\n        for i in range(N):\n            for j in range(D):\n                xc[i, j] = x[i, j] - mu[j]\n", "Python loop"),
+        (
+            "out = gamma * x_test + beta",
+            "out = gamma * x_test + beta\n        running_mean = 0.7 * running_mean + 0.3 * x.mean(axis=0)",
+            "running_mean: changed in test mode",
+        ),
+        (
+            '    bn_param["running_mean"] = running_mean\n    bn_param["running_var"] = running_var\n',
+            '    bn_param["running_mean"] = running_var\n    bn_param["running_var"] = running_mean\n',
+            "each other's name",
+        ),
+        (
+            "        mu = x.mean(axis=0)\n",
+            "        x -= 1\n        mu = x.mean(axis=0)\n",
+            "modified the argument x",
+        ),
+        (
+            "xc = x - mu\n",
+            LOOP,
+            "Python loop",
+        ),
     ],
     "batchnorm_backward": [
         ("dbeta = np.sum(dout, axis=0)", "dbeta = dout", "dbeta: the sum is missing"),
-        ("dbeta = np.sum(dout, axis=0)", "dbeta = np.mean(dout, axis=0)", "dbeta: .*(mean|number of samples)"),
-        ("dgamma = np.sum(dout * x_hat, axis=0)", "dgamma = np.sum(dout * xc, axis=0)", "dgamma: x - mean is used"),
+        (
+            "dbeta = np.sum(dout, axis=0)",
+            "dbeta = np.mean(dout, axis=0)",
+            "dbeta: .*(mean|number of samples)",
+        ),
+        (
+            "dgamma = np.sum(dout * x_hat, axis=0)",
+            "dgamma = np.sum(dout * xc, axis=0)",
+            "dgamma: x - mean is used",
+        ),
         ("dgamma = np.sum(dout * x_hat, axis=0)", "dgamma = np.sum(dout, axis=0)", "dgamma: xhat is missing"),
-        ("dgamma = np.sum(dout * x_hat, axis=0)", "dgamma = np.sum(dout * x_hat, axis=0) * gamma", "dgamma: multiplied by gamma"),
+        (
+            "dgamma = np.sum(dout * x_hat, axis=0)",
+            "dgamma = np.sum(dout * x_hat, axis=0) * gamma",
+            "dgamma: multiplied by gamma",
+        ),
         ("dx_hat = dout * gamma", "dx_hat = dout", "dx: gamma is missing"),
         ("0.5 * dstd / std", "dstd / std", "dx: the way through the variance counts twice"),
         ("2.0 * xc * dvar / N", "xc * dvar / N", "dx: the way through the variance has half"),
@@ -82,10 +160,24 @@ PLANTED = {
         ("np.sum(-dx_hat * xc", "np.sum(dx_hat * xc", "dx: the way through the variance has the wrong sign"),
         ("dx = dxc + dmu / N", "dx = dx_hat / std", "taken as constants"),
         ("dx = dxc + dmu / N", "dx = (dxc + dmu / N) / N", "dx: .*number of samples"),
-        ("cache = (x_hat, xc, std, var, gamma, eps)", "cache = (out, xc, std, var, gamma, eps)", "dgamma: out is used where xhat", "batchnorm_forward"),
-        ("cache = (x_hat, xc, std, var, gamma, eps)", "cache = (x, xc, std, var, gamma, eps)", "dgamma: x is used where xhat", "batchnorm_forward"),
+        (
+            "cache = (x_hat, xc, std, var, gamma, eps)",
+            "cache = (out, xc, std, var, gamma, eps)",
+            "dgamma: out is used where xhat",
+            "batchnorm_forward",
+        ),
+        (
+            "cache = (x_hat, xc, std, var, gamma, eps)",
+            "cache = (x, xc, std, var, gamma, eps)",
+            "dgamma: x is used where xhat",
+            "batchnorm_forward",
+        ),
         ("return dx, dgamma, dbeta", "return dx, dbeta, dgamma", r"returns \(dx, dbeta, dgamma\)"),
-        ("    dxc = dx_hat / std\n", "    dout *= 0.5\n    dxc = dx_hat / std\n", "modified the argument dout"),
+        (
+            "    dxc = dx_hat / std\n",
+            "    dout *= 0.5\n    dxc = dx_hat / std\n",
+            "modified the argument dout",
+        ),
     ],
     "batchnorm_backward_alt": [
         *BOTH,
@@ -97,85 +189,43 @@ PLANTED = {
     ],
     "layernorm_forward": [
         *FORWARD,
-        ("x.mean(axis=1, keepdims=True)\n    var = x.var(axis=1, keepdims=True)", "x.mean(axis=0)\n    var = x.var(axis=0)", r"over the batch \(axis 0\)"),
-        ("x.mean(axis=1, keepdims=True)\n    var = x.var(axis=1, keepdims=True)", "x.mean()\n    var = x.var()", "all values together"),
+        (
+            "x.mean(axis=1, keepdims=True)\n    var = x.var(axis=1, keepdims=True)",
+            "x.mean(axis=0)\n    var = x.var(axis=0)",
+            r"over the batch \(axis 0\)",
+        ),
+        (
+            "x.mean(axis=1, keepdims=True)\n    var = x.var(axis=1, keepdims=True)",
+            "x.mean()\n    var = x.var()",
+            "all values together",
+        ),
         ("x.var(axis=1, keepdims=True)", "x.var(axis=1, keepdims=True, ddof=1)", "ddof=1"),
         ("x.var(axis=1, keepdims=True)", "(x ** 2).mean(axis=1, keepdims=True)", r"mean of x\^2"),
         ("x_hat = (x - mu) / std", "x_hat = x / std", "mean is not subtracted"),
         ("x_hat = (x - mu) / std", "x_hat = (x - mu) * std", "multiplied by the standard deviation"),
         ("mu = x.mean(axis=1, keepdims=True)", "mu = np.median(x, axis=1, keepdims=True)", "wrong|too large"),
-        ("mu = x.mean(axis=1, keepdims=True)", "mu = np.array([[sum(row) / len(row)] for row in x])", "Python loop"),
-        ("std = np.sqrt(var + eps)\n", "std = np.sqrt(var + eps)\n    x -= mu\n    mu = 0\n", "modified the argument x"),
+        (
+            "mu = x.mean(axis=1, keepdims=True)",
+            "mu = np.array([[sum(row) / len(row)] for row in x])",
+            "Python loop",
+        ),
+        (
+            "std = np.sqrt(var + eps)\n",
+            "std = np.sqrt(var + eps)\n    x -= mu\n    mu = 0\n",
+            "modified the argument x",
+        ),
     ],
     "layernorm_backward": [
         *BOTH,
-        ("sum_one = dx_hat.sum(axis=1, keepdims=True)\n    sum_two = (dx_hat * x_hat).sum(axis=1, keepdims=True)", "sum_one = dx_hat.sum(axis=0)\n    sum_two = (dx_hat * x_hat).sum(axis=0)", "dx: "),
+        (
+            SUMS,
+            "sum_one = dx_hat.sum(axis=0)\n    sum_two = (dx_hat * x_hat).sum(axis=0)",
+            "dx: ",
+        ),
         ("    D = dout.shape[1]", "    D = dout.shape[0]", "dx: "),
         ("/ (D * std)", "/ std", "dx: not divided by the number of values"),
         ("/ (D * std)", "/ (D * std**2)", "dx: divided by the variance"),
         ('"x_hat": x_hat', '"x_hat": out', "out is used where xhat", "layernorm_forward"),
         ('"x_hat": x_hat', '"x_hat": x', "x is used where xhat", "layernorm_forward"),
-    ],
-    "spatial_batchnorm_forward": [
-        ("x.transpose(0, 2, 3, 1).reshape(-1, C)", "x.reshape(-1, C)", "out: "),
-        ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out.reshape(N, C, H, W)", "out: "),
-        ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out.reshape(N, H, W, C)", "out: .*transposed"),
-        ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out", "out: expected shape"),
-        ("out.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "out.reshape(N, W, H, C).transpose(0, 3, 2, 1)", "out: "),
-        ("gamma, beta, bn_param)\n    out", "beta, gamma, bn_param)\n    out", "gamma and beta are swapped"),
-        ("gamma, beta, bn_param)\n    out", "np.ones(C), beta, bn_param)\n    out", "gamma is missing"),
-        ("gamma, beta, bn_param)\n    out", "gamma, np.zeros(C), bn_param)\n    out", "beta is missing"),
-        ("gamma, beta, bn_param)\n    out", "gamma, beta, dict(bn_param))\n    out", "(not updated|is not stored)"),
-        ("gamma, beta, bn_param)\n    out", "gamma, beta, bn_param | {'eps': 1e-5})\n    out", "eps is the default|is not stored|not updated"),
-        ("return out, cache", "return out", "cache missing"),
-        ("return out, cache", "return out.astype('f'), cache", "float32"),
-        ("    rows = x", "    x = x - x.mean(axis=(2, 3), keepdims=True)\n    rows = x", "out: "),
-        ("    return out, cache", "    bn_param['running_var'] = bn_param['running_var'] ** 0.5\n    return out, cache", "running_var: "),
-        ("np.mean(xc**2, axis=0)", "x.var(axis=0, ddof=1)", "ddof=1", "batchnorm_forward"),
-        ("np.sqrt(var + eps)", "np.sqrt(var) + eps", "outside of the root", "batchnorm_forward"),
-        ("momentum * running_mean + (1 - momentum) * mu", "(1 - momentum) * running_mean + momentum * mu", "momentum's meaning", "batchnorm_forward"),
-        ("x_test = (x - running_mean) / np.sqrt(running_var + eps)", "x_test = (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps)", "batch's statistics are used in test mode", "batchnorm_forward"),
-    ],
-    "spatial_batchnorm_backward": [
-        ("dx.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "dx.reshape(N, H, W, C)", "dx: .*transposed"),
-        ("dx.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "dx", "dx: expected shape"),
-        ("dx.reshape(N, H, W, C).transpose(0, 3, 1, 2)", "dx.reshape(dout.shape)", "dx: "),
-        ("return dx, dgamma, dbeta", "return dx, dbeta, dgamma", r"returns \(dx, dbeta, dgamma\)"),
-        ("return dx, dgamma, dbeta", "return dx, dgamma / N, dbeta / N", "dgamma, dbeta: divided by the number of samples"),
-        ("return dx, dgamma, dbeta", "return dx, dgamma, dout.sum(axis=0)", "dbeta: summed over the batch only"),
-        ("return dx, dgamma, dbeta", "return dx, dgamma, dout.sum(axis=(0, 2, 3), keepdims=True)", "dbeta: has axes of size 1"),
-        ("return dx, dgamma, dbeta", "return dx, dgamma, dout.mean(axis=(0, 2, 3))", "dbeta: found a mean"),
-        ("return dx, dgamma, dbeta", "return -dx, dgamma, dbeta", "dx: the sign is flipped"),
-        ("return dx, dgamma, dbeta", "return dx.astype('f'), dgamma, dbeta", "dx is float32"),
-        ("dx_hat = dout * gamma", "dx_hat = dout", "dx: gamma is missing", "batchnorm_backward"),
-        ("dx = dxc + dmu / N", "dx = dxc", "way through the mean is missing", "batchnorm_backward"),
-        ("    dxc += 2.0 * xc * dvar / N\n", "", "way through the variance is missing", "batchnorm_backward"),
-        ("dout * x_hat", "dout * xc", "dgamma: x - mean is used", "batchnorm_backward"),
-    ],
-    "spatial_groupnorm_forward": [
-        *FORWARD,
-        ("x.reshape(N, G, C // G, H, W)", "x.reshape(N, C // G, G, H, W)", "number of channels in a group"),
-        ("mu = groups.mean(axis=(2, 3, 4), keepdims=True)\n    var = groups.var(axis=(2, 3, 4), keepdims=True)", "mu = groups.mean(axis=(1, 2, 3, 4), keepdims=True)\n    var = groups.var(axis=(1, 2, 3, 4), keepdims=True)", "layer normalization"),
-        ("mu = groups.mean(axis=(2, 3, 4), keepdims=True)\n    var = groups.var(axis=(2, 3, 4), keepdims=True)", "mu = groups.mean(axis=(3, 4), keepdims=True)\n    var = groups.var(axis=(3, 4), keepdims=True)", "instance normalization"),
-        ("mu = groups.mean(axis=(2, 3, 4), keepdims=True)\n    var = groups.var(axis=(2, 3, 4), keepdims=True)", "mu = groups.mean(axis=(0, 2, 3, 4), keepdims=True)\n    var = groups.var(axis=(0, 2, 3, 4), keepdims=True)", "over the batch, too"),
-        ("x_hat = ((groups - mu) / std).reshape(N, C, H, W)\n    out = gamma * x_hat + beta", "x_hat = ((groups - mu) / std).reshape(N, C, H, W)\n    out = (gamma * x_hat + beta).reshape(N, G, C // G, H, W)", "expected shape"),
-        ("var = groups.var(axis=(2, 3, 4), keepdims=True)", "var = groups.var(axis=(2, 3, 4), keepdims=True, ddof=1)", "ddof=1"),
-        ("groups - mu", "groups", "mean is not subtracted"),
-    ],
-    "spatial_groupnorm_backward": [
-        ("dx_hat = (dout * gamma)", "dx_hat = dout", "dx: gamma is missing"),
-        ("dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)", "dbeta = dout.sum(axis=(0, 2, 3))", "dbeta: without the axes of size 1"),
-        ("dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)", "dbeta = dout.sum(axis=0)", "dbeta: summed over the batch only"),
-        ("dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)", "dbeta = dout.mean(axis=(0, 2, 3), keepdims=True)", "dbeta: found a mean"),
-        ("(dout * x_hat).sum(axis=(0, 2, 3), keepdims=True)", "dout.sum(axis=(0, 2, 3), keepdims=True)", "dgamma: xhat is missing"),
-        ("(dout * x_hat).sum(axis=(0, 2, 3), keepdims=True)", "(dout * x_hat).sum(axis=(2, 3), keepdims=True)", "dgamma: "),
-        ("- x_hat_g * sum_two", "", "dx: the way through the variance is missing"),
-        ("- sum_one", "", "dx: the way through the mean is missing"),
-        ("/ (M * std)", "/ std", "dx: not divided by the number of values"),
-        ("/ (M * std)", "/ M", "dx: not divided by the standard deviation"),
-        ("M = C // G * H * W", "M = H * W", "dx: "),
-        ("return dx, dgamma, dbeta", "return dx, dbeta, dgamma", r"returns \(dx, dbeta, dgamma\)"),
-        ("cache = (x_hat, std, gamma, G)", "cache = (out, std, gamma, G)", "dgamma: out is used where xhat", "spatial_groupnorm_forward"),
-        ("    dx = dx.reshape(N, C, H, W)\n", "", "dx: expected shape"),
     ],
 }

@@ -44,8 +44,9 @@ def run(functions, steps, raised):
     Returns
     -------
     list of dict
-        One for each step that ran: "value", "dicts" ({index of the argument: the dict afterwards}), "changed" (a list of
-        [step, index] of arrays that are no longer what they were), "seconds"; or "raised" or "not yet" for the last one.
+        One for each step that ran: "value", "dicts" ({index of the argument: the dict afterwards}), "changed" (a list
+        of [step, index] of arrays that are no longer what they were), "seconds"; the last one may be only "raised" or
+        "not yet".
     """
     given = copy.deepcopy([step.arguments for step in steps])
     values, replies = [], []

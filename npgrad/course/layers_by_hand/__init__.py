@@ -25,7 +25,7 @@ These are ours, in the same style. A convolution has stride 1 and is padded so t
 
     residual_forward(x, w1, b1, w2, b2) -> out, cache            out = relu(x + conv2(relu(conv1(x)))), both 3 x 3
     residual_backward(dout, cache) -> dx, dw1, db1, dw2, db2
-    inception_forward(x, w1, b1, w3, b3, w5, b5) -> out, cache   out = [conv1(x), conv3(x), conv5(x)], 1 x 1, 3 x 3, 5 x 5
+    inception_forward(x, w1, b1, w3, b3, w5, b5) -> out, cache   out = [conv1(x), conv3(x), conv5(x)]; 1 x 1 to 5 x 5
     inception_backward(dout, cache) -> dx, dw1, db1, dw3, db3, dw5, db5
     fire_forward(x, ws, bs, w1, b1, w3, b3) -> out, cache        s = relu(squeeze(x)), 1 x 1;
     fire_backward(dout, cache)                                   out = [relu(conv1(s)), relu(conv3(s))], 1 x 1 and 3 x 3

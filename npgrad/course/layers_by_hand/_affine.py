@@ -1,7 +1,9 @@
 """The affine layer and the ReLU: references and typical mistakes.
 
-    out = X w + b,  X = x as one row (D,) for each sample           out = max(0, x)
-    dx = dout w^T,  dw = X^T dout,  db = sum of dout over samples   dx = dout where x > 0, else 0
+With X, the values of each sample of x in a row (N, D), and sums over what both factors share:
+
+    out = X w + b,      dx = dout w^T in the shape of x,  dw = X^T dout,  db = sum of dout over the samples
+    out = max(0, x),    dx = dout where x > 0, else 0
 """
 
 import numpy as np
@@ -55,7 +57,9 @@ def _backwards(v):
 AFFINE_FORWARD = {
     "no bias": Fault("the bias b is missing", lambda v: {"out": v.X @ v.w}),
     "minus bias": Fault("the bias is subtracted, expected added", lambda v: {"out": v.X @ v.w - v.b}),
-    "bias times": Fault("the product is multiplied by b, expected b added", lambda v: {"out": v.X @ v.w * v.b}),
+    "bias times": Fault(
+        "the product is multiplied by b, expected b added", lambda v: {"out": v.X @ v.w * v.b}
+    ),
     "bias twice": Fault("the bias is added twice", lambda v: {"out": v.out + v.b}),
     "bias each input": Fault(
         "the bias is added once for each input, expected once for each output: add it after the sum",
@@ -92,7 +96,9 @@ AFFINE_FORWARD = {
         "every sample gets the first sample's outputs", lambda v: {"out": np.tile(v.out[:1], (len(v.x), 1))}
     ),
     "absolute weights": Fault("the weights' signs are lost", lambda v: {"out": v.X @ np.abs(v.w) + v.b}),
-    "flipped weights": Fault("the rows of w are taken in reverse order", lambda v: {"out": v.X @ v.w[::-1] + v.b}),
+    "flipped weights": Fault(
+        "the rows of w are taken in reverse order", lambda v: {"out": v.X @ v.w[::-1] + v.b}
+    ),
 }
 AFFINE_BACKWARD = {
     "flat dx": Fault(
@@ -128,7 +134,8 @@ AFFINE_BACKWARD = {
         lambda v: {"dx": v.dx / len(v.x), "dw": v.dw / len(v.x), "db": v.db / len(v.x)},
     ),
     "times N": Fault(
-        "multiplied by the number of samples", lambda v: {k: getattr(v, k) * len(v.x) for k in ("dx", "dw", "db")}
+        "multiplied by the number of samples",
+        lambda v: {k: getattr(v, k) * len(v.x) for k in ("dx", "dw", "db")},
     ),
     "ones": Fault(
         "dout is not used: expected the chain rule, the local gradient times dout",
@@ -139,7 +146,8 @@ AFFINE_BACKWARD = {
         },
     ),
     "out cached": Fault(
-        "out is used where x belongs: does the cache have out in place of x?", lambda v: {"dw": v.out.T @ v.dout}
+        "out is used where x belongs: does the cache have out in place of x?",
+        lambda v: {"dw": v.out.T @ v.dout},
     ),
     "decay": Fault(
         "has the gradient of a regularization too, expected that of the layer alone",
@@ -161,9 +169,12 @@ AFFINE_BACKWARD = {
         "only the last sample counts: the samples' gradients are assigned (=), expected added (+=)",
         lambda v: {"dw": np.outer(v.X[-1], v.dout[-1]), "db": v.dout[-1]},
     ),
-    "bias gradient times b": Fault("is multiplied by b; out depends on b with slope 1", lambda v: {"db": v.db * v.b}),
+    "bias gradient times b": Fault(
+        "is multiplied by b; out depends on b with slope 1", lambda v: {"db": v.db * v.b}
+    ),
     "flipped dx": Fault(
-        "the rows of w are taken in reverse order", lambda v: {"dx": (v.dout @ v.w[::-1].T).reshape(v.x.shape)}
+        "the rows of w are taken in reverse order",
+        lambda v: {"dx": (v.dout @ v.w[::-1].T).reshape(v.x.shape)},
     ),
 }
 
@@ -194,7 +205,9 @@ def large_relu(rng):
 
 
 RELU_FORWARD = {
-    "minimum": Fault("found the minimum of 0 and x, expected the maximum", lambda v: {"out": np.minimum(v.x, 0)}),
+    "minimum": Fault(
+        "found the minimum of 0 and x, expected the maximum", lambda v: {"out": np.minimum(v.x, 0)}
+    ),
     "absolute": Fault("negative values change their sign, expected 0", lambda v: {"out": np.abs(v.x)}),
     "of minus x": Fault("found max(0, -x), expected max(0, x)", lambda v: {"out": np.maximum(-v.x, 0)}),
     "nothing": Fault("x is returned as it is, expected 0 where it is negative", lambda v: {"out": v.x}),
@@ -203,17 +216,24 @@ RELU_FORWARD = {
         lambda v: {"out": (v.x > 0) * 1.0},
     ),
     "squared": Fault("multiplied by x once too often: found x^2", lambda v: {"out": v.x * v.out}),
-    "leaky": Fault("a leaky ReLU: expected 0 where x is negative", lambda v: {"out": np.where(v.x > 0, v.x, 0.01 * v.x)}),
+    "leaky": Fault(
+        "a leaky ReLU: expected 0 where x is negative", lambda v: {"out": np.where(v.x > 0, v.x, 0.01 * v.x)}
+    ),
     "leaky 0.1": Fault(
-        "a leaky ReLU (0.1): expected 0 where x is negative", lambda v: {"out": np.where(v.x > 0, v.x, 0.1 * v.x)}
+        "a leaky ReLU (0.1): expected 0 where x is negative",
+        lambda v: {"out": np.where(v.x > 0, v.x, 0.1 * v.x)},
     ),
     "threshold 1": Fault("the threshold is 1, expected 0", lambda v: {"out": np.where(v.x > 1, v.x, 0.0)}),
     "at least 1": Fault("found max(1, x), expected max(0, x)", lambda v: {"out": np.maximum(v.x, 1)}),
     "clipped to 1": Fault("large values are cut off at 1", lambda v: {"out": np.clip(v.x, 0, 1)}),
     "clipped to 6": Fault("large values are cut off at 6: a ReLU6", lambda v: {"out": np.clip(v.x, 0, 6)}),
     "sigmoid": Fault("a sigmoid, expected a ReLU", lambda v: {"out": 1 / (1 + np.exp(-v.x))}),
-    "softplus": Fault("a softplus, log(1 + exp(x)), expected a ReLU", lambda v: {"out": np.log1p(np.exp(v.x))}),
-    "elu": Fault("an ELU, expected 0 where x is negative", lambda v: {"out": np.where(v.x > 0, v.x, np.expm1(v.x))}),
+    "softplus": Fault(
+        "a softplus, log(1 + exp(x)), expected a ReLU", lambda v: {"out": np.log1p(np.exp(v.x))}
+    ),
+    "elu": Fault(
+        "an ELU, expected 0 where x is negative", lambda v: {"out": np.where(v.x > 0, v.x, np.expm1(v.x))}
+    ),
     "tanh": Fault("a tanh, expected a ReLU", lambda v: {"out": np.tanh(v.x)}),
 }
 RELU_BACKWARD = {
@@ -226,7 +246,9 @@ RELU_BACKWARD = {
         "dout is set to 0 where it is negative, too (guided backprop), expected only where x was",
         lambda v: {"dx": np.maximum(v.dx, 0)},
     ),
-    "other side": Fault("dout passes where x was negative, expected where it was positive", lambda v: {"dx": v.dout - v.dx}),
+    "other side": Fault(
+        "dout passes where x was negative, expected where it was positive", lambda v: {"dx": v.dout - v.dx}
+    ),
     "only mask": Fault(
         "found 1 where x was positive: expected the chain rule, dout there", lambda v: {"dx": (v.x > 0) * 1.0}
     ),
@@ -234,20 +256,27 @@ RELU_BACKWARD = {
         "dout is multiplied by out, expected by the slope, which is 1 where x was positive",
         lambda v: {"dx": v.dout * v.out},
     ),
-    "times x": Fault("dout is multiplied by x, expected by the slope, which is 0 or 1", lambda v: {"dx": v.dout * v.x}),
-    "out of dout": Fault("found x where dout is positive: x and dout are confused", lambda v: {"dx": v.x * (v.dout > 0)}),
+    "times x": Fault(
+        "dout is multiplied by x, expected by the slope, which is 0 or 1", lambda v: {"dx": v.dout * v.x}
+    ),
+    "out of dout": Fault(
+        "found x where dout is positive: x and dout are confused", lambda v: {"dx": v.x * (v.dout > 0)}
+    ),
     "relu of x": Fault(
         "found the forward pass again, max(0, x), expected dout where x was positive", lambda v: {"dx": v.out}
     ),
     "leaky": Fault(
-        "a leaky ReLU: expected 0 where x was negative", lambda v: {"dx": np.where(v.x > 0, v.dout, 0.01 * v.dout)}
+        "a leaky ReLU: expected 0 where x was negative",
+        lambda v: {"dx": np.where(v.x > 0, v.dout, 0.01 * v.dout)},
     ),
     "signs": Fault(
         "dout changes its sign where x was negative, expected 0", lambda v: {"dx": np.sign(v.x) * v.dout}
     ),
     "absolute": Fault("the sign of dout is lost", lambda v: {"dx": np.abs(v.dx)}),
     "threshold 1": Fault("the threshold is 1, expected 0", lambda v: {"dx": np.where(v.x > 1, v.dout, 0.0)}),
-    "mean": Fault("divided by the number of samples, expected no division", lambda v: {"dx": v.dx / len(v.x)}),
+    "mean": Fault(
+        "divided by the number of samples, expected no division", lambda v: {"dx": v.dx / len(v.x)}
+    ),
     "first sample": Fault(
         "every sample has the first sample's mask, expected its own", lambda v: {"dx": v.dout * (v.x[:1] > 0)}
     ),

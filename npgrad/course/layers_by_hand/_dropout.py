@@ -44,41 +44,58 @@ class Rule(Fault):
 
 FORWARD = {
     "nothing kept": Rule("found 0 everywhere", lambda m: m.share == 0),
-    "nothing dropped": Rule("x is returned as it is in training mode", lambda m: m.share == 1 and m.even and m.is_factor(1)),
+    "nothing dropped": Rule(
+        "x is returned as it is in training mode", lambda m: m.share == 1 and m.even and m.is_factor(1)
+    ),
     "only scaled": Rule("no value is dropped in training mode", lambda m: m.share == 1 and m.even),
     "not compared": Rule(
-        "multiplied by random numbers: compare them with p first, rand < p", lambda m: m.share > 0.99 and not m.even
+        "multiplied by random numbers, expected by 0 or 1 / p: compare them with p first",
+        lambda m: m.share > 0.99 and not m.even,
     ),
-    "noise": Rule("kept values are multiplied by random numbers, expected all by 1 / p", lambda m: not m.even),
+    "noise": Rule(
+        "kept values are multiplied by random numbers, expected all by 1 / p", lambda m: not m.even
+    ),
     "same mask": Rule(
-        "every sample has the same mask: draw one number for each value of x", lambda m: m.rows and not m.columns
+        "every sample has the same mask: draw one number for each value of x",
+        lambda m: m.rows and not m.columns,
     ),
     "whole samples": Rule(
         "whole samples are dropped: draw one number for each value of x", lambda m: m.columns and not m.rows
     ),
     "p drops": Rule(
-        "p is the probability to drop, expected to keep: values are kept where rand < p",
+        "p is taken as the probability to drop, expected to keep",
         lambda m: m.is_share(1 - m.p) and m.is_factor(1 / (1 - m.p)),
     ),
     "keeps 1 - p": Rule(
-        "values are kept with the probability 1 - p, expected p", lambda m: m.is_share(1 - m.p) and not m.is_share(m.p)
+        "values are kept with the probability 1 - p, expected p",
+        lambda m: m.is_share(1 - m.p) and not m.is_share(m.p),
     ),
-    "half": Rule("half of the values are kept, expected a share of p", lambda m: m.is_share(0.5) and not m.is_share(m.p)),
+    "half": Rule(
+        "half of the values are kept, expected a share of p",
+        lambda m: m.is_share(0.5) and not m.is_share(m.p),
+    ),
     "not divided": Rule(
         "not divided by p: inverted dropout scales in training, so that test mode has nothing to do",
         lambda m: m.is_share(m.p) and m.is_factor(1),
     ),
     "multiplied": Rule("multiplied by p, expected divided", lambda m: m.is_share(m.p) and m.is_factor(m.p)),
     "divided twice": Rule("divided by p twice", lambda m: m.is_share(m.p) and m.is_factor(1 / m.p**2)),
-    "1 - p": Rule("divided by 1 - p, expected by p", lambda m: m.is_share(m.p) and m.is_factor(1 / (1 - m.p))),
-    "times 1 - p": Rule("multiplied by 1 - p, expected divided by p", lambda m: m.is_share(m.p) and m.is_factor(1 - m.p)),
+    "1 - p": Rule(
+        "divided by 1 - p, expected by p", lambda m: m.is_share(m.p) and m.is_factor(1 / (1 - m.p))
+    ),
+    "times 1 - p": Rule(
+        "multiplied by 1 - p, expected divided by p", lambda m: m.is_share(m.p) and m.is_factor(1 - m.p)
+    ),
 }
 IN_TEST = {
     "scaled": Fault(
-        "multiplied by p in test mode: inverted dropout has scaled in training already", lambda v: {"out": v.x * v.p}
+        "multiplied by p in test mode: inverted dropout has scaled in training already",
+        lambda v: {"out": v.x * v.p},
     ),
     "divided": Fault("divided by p in test mode, expected x as it is", lambda v: {"out": v.x / v.p}),
-    "times 1 - p": Fault("multiplied by 1 - p in test mode, expected x as it is", lambda v: {"out": v.x * (1 - v.p)}),
+    "times 1 - p": Fault(
+        "multiplied by 1 - p in test mode, expected x as it is", lambda v: {"out": v.x * (1 - v.p)}
+    ),
     "zero": Fault("found 0 in test mode, expected x", lambda v: {"out": 0 * v.x}),
 }
 MASKED = "values are dropped in test mode, expected x as it is"
@@ -140,20 +157,30 @@ BACKWARD = {
     "only scaled": Fault("the mask is missing, dout is only divided by p", lambda v: {"dx": v.dout / v.p}),
     "not divided": Fault("not divided by p, as the forward pass does", lambda v: {"dx": v.dout * v.mask}),
     "multiplied": Fault("multiplied by p, expected divided", lambda v: {"dx": v.dout * v.mask * v.p}),
-    "divided twice": Fault("divided by p twice: is it in the mask already?", lambda v: {"dx": v.dout * v.mask / v.p**2}),
+    "divided twice": Fault(
+        "divided by p twice: is it in the mask already?", lambda v: {"dx": v.dout * v.mask / v.p**2}
+    ),
     "1 - p": Fault("divided by 1 - p, expected by p", lambda v: {"dx": v.dout * v.mask / (1 - v.p)}),
-    "times 1 - p": Fault("multiplied by 1 - p, expected divided by p", lambda v: {"dx": v.dout * v.mask * (1 - v.p)}),
+    "times 1 - p": Fault(
+        "multiplied by 1 - p, expected divided by p", lambda v: {"dx": v.dout * v.mask * (1 - v.p)}
+    ),
     "other side": Fault(
-        "dout passes where values were dropped, expected where they were kept", lambda v: {"dx": v.dout * (1 - v.mask) / v.p}
+        "dout passes where values were dropped, expected where they were kept",
+        lambda v: {"dx": v.dout * (1 - v.mask) / v.p},
     ),
     "other side, not divided": Fault(
-        "dout passes where values were dropped, expected where they were kept", lambda v: {"dx": v.dout * (1 - v.mask)}
+        "dout passes where values were dropped, expected where they were kept",
+        lambda v: {"dx": v.dout * (1 - v.mask)},
     ),
     "only mask": Fault("dout is missing: found the mask", lambda v: {"dx": v.mask / v.p}),
     "only zeros and ones": Fault("dout is missing: found the mask", lambda v: {"dx": v.mask}),
-    "times x": Fault("multiplied by x, expected by the mask alone", lambda v: {"dx": v.dout * v.x * v.mask / v.p}),
+    "times x": Fault(
+        "multiplied by x, expected by the mask alone", lambda v: {"dx": v.dout * v.x * v.mask / v.p}
+    ),
     "times x, not divided": Fault("multiplied by x, expected by the mask", lambda v: {"dx": v.dout * v.x}),
-    "out": Fault("found the forward pass's out, expected dout times the mask", lambda v: {"dx": v.x * v.mask / v.p}),
+    "out": Fault(
+        "found the forward pass's out, expected dout times the mask", lambda v: {"dx": v.x * v.mask / v.p}
+    ),
     "sign": Fault("the sign is flipped", lambda v: {"dx": -v.dx}),
 }
 BACK_IN_TEST = {
@@ -192,4 +219,6 @@ def _check_mask(dx, right, where):
     mask = dx != 0
     drawn_anew = not np.array_equal(mask, right.mask) and close(dx, right.dout * mask / right.p, RTOL)
     if drawn_anew and 0.01 < mask.mean() < 0.99 and not close(mask * 1.0, 1 - right.mask, RTOL):
-        raise Wrong(f"a new mask is drawn: expected the one of the forward pass, from the cache{in_case(where)}")
+        raise Wrong(
+            f"a new mask is drawn: expected the one of the forward pass, from the cache{in_case(where)}"
+        )

@@ -40,7 +40,7 @@ def numbers(name, found, expected, right, rtol):
         return shape(found, expected, rtol)
     if not np.isfinite(found).all():
         count = int(np.sum(~np.isfinite(found)))
-        return f"{count} of {found.size} values are NaN or Inf: a division by 0, or an overflow?"
+        return f"{count} of {found.size} values are NaN or Inf: a division by 0, a negative root, or an overflow?"
     if not found.any():
         return "found 0 everywhere"
     if close(found, expected, 3e-6):

@@ -121,12 +121,8 @@ def _diagnosis(found, right, faults, wrong, rtol, single, ordered):
     for name in rest:
         expected, values = np.asarray(getattr(right, name)), found[name]
         text = _explain.numbers(name, values, expected, right, rtol[name])
-        if text is None and single is not None:
-            if all(single(i) for i in range(len(right.x))):
-                text = (
-                    "right for a batch of one sample, wrong for several: each sample's result must depend only "
-                    "on its own sample"
-                )
+        if text is None and single is not None and all(single(i) for i in range(len(right.x))):
+            text = "right for a batch of one sample, wrong for several: are the samples mixed?"
         if text is None:
             text = _scaled_fault(name, values, right, faults, rtol[name])
         if text is None:

@@ -1,7 +1,7 @@
 """The softmax loss and the multiclass SVM loss: references and typical mistakes.
 
-    p = exp(x) / sum over classes of exp(x)     loss = mean over samples of -log p[i, y_i]     dx = (p - one_hot(y)) / N
-    m[i, j] = max(0, x[i, j] - x[i, y_i] + 1), 0 at j = y_i     loss = mean over samples of the sum over classes of m
+p = exp(x) / sum over classes of exp(x)     loss = mean over samples of -log p[i, y_i]     dx = (p - one_hot(y)) / N
+m[i, j] = max(0, x[i, j] - x[i, y_i] + 1), 0 at j = y_i     loss = mean over samples of the sum over classes of m
 """
 
 import numpy as np
@@ -88,11 +88,15 @@ SOFTMAX = {
     "sum": Fault(MEAN, lambda v: {"loss": v.loss * len(v.x)}),
     "dx of the sum": Fault(MEAN_DX, lambda v: {"dx": v.dx * len(v.x)}),
     "no minus": Fault(
-        "the sign is flipped: the loss is minus the log of a probability", lambda v: {"loss": -v.loss, "dx": -v.dx}
+        "the sign is flipped: the loss is minus the log of a probability",
+        lambda v: {"loss": -v.loss, "dx": -v.dx},
     ),
     "no log": Fault(
         "the log is missing: found minus the mean probability of the right class",
-        lambda v: {"loss": -np.mean(np.sum(v.p * v.one_hot, axis=1)), "dx": v.p * (v.p - v.one_hot) / len(v.x)},
+        lambda v: {
+            "loss": -np.mean(np.sum(v.p * v.one_hot, axis=1)),
+            "dx": v.p * (v.p - v.one_hot) / len(v.x),
+        },
     ),
     "error rate": Fault(
         "found one minus the mean probability of the right class, expected the mean of minus its log",
@@ -116,7 +120,10 @@ SOFTMAX = {
     ),
     "largest": Fault(
         "found that of the class with the largest score, expected that of the right class y[i]",
-        lambda v: {"loss": -np.mean(v.log_p.max(axis=1)), "dx": (v.p - (v.p == v.p.max(axis=1, keepdims=True))) / len(v.x)},
+        lambda v: {
+            "loss": -np.mean(v.log_p.max(axis=1)),
+            "dx": (v.p - (v.p == v.p.max(axis=1, keepdims=True))) / len(v.x),
+        },
     ),
     "not normalized": Fault(
         "the scores are not normalized: expected log p = x - log of the sum of exp(x)",
@@ -131,22 +138,31 @@ SOFTMAX = {
         lambda v: {"loss": np.mean(np.sum((v.x - v.log_p) * v.one_hot, axis=1))},
     ),
     "log 2": Fault("the log has base 2, expected the natural one", lambda v: {"loss": v.loss / np.log(2)}),
-    "over samples": Fault("softmax is taken over the samples (axis 0), expected over the classes (axis 1)", _by(0)),
-    "over everything": Fault("softmax is taken over the whole array, expected for each sample by itself", _by(None)),
+    "over samples": Fault(
+        "softmax is taken over the samples (axis 0), expected over the classes (axis 1)", _by(0)
+    ),
+    "over everything": Fault(
+        "softmax is taken over the whole array, expected for each sample by itself", _by(None)
+    ),
     "sum over samples": Fault(
-        "the sum that normalizes is over the samples (axis 0), expected over the classes (axis 1)", _by(0, True)
+        "the sum that normalizes is over the samples (axis 0), expected over the classes (axis 1)",
+        _by(0, True),
     ),
     "sum over everything": Fault(
-        "the sum that normalizes is over the whole array, expected over the classes of each sample", _by(None, True)
+        "the sum that normalizes is over the whole array, expected over the classes of each sample",
+        _by(None, True),
     ),
-    "only p": Fault("1 is not subtracted at the right class: p - one_hot(y)", lambda v: {"dx": v.p / len(v.x)}),
+    "only p": Fault(
+        "1 is not subtracted at the right class: p - one_hot(y)", lambda v: {"dx": v.p / len(v.x)}
+    ),
     "only the right class": Fault(
         "only the right class has a gradient, but every score is in the sum that normalizes",
         lambda v: {"dx": v.dx * v.one_hot},
     ),
     "one minus p": Fault("the sign is flipped: expected p - one_hot(y)", lambda v: {"dx": -v.dx}),
     "picked from all": Fault(
-        "1 is subtracted in the columns y of every row: index with np.arange(N) and y together", _picked_from_all
+        "1 is subtracted in the columns y of every row, expected in row i at column y[i] only",
+        _picked_from_all,
     ),
     "by probability": Fault(
         "found the gradient by the probabilities, -1/p, expected that by the scores",
@@ -193,28 +209,40 @@ SVM = {
     "dx of the sum": Fault(MEAN_DX, lambda v: {"dx": v.dx * len(v.x)}),
     "right class counts": Fault(
         "the right class's own margin, which is 1, is counted: set it to 0",
-        lambda v: {"loss": v.loss + 1, "dx": (v.counts - v.counts.sum(axis=1, keepdims=True) * v.one_hot + v.one_hot) / len(v.x)},
+        lambda v: {
+            "loss": v.loss + 1,
+            "dx": (v.counts - v.counts.sum(axis=1, keepdims=True) * v.one_hot + v.one_hot) / len(v.x),
+        },
     ),
     "right class counts twice": Fault(
         "the right class's own margin is counted: set it to 0 before the margins are counted",
         lambda v: {"dx": v.dx - v.one_hot / len(v.x)},
     ),
     "no delta": Fault("the 1 in the margin is missing", lambda v: _picked_margins(v, delta=0.0)),
-    "minus delta": Fault("1 is subtracted from the margin, expected added", lambda v: _picked_margins(v, delta=-1.0)),
-    "squared": Fault("the margins are squared, expected as they are", lambda v: _picked_margins(v, square=True)),
+    "minus delta": Fault(
+        "1 is subtracted from the margin, expected added", lambda v: _picked_margins(v, delta=-1.0)
+    ),
+    "squared": Fault(
+        "the margins are squared, expected as they are", lambda v: _picked_margins(v, square=True)
+    ),
     "reversed": Fault(
-        "the margin has the wrong sign: expected the other class's score minus the right class's", _reversed_margins
+        "the margin has the wrong sign: expected the other class's score minus the right class's",
+        _reversed_margins,
     ),
     "no maximum": Fault(
         "negative margins count, expected max(0, margin)",
-        lambda v: {"loss": np.sum((v.x - v.right + 1) * (1 - v.one_hot)) / len(v.x),
-                   "dx": (1 - v.one_hot - (v.x.shape[1] - 1) * v.one_hot) / len(v.x)},
+        lambda v: {
+            "loss": np.sum((v.x - v.right + 1) * (1 - v.one_hot)) / len(v.x),
+            "dx": (1 - v.one_hot - (v.x.shape[1] - 1) * v.one_hot) / len(v.x),
+        },
     ),
     "absolute": Fault(
         "the absolute values of the margins are added, expected max(0, margin)",
         lambda v: {"loss": np.abs((v.x - v.right + 1) * (1 - v.one_hot)).sum() / len(v.x)},
     ),
-    "largest margin": Fault("only the largest margin counts, expected the sum over the classes", _largest_margin),
+    "largest margin": Fault(
+        "only the largest margin counts, expected the sum over the classes", _largest_margin
+    ),
     "over classes": Fault(
         "divided by the number of classes, too, expected only by N",
         lambda v: {"loss": v.loss / v.x.shape[1], "dx": v.dx / v.x.shape[1]},
@@ -224,7 +252,8 @@ SVM = {
         lambda v: {"loss": v.loss * len(v.x) / v.x.shape[1], "dx": v.dx * len(v.x) / v.x.shape[1]},
     ),
     "count": Fault(
-        "found the number of positive margins, expected their sum", lambda v: {"loss": v.counts.sum() / len(v.x)}
+        "found the number of positive margins, expected their sum",
+        lambda v: {"loss": v.counts.sum() / len(v.x)},
     ),
     "right class forgotten": Fault(
         "the right class has no gradient, but its score is in every margin: the fork's gradients add up",

@@ -47,12 +47,17 @@ def forward_faults(norm, others):
             "gamma and beta are swapped: gamma is the factor, beta is added",
             lambda v: {"out": g(v.beta, v.x) * v.xhat + g(v.gamma, v.x)},
         ),
-        "minus beta": Fault("beta is subtracted", lambda v: {"out": g(v.gamma, v.x) * v.xhat - g(v.beta, v.x)}),
+        "minus beta": Fault(
+            "beta is subtracted", lambda v: {"out": g(v.gamma, v.x) * v.xhat - g(v.beta, v.x)}
+        ),
         "beta inside": Fault(
             "beta is added before gamma multiplies: expected gamma * xhat + beta",
             lambda v: {"out": g(v.gamma, v.x) * (v.xhat + g(v.beta, v.x))},
         ),
-        "gamma divides": Fault("divided by gamma, expected multiplied", lambda v: {"out": v.xhat / g(v.gamma, v.x) + g(v.beta, v.x)}),
+        "gamma divides": Fault(
+            "divided by gamma, expected multiplied",
+            lambda v: {"out": v.xhat / g(v.gamma, v.x) + g(v.beta, v.x)},
+        ),
         "eps outside": Fault(
             "eps is added outside of the root: expected sqrt(var + eps)",
             lambda v: _again(norm, v, spread=np.sqrt(v.var) + v.eps),
@@ -61,26 +66,39 @@ def forward_faults(norm, others):
         "default eps": Fault(
             "eps is the default, expected the one in the parameters", lambda v: _again(norm, v, eps=EPS)
         ),
-        "eps squared": Fault("eps is squared: expected sqrt(var + eps)", lambda v: _again(norm, v, eps=v.eps**2)),
-        "eps subtracted": Fault("eps is subtracted: expected sqrt(var + eps)", lambda v: _again(norm, v, eps=-v.eps)),
-        "no root": Fault("divided by the variance, expected by its root", lambda v: _again(norm, v, spread=v.var + v.eps)),
+        "eps squared": Fault(
+            "eps is squared: expected sqrt(var + eps)", lambda v: _again(norm, v, eps=v.eps**2)
+        ),
+        "eps subtracted": Fault(
+            "eps is subtracted: expected sqrt(var + eps)", lambda v: _again(norm, v, eps=-v.eps)
+        ),
+        "no root": Fault(
+            "divided by the variance, expected by its root", lambda v: _again(norm, v, spread=v.var + v.eps)
+        ),
         "only centered": Fault("not divided by the standard deviation", lambda v: _again(norm, v, spread=1)),
         "times spread": Fault(
-            "multiplied by the standard deviation, expected divided", lambda v: _again(norm, v, spread=1 / np.sqrt(v.var + v.eps))
+            "multiplied by the standard deviation, expected divided",
+            lambda v: _again(norm, v, spread=1 / np.sqrt(v.var + v.eps)),
         ),
         "not centered": Fault(
-            "the mean is not subtracted from x", lambda v: _again(norm, v, centered=norm.split(v.x, getattr(v, "G", 0)))
+            "the mean is not subtracted from x",
+            lambda v: _again(norm, v, centered=norm.split(v.x, getattr(v, "G", 0))),
         ),
-        "mean added": Fault("the mean is added, expected subtracted", lambda v: _again(norm, v, centered=v.centered + 2 * v.mean)),
+        "mean added": Fault(
+            "the mean is added, expected subtracted",
+            lambda v: _again(norm, v, centered=v.centered + 2 * v.mean),
+        ),
         "second moment": Fault(
-            "the variance is the mean of x^2: the squared mean is not subtracted", lambda v: _again(norm, v, var=v.var + v.mean**2)
+            "the variance is the mean of x^2: the squared mean is not subtracted",
+            lambda v: _again(norm, v, var=v.var + v.mean**2),
         ),
         "ddof": Fault(
             "the variance is divided by n - 1 (ddof=1), expected by n",
             lambda v: _again(norm, v, var=v.var * _count(norm, v) / (_count(norm, v) - 1)),
         ),
         "sum of squares": Fault(
-            "the variance is the sum of squares, expected their mean", lambda v: _again(norm, v, var=v.var * _count(norm, v))
+            "the variance is the sum of squares, expected their mean",
+            lambda v: _again(norm, v, var=v.var * _count(norm, v)),
         ),
         "absolute deviation": Fault(
             "divided by the mean absolute deviation, expected by the standard deviation",
@@ -110,7 +128,9 @@ def _other_dx(norm, axes):
         if max(axes) >= v.d.ndim:
             return {}
         xhat = norm.split(v.xhat, groups)
-        terms = v.d - v.d.mean(axis=axes, keepdims=True) - xhat * np.mean(v.d * xhat, axis=axes, keepdims=True)
+        terms = (
+            v.d - v.d.mean(axis=axes, keepdims=True) - xhat * np.mean(v.d * xhat, axis=axes, keepdims=True)
+        )
         return {"dx": (terms / np.sqrt(v.var + v.eps)).reshape(v.x.shape)}
 
     return wrong
@@ -143,10 +163,13 @@ def backward_faults(norm, others):
             lambda v: _dx(norm, v, mean=n(norm, v), var=n(norm, v)),
         ),
         "times n": Fault(
-            "not divided by the number of values that are normalized together", lambda v: {"dx": v.dx * n(norm, v)}
+            "not divided by the number of values that are normalized together",
+            lambda v: {"dx": v.dx * n(norm, v)},
         ),
         "mean flipped": Fault("the way through the mean has the wrong sign", lambda v: _dx(norm, v, mean=-1)),
-        "variance flipped": Fault("the way through the variance has the wrong sign", lambda v: _dx(norm, v, var=-1)),
+        "variance flipped": Fault(
+            "the way through the variance has the wrong sign", lambda v: _dx(norm, v, var=-1)
+        ),
         "variance half": Fault(
             "the way through the variance has half of its value: the derivative of a square has a factor 2",
             lambda v: _dx(norm, v, var=0.5),
@@ -155,41 +178,64 @@ def backward_faults(norm, others):
             "the way through the variance counts twice: the derivative of a root has a factor 1/2",
             lambda v: _dx(norm, v, var=2),
         ),
-        "no gamma": Fault("gamma is missing in it", lambda v: _dx(norm, v, d=norm.split(v.dout, getattr(v, "G", 0)))),
-        "gamma twice": Fault(
-            "multiplied by gamma twice", lambda v: _dx(norm, v, d=v.d * norm.split(shaped(v.gamma, v.x) + 0 * v.x, getattr(v, "G", 0)))
+        "no gamma": Fault(
+            "gamma is missing in it", lambda v: _dx(norm, v, d=norm.split(v.dout, getattr(v, "G", 0)))
         ),
-        "no root": Fault("divided by the variance, expected by its root", lambda v: _dx(norm, v, spread=v.var + v.eps)),
+        "gamma twice": Fault(
+            "multiplied by gamma twice",
+            lambda v: _dx(norm, v, d=v.d * norm.split(shaped(v.gamma, v.x) + 0 * v.x, getattr(v, "G", 0))),
+        ),
+        "no root": Fault(
+            "divided by the variance, expected by its root", lambda v: _dx(norm, v, spread=v.var + v.eps)
+        ),
         "not divided": Fault("not divided by the standard deviation", lambda v: _dx(norm, v, spread=1)),
-        "no eps": Fault("eps is missing: sqrt(var + eps), as in the forward pass", lambda v: _dx(norm, v, spread=np.sqrt(v.var))),
+        "no eps": Fault(
+            "eps is missing: sqrt(var + eps), as in the forward pass",
+            lambda v: _dx(norm, v, spread=np.sqrt(v.var)),
+        ),
         "eps outside": Fault(
             "eps is added outside of the root, expected as in the forward pass: sqrt(var + eps)",
             lambda v: _dx(norm, v, spread=np.sqrt(v.var) + v.eps),
         ),
         "out for xhat": Fault(
             "out is used where xhat belongs: the normalized x before gamma and beta",
-            lambda v: {**_dx(norm, v, xhat=norm.split(v.out, getattr(v, "G", 0))), **_sums(norm, v, v.out, "dgamma")},
+            lambda v: {
+                **_dx(norm, v, xhat=norm.split(v.out, getattr(v, "G", 0))),
+                **_sums(norm, v, v.out, "dgamma"),
+            },
         ),
         "x for xhat": Fault(
             "x is used where xhat, the normalized x, belongs",
-            lambda v: {**_dx(norm, v, xhat=norm.split(v.x, getattr(v, "G", 0))), **_sums(norm, v, v.x, "dgamma")},
+            lambda v: {
+                **_dx(norm, v, xhat=norm.split(v.x, getattr(v, "G", 0))),
+                **_sums(norm, v, v.x, "dgamma"),
+            },
         ),
         "centered for xhat": Fault(
             "x - mean is used where xhat belongs: the division by the standard deviation is missing",
-            lambda v: {**_dx(norm, v, xhat=v.centered), **_sums(norm, v, v.centered.reshape(v.x.shape), "dgamma")},
+            lambda v: {
+                **_dx(norm, v, xhat=v.centered),
+                **_sums(norm, v, v.centered.reshape(v.x.shape), "dgamma"),
+            },
         ),
         "dgamma without xhat": Fault("xhat is missing: found the sum of dout", lambda v: {"dgamma": v.dbeta}),
         "dgamma with gamma": Fault(
-            "multiplied by gamma; out is linear in it, with slope xhat", lambda v: {"dgamma": v.dgamma * v.gamma}
+            "multiplied by gamma; out is linear in it, with slope xhat",
+            lambda v: {"dgamma": v.dgamma * v.gamma},
         ),
-        "dbeta with gamma": Fault("multiplied by gamma; beta is added with slope 1", lambda v: {"dbeta": v.dbeta * v.gamma}),
+        "dbeta with gamma": Fault(
+            "multiplied by gamma; beta is added with slope 1", lambda v: {"dbeta": v.dbeta * v.gamma}
+        ),
         "not summed": Fault(
             "the sum is missing: gamma and beta are used by every sample, and such a fork adds its gradients",
             lambda v: {"dgamma": v.dout * v.xhat, "dbeta": v.dout},
         ),
         "mean of dgamma": Fault(
             "found a mean, expected the sum",
-            lambda v: {"dgamma": v.dgamma * v.gamma.size / v.x.size, "dbeta": v.dbeta * v.gamma.size / v.x.size},
+            lambda v: {
+                "dgamma": v.dgamma * v.gamma.size / v.x.size,
+                "dbeta": v.dbeta * v.gamma.size / v.x.size,
+            },
         ),
         "per N": Fault(
             "divided by the number of samples: the loss has already done that",
@@ -197,7 +243,11 @@ def backward_faults(norm, others):
         ),
         "only batch": Fault(
             "summed over the batch only, expected over the height and the width, too",
-            lambda v: {"dgamma": np.sum(v.dout * v.xhat, axis=0), "dbeta": v.dout.sum(axis=0)} if v.x.ndim > 2 else {},
+            lambda v: (
+                {"dgamma": np.sum(v.dout * v.xhat, axis=0), "dbeta": v.dout.sum(axis=0)}
+                if v.x.ndim > 2
+                else {}
+            ),
         ),
         "wrong axis": Fault(
             "summed over axis 1, expected over the batch (axis 0)",

@@ -6,6 +6,7 @@ import numpy as np
 
 from npgrad.course.grading._answer import Wrong, in_case
 from npgrad.course.grading._chain import Kept, Step
+from npgrad.course.layers_by_hand._adam_faults import ADAM
 from npgrad.course.layers_by_hand._calls import numbers_for
 from npgrad.course.layers_by_hand._judge import judge, results_of
 from npgrad.course.layers_by_hand._optim import (
@@ -13,10 +14,12 @@ from npgrad.course.layers_by_hand._optim import (
     GIVEN,
     STATE,
     STEPS,
-    TABLES,
     drawn_state,
     first_state,
 )
+from npgrad.course.layers_by_hand._optim_faults import RMSPROP, SGD
+
+TABLES = {"sgd_momentum": SGD, "rmsprop": RMSPROP, "adam": ADAM}
 
 
 def optimizer_check(name):
@@ -37,10 +40,8 @@ def _check_steps(answer, name, rng, shape, config, where):
     """Three steps, each with another w and gradient, and with the config that the step before returned."""
     given = [rng.normal(size=(2, *shape)) for _ in range(3)]
     first = [] if config is None else [config]
-    steps = [
-        Step(name, [w, dw, *(first if i == 0 else [Kept(i - 1, 1)])]) for i, (w, dw) in enumerate(given)
-    ]
-    replies = answer.chain(steps, where)
+    steps = [Step(name, [w, dw, *(first if i == 0 else [Kept(i - 1, 1)])]) for i, (w, dw) in enumerate(given)]
+    replies = answer.chain(steps[:1], where)
     known = {**DEFAULTS[name], **first_state(name, given[0][0]), **(config or {})}
     for i, (w, dw) in enumerate(given):
         words = f"step {i + 1}, {where}"
@@ -48,6 +49,8 @@ def _check_steps(answer, name, rng, shape, config, where):
         results = STEPS[name](w=w, dw=dw, **known)
         right = SimpleNamespace(**{"x": w, "w": w, "dw": dw, **known, **results})
         judge(found, right, TABLES[name], words, ordered=False)
+        if i == 0:
+            replies = answer.chain(steps, where)
         known.update({key: results[key] for key in STATE[name]})
 
 
