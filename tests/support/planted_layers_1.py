@@ -73,6 +73,7 @@ PLANTED = {
         ("dx = dout.dot(w.T)", "dout *= 2\n    dx = dout.dot(w.T)", "modified the argument dout"),
     ],
     "relu_forward": [
+        ("np.maximum(0, x)", "np.maximum(0, x) * (x[0] > 0)", "batch of one sample, wrong for several"),
         ("np.maximum(0, x)", "np.minimum(0, x)", "minimum"),
         ("np.maximum(0, x)", "np.abs(x)", "change their sign"),
         ("np.maximum(0, x)", "np.maximum(1, x)", r"max\(1, x\)"),

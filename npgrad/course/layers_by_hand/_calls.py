@@ -1,5 +1,6 @@
 """Ask a student's functions: a forward function by itself, or with its backward function after it, and in time."""
 
+import functools
 import time
 from types import SimpleNamespace
 
@@ -62,6 +63,7 @@ def check_forward(answer, cases, reference, faults, mixes=False):
         where = case(arguments)
         right = values(arguments, reference(**arguments))
 
+        @_or_false
         def single(i, arguments=arguments):
             one = _sample(arguments, i)
             return close(ask_forward(answer, one, ""), reference(**one)["out"], RTOL)
@@ -79,6 +81,7 @@ def check_backward(answer, names, cases, forward, reference, faults, mixes=False
         dout = rng.normal(0.2, 1, ahead["out"].shape)
         right = values({**arguments, "dout": dout}, {**ahead, **reference(dout, **arguments)})
 
+        @_or_false
         def single(i, arguments=arguments, dout=dout):
             one = _sample({**arguments, "dout": dout}, i)
             upstream = one.pop("dout")
@@ -126,6 +129,19 @@ def check_speed(answer, arguments, reference, forward=None):
     raise Wrong(
         f"it takes {seconds:.2f} s, array operations take {usual:.3f} s: {hint}{in_case(case(arguments))}"
     )
+
+
+def _or_false(function):
+    """The function, which returns False where it raised Wrong."""
+
+    @functools.wraps(function)
+    def found(i):
+        try:
+            return function(i)
+        except Wrong:
+            return False
+
+    return found
 
 
 def _sample(arguments, i):

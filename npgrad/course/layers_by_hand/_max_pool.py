@@ -6,7 +6,11 @@ pass, dout of a window goes to the place of its largest value, and adds up where
 
 import numpy as np
 
+from npgrad.course.grading._answer import Wrong
+from npgrad.course.layers_by_hand._calls import ask_backward
 from npgrad.course.layers_by_hand._judge import Fault
+
+TIED = "equal largest values of a window get dout each; PyTorch gives it to the first of them only"
 
 
 def windows(x, height, width, stride):
@@ -67,11 +71,18 @@ def pool_cases(rng):
         }
 
 
-def tied_case():
-    """A window in which all values are equal, as after a ReLU."""
+def note_ties(answer):
+    """A remark if equal values, as after a ReLU, get dout more than once: right answers differ there."""
     x = np.zeros((1, 1, 2, 4))
     x[0, 0, 1, 2] = 1
-    return {"x": x, "pool_param": {"pool_height": 2, "pool_width": 2, "stride": 2}}
+    arguments = {"x": x, "pool_param": {"pool_height": 2, "pool_width": 2, "stride": 2}}
+    dout = np.array([[[[1.0, 3.0]]]])
+    try:
+        found, _ = ask_backward(answer, ("dx",), arguments, dout, "")
+    except Wrong:
+        return
+    if np.shape(found["dx"]) == x.shape and np.sum(found["dx"]) > dout.sum() + 1e-6:
+        answer.notes.append(TIED)
 
 
 def _like(v, **changed):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from npgrad.course.layers_by_hand._judge import Fault
-from npgrad.course.layers_by_hand._norms import EPS, normalize, shaped
+from npgrad.course.layers_by_hand._norms import EPS, GROUP, shaped
 
 
 def _again(norm, v, **changed):
@@ -241,31 +241,38 @@ def backward_faults(norm, others):
             "divided by the number of samples: the loss has already done that",
             lambda v: {key: getattr(v, key) / len(v.x) for key in ("dx", "dgamma", "dbeta")},
         ),
-        "only batch": Fault(
-            "summed over the batch only, expected over the height and the width, too",
-            lambda v: (
-                {"dgamma": np.sum(v.dout * v.xhat, axis=0), "dbeta": v.dout.sum(axis=0)}
-                if v.x.ndim > 2
-                else {}
-            ),
-        ),
-        "wrong axis": Fault(
-            "summed over axis 1, expected over the batch (axis 0)",
-            lambda v: {"dgamma": np.sum(v.dout * v.xhat, axis=1), "dbeta": v.dout.sum(axis=1)},
-        ),
-        "without axes": Fault(
-            "without the axes of size 1: expected the shape of gamma and beta",
-            lambda v: {"dgamma": v.dgamma.ravel(), "dbeta": v.dbeta.ravel()},
-        ),
-        "kept axis": Fault(
-            "has axes of size 1, expected the shape of gamma and beta",
-            lambda v: {"dgamma": shaped(v.dgamma, v.x), "dbeta": shaped(v.dbeta, v.x)},
-        ),
     }
+    table.update(_shape_faults(norm))
     for name, (axes, words) in others.items():
         text = f"its means are over {words}, expected over {norm.over}, as in the forward pass"
         table[name] = Fault(text, _other_dx(norm, axes))
     return table
 
 
-__all__ = ["backward_faults", "forward_faults", "normalize"]
+def _shape_faults(norm):
+    """The faults in what the gradients of gamma and beta are summed over, and in their shape."""
+    if len(norm.per) == 1:
+        axis = Fault(
+            "summed over axis 1, expected over the batch (axis 0)",
+            lambda v: {"dgamma": np.sum(v.dout * v.xhat, axis=1), "dbeta": v.dout.sum(axis=1)},
+        )
+        kept = Fault(
+            "keeps the axis of the batch, expected the shape of gamma and beta",
+            lambda v: {"dgamma": v.dgamma[None], "dbeta": v.dbeta[None]},
+        )
+        return {"wrong axis": axis, "kept axis": kept}
+    batch = Fault(
+        "summed over the batch only, expected over the height and the width, too",
+        lambda v: {"dgamma": np.sum(v.dout * v.xhat, axis=0), "dbeta": v.dout.sum(axis=0)},
+    )
+    if norm is GROUP:
+        axes = Fault(
+            "without the axes of size 1: expected the shape of gamma and beta",
+            lambda v: {"dgamma": v.dgamma.ravel(), "dbeta": v.dbeta.ravel()},
+        )
+    else:
+        axes = Fault(
+            "has axes of size 1, expected the shape of gamma and beta",
+            lambda v: {"dgamma": shaped(v.dgamma, v.x), "dbeta": shaped(v.dbeta, v.x)},
+        )
+    return {"only batch": batch, "axes": axes}

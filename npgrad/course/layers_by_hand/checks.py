@@ -45,6 +45,17 @@ def _backward(name, names, cases, forward, reference, faults, large=(), mixes=Fa
     CHECKS[name], FAULTS[name] = check, faults
 
 
+def _then(name, more):
+    """Another check after that of a function."""
+    first = CHECKS[name]
+
+    def check(answer):
+        first(answer)
+        more(answer)
+
+    CHECKS[name] = check
+
+
 def _loss(name, cases, reference, faults, large):
     def check(answer):
         check_loss(answer, cases, reference, faults)
@@ -170,6 +181,7 @@ _backward(
     _max_pool.max_pool_gradients,
     _max_pool.MAX_POOL_BACKWARD,
 )
+_then("max_pool_backward_naive", _max_pool.note_ties)
 _forward(
     "global_avg_pool_forward",
     _global_pool.global_cases,
