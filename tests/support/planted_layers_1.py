@@ -214,7 +214,7 @@ PLANTED = {
         (
             "dx = dout * mask",
             "p = dropout_param['p']\n        dx = dout * (np.random.rand(*dout.shape) < p) / p",
-            "new mask is drawn",
+            "another mask than in the forward pass",
         ),
         (
             'mode == "test":\n        dx = dout',

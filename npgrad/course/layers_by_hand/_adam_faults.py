@@ -53,6 +53,12 @@ ADAM = {
         "t is the old one in the bias correction: increment it first",
         _corrected(*[_at(lambda v: v.old_t)] * 2),
     ),
+    "old t for m": Fault(
+        "t is the old one in the bias correction of m", _corrected(_at(lambda v: v.old_t), _usual)
+    ),
+    "old t for v": Fault(
+        "t is the old one in the bias correction of v", _corrected(_usual, _at(lambda v: v.old_t))
+    ),
     "t not stored": Fault(
         "not incremented and stored in config: the next step must count on", lambda v: {"t": float(v.old_t)}
     ),

@@ -34,7 +34,9 @@ def correlate(xp, w, b, stride):
 def conv(x, w, b, conv_param):
     """{out, xp}."""
     xp = padded(x, conv_param["pad"])
-    return {"xp": xp, "out": correlate(xp, w, b, conv_param["stride"])}
+    product = correlate(xp, w, 0 * b, conv_param["stride"])
+    bias = b[:, None, None]
+    return {"xp": xp, "out": product + bias, "terms": {"out": {"the sum of products": product, "b": bias}}}
 
 
 def conv_gradients(dout, x, w, b, conv_param, assign=False):
@@ -57,7 +59,7 @@ def conv_gradients(dout, x, w, b, conv_param, assign=False):
 def conv_cases(rng):
     """Padding and stride; neither; stride alone. All sizes differ, and windows fit."""
     for x, w, stride, pad in (
-        ((3, 4, 7, 6), (5, 4, 3, 4), 2, 1),
+        ((3, 4, 9, 7), (6, 4, 3, 5), 2, 1),
         ((3, 2, 5, 4), (3, 2, 2, 3), 1, 0),
         ((2, 2, 6, 8), (3, 2, 2, 2), 2, 0),
         ((2, 2, 4, 5), (2, 2, 3, 3), 1, 2),

@@ -106,7 +106,7 @@ def factor_words(scale, right):
             return f"divided by {size}, {name}: found the mean, or one division too many"
         if abs(scale / size - 1) < 1e-7:
             return f"{size} times the right values: {size} is {name}, is a division missing?"
-    return f"{NO_REASON}{scale:.4g} times the right values"
+    return f"{NO_REASON}{scale:.6g} times the right values"
 
 
 def layout(found, expected, rtol):
@@ -150,7 +150,56 @@ def part(found, expected, rtol):
     return None
 
 
-def place(found, expected):
+def terms(name, found, expected, right, rtol):
+    """The words for a sum whose terms are right but have other factors; or None.
+
+    right.terms: {result: {words for a term: the term}}, where the reference tells them.
+    """
+    parts = getattr(right, "terms", {}).get(name, {})
+    if not parts or found.shape != expected.shape:
+        return None
+    columns = np.stack([np.broadcast_to(part, expected.shape).ravel() for part in parts.values()], axis=1)
+    if np.linalg.matrix_rank(columns) < len(parts):
+        return None
+    found_factors, factors = (np.linalg.lstsq(columns, y.ravel(), rcond=None)[0] for y in (found, expected))
+    if not close(columns @ found_factors, found.ravel(), rtol):
+        return None
+    words = []
+    for part, a, b in zip(parts, found_factors, factors, strict=True):
+        times = a / b
+        if abs(times) < 1e-7:
+            words.append(f"{part} is missing")
+        elif abs(times + 1) < 1e-7:
+            words.append(f"{part} has the wrong sign")
+        elif abs(times - 1) > 1e-7:
+            words.append(f"{part} counts {times:.4g} times, expected once")
+    return ", and ".join(words) or None
+
+
+def difference(name, found, expected, right, rtol):
+    """The words for right values to which something else was added; or None."""
+    if found.shape != expected.shape or found.size < 3:
+        return None
+    rest = found - expected
+    for other, value in vars(right).items():
+        if other == name or not isinstance(value, np.ndarray) or value.shape != rest.shape:
+            continue
+        times = factor(rest, value, rtol) or float(close(rest, value, rtol))
+        if times:
+            hint = ": does a sum begin with it, and not with 0?" if abs(times - 1) < 1e-7 else ""
+            return f"found the right values plus {times:.4g} times {other}{hint}"
+    for axis in (1, 0) if rest.ndim in (2, 4) else ():
+        others = tuple(i for i in range(rest.ndim) if i != axis)
+        means = rest.mean(axis=others, keepdims=True)
+        if rest.size > means.size and close(rest, np.broadcast_to(means, rest.shape), rtol):
+            off = np.flatnonzero(np.abs(means) > 1e-9 * np.abs(means).max())
+            words = ", ".join(f"{means.ravel()[i]:.4g} at index {i}" for i in off[:3])
+            more = ", ..." if len(off) > 3 else ""
+            return f"all of {axes_words((axis,), rest.ndim)} is off by one number each: {words}{more}: what is added?"
+    return None
+
+
+def place(found, expected, right=None):
     """Where the values are wrong."""
     if not expected.shape:
         return f"expected {float(expected):.6g}, found {float(found):.6g}"
@@ -158,5 +207,22 @@ def place(found, expected):
     bad = difference > 1e-6 * np.abs(expected).max()
     at = np.unravel_index(np.argmax(difference), expected.shape)
     place = ", ".join(map(str, at))
+    one_hot = getattr(right, "one_hot", None)
+    if np.shape(one_hot) == bad.shape and not bad[one_hot == 0].any():
+        only = "wrong only at the right class y[i] of each sample"
+    else:
+        only = indices(bad)
     share = f"{bad.sum()} of {bad.size} values are wrong" if not bad.all() else "wrong values"
+    share = only or share
     return f"{share}, the worst at [{place}]: expected {expected[at]:.4g}, found {found[at]:.4g}"
+
+
+def indices(bad):
+    """Where values are wrong, if all of them are in a part of the indices of an axis; or None."""
+    for axis in range(bad.ndim):
+        wrong = bad.any(axis=tuple(i for i in range(bad.ndim) if i != axis))
+        where = np.flatnonzero(wrong)
+        if bad.shape[axis] > 1 and len(where) <= bad.shape[axis] / 2 and np.ptp(where) == len(where) - 1:
+            span = f"index {where[0]}" if len(where) == 1 else f"indices {where[0]} to {where[-1]}"
+            return f"wrong only at {span} of {axes_words((axis,), bad.ndim)}"
+    return None

@@ -21,7 +21,8 @@ def inception_gradients(dout, x, w1, b1, w3, b3, w5, b5):
     (dx1, dw1, db1), (dx3, dw3, db3), (dx5, dw5, db5) = (
         back(d, x, w, b) for d, w, b in ((d1, w1, b1), (d3, w3, b3), (d5, w5, b5))
     )
-    return {"dx1": dx1, "dx3": dx3, "dx5": dx5, "dx": dx1 + dx3 + dx5,
+    parts = {"the 1 x 1 branch's part": dx1, "the 3 x 3 branch's part": dx3, "the 5 x 5 branch's part": dx5}
+    return {"terms": {"dx": parts}, "dx1": dx1, "dx3": dx3, "dx5": dx5, "dx": dx1 + dx3 + dx5,
             "dw1": dw1, "db1": db1, "dw3": dw3, "db3": db3, "dw5": dw5, "db5": db5}  # fmt: skip
 
 

@@ -9,6 +9,7 @@ led to them, and the words for it.
 whose results are the answer's. Where no fault fits, `_explain` says what can be seen in the numbers alone.
 """
 
+import itertools
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -121,12 +122,12 @@ def _diagnosis(found, right, faults, wrong, rtol, single, ordered):
     for name in rest:
         expected, values = np.asarray(getattr(right, name)), found[name]
         text = _explain.numbers(name, values, expected, right, rtol[name])
+        given = name, values, expected, right, rtol[name]
+        text = text or _explain.terms(*given) or _two_faults(*given, faults) or _scaled_fault(*given, faults)
+        text = text or _explain.difference(*given)
         if text is None and single is not None and all(single(i) for i in range(len(right.x))):
             text = "right for a batch of one sample, wrong for several: are the samples mixed?"
-        if text is None:
-            text = _scaled_fault(name, values, right, faults, rtol[name])
-        if text is None:
-            text = _explain.place(values, expected)
+        text = text or _explain.place(values, expected, right)
         texts.append(f"{name}: {text}" if len(found) > 1 else text)
     return texts
 
@@ -150,13 +151,31 @@ def named(found, right, faults, wrong, rtol):
     return texts, rest
 
 
-def _scaled_fault(name, found, right, faults, rtol):
-    """The words for a fault whose result differs from the answer's by a factor only; or None."""
-    for fault in faults.values():
-        with np.errstate(all="ignore"):
+def _results(name, expected, right, faults):
+    """(words, what each fault returns), for those that change a result and keep its shape."""
+    with np.errstate(all="ignore"):
+        for fault in faults.values():
             results = fault.wrong(right)
-        if name in results and found.size > 1:
-            factor = _explain.factor(found, np.asarray(results[name]), rtol)
-            if factor is not None:
-                return f"{fault.text}; and {_explain.factor_words(factor, right)}"
+            if name in results and np.shape(results[name]) == expected.shape:
+                yield fault.text, np.asarray(results[name])
+
+
+def _two_faults(name, found, expected, right, rtol, faults):
+    """The words for two faults whose changes add up to the answer's; or None."""
+    if found.size < 3 or found.shape != expected.shape:
+        return None
+    changes = [(text, wrong - expected) for text, wrong in _results(name, expected, right, faults)]
+    changes = [(text, change) for text, change in changes if np.isfinite(change).all() and change.any()]
+    for (first, a), (second, b) in itertools.combinations(changes, 2):
+        if close(expected + a + b, found, rtol):
+            return f"{first}; and {second}"
+    return None
+
+
+def _scaled_fault(name, found, expected, right, rtol, faults):
+    """The words for a fault whose result differs from the answer's by a factor only; or None."""
+    for text, wrong in _results(name, expected, right, faults):
+        factor = _explain.factor(found, wrong, rtol) if found.size > 1 else None
+        if factor is not None:
+            return f"{text}; and {_explain.factor_words(factor, right)}"
     return None

@@ -16,7 +16,14 @@ def softmax(x, y):
     p = e / e.sum(axis=1, keepdims=True)
     log_p = x - x.max(axis=1, keepdims=True) - np.log(e.sum(axis=1, keepdims=True))
     loss = np.mean(-log_p[rows, y])
-    return {"p": p, "one_hot": one_hot, "log_p": log_p, "loss": loss, "dx": (p - one_hot) / len(x)}
+    return {
+        "p": p,
+        "one_hot": one_hot,
+        "log_p": log_p,
+        "loss": loss,
+        "dx": (p - one_hot) / len(x),
+        "terms": {"dx": {"the probability": p, "the 1 of the right class": one_hot}},
+    }
 
 
 def svm(x, y):
@@ -33,6 +40,7 @@ def svm(x, y):
         "counts": counts,
         "loss": margins.sum() / len(x),
         "dx": dx,
+        "terms": {"dx": {"the 1 of each positive margin": counts, "the right class's part": dx * one_hot}},
     }
 
 
@@ -254,6 +262,10 @@ SVM = {
     "count": Fault(
         "found the number of positive margins, expected their sum",
         lambda v: {"loss": v.counts.sum() / len(v.x)},
+    ),
+    "not only positive": Fault(
+        "margins of 0 are counted, too, expected only positive ones",
+        lambda v: {"dx": (v.counts - v.x.shape[1] * v.one_hot) / len(v.x)},
     ),
     "right class forgotten": Fault(
         "the right class has no gradient, but its score is in every margin: the fork's gradients add up",

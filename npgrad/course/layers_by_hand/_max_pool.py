@@ -60,7 +60,7 @@ def max_pool_gradients(dout, x, pool_param):
 def pool_cases(rng):
     """Windows that overlap; then a partition; then windows with gaps. No two values are equal."""
     for shape, height, width, stride in (
-        ((3, 5, 7, 6), 3, 4, 2),
+        ((3, 5, 9, 7), 3, 5, 2),
         ((3, 2, 4, 6), 2, 2, 2),
         ((2, 2, 5, 7), 2, 1, 3),
     ):
@@ -166,6 +166,12 @@ MAX_POOL_FORWARD = {
     "one too small": Fault(
         "the windows are one row and one column too small",
         lambda v: {"out": _window(v, v.pool_height - 1, v.pool_width - 1)},
+    ),
+    "one too large": Fault(
+        "the windows are one row too large", lambda v: {"out": _window(v, v.pool_height + 1, v.pool_width)}
+    ),
+    "one too wide": Fault(
+        "the windows are one column too large", lambda v: {"out": _window(v, v.pool_height, v.pool_width + 1)}
     ),
     "last row": Fault("the last row is 0: does a loop end one too early?", lambda v: _cut(v, 2)),
     "last column": Fault("the last column is 0: does a loop end one too early?", lambda v: _cut(v, 3)),

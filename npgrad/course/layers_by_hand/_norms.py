@@ -53,8 +53,10 @@ def normalize(norm, x, gamma, beta, eps, groups=0):
     centered = parts - mean
     var = np.mean(centered**2, axis=norm.axes, keepdims=True)
     xhat = (centered / np.sqrt(var + eps)).reshape(x.shape)
-    out = shaped(gamma, x) * xhat + shaped(beta, x)
-    return {"mean": mean, "var": var, "centered": centered, "xhat": xhat, "out": out, "eps": eps}
+    scaled = shaped(gamma, x) * xhat
+    out = scaled + shaped(beta, x)
+    found = {"mean": mean, "var": var, "centered": centered, "xhat": xhat, "out": out, "eps": eps}
+    return {**found, "terms": {"out": {"gamma * xhat": scaled, "beta": shaped(beta, x)}}}
 
 
 def gradients(norm, dout, x, gamma, beta, eps, groups=0):
@@ -63,11 +65,18 @@ def gradients(norm, dout, x, gamma, beta, eps, groups=0):
     d, xhat = norm.split(shaped(gamma, x) * dout, groups), norm.split(found.xhat, groups)
     through_mean = d.mean(axis=norm.axes, keepdims=True)
     through_var = xhat * np.mean(d * xhat, axis=norm.axes, keepdims=True)
+    spread = np.sqrt(found.var + eps)
+    ways = {
+        "the direct way": d,
+        "the way through the mean": through_mean + 0 * d,
+        "the way through the variance": through_var,
+    }
     return {
+        "terms": {"dx": {words: (way / spread).reshape(x.shape) for words, way in ways.items()}},
         "d": d,
         "through_mean": through_mean,
         "through_var": through_var,
-        "dx": ((d - through_mean - through_var) / np.sqrt(found.var + eps)).reshape(x.shape),
+        "dx": ((d - through_mean - through_var) / spread).reshape(x.shape),
         "dgamma": np.sum(dout * found.xhat, axis=norm.per).reshape(gamma.shape),
         "dbeta": np.sum(dout, axis=norm.per).reshape(beta.shape),
     }

@@ -26,20 +26,33 @@ STATE = {"sgd_momentum": ("velocity",), "rmsprop": ("cache",), "adam": ("m", "v"
 def sgd_momentum(w, dw, learning_rate, momentum, velocity):
     """One step."""
     new = momentum * velocity - learning_rate * dw
-    return {"old": velocity, "velocity": new, "next_w": w + new}
+    terms = {
+        "velocity": {"the old velocity": velocity, "the gradient": dw},
+        "next_w": {"w": w, "the velocity": new},
+    }
+    return {"old": velocity, "velocity": new, "next_w": w + new, "terms": terms}
 
 
 def rmsprop(w, dw, learning_rate, decay_rate, epsilon, cache):
     """One step."""
     new = decay_rate * cache + (1 - decay_rate) * dw**2
-    return {"old": cache, "cache": new, "next_w": w - learning_rate * dw / (np.sqrt(new) + epsilon)}
+    step = dw / (np.sqrt(new) + epsilon)
+    terms = {"cache": {"the old cache": cache, "the square": dw**2}, "next_w": {"w": w, "the step": step}}
+    return {"old": cache, "cache": new, "next_w": w - learning_rate * step, "terms": terms}
 
 
 def adam(w, dw, learning_rate, beta1, beta2, epsilon, m, v, t):
     """One step."""
     first, second = beta1 * m + (1 - beta1) * dw, beta2 * v + (1 - beta2) * dw**2
     m_hat, v_hat = first / (1 - beta1 ** (t + 1)), second / (1 - beta2 ** (t + 1))
+    step = m_hat / (np.sqrt(v_hat) + epsilon)
+    terms = {
+        "m": {"the old m": m, "the gradient": dw},
+        "v": {"the old v": v, "the square": dw**2},
+        "next_w": {"w": w, "the step": step},
+    }
     return {
+        "terms": terms,
         "old_m": m,
         "old_v": v,
         "old_t": t,
@@ -48,7 +61,7 @@ def adam(w, dw, learning_rate, beta1, beta2, epsilon, m, v, t):
         "t": float(t + 1),
         "m_hat": m_hat,
         "v_hat": v_hat,
-        "next_w": w - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon),
+        "next_w": w - learning_rate * step,
     }
 
 

@@ -24,7 +24,8 @@ def residual_gradients(dout, x, w1, b1, w2, b2):
     dh, dw2, db2 = back(dz, v["h"], w2, b2)
     da = dh * (v["a"] > 0)
     through, dw1, db1 = back(da, x, w1, b1)
-    return {"dz": dz, "dh": dh, "da": da, "through": through, "dx": dz + through,
+    terms = {"dx": {"the skip connection's part": dz, "the branch's part": through}}
+    return {"terms": terms, "dz": dz, "dh": dh, "da": da, "through": through, "dx": dz + through,
             "dw1": dw1, "db1": db1, "dw2": dw2, "db2": db2}  # fmt: skip
 
 

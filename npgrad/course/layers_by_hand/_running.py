@@ -25,8 +25,13 @@ def trained(norm, x, gamma, beta, bn_param):
     momentum, size = bn_param.get("momentum", MOMENTUM), gamma.size
     old_mean, old_var = (bn_param.get(key, np.zeros(size)) for key in STORED)
     mean, var = found["mean"].ravel(), found["var"].ravel()
+    terms = {
+        "running_mean": {"the old value": old_mean, "the batch's": mean},
+        "running_var": {"the old value": old_var, "the batch's": var},
+    }
     return {
         **found,
+        "terms": {**found["terms"], **terms},
         "batch_mean": mean,
         "batch_var": var,
         "old_mean": old_mean,
