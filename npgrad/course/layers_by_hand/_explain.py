@@ -44,7 +44,7 @@ def numbers(name, found, expected, right, rtol):
     if not found.any():
         return "found 0 everywhere"
     if close(found, expected, 3e-6):
-        return "right to only a few digits: are values rounded, or converted to float32?"
+        return "right to only a few digits: are values rounded or float32, or is a small number added?"
     for other, value in vars(right).items():
         if other != name and isinstance(value, np.ndarray) and close(found, value, rtol):
             return f"found {'the same as ' if other in ('x', 'dout', 'w') else 'what is right for '}{other}"

@@ -148,34 +148,36 @@ def backward_faults(norm, others):
             "mean and variance are taken as constants, but both depend on x: two terms are missing",
             lambda v: _dx(norm, v, mean=0, var=0),
         ),
-        "no mean": Fault("the way through the mean is missing", lambda v: _dx(norm, v, mean=0)),
-        "no variance": Fault("the way through the variance is missing", lambda v: _dx(norm, v, var=0)),
+        "no mean": Fault("the path through the mean is missing", lambda v: _dx(norm, v, mean=0)),
+        "no variance": Fault("the path through the variance is missing", lambda v: _dx(norm, v, var=0)),
         "mean not divided": Fault(
-            "the way through the mean is not divided by the number of values: mean = sum / n",
+            "the path through the mean is not divided by the number of values: mean = sum / n",
             lambda v: _dx(norm, v, mean=n(norm, v)),
         ),
         "variance not divided": Fault(
-            "the way through the variance is not divided by the number of values: var = sum / n",
+            "the path through the variance is not divided by the number of values: var = sum / n",
             lambda v: _dx(norm, v, var=n(norm, v)),
         ),
         "neither divided": Fault(
-            "the ways through mean and variance are not divided by the number of values",
+            "the paths through mean and variance are not divided by the number of values",
             lambda v: _dx(norm, v, mean=n(norm, v), var=n(norm, v)),
         ),
         "times n": Fault(
             "not divided by the number of values that are normalized together",
             lambda v: {"dx": v.dx * n(norm, v)},
         ),
-        "mean flipped": Fault("the way through the mean has the wrong sign", lambda v: _dx(norm, v, mean=-1)),
+        "mean flipped": Fault(
+            "the path through the mean has the wrong sign", lambda v: _dx(norm, v, mean=-1)
+        ),
         "variance flipped": Fault(
-            "the way through the variance has the wrong sign", lambda v: _dx(norm, v, var=-1)
+            "the path through the variance has the wrong sign", lambda v: _dx(norm, v, var=-1)
         ),
         "variance half": Fault(
-            "the way through the variance has half of its value: the derivative of a square has a factor 2",
+            "the path through the variance has half of its value: the derivative of a square has a factor 2",
             lambda v: _dx(norm, v, var=0.5),
         ),
         "variance twice": Fault(
-            "the way through the variance counts twice: the derivative of a root has a factor 1/2",
+            "the path through the variance counts twice: the derivative of a root has a factor 1/2",
             lambda v: _dx(norm, v, var=2),
         ),
         "no gamma": Fault(

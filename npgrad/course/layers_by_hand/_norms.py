@@ -7,7 +7,7 @@ d = gamma * dout, the gradient by xhat, and means over the same axes,
 
     dx = (d - mean(d) - xhat * mean(d * xhat)) / sqrt(var + eps)      dgamma = sum of dout * xhat,  dbeta = sum of dout
 
-The second term is the way through the mean, the third that through the variance (Ioffe and Szegedy, 2015, section 3).
+The second term is the path through the mean, the third that through the variance (Ioffe and Szegedy, 2015, section 3).
 """
 
 from dataclasses import dataclass
@@ -66,13 +66,13 @@ def gradients(norm, dout, x, gamma, beta, eps, groups=0):
     through_mean = d.mean(axis=norm.axes, keepdims=True)
     through_var = xhat * np.mean(d * xhat, axis=norm.axes, keepdims=True)
     spread = np.sqrt(found.var + eps)
-    ways = {
-        "the direct way": d,
-        "the way through the mean": through_mean + 0 * d,
-        "the way through the variance": through_var,
+    paths = {
+        "the direct path": d,
+        "the path through the mean": through_mean + 0 * d,
+        "the path through the variance": through_var,
     }
     return {
-        "terms": {"dx": {words: (way / spread).reshape(x.shape) for words, way in ways.items()}},
+        "terms": {"dx": {words: (path / spread).reshape(x.shape) for words, path in paths.items()}},
         "d": d,
         "through_mean": through_mean,
         "through_var": through_var,
