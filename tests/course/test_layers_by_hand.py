@@ -151,6 +151,19 @@ def test_a_backward_function_needs_its_forward_function():
         check("affine_backward", COURSE["affine_backward"], relu_forward=COURSE["relu_forward"])
 
 
+def test_what_is_not_answered_yet():
+    def not_yet(*arguments):
+        raise NotImplementedError
+
+    assert check("affine_backward", not_yet, not_yet).message == "affine_backward: not answered yet"
+    assert (
+        check("affine_backward", not_yet, COURSE["affine_forward"]).message
+        == "affine_backward: not answered yet"
+    )
+    result = check("affine_backward", COURSE["affine_backward"], not_yet)
+    assert result.message == "affine_backward: needs affine_forward, which is not answered yet"
+
+
 def test_equal_largest_values_are_a_remark():
     given = with_needed(COURSE, "max_pool_backward_naive")
     result = check("max_pool_backward_naive", *given.values())

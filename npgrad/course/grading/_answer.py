@@ -10,7 +10,7 @@ import warnings
 
 import numpy as np
 
-from npgrad.course.grading._chain import run
+from npgrad.course.grading._chain import Kept, Step, run
 
 NOT_YET = "not answered yet"
 
@@ -72,7 +72,9 @@ class Answer:
         for step, reply in zip(steps, replies, strict=False):
             own = step.name == self.name
             if reply.get("not yet"):
-                raise NotAnswered if own else Wrong(f"needs {step.name}, which is not answered yet")
+                if own or self._unanswered(steps[-1]):
+                    raise NotAnswered
+                raise Wrong(f"needs {step.name}, which is not answered yet")
             if "raised" in reply:
                 text = reply["raised"] if own else f"needs {step.name}, which {reply['raised']}"
                 raise Wrong(text + in_case(where))
@@ -80,6 +82,11 @@ class Answer:
                 names = list(self.names_of(steps[i].name))
                 self.modified.setdefault(names[j] if j < len(names) else f"number {j + 1}", where)
         return replies
+
+    def _unanswered(self, step):
+        """Whether the function has no answer yet, whatever its cache is."""
+        arguments = [None if isinstance(each, Kept) else each for each in step.arguments]
+        return any(reply.get("not yet") for reply in self._run([Step(self.name, arguments)]))
 
     def _run(self, steps):
         functions = {step.name: self.given.get(step.name) for step in steps} | {self.name: self.function}
