@@ -18,13 +18,17 @@ from npgrad.errors import NpgradError
 from npgrad.layers import Composite
 
 
-def explained_gradient(tape, walk, name, expected, found, error, tolerance):
-    """(layer whose backward it is, its type, fits) for a gradient found in place of npgrad's."""
+def explained_gradient(tape, walk, name, expected, found, error, tolerance, layers):
+    """(layer whose backward it is, its type, fits) for a gradient found in place of npgrad's.
+
+    layers: the network's own; on the tape, those that were explained have stand-ins.
+    """
     fits = Fits(found, error, tolerance)
     users = [(record, i) for record, i in users_of(tape, name) if record.name in walk.arrived]
     blamed = ", ".join(dict.fromkeys(record.name for record, _ in users)) or _owner(tape, name)
-    kinds = " + ".join(dict.fromkeys(type(record.layer).__name__ for record, _ in users))
-    kind = kinds or type(tape.records[blamed].layer).__name__ if blamed in tape.records else kinds
+    kind = " + ".join(dict.fromkeys(type(layers[record.name]).__name__ for record, _ in users))
+    if not kind and blamed in layers:
+        kind = type(layers[blamed]).__name__
     if not np.isfinite(found).all():
         fits.diagnoses.append(Diagnosis(*where(found, found, 0.0, "gradient"), np.inf))
         return blamed, kind, fits
@@ -49,7 +53,7 @@ def explained_gradient(tape, walk, name, expected, found, error, tolerance):
     if not fits.diagnoses:
         fits.diagnoses.append(Diagnosis(*where(expected, found, tolerance, "gradient"), error))
     if who is not None:
-        blamed, kind = who.name, type(who.layer).__name__
+        blamed, kind = who.name, type(layers[who.name]).__name__
     return blamed, kind, fits
 
 

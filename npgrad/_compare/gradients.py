@@ -68,14 +68,14 @@ def gradient_rows(comparing, tape):
         kind = type(comparing.layers[name]).__name__ if name != INPUT else "input"
         row = ComparedLayer(name, kind, keys[name], "backward", error, tolerance, whole, rounding, EQUAL)
         if not error <= tolerance:
-            other = _explained(row, tape, walk, dy, gradients[name])
+            other = _explained(row, tape, walk, dy, gradients[name], comparing.layers)
             row = row if _same_dropout(comparing, other) else other
         rows.append(row)
     return rows
 
 
-def _explained(row, tape, walk, dy, found):
-    blamed, kind, fits = explained_gradient(tape, walk, row.name, dy, found, row.error, row.tolerance)
+def _explained(row, tape, walk, dy, found, layers):
+    blamed, kind, fits = explained_gradient(tape, walk, row.name, dy, found, row.error, row.tolerance, layers)
     changes = {"name": blamed, "kind": kind, "diagnoses": tuple(fits.diagnoses), "maps": maps_of(dy, found)}
     return dataclasses.replace(row, verdict=DIFFERS, **changes)
 

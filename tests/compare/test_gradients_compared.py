@@ -145,3 +145,17 @@ def test_gradients_that_cannot_be_compared():
     )
     nan = {**right, "grad:relu": np.nan * right["grad:relu"]}
     assert npgrad.compare(model, nan).first.diagnoses[0].kind == "not finite"
+
+
+def test_the_type_of_a_layer_whose_forward_was_explained():
+    """The tape has a stand-in for it, which is none of the network's types."""
+    chain = {"conv": conv(4, 4, padding=1), "relu": ReLU(), "pool": MaxPool2d(2, stride=1)}
+    model, right, _ = recorded(Sequential(chain), X)
+    y = 3 * right["relu"]
+    pooled, cache = chain["pool"].forward(y)
+    dy = np.random.default_rng(2).normal(size=pooled.shape)
+    back = chain["pool"].backward(dy, cache)
+    wrong = {"relu": y, "pool": pooled, "grad:pool": dy, "grad:relu": back}
+    wrong["grad:conv"] = -3 * back * (right["conv"] > 0)
+    comparison = npgrad.compare(model, {**right, **wrong})
+    assert {row.kind for row in comparison.layers} <= {"Conv2d", "ReLU", "MaxPool2d", "input"}
