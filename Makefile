@@ -7,6 +7,7 @@ INSTALL := $(BIN)/$(PIP_INSTALL)
 
 .PHONY: demo test test-all test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint types docs-check wheel clean
 
+# Sets up .venv, says how long the rest takes, and makes a page of images: well under a minute of computing.
 # make demo                                         drawn scenes and the bundled network
 # make demo PHOTO=cat.jpg WEIGHTS=squeezenet.h5     any weights file that `npgrad convert` reads
 demo: .venv/core
@@ -82,6 +83,7 @@ clean:
 	rm -rf .venv .venv-oldest .venv-torchvision build dist *.egg-info
 
 .venv/core: setup.cfg pyproject.toml constraints.txt
+	@echo "Setting up the environment .venv once: NumPy, SciPy, Pillow, h5py (260 MB on disk, about a minute)"
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(INSTALL) --editable .
 	touch $@

@@ -14,6 +14,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from npgrad import _interrupted  # noqa: F401  before what takes long to import
 from npgrad._certificates import Certificate, certify
 from npgrad.errors import (
     DownloadError,

@@ -34,6 +34,7 @@ _CURES = {
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOTDIR: "a part of this path is not a folder",
 }
+STREAMS: dict[str, str] = {}  # files that stand for stdin or stdout, and what messages call them
 _tidied = set()  # the folders that this process has cleaned up
 
 
@@ -44,6 +45,7 @@ def shown(path):
     ('kitten.jpg', "'two\\\\nlines'")
     """
     text = os.fsdecode(path)
+    text = STREAMS.get(text, text)
     return text if text.isprintable() and text else repr(text)
 
 

@@ -5,20 +5,20 @@ arguments or files, 3 a check without a verdict, 130 interrupted.
 A bug in npgrad itself ends in a traceback.
 """
 
-import argparse
 import functools
 import os
-import re
 import sys
 import warnings
 
 from npgrad import __version__
 from npgrad._files import reason
+from npgrad.cli import _images as images
 from npgrad.cli import (
     attribute,
     certify,
     classify,
     compare,
+    completion,
     convert,
     demo,
     dream,
@@ -36,8 +36,10 @@ from npgrad.cli import (
     visualize,
     weights,
 )
-from npgrad.cli._common import say, table
-from npgrad.errors import InputError, NotWritten, NpgradError, UnknownName, unknown
+from npgrad.cli._messages import fail, own_settings, styled, warn
+from npgrad.cli._parsing import parse, parser_of
+from npgrad.cli._streams import streams
+from npgrad.errors import NotWritten, NpgradError
 
 __all__ = ["main"]
 
@@ -62,20 +64,22 @@ COMMANDS = {
     "compare": compare,
     "notebooks": notebooks,
     "grade": grade,
+    "completion": completion,
 }
 
-EXAMPLES = """commands:
-{commands}
+GREETING = """npgrad {version}: convolutional networks in NumPy, with a backward pass written by hand.
 
-examples:
-  npgrad demo
-  npgrad attribute npgrad-demo/scene.png
-  npgrad weights get squeezenet1_1
-  npgrad classify your-photo.jpg --weights squeezenet1_1
-  npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam -o grad_cam.png
-  npgrad fool your-photo.jpg --weights squeezenet1_1 --target goldfish
+Three steps from here:
 
-`npgrad COMMAND --help` describes each command."""
+  {demo}
+      see what it does: a page of images that gradients make, with a network that comes with it
+  {explore}
+      walk a forward and a backward pass of one of these images, layer by layer, in a browser
+  {get} && \\
+  {own}
+      ask a network for ImageNet's classes about a photo of yours: where is the evidence for them?
+
+`npgrad --help` lists all commands, `npgrad COMMAND --help` describes one."""
 
 
 def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
@@ -93,18 +97,17 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
     """
     _escape_what_stdout_cannot_encode()
     lost = []
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), own_settings():
         warnings.showwarning = functools.partial(_print_warning, lost)
         try:
-            args = _parse(sys.argv[1:] if argv is None else list(argv))
-            code = COMMANDS[args.command].run(args) or 0 if args.command else _print_help()
+            code = _run(sys.argv[1:] if argv is None else list(argv))
             print(end="", flush=True)  # now, while a full disk behind stdout can still be reported
             return code or (1 if lost else 0)
         except NpgradError as error:
-            print(f"npgrad: {error}", file=sys.stderr)
+            fail(error)
             return 2
         except KeyboardInterrupt:
-            print("npgrad: interrupted", file=sys.stderr)
+            fail("interrupted")
             return 130
         except BrokenPipeError:
             _close_stdout()  # its reader, such as head, has closed the pipe
@@ -113,52 +116,32 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
             if not _stdout_is_full():
                 raise
             _close_stdout()
-            print(f"npgrad: stdout: cannot be written: {reason(error)}", file=sys.stderr)
+            fail(f"stdout: cannot be written: {reason(error)}")
             return 2
 
 
-def _parse(words):
-    """The arguments, or an UnknownName with the nearest names for a misspelled command or option."""
-    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        raise unknown("command", words[0], COMMANDS)
-    parser = _parser()
-    args, rest = parser.parse_known_args(_with_negative_targets(words))
-    if rest:
-        wrong = next((word for word in rest if word.startswith("-")), None)
-        sub = _parser_of(args.command) if args.command else parser
-        if wrong is not None:
-            raise _unknown_option(wrong.partition("=")[0], sub)
-        sub.error(f"unexpected {' '.join(map(repr, rest))}")
-    return args
+def _run(words):
+    args = parse(words, COMMANDS)
+    if not args.command:
+        return _greet()
+    with streams(args.actions, args):
+        return images.run(COMMANDS[args.command], args) or 0
 
 
-def _with_negative_targets(words):
-    """The arguments with `--target -tabby` as `--target=-tabby`: argparse takes "-tabby" for an option."""
-    joined: list[str] = []
-    for word in words:
-        if joined[-1:] == ["--target"] and re.match(r"-[^-]", word) and word not in ("-o", "-h"):
-            joined[-1] = f"--target={word}"
-        else:
-            joined.append(word)
-    return joined
-
-
-def _unknown_option(wrong, parser):
-    import difflib  # needed only for errors
-
-    known = re.findall(r"--([a-z][\w-]*)", parser.format_usage())
-    nearest = difflib.get_close_matches(wrong.lstrip("-"), known, n=3, cutoff=0.6)
-    hint = (
-        "nearest: " + ", ".join(f"--{name}" for name in nearest)
-        if nearest
-        else f"`{parser.prog} --help` lists them"
-    )
-    return UnknownName(f"no option {wrong!r}; {hint}")
-
-
-def _print_help():
-    _parser().print_help()
+def _greet():
+    steps = {
+        "demo": "npgrad demo",
+        "explore": "npgrad explore npgrad-demo/scene.png",
+        "get": "npgrad weights get squeezenet1_1",
+        "own": "npgrad attribute your-photo.jpg --weights squeezenet1_1 --method grad_cam",
+    }
+    steps = {name: styled(command, "command") for name, command in steps.items()}
+    print(GREETING.format(version=__version__, **steps))
     return 0
+
+
+def _parser():
+    return parser_of(COMMANDS)
 
 
 def _escape_what_stdout_cannot_encode():
@@ -181,73 +164,9 @@ def _close_stdout():
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse with errors of one line, in the words of the others."""
-
-    def error(self, message):
-        for pattern, words in _MESSAGES:
-            message = re.sub(pattern, words, message, flags=re.DOTALL)
-        name = self.prog.partition(" ")[2]
-        raise InputError(f"{name}{': ' if name else ''}{message}; see `{self.prog} --help`")
-
-
-# argparse's messages -> ours
-_MESSAGES = (
-    (r"invalid int value: ", "invalid whole number value: "),
-    (r"invalid float value: ", "invalid number value: "),
-    (r"^argument ([^:]+): invalid choice: ('.*') \(choose from (.*)\)$", r"\1: expected one of \3; found \2"),
-    (r"^argument ([^:]+): invalid (.+) value: ('.*'|\".*\")$", r"\1: expected a \2, found \3"),
-    (r"^argument ([^:]+): expected (.*) arguments?$", r"\1: expected \2 value, found none"),
-    (r"^the following arguments are required: ", "expected "),
-    (r"^argument ", ""),
-)
-
-
-def _parser():
-    parser = _Parser(
-        prog="npgrad",
-        usage="npgrad [-h] [--version] COMMAND ...",
-        description="Explain what a convolutional network sees, with hand-written backpropagation in NumPy.",
-        epilog=EXAMPLES.format(commands=table([[f"  {name}", c.HELP] for name, c in COMMANDS.items()])),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"npgrad {__version__}")
-    commands = parser.add_subparsers(prog="npgrad", dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
-    for name, command in COMMANDS.items():
-        command.add_arguments(commands.add_parser(name, **_texts(command)))
-    return parser
-
-
-def _parser_of(name):
-    """The parser of one command."""
-    parser = _Parser(prog=f"npgrad {name}", **_texts(COMMANDS[name]))
-    COMMANDS[name].add_arguments(parser)
-    return parser
-
-
-def _texts(command):
-    return {
-        "description": (command.__doc__ or command.HELP).strip(),  # no docstrings under python -OO
-        "epilog": "\n\n".join(filter(None, (command.EXAMPLES, _origins(command.EXAMPLES)))),
-        "formatter_class": argparse.RawDescriptionHelpFormatter,
-    }
-
-
-def _origins(examples):
-    """Where the files in examples come from."""
-    return "\n".join(text for part, text in _ORIGINS.items() if part in examples)
-
-
-_ORIGINS = {
-    "npgrad-demo": "npgrad-demo is made by `npgrad demo`.",
-    "homework/": "homework is made by `npgrad notebooks homework`.",
-    "--weights squeezenet1_1": "squeezenet1_1 is downloaded by `npgrad weights get squeezenet1_1`.",
-    "b8a52dc0": "squeezenet1_1-b8a52dc0.pth is at https://download.pytorch.org/models/.",
-    " your-": "your-photo.jpg and the like stand for files of yours.",
-}
-
-
 def _print_warning(lost, message, category, filename, lineno, file=None, line=None):
-    say(f"warning: {message}")
     if issubclass(category, NotWritten):
         lost.append(message)
+        fail(f"warning: {message}")
+    else:
+        warn(message)

@@ -1,7 +1,6 @@
 """`npgrad attribute FOLDER`: what the command adds to npgrad.attribution.folders.attribute_folder."""
 
 import os
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 from npgrad._files import check_folder, shown
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import load_network, print_json, say_what_is_seen, target_of, whole_number_type
+from npgrad.cli._messages import bar, fail, warn
 from npgrad.errors import InputError
 from npgrad.images.captions import duration
 
@@ -58,7 +58,7 @@ def run(args, options):
     start = time.perf_counter()
     model = load_network(args)
     target, options = target_of(model, args.target), methods.with_layer_name(model, options)
-    bar = _Bar(args.method)
+    progress = _Bar(args.method)
     photos = find_photos(args.image)[0]
     workers = args.workers or usual_count(len(photos))
     with _executor(workers) as executor:
@@ -79,10 +79,10 @@ def run(args, options):
                 save_arrays=args.save_arrays,
                 executor=executor,
                 ahead=2 * workers,
-                progress=bar,
+                progress=progress,
             )
         finally:
-            bar.close()
+            progress.close()
         if run.interrupted and executor is not None:
             executor.stop()
             remove_leftovers(output)
@@ -118,9 +118,7 @@ class _Bar:
 
     def __call__(self, done, total):
         if self.bar is None:
-            from tqdm import tqdm
-
-            self.bar = tqdm(desc=self.title, total=total, initial=done, unit="photo", leave=False)
+            self.bar = bar(desc=self.title, total=total, initial=done, unit="photo")
         self.bar.update(done - self.bar.n)
 
     def close(self):
@@ -130,11 +128,11 @@ class _Bar:
 
 def _report(run, seconds, args):
     for photo, reason in run.broken[:MOST_LISTED]:
-        print(f"npgrad: {shown(photo)}: {reason}", file=sys.stderr)
+        fail(f"{shown(photo)}: {reason}")
     if len(run.broken) > MOST_LISTED:
-        print(f"npgrad: and {len(run.broken) - MOST_LISTED} more, see {shown(run.manifest)}", file=sys.stderr)
+        fail(f"and {len(run.broken) - MOST_LISTED} more, see {shown(run.manifest)}")
     for text in run.messages[:MOST_WARNINGS]:
-        print(f"npgrad: warning: {text}", file=sys.stderr)
+        warn(text)
     if args.json:
         print_json(
             {
@@ -156,10 +154,7 @@ def _report(run, seconds, args):
     else:
         print(f"{args.image}: {args.method} of {_summary(run, seconds)} -> {shown(run.output)}")
     if run.interrupted:
-        print(
-            f"npgrad: interrupted, {run.left} of {run.total} photos left; the same command continues the run",
-            file=sys.stderr,
-        )
+        fail(f"interrupted, {run.left} of {run.total} photos left; the same command continues the run")
         return 130
     return 2 if run.broken else 0
 

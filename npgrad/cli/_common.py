@@ -2,21 +2,23 @@
 
 import dataclasses
 import json
+import os
 import sys
 import warnings
-from contextlib import nullcontext
+from contextlib import contextmanager
 
 from npgrad._asked import target_found
-from npgrad._files import shown
+from npgrad._files import STREAMS, shown
 from npgrad._names import spelled
 from npgrad._outputs import KINDS
+from npgrad.cli._messages import say
+from npgrad.cli._streams import STREAM, is_stream
 from npgrad.errors import InputError, NpgradError
 from npgrad.images.seen import DRAWN_SCENES, middle, upright_size
 from npgrad.io.loading import load
 from npgrad.tape import INPUT
 
 IMAGE_HELP = "image file (JPEG, PNG, WebP, ...)"
-CROPPED_HELP = f"{IMAGE_HELP}; the network sees its middle square only"
 TARGET_HELP = (
     "class by index, name, or WordNet id where it is known; a name in another spelling, or a word that only one class "
     "has, is enough: a warning says which class is taken"
@@ -31,13 +33,36 @@ SEED_HELP = (
 )
 
 
+def names_of(action, names, several=False):
+    """Let shells offer names as values of an argument: those that the function `names` returns, when it is asked.
+
+    several: whether names are separated by commas.
+    """
+    action.offered, action.several = names, several
+
+
+def networks():
+    """The names of the networks whose weights are known."""
+    from npgrad.io.known_weights import known
+
+    return ["scenes", *(name for name, entry in known().items() if entry.kind == "weights")]
+
+
+def architectures():
+    """The names of the architectures."""
+    from npgrad.models.registry import ARCHITECTURES
+
+    return list(ARCHITECTURES)
+
+
 def add_weights(parser, size=True):
     """--weights: the network, and the options of its input; without --size where that is another size."""
-    parser.add_argument(
+    weights = parser.add_argument(
         "--weights",
         metavar="FILE|NAME",
         help="weights file (.h5, .onnx), or a name from `npgrad weights list`; default: the bundled network",
     )
+    names_of(weights, networks)
     add_preprocessing(parser, size)
 
 
@@ -103,9 +128,10 @@ def add_outputs(parser):
 def add_network(parser, size=False):
     """--weights or --arch: a network with weights, or a freshly initialized one."""
     add_weights(parser, size)
-    parser.add_argument(
+    arch = parser.add_argument(
         "--arch", metavar="NAME", help="freshly initialized network instead, e.g. squeezenet1_1"
     )
+    names_of(arch, architectures)
 
 
 def add_json(parser):
@@ -138,7 +164,13 @@ def whole_number_type(smallest):
 
 
 def load_network(args):
-    """The Model that --weights or --arch names."""
+    """The Model that --weights or --arch names, read once for all images of a run."""
+    if "network" not in args.once:
+        args.once["network"] = _network(args)
+    return args.once["network"]
+
+
+def _network(args):
     if not getattr(args, "arch", None):
         model = load(args.weights)
     elif args.weights:
@@ -151,13 +183,6 @@ def load_network(args):
         model = dataclasses.replace(model, outputs=outputs)
     changes = preprocessing_changes(args)
     return model.with_preprocessing(**changes) if changes else model
-
-
-def say(line):
-    """Print a line on stderr, above the progress bars."""
-    bars = sys.modules.get("tqdm.std")
-    with bars.tqdm.external_write_mode(file=sys.stderr) if bars else nullcontext():
-        print(f"npgrad: {line}", file=sys.stderr)
 
 
 def class_index(model, target, expressions=False):
@@ -200,19 +225,45 @@ def target_of(model, text):
     return None
 
 
-def image_of(argument):
-    """What an IMAGE argument names: the path of a file, or for "-" the image on stdin."""
-    if argument != "-":
-        return argument
-    from npgrad.images.reading import image_of_bytes
+def as_given(path):
+    """A path as the user wrote it: "-" for the file that stands for stdin or stdout."""
+    return STREAM if is_stream(path) else path
 
-    return image_of_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "stdin")
+
+def named(path):
+    """A path for the text of a result: as the user wrote it, or "stdin" or "stdout"."""
+    return STREAMS.get(os.fspath(path), path)
+
+
+@contextmanager
+def collected_json(documents):
+    """Keep what `print_json` is given in this list, for one document of all."""
+    _collecting.append(documents)
+    try:
+        yield
+    finally:
+        _collecting.pop()
+
+
+_collecting: list[list] = []
+
+
+def _as_given(value):
+    """The same with "-" for the files that stand for stdin and stdout."""
+    if isinstance(value, dict):
+        return {key: _as_given(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_given(item) for item in value]
+    return as_given(value) if isinstance(value, str) else value
 
 
 def print_json(value):
     """One JSON document on stdout; in ASCII where stdout's encoding does not have every character."""
+    if _collecting:
+        _collecting[-1].append(_as_given(value))
+        return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print(json.dumps(value, indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
+    print(json.dumps(_as_given(value), indent=2, ensure_ascii=not encoding.lower().startswith("utf")))
 
 
 def table(rows, right=()):
@@ -226,24 +277,3 @@ def table(rows, right=()):
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def progress_bar(title, unit="B"):
-    """A callback (done, total) that draws a progress bar on stderr, from its first call on, and its `close`."""
-    from tqdm import tqdm
-
-    bar = None
-
-    def update(done, total):
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(desc=title, unit=unit, unit_scale=unit == "B", leave=False)
-        bar.total = total
-        bar.update(done - bar.n)
-
-    def close():
-        if bar is not None:
-            bar.close()
-
-    update.close = close
-    return update

@@ -9,6 +9,7 @@ import numpy as np
 from npgrad._files import shown
 from npgrad.cli import _methods as methods
 from npgrad.cli import _synthesis as synthesis
+from npgrad.cli._common import as_given
 from npgrad.cli._demo_page import Section
 from npgrad.cli.style import SMOOTHER
 from npgrad.images import save_image
@@ -99,7 +100,7 @@ class Photo(Subject):
         self.x = model.preprocess(args.photo)
         self.tile = model.deprocess(self.x)[0]
         self.seen = middle(model.preprocessing, upright_size(args.photo))
-        self.title, self.file = Path(args.photo).name, args.photo
+        self.title, self.file = shown(Path(args.photo).name), as_given(args.photo)
         self.images = self.mask = None
 
     def save(self, folder):
@@ -247,6 +248,12 @@ def inversions(model, subject, folder):
 
 
 MAKERS = (classification, attributions, fooling_image, class_images, style_image, inversions)
+
+# The work of each part in forward and backward passes of the network: its processor time divided by a pass's.
+PASSES = {
+    "classification": 6, "attributions": 106, "fooling_image": 11, "class_images": 229, "style_image": 134,
+    "inversions": 156,
+}  # fmt: skip
 
 
 def _target(model, subject):

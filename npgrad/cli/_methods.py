@@ -1,6 +1,6 @@
 """The attribution methods as the command offers them: which options each takes."""
 
-from npgrad.cli._common import SEED_HELP, layer_name, whole_number_type
+from npgrad.cli._common import SEED_HELP, layer_name, names_of, whole_number_type
 from npgrad.errors import InputError
 
 # keyword of a method -> (its option, how it is read, metavar, help)
@@ -41,6 +41,23 @@ def __getattr__(name):
     from npgrad.attribution import methods
 
     return getattr(methods, name)
+
+
+def known():
+    """The names of all methods."""
+    from npgrad.attribution.methods import METHODS
+
+    return list(METHODS)
+
+
+def add_methods(parser, text, **options):
+    """--methods A,B,...: several methods; text: what the help says of the default."""
+    methods = parser.add_argument(
+        "--methods",
+        help=f"attribution methods (`npgrad attribute --list-methods` lists them); default: {text}",
+        **{"metavar": "A,B,...", **options},
+    )
+    names_of(methods, known, several=True)
 
 
 def add_options(parser):

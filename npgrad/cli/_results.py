@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from npgrad._files import check_suffix, check_writable, shown
-from npgrad.cli._common import say
+from npgrad.cli._messages import fail
+from npgrad.cli._streams import takes_stdout
 from npgrad.errors import InputError, NpgradError
 from npgrad.images.animation import FORMATS as ANIMATIONS
 from npgrad.images.saving import WRITE_FORMATS
@@ -47,6 +48,30 @@ def same_file(a, b):
     return os.path.samefile(a, b) if there else os.path.realpath(a) == os.path.realpath(b)
 
 
+def add_page(parser, name):
+    """-o OUT.html; name: the default one, as the help has it."""
+    output = parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.html",
+        help="file to write, of several images a folder, or - for stdout; "
+        f"default: {name}.html (or -2.html, ... rather than replace a file) in this folder",
+    )
+    takes_stdout(output, ".html")
+
+
+def suffixes_of(*options):
+    """The suffixes of what these options write."""
+    return {suffix for option in options for suffix in _SUFFIXES[option][1]}
+
+
+def output_of(args, name):
+    """Where -o says that the result goes; otherwise a free name like `name`, in the folder that -o names or in this."""
+    if args.output is not None:
+        return args.output
+    return free_name(Path(getattr(args, "folder", None) or "", name))
+
+
 def free_name(path):
     """A default name for a result: `path`, or with the first number (-2, -3, ...) that is not taken.
 
@@ -65,6 +90,6 @@ def written(write, *arguments):
     try:
         write(*arguments)
     except NpgradError as error:
-        say(error)
+        fail(error)
         return False
     return True

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from npgrad._files import shown
-from npgrad.cli._common import add_json, add_seed, add_weights, say, whole_number_type
-from npgrad.cli._results import check_outputs, free_name, written
+from npgrad.cli import _results
+from npgrad.cli._common import add_json, add_seed, add_weights, whole_number_type
+from npgrad.cli._messages import bar, say
+from npgrad.cli._results import check_outputs, written
+from npgrad.cli._streams import is_stream, takes_stdout
 from npgrad.errors import InputError
 from npgrad.images.animation import Animation
 from npgrad.images.saving import save_image
@@ -18,12 +21,13 @@ from npgrad.io import checkpoints
 def add_options(parser, output, steps, size=True):
     """The common options. output, steps: their defaults as the help describes them. size: whether --size is free."""
     add_weights(parser, size)
-    parser.add_argument(
+    result = parser.add_argument(
         "-o",
         "--output",
         metavar="OUT.png",
-        help=f"image file to write; default: {output} (or OUT-2.png, ... rather than replace a file)",
+        help=f"image file to write, or - for stdout; default: {output} (or OUT-2.png, ... rather than replace a file)",
     )
+    takes_stdout(result, ".png")
     parser.add_argument(
         "--steps", type=whole_number_type(1), metavar="N", help=f"largest number of steps (default {steps})"
     )
@@ -35,11 +39,12 @@ def add_options(parser, output, steps, size=True):
         metavar="N",
         help="save the image of every N-th step as well: OUT-0050.png, OUT-0100.png, ...",
     )
-    group.add_argument(
+    animation = group.add_argument(
         "--animate",
         metavar="FILE",
         help="animated image of the run (.gif or .webp), of its rest if it continues from a checkpoint",
     )
+    takes_stdout(animation, ".gif")
     group.add_argument(
         "--checkpoint",
         metavar="FILE",
@@ -57,6 +62,8 @@ def check_files(args, inputs):
     check_outputs(inputs, **outputs)
     if args.checkpoint is not None:
         checkpoints.check(args.checkpoint)
+    if args.every and is_stream(args.output):
+        raise InputError("--every: expected a file for the image, beside which snapshots are saved; found -")
     others = [path for path in (*inputs, *outputs.values()) if path]
     for other in others if args.every else ():
         beside = os.path.realpath(os.path.dirname(other)) == os.path.realpath(os.path.dirname(args.output))
@@ -114,11 +121,9 @@ class RunOutput:
         return done
 
     def _begin(self, done):
-        from tqdm import tqdm
-
         if done and self.args.checkpoint:
             say(f"continuing from step {done} of {self.steps}")
-        self.bar = tqdm(desc=self.args.command, total=self.steps, initial=done, unit="step", leave=False)
+        self.bar = bar(desc=self.args.command, total=self.steps, initial=done, unit="step")
 
     def save(self, result):
         """Write the result. Returns the exit code: 0, 1 if a file could not be written, 130 if interrupted.
@@ -178,6 +183,10 @@ def losses_text(result):
     return ", ".join(f"{name} {values[-1]:.4g}" for name, values in result.losses.items() if values)
 
 
-def file_name(*parts):
-    """A free name of a .png: the parts joined by hyphens, with letters, digits, underscores, dots and hyphens only."""
-    return free_name("-".join(re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts) + ".png")
+def output_of(args, *parts):
+    """Where the image goes; by default a .png whose name is the parts joined by hyphens.
+
+    They keep only their letters, digits, underscores, dots and hyphens.
+    """
+    words = (re.sub(r"[^\w.-]+", "_", str(part)).strip("_.-") for part in parts)
+    return _results.output_of(args, "-".join(words) + ".png")

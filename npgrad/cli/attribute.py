@@ -15,26 +15,26 @@ cannot be read are skipped and reported; the exit code is then 2."""
 import os
 from pathlib import Path
 
-from npgrad._files import shown
 from npgrad.cli import _attribute_folder as attribute_folder
 from npgrad.cli import _methods as methods
 from npgrad.cli._certificate_file import certificate_of, certificate_path, write_certificate
 from npgrad.cli._common import (
-    CROPPED_HELP,
     EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
     add_weights,
-    image_of,
     load_network,
+    named,
+    names_of,
     print_json,
-    progress_bar,
-    say_what_is_seen,
     table,
     target_of,
 )
-from npgrad.cli._results import check_outputs, free_name, written
+from npgrad.cli._images import add_images
+from npgrad.cli._messages import progress_bar
+from npgrad.cli._results import check_outputs, output_of, written
+from npgrad.cli._streams import is_stream, takes_stdout
 from npgrad.errors import InputError
 from npgrad.images.colormaps import DEFAULT, DEFAULT_SIGNED, DIVERGING, SEQUENTIAL, UNSAFE
 
@@ -53,18 +53,14 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "image",
-        nargs="*",
-        metavar="IMAGE|FOLDER",
-        help=f"{CROPPED_HELP}; - for the image on stdin; or a folder of them",
-    )
-    parser.add_argument(
+    add_images(parser, nargs="*", metavar="IMAGE|FOLDER", more="; or a folder of images")
+    method = parser.add_argument(
         "--method",
         default="saliency",
         metavar="NAME|A,B,...|all",
         help="attribution method, or several or all of them on one sheet (default saliency)",
     )
+    names_of(method, methods.known, several=True)
     parser.add_argument("--list-methods", action="store_true", help="list the methods and exit")
     parser.add_argument(
         "--target",
@@ -74,14 +70,16 @@ def add_arguments(parser):
     )
     add_weights(parser)
     add_outputs(parser)
-    parser.add_argument(
+    output = parser.add_argument(
         "-o",
         "--output",
         metavar="OUT.png|OUTFOLDER",
-        help="file or folder to write; default: IMAGE-METHOD.png (or -2.png, ... "
-        "rather than replace a file) or FOLDER-METHOD in this folder",
+        help="file or folder to write, of several images a folder, or - for stdout; default: IMAGE-METHOD.png (or "
+        "-2.png, ... rather than replace a file) or FOLDER-METHOD in this folder",
     )
-    parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
+    takes_stdout(output, ".png")
+    array = parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
+    takes_stdout(array, ".npy")
     parser.add_argument(
         "--certify",
         action="store_true",
@@ -102,12 +100,13 @@ def add_arguments(parser):
         metavar="PERCENT",
         help="percentage of the map's sum that may be clipped (default 2)",
     )
-    show.add_argument(
+    colors = show.add_argument(
         "--colormap",
         metavar="NAME",
         help=f"colors: {', '.join(SEQUENTIAL)}; for both signs {', '.join(DIVERGING)}; reversed with _r. "
         f"Default: {DEFAULT} and {DEFAULT_SIGNED}; color-blind people cannot read {' and '.join(UNSAFE)}",
     )
+    names_of(colors, lambda: (*SEQUENTIAL, *DIVERGING))
     show.add_argument(
         "--color-scale",
         type=_scale,
@@ -127,12 +126,6 @@ def run(args):
         return _list(args)
     if not args.image:
         raise InputError("attribute: expected an image, found none; `npgrad attribute --help` has examples")
-    if len(args.image) > 1:
-        found = ", ".join(map(shown, args.image[:3])) + ", ..." * (len(args.image) > 3)
-        raise InputError(
-            f"attribute: expected one image, or a folder for several; found {len(args.image)}: {found}"
-        )
-    [args.image] = args.image
     if args.method.casefold() == "all":
         args.method, args.methods = "all", tuple(methods.METHODS)
     else:
@@ -152,8 +145,9 @@ def run(args):
         raise InputError(
             "--color-scale shared: expected a folder or several methods, found one image and one method"
         )
-    stem = "stdin" if args.image == "-" else Path(args.image).stem
-    output = free_name(f"{stem}-{args.method.replace(',', '-')}.png") if args.output is None else args.output
+    output = output_of(args, f"{Path(args.image).stem}-{args.method.replace(',', '-')}.png")
+    if args.certify and is_stream(output):
+        raise InputError("--certify: expected a file for the image, beside which it is written; found -")
     beside = certificate_path(output) if args.certify else None
     check_outputs([args.image, args.weights], output=output, save_array=args.save_array, certificate=beside)
     return _one(args, options, output)
@@ -180,7 +174,7 @@ def _one(args, options, output):
     from npgrad.attribution.explanation import save_array
 
     several = len(args.methods) > 1
-    model, image = load_network(args), image_of(args.image)
+    model, image = load_network(args), args.image
     request = request_of(args, target_of(model, args.target), methods.with_layer_name(model, options))
     progress = None
     if several or methods.takes(args.method, "progress"):
@@ -194,7 +188,6 @@ def _one(args, options, output):
     there = args.save_array and written(save_array, explanation.array, args.save_array)
     _report(explanation, output if done else None, args.save_array if there else None, args)
     right = not args.certify or _certified(model, image, request, explanation, output, args)
-    say_what_is_seen(model, [args.image])
     return 0 if done and there in (None, True) and right else 1
 
 
@@ -209,7 +202,7 @@ def _certified(model, image, request, explanation, output, args):
     done = written(write_certificate, certificate, about, certificate_path(output))
     if not args.json:
         said = "certified" if certificate["certified"] else "NOT certified"
-        print(f"{args.image}: {said} -> {certificate_path(output)}")
+        print(f"{named(args.image)}: {said} -> {certificate_path(output)}")
     return done and certificate["certified"]
 
 
@@ -227,9 +220,9 @@ def _report(explanation, output, array, args):
             }
         )
         return
-    files = f" -> {output or array}" if output or array else ""
+    files = f" -> {named(output or array)}" if output or array else ""
     of = f" of {explanation.about}" if explanation.about else ""
-    print(f"{args.image}: {args.method}{of}{files}")
+    print(f"{named(args.image)}: {args.method}{of}{files}")
 
 
 def _list(args):

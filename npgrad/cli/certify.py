@@ -7,18 +7,16 @@ reaches. The exit code is 1 if a layer is wrong, and 3 if none is reached.
 bias and the epsilons kept. The exit code is 1 if it does not close to 1e-9."""
 
 from npgrad.cli._common import (
-    CROPPED_HELP,
     TARGET_HELP,
     add_json,
     add_network,
     add_seed,
-    image_of,
     load_network,
     print_json,
-    say_what_is_seen,
     table,
     target_of,
 )
+from npgrad.cli._images import add_images
 
 HELP = "test of every layer's backward at the activations of an image"
 EXAMPLES = """examples:
@@ -29,7 +27,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
+    add_images(parser)
     add_network(parser, size=True)
     parser.add_argument(
         "--ledger",
@@ -54,7 +52,7 @@ def run(args):
     model = load_network(args)
     if args.ledger:
         return _ledger(model, args)
-    certificate = certify(model, model.preprocess(image_of(args.image)), rng=args.seed)
+    certificate = certify(model, model.preprocess(args.image), rng=args.seed)
     if args.json:
         layers = [dataclasses.asdict(layer) for layer in certificate.layers]
         print_json(
@@ -78,7 +76,6 @@ def run(args):
             lines.append([layer.name, layer.kind, *numbers, verdict])
         print(table(lines, right=(2, 3, 4, 5)))
         print(certificate)
-    say_what_is_seen(model, [args.image])
     return 0 if certificate else 1 if certificate.faulty else 3
 
 
@@ -88,7 +85,7 @@ def _ledger(model, args):
     from npgrad.attribution import ledgers
 
     make = {"lrp": ledgers.lrp_ledger, "deep_lift": ledgers.deep_lift_ledger}[args.ledger]
-    x = model.preprocess(image_of(args.image))
+    x = model.preprocess(args.image)
     ledger = make(model, x, target_of(model, args.target))
     if args.json:
         print_json({"closes": bool(ledger), **dataclasses.asdict(ledger)})
@@ -100,5 +97,4 @@ def _ledger(model, args):
             lines.append([row.name, row.kind, *(f"{amount:.6g}" for amount in amounts), wrong])
         print(table(lines, right=(2, 3, 4, 5)))
         print(ledger)
-    say_what_is_seen(model, [args.image])
     return 0 if ledger else 1

@@ -1,21 +1,17 @@
 """Print the most likely classes of images, with their probabilities; or the values that a regression gives."""
 
-import sys
-
 from npgrad._outputs import expect_classes, measure, measured
 from npgrad.cli._common import (
-    CROPPED_HELP,
     add_json,
     add_outputs,
     add_weights,
-    image_of,
     load_network,
+    named,
     print_json,
-    say_what_is_seen,
     table,
     whole_number_type,
 )
-from npgrad.errors import ImageError
+from npgrad.cli._images import add_images
 
 HELP = "most likely classes of images, with their probabilities"
 EXAMPLES = """examples:
@@ -24,8 +20,11 @@ EXAMPLES = """examples:
   npgrad classify your-photo.jpg npgrad-demo/scene.png --weights squeezenet1_1 --top 1 --json"""
 
 
+LISTS = True  # the JSON is a list, also of one image
+
+
 def add_arguments(parser):
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the one on stdin")
+    add_images(parser)
     add_weights(parser)
     add_outputs(parser)
     parser.add_argument(
@@ -38,21 +37,10 @@ def run(args):
     model = load_network(args)
     if model.outputs == "features":
         expect_classes(model, "classify")
-    results, exit_code = [], 0
-    for path in args.images:
-        try:
-            [classes] = model.predict(image_of(path), top=args.top)
-        except ImageError as error:  # one broken image does not lose the others
-            print(f"npgrad: {error}", file=sys.stderr)
-            exit_code = 2
-            continue
-        if args.json:
-            names = ("index", "name", measure(model))
-            results.append({"image": path, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
-        else:
-            rows = [[f"{measured(measure(model), p):>8}", name, f"({index})"] for index, name, p in classes]
-            print(f"{path}\n{table(rows)}", flush=True)
+    [classes] = model.predict(args.image, top=args.top)
     if args.json:
-        print_json(results)
-    say_what_is_seen(model, args.images)
-    return exit_code
+        names = ("index", "name", measure(model))
+        print_json({"image": args.image, "classes": [dict(zip(names, c, strict=True)) for c in classes]})
+    else:
+        rows = [[f"{measured(measure(model), p):>8}", name, f"({index})"] for index, name, p in classes]
+        print(f"{named(args.image)}\n{table(rows)}", flush=True)

@@ -6,8 +6,10 @@ shows in the layer that makes it, in float64, with npgrad's own float32 as the m
 (padding, epsilon, weight layout, preprocessing, ...) is tested, not guessed. -o writes a page of it. The exit code is 1
 if something differs."""
 
+from npgrad._files import shown
 from npgrad.cli._common import IMAGE_HELP, add_json, add_network, load_network, print_json, table
 from npgrad.cli._results import check_outputs
+from npgrad.cli._streams import takes_stdin, takes_stdout
 from npgrad.errors import InputError
 
 HELP = "first layer that differs from a recording of torch, JAX or Keras, and how"
@@ -27,12 +29,16 @@ def add_arguments(parser):
         "--snippet", choices=FRAMEWORKS, help="print the function that records a network of this framework"
     )
     add_network(parser, size=True)
-    parser.add_argument(
+    image = parser.add_argument(
         "--image",
         metavar="IMAGE",
-        help=f"{IMAGE_HELP} that was recorded, to compare the preprocessing as well",
+        help=f"{IMAGE_HELP} that was recorded, or - for the one on stdin, to compare the preprocessing as well",
     )
-    parser.add_argument("-o", "--output", metavar="OUT.html", help="page to write, with plots and maps")
+    takes_stdin(image)
+    page = parser.add_argument(
+        "-o", "--output", metavar="OUT.html", help="page to write, with plots and maps; - for stdout"
+    )
+    takes_stdout(page, ".html")
     add_json(parser)
 
 
@@ -57,7 +63,7 @@ def run(args):
     else:
         _print(comparison)
         if args.output is not None:
-            print(f"-> {args.output}")
+            print(f"-> {shown(args.output)}")
     return 0 if comparison else 1
 
 
@@ -79,5 +85,5 @@ def _print(comparison):
     print(table(lines, right=(4, 5)))
     print(comparison)
     if comparison.skipped:
-        shown = ", ".join(comparison.skipped[:5]) + ", ..." * (len(comparison.skipped) > 5)
-        print(f"not compared, as npgrad's network has no such layer: {shown}")
+        names = ", ".join(comparison.skipped[:5]) + ", ..." * (len(comparison.skipped) > 5)
+        print(f"not compared, as npgrad's network has no such layer: {names}")

@@ -8,8 +8,9 @@ then accepted wherever a class is named."""
 
 from npgrad._files import shown
 from npgrad._names import spelled
-from npgrad.cli._common import add_outputs, add_preprocessing, preprocessing_changes
+from npgrad.cli._common import add_outputs, add_preprocessing, architectures, names_of, preprocessing_changes
 from npgrad.cli._results import check_outputs, written
+from npgrad.cli._streams import takes_stdout
 from npgrad.images.preprocessing import doubts
 
 HELP = "npgrad weights file (.h5) made from another framework's"
@@ -24,7 +25,10 @@ EXAMPLES = """examples:
 
 def add_arguments(parser):
     parser.add_argument("input", metavar="INPUT", help="weights file to read")
-    parser.add_argument("-o", "--output", required=True, metavar="OUT.h5", help="file to write")
+    output = parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT.h5", help="file to write, or - for stdout"
+    )
+    takes_stdout(output, ".h5")
     parser.add_argument(
         "--labels",
         metavar="FILE",
@@ -32,9 +36,10 @@ def add_arguments(parser):
         "default for 1,000 classes: ImageNet's",
     )
     add_outputs(parser)
-    parser.add_argument(
+    arch = parser.add_argument(
         "--arch", metavar="NAME", help="network that the file must contain, e.g. squeezenet1_1"
     )
+    names_of(arch, architectures)
     add_preprocessing(parser)
     parser.add_argument(
         "--key",

@@ -4,10 +4,13 @@ Without a photo, the bundled network classifies drawn scenes like those it was t
 fooling image, class visualizations, a style transfer and feature inversions. With PHOTO the same is done for that
 photo; photos need a network for ImageNet's classes (--weights)."""
 
+import math
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from npgrad._files import atomic_write, check_folder, reason, shown
 from npgrad._outputs import expect_classes
@@ -18,10 +21,11 @@ from npgrad.cli._common import (
     add_weights,
     load_network,
     print_json,
-    say,
     say_what_is_seen,
 )
+from npgrad.cli._messages import fail, is_quiet, say
 from npgrad.cli._results import free_name, same_file, written
+from npgrad.cli._streams import takes_stdin
 from npgrad.errors import InputError, NpgradError
 
 HELP = "folder of images that show what npgrad does, with a page to view them"
@@ -32,7 +36,13 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("photo", nargs="?", metavar="PHOTO", help="image file; default: drawn scenes")
+    photo = parser.add_argument(
+        "photo",
+        nargs="?",
+        metavar="PHOTO",
+        help="image file, or - for the one on stdin; default: drawn scenes",
+    )
+    takes_stdin(photo)
     parser.add_argument(
         "-o",
         "--output",
@@ -64,22 +74,58 @@ def _run(args):
     code = 0 if written(subject.save, folder) else 1
     sections, interrupted = [], False
     try:
+        work = [images.PASSES.get(make.__name__, 0) for make in images.MAKERS]
+        speed = _Speed(model, subject.x)
+        say(f"{len(work)} parts, {speed.about(sum(work))} at this machine's present speed; nothing is downloaded; "
+            f"Ctrl-C ends it and keeps what is done in {shown(folder)}")  # fmt: skip
         for number, make in enumerate(images.MAKERS):
             began = time.perf_counter()
             title = make.__doc__ or make.__name__.replace("_", " ")  # no docstrings under python -OO
-            print(f"{number + 1}/{len(images.MAKERS)} {title}", file=sys.stderr, flush=True)
+            if not is_quiet():
+                left = f", {speed.about(sum(work[number:]))} left" if number else ""
+                print(f"{number + 1}/{len(work)} {title}{left}", file=sys.stderr, flush=True)
             try:
                 section = make(model, subject, folder)
                 sections.append(replace(section, seconds=time.perf_counter() - began))
                 _write_page(folder, subject, sections)
+                speed.took(work[number], time.perf_counter() - began)
             except NpgradError as error:  # a full disk, or a network without the layers that this part needs
-                say(error)
+                fail(error)
                 code = 1
     except KeyboardInterrupt:
         interrupted = True
     say_what_is_seen(model, [args.photo] if args.photo else [])
     _report(args, folder, sections, time.perf_counter() - start, interrupted)
     return 130 if interrupted else code
+
+
+class _Speed:
+    """How long is left, from the time of a few passes at the start, and then from that of the finished parts."""
+
+    def __init__(self, model, x):
+        def one_pass():
+            tape = model.forward(x)
+            tape.backward(np.ones_like(tape.output))
+
+        one_pass()  # loads what is loaded at first use
+        self.passes, began = 0, time.perf_counter()
+        while self.passes < 3 or time.perf_counter() - began < 0.3:
+            one_pass()
+            self.passes += 1
+        self.seconds = time.perf_counter() - began
+
+    def took(self, passes, seconds):
+        """Take the time of a part into account."""
+        self.passes, self.seconds = self.passes + passes, self.seconds + seconds
+
+    def about(self, passes):
+        """The time of so many passes: "about 30 s"."""
+        seconds = passes * self.seconds / self.passes
+        return (
+            f"about {math.ceil(seconds / 10) * 10} s"
+            if seconds < 90
+            else f"about {math.ceil(seconds / 60)} minutes"
+        )
 
 
 def _check_photo(photo, folder, names):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import IMAGE_HELP, layer_name, load_network, print_json, whole_number_type
+from npgrad.cli._common import layer_name, load_network, print_json, whole_number_type
+from npgrad.cli._images import add_images
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.images.seen import warn_unless_drawn
@@ -20,7 +21,7 @@ OCTAVES, STEPS = 4, 10
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    add_images(parser, cropped=False)
     parser.add_argument(
         "--layer", required=True, metavar="NAME", help="layer, e.g. fire6; `npgrad layers` lists them"
     )
@@ -55,9 +56,8 @@ def run(args):
 
     model = load_network(args)
     layer = model.resolve(layer_name(model, args.layer))
-    if args.output is None:
-        channel = () if args.channel is None else (args.channel,)
-        args.output = synthesis.file_name(Path(args.image).stem, layer, *channel)
+    channel = () if args.channel is None else (args.channel,)
+    args.output = synthesis.output_of(args, Path(args.image).stem, layer, *channel)
     synthesis.check_files(args, [args.image, args.weights])
     warn_unless_drawn(model, args.image)
     x = model.preprocess(_at_size(args.image, args.size), resize=False)

@@ -10,20 +10,18 @@ from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.cli._common import (
-    CROPPED_HELP,
     EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
     add_outputs,
     add_weights,
-    image_of,
     load_network,
     print_json,
-    progress_bar,
-    say_what_is_seen,
     target_of,
 )
-from npgrad.cli._results import check_outputs, free_name
+from npgrad.cli._images import add_images
+from npgrad.cli._messages import progress_bar
+from npgrad.cli._results import add_page, check_outputs, output_of
 
 HELP = "page to walk a forward and a backward pass of an image, layer by layer"
 EXAMPLES = """examples:
@@ -32,7 +30,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the image on stdin")
+    add_images(parser)
     parser.add_argument(
         "--target",
         default="auto",
@@ -41,12 +39,7 @@ def add_arguments(parser):
     )
     add_weights(parser)
     add_outputs(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT.html",
-        help="file to write; default: IMAGE-explore.html (or -2.html, ... rather than replace a file) in this folder",
-    )
+    add_page(parser, "IMAGE-explore")
     add_json(parser)
 
 
@@ -54,15 +47,14 @@ def run(args):
     from npgrad.images.reading import open_image
     from npgrad.pages.explore import explore
 
-    stem = "stdin" if args.image == "-" else Path(args.image).stem
-    output = free_name(f"{stem}-explore.html") if args.output is None else args.output
+    output = output_of(args, f"{Path(args.image).stem}-explore.html")
     check_outputs([args.image, args.weights], page=output)
     model = load_network(args)
     target = target_of(model, args.target)
-    x = model.preprocess(open_image(image_of(args.image)))
+    x = model.preprocess(open_image(args.image))
     progress = progress_bar("backward passes", unit="")
     try:
-        title = "stdin" if args.image == "-" else shown(Path(args.image).name)
+        title = shown(Path(args.image).name)
         explore(model, x, target, output, title, progress)
     finally:
         progress.close()
@@ -70,4 +62,3 @@ def run(args):
         print_json({"image": args.image, "output": str(output), "bytes": os.path.getsize(output)})
     else:
         print(f"{shown(args.image)}: explored -> {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)")
-    say_what_is_seen(model, [args.image])

@@ -4,7 +4,6 @@ The result is the whole image, at the size to which the network's preprocessing 
 is what the network sees, is changed. The saved file is then read and classified again, and the report is about the
 file: `npgrad classify` prints the same. The exit code is 1 if the network is not fooled."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +12,18 @@ from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
 from npgrad.cli._common import (
-    CROPPED_HELP,
     TARGET_HELP,
     add_outputs,
     class_index,
     load_network,
+    named,
     print_json,
-    say_what_is_seen,
     table,
 )
+from npgrad.cli._images import add_images
+from npgrad.cli._messages import fail
 from npgrad.cli._results import written
+from npgrad.cli._streams import takes_stdout
 from npgrad.errors import InputError
 from npgrad.images import open_image
 from npgrad.images.seen import middle
@@ -45,7 +46,7 @@ _OPTIONAL = ("steps", "learning_rate", "margin", "epsilon", "norm", "checkpoint"
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
+    add_images(parser)
     parser.add_argument(
         "--target",
         metavar="INDEX|NAME",
@@ -55,7 +56,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--method",
         default="ascent",
-        metavar="NAME",
+        metavar="|".join(METHODS),
         help="ascent (default): steps along the gradient of the target's score until it is predicted; "
         "fgsm: one step along the gradient's sign; pgd: many such steps within epsilon; "
         "smallest: the smallest change that can be found",
@@ -77,11 +78,12 @@ def add_arguments(parser):
         "with --norm l2, largest norm of the change on the scale 0..1 (default 2)",
     )
     parser.add_argument("--norm", choices=("linf", "l2"), help="pgd: norm that epsilon limits (default linf)")
-    parser.add_argument(
+    sheet = parser.add_argument(
         "--compare",
         metavar="FILE.png",
         help="save a sheet of the image before, the change, and the image after",
     )
+    takes_stdout(sheet, ".png")
     add_outputs(parser)
     synthesis.add_options(parser, "IMAGE-CLASS[-METHOD].png in this folder", "100; pgd 10, smallest 50")
 
@@ -91,9 +93,8 @@ def run(args):
     model = load_network(args)
     target = None if args.target is None else class_index(model, args.target)
     wanted = "fooled" if target is None else model.class_name(target)
-    if args.output is None:
-        method = () if args.method == "ascent" else (args.method,)
-        args.output = synthesis.file_name(Path(args.image).stem, wanted, *method)
+    method = () if args.method == "ascent" else (args.method,)
+    args.output = synthesis.output_of(args, Path(args.image).stem, wanted, *method)
     synthesis.check_files(args, [args.image, args.weights])
     x = model.preprocess(args.image)
     photo = _Photo(model, args.image, x)
@@ -102,7 +103,6 @@ def run(args):
     ) as output:
         result = _make(args.method, model, x, target, args.seed, output, options)
     code = output.save(result)
-    say_what_is_seen(model, [args.image])
     if args.compare is not None and not written(_compare, model, photo, result, args.compare):
         args.compare, code = None, code or 1
     after = model.preprocessing.apply(args.output) if output.there else result.image
@@ -111,7 +111,7 @@ def run(args):
     _report(model, seen, target, result, reason, output, args)
     if reason and not result.interrupted:
         holds = f"; {shown(args.output)} holds the image" if output.there else ""
-        print(f"npgrad: {reason}{holds}", file=sys.stderr)
+        fail(f"{reason}{holds}")
     return code or (1 if reason else 0)
 
 
@@ -249,4 +249,4 @@ def _report(model, seen, target, result, reason, output, args):
         f"{args.method}, {steps}; norm of the change {result.norm:.3g}, "
         f"largest change of a pixel value {result.largest_change:.3g} of 255"
     )
-    print(f"{args.image}{output.arrow()}")
+    print(f"{named(args.image)}{output.arrow()}")

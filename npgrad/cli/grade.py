@@ -18,12 +18,12 @@ container."""
 
 import dataclasses
 import os
-import sys
 import textwrap
 from pathlib import Path
 
 from npgrad._files import check_folder, shown
 from npgrad.cli._common import add_json, print_json, table, whole_number_type
+from npgrad.cli._messages import bar, fail, progress_bar
 from npgrad.errors import InputError
 
 HELP = "points of homework notebooks, which are run from top to bottom"
@@ -115,8 +115,6 @@ def run(args):
 def run_one(args, limits):
     import secrets
 
-    from tqdm import tqdm
-
     from npgrad.course.grading import NOT_YET
     from npgrad.course.submissions import code_cells, grade_notebook, questions, read
 
@@ -125,10 +123,9 @@ def run_one(args, limits):
     if not questions(notebook):
         raise InputError(f"{shown(path)}: this notebook has no questions; those with some are {HOMEWORK}")
     seed = secrets.randbits(31) if args.seed is None else args.seed
-    bar = tqdm(total=len(code_cells(notebook)), unit="cell", leave=False, disable=None)
-    with bar:
+    with bar(total=len(code_cells(notebook)), unit="cell", disable=None) as cells:
         results, failed, stopped = grade_notebook(
-            notebook, Path(path).resolve().parent, limits, 1 + seed, bar.update
+            notebook, Path(path).resolve().parent, limits, 1 + seed, cells.update
         )
     results = [dataclasses.asdict(result) for result in results]
     got, total = (sum(result[key] for result in results) for key in ("got", "points"))
@@ -150,18 +147,16 @@ def run_one(args, limits):
         for cell in cells:
             print(f"cell {cell['cell']} raised {cell['error']}")
         if reason:
-            print(f"npgrad: {reason}", file=sys.stderr)
+            fail(reason)
     if "npgrad" not in notebook.metadata and all(NOT_YET in result["message"] for result in results):
-        print(
-            f"npgrad: {shown(path)}: defines none of the homework's functions, and names no questions in its "
-            f"metadata; is it one of {HOMEWORK}?",
-            file=sys.stderr,
+        fail(
+            f"{shown(path)}: defines none of the homework's functions, and names no questions in its "
+            f"metadata; is it one of {HOMEWORK}?"
         )
 
 
 def run_folder(args, limits):
     """Grade all submissions, then write the tables about all of them."""
-    from npgrad.cli._common import progress_bar
     from npgrad.course import submissions as grader
 
     path = args.notebook if os.path.isdir(args.notebook) else find(args.notebook)

@@ -8,7 +8,8 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import CROPPED_HELP, layer_name, load_network, print_json, say_what_is_seen
+from npgrad.cli._common import layer_name, load_network, print_json
+from npgrad.cli._images import add_images
 
 HELP = "image reconstructed from one layer's activation"
 EXAMPLES = """examples:
@@ -18,7 +19,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=CROPPED_HELP)
+    add_images(parser)
     parser.add_argument(
         "--layer",
         metavar="NAME",
@@ -52,8 +53,7 @@ def run(args):
     if layer is None:
         x = model.preprocess(args.image)
     layer = middle_layer(model, x) if layer is None else model.resolve(layer)
-    if args.output is None:
-        args.output = synthesis.file_name(Path(args.image).stem, "from", layer)
+    args.output = synthesis.output_of(args, Path(args.image).stem, "from", layer)
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.image, *start, args.weights])
     x = model.preprocess(args.image) if x is None else x
@@ -71,7 +71,6 @@ def run(args):
             **options,
         )
     code = output.save(result)
-    say_what_is_seen(model, [args.image])
     if args.json:
         found = {"correlation": result.correlation, "relative_error": result.relative_error}
         print_json({"image": args.image, "layer": layer, **found, **output.report(result)})

@@ -10,18 +10,16 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
-    CROPPED_HELP,
     EXPRESSION_HELP,
     TARGET_HELP,
     add_json,
-    image_of,
     load_network,
     print_json,
-    progress_bar,
-    say_what_is_seen,
     target_of,
 )
-from npgrad.cli._results import check_outputs, free_name
+from npgrad.cli._images import add_images
+from npgrad.cli._messages import progress_bar
+from npgrad.cli._results import add_page, check_outputs, output_of
 from npgrad.cli.evaluate import add_measures, mask_of
 
 HELP = "page with every method's explanation of an image, their measures and agreement"
@@ -31,13 +29,8 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("image", metavar="IMAGE", help=f"{CROPPED_HELP}; - for the image on stdin")
-    parser.add_argument(
-        "--methods",
-        default="all",
-        metavar="all|A,B,...",
-        help="attribution methods (`npgrad attribute --list-methods` lists them); default: all",
-    )
+    add_images(parser)
+    methods.add_methods(parser, "all", default="all", metavar="all|A,B,...")
     parser.add_argument(
         "--target",
         default="auto",
@@ -45,12 +38,7 @@ def add_arguments(parser):
         help=f"{TARGET_HELP}; {EXPRESSION_HELP}; default auto: the most likely class",
     )
     add_measures(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT.html",
-        help="file to write; default: IMAGE-report.html (or -2.html, ... rather than replace a file) in this folder",
-    )
+    add_page(parser, "IMAGE-report")
     add_json(parser)
 
 
@@ -60,16 +48,15 @@ def run(args):
 
     every = args.methods.casefold() == "all"
     names = tuple(methods.METHODS) if every else methods.method_names(args.methods)
-    stem = "stdin" if args.image == "-" else Path(args.image).stem
-    output = free_name(f"{stem}-report.html") if args.output is None else args.output
+    output = output_of(args, f"{Path(args.image).stem}-report.html")
     check_outputs([args.image, args.weights, args.mask], page=output)
     model = load_network(args)
     target = target_of(model, args.target)
-    image = open_image(image_of(args.image))
+    image = open_image(args.image)
     mask = None if args.mask is None else mask_of(model, image, args.mask)
     progress = progress_bar("methods", unit="")
     try:
-        title = "stdin" if args.image == "-" else shown(Path(args.image).name)
+        title = shown(Path(args.image).name)
         report(
             model, image, target, output, names, mask, args.steps, args.samples, args.seed, title, progress
         )
@@ -81,4 +68,3 @@ def run(args):
         print(
             f"{shown(args.image)}: {len(names)} methods -> {shown(output)} ({os.path.getsize(output) / 1e6:.1f} MB)"
         )
-    say_what_is_seen(model, [args.image])

@@ -14,8 +14,6 @@ insertion  the same while they are added to the blurred image (higher is better)
 Deletion and insertion need many forward passes and are measured on the first scenes only (--curves). +- is half the
 width of the 95% confidence interval of the mean."""
 
-import sys
-
 from npgrad.cli import _methods as methods
 from npgrad.cli._common import (
     add_json,
@@ -26,6 +24,7 @@ from npgrad.cli._common import (
     table,
     whole_number_type,
 )
+from npgrad.cli._messages import bar, fail
 from npgrad.cli._results import check_outputs, written
 
 HELP = "table of how well attribution methods find the object in drawn scenes"
@@ -49,11 +48,7 @@ HEADINGS = {
 
 
 def add_arguments(parser):
-    parser.add_argument(
-        "--methods",
-        metavar="A,B,...",
-        help="attribution methods (`npgrad attribute --list-methods` lists them); default: all",
-    )
+    methods.add_methods(parser, "all")
     parser.add_argument(
         "-n", type=whole_number_type(1), default=50, metavar="N", help="number of scenes (default 50)"
     )
@@ -110,7 +105,7 @@ def run(args):
             print(_table(rows))
     if interrupted:
         missing = [name for name in every if name not in done.scores]
-        print(f"npgrad: interrupted; not scored: {', '.join(missing)}", file=sys.stderr)
+        fail(f"interrupted; not scored: {', '.join(missing)}")
         return 130
     return done.code
 
@@ -121,14 +116,12 @@ def _score(every, model, held, done, args):
 
     counts = {name: args.slow if name in SLOW else args.n for name in every}
     todo = {name: min(counts[name], len(held.x)) for name in every if name not in done.scores}
-    from tqdm import tqdm
-
-    with tqdm(total=sum(todo.values()), unit="scene", leave=False) as bar:
+    with bar(total=sum(todo.values()), unit="scene") as scenes:
         try:
             for name, n in todo.items():
-                bar.set_description(name)
+                scenes.set_description(name)
                 score = score_method(
-                    every[name], model, held, n, args.curves, progress=lambda i, n: bar.update(1)
+                    every[name], model, held, n, args.curves, progress=lambda i, n: scenes.update(1)
                 )
                 done.add(name, score)
         except KeyboardInterrupt:

@@ -9,7 +9,8 @@ from pathlib import Path
 from npgrad._files import shown
 from npgrad._names import spelled
 from npgrad.cli import _synthesis as synthesis
-from npgrad.cli._common import layer_name, load_network, print_json, whole_number_type
+from npgrad.cli._common import layer_name, load_network, names_of, print_json, whole_number_type
+from npgrad.cli._streams import takes_stdin
 from npgrad.images.seen import warn_unless_drawn
 
 HELP = "image in the style of another image"
@@ -26,16 +27,23 @@ SMOOTHER = 10
 
 
 def add_arguments(parser):
-    parser.add_argument("content", metavar="CONTENT", help="image whose content is kept")
-    parser.add_argument(
-        "styles", nargs="+", metavar="STYLE", help="image whose style is used; several are blended"
+    takes_stdin(
+        parser.add_argument(
+            "content", metavar="CONTENT", help="image file whose content is kept; - is the one on stdin"
+        )
     )
-    parser.add_argument(
+    takes_stdin(
+        parser.add_argument(
+            "styles", nargs="+", metavar="STYLE", help="image file whose style is used; several are blended"
+        )
+    )
+    preset = parser.add_argument(
         "--preset",
         metavar="NAME",
         help="composition_vii, the_scream, starry_night (default) or inversion for SqueezeNet; gatys for VGG; "
         "structure for any network, which takes the last layer of each size",
     )
+    names_of(preset, _presets)
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--size", type=whole_number_type(1), metavar="PX", help="shorter side of the result (default 192)"
@@ -83,12 +91,17 @@ def add_arguments(parser):
     synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200", size=False)
 
 
+def _presets():
+    from npgrad.synthesis.presets import PRESETS
+
+    return list(PRESETS)
+
+
 def run(args):
     from npgrad.synthesis import presets
     from npgrad.synthesis.style_transfer import style_transfer
 
-    if args.output is None:
-        args.output = synthesis.file_name(*(Path(p).stem for p in (args.content, *args.styles)))
+    args.output = synthesis.output_of(args, *(Path(p).stem for p in (args.content, *args.styles)))
     start = [] if args.start in ("content", "noise") else [args.start]
     synthesis.check_files(args, [args.content, *args.styles, *start, *(args.mask or []), args.weights])
     model = load_network(args)

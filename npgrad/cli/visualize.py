@@ -72,8 +72,7 @@ def run(args):
     args.method = spelled("method", args.method, DEFAULTS)
     model = load_network(args)
     target, name = _target(args, model)
-    if args.output is None:
-        args.output = synthesis.file_name(name, args.method)
+    args.output = synthesis.output_of(args, name, args.method)
     synthesis.check_files(args, [args.weights])
     steps = args.steps or DEFAULTS[args.method]["num_iterations"]
     options = synthesis.given_options(

@@ -7,7 +7,8 @@ get NAME     download a file, check its SHA-256, convert it, and keep it in the 
 show FILE    the contents of an npgrad weights file"""
 
 from npgrad._files import shown
-from npgrad.cli._common import add_json, print_json, progress_bar, table
+from npgrad.cli._common import add_json, names_of, networks, print_json, table
+from npgrad.cli._messages import progress_bar
 from npgrad.errors import InputError, unknown
 
 HELP = "known weights files: list, download, describe"
@@ -21,12 +22,13 @@ MOST_SHOWN = 8  # values of a list
 
 def add_arguments(parser):
     parser.add_argument("action", choices=("list", "get", "show"), help="what to do")
-    parser.add_argument(
+    name = parser.add_argument(
         "name",
         nargs="?",
         metavar="NAME|FILE",
         help="part of a name (list), name of a known file (get, show), or path (show)",
     )
+    names_of(name, networks)
     parser.add_argument("--force", action="store_true", help="get: download and convert again")
     add_json(parser)
 

@@ -1,33 +1,18 @@
-"""The usual measures of one method on one image: a row of the table that `npgrad evaluate` prints."""
+"""The measures of one method on one image: a row of the table that `npgrad evaluate` prints."""
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from npgrad._typing import Array
 from npgrad.attribution import methods
-from npgrad.evaluation.faithfulness import infidelity, sensitivity_max
-from npgrad.evaluation.localization import energy_inside, pointing_game
-from npgrad.evaluation.pixels import deletion_auc, insertion_auc
-from npgrad.evaluation.randomization import randomization
-from npgrad.evaluation.road import road
+from npgrad.evaluation.measures import MEASURES, Case
 from npgrad.model import Model
 from npgrad.synthesis.pixels import standardization
 
-MEASURES = {
-    "deletion": "probability of the class while the most important pixels are removed, as an area (lower is better)",
-    "insertion": "the same while they are added to the blurred image (higher is better)",
-    "road": "like deletion with imputed pixels: least important first minus most important first (higher is better)",
-    "infidelity": "how badly it predicts the effect of small changes on the score (lower is better; for pixels)",
-    "sensitivity": "how much it changes for small changes of the image (lower is better)",
-    "randomized": "rank correlation with the attribution of a network with random weights (closer to 0 is better)",
-    "pointing": "1 if its maximum is inside the mask, otherwise 0",
-    "energy": "share of its positive part inside the mask",
-}
-"""The measures, each in a sentence."""
 RANDOM = "random"
 
 
@@ -69,6 +54,7 @@ def measure_method(
     rng: int = 0,
     attribution: Array | None = None,
     repeat: bool = True,
+    measures: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Measure how good a method's explanation of one image is.
 
@@ -93,12 +79,14 @@ def measure_method(
     attribution : ndarray or None
         The method's result, if it is there already.
     repeat : bool, default True
-        Whether to measure what takes the method several times: sensitivity and randomization.
+        Whether to measure what takes the method several times, such as sensitivity.
+    measures : sequence of str or None
+        Keys of `MEASURES`. None: the usual ones. Those that need a mask are left out if there is none.
 
     Returns
     -------
     dict
-        "method", a number or None for each of `MEASURES` that applies, and "seconds".
+        "method", a number for each of the measures, or None where it does not apply, and "seconds".
     """
     unit, _ = standardization(model, x)  # the measures' usual noise is for networks with ImageNet's std
     start = time.perf_counter()
@@ -106,36 +94,18 @@ def measure_method(
         attribution = attribute(name, model, x, target, rng)
     seconds = time.perf_counter() - start
     maps = methods.importance(name, attribution, x)
-    row = {
-        "method": name,
-        "deletion": deletion_auc(model, x, maps, target, steps)[0],
-        "insertion": insertion_auc(model, x, maps, target, steps)[0],
-        "road": road(model, x, maps, target, (0.2, 0.5, 0.8), noise=0.01 * unit, rng=rng)[0],
-        "infidelity": None,
-        "sensitivity": None,
-        "randomized": None,
-    }
-    if attribution.shape == x.shape:
-        options = {"n_samples": 4 * samples, "noise": 0.2 * unit, "normalize": True, "rng": rng}
-        row["infidelity"] = infidelity(model, x, attribution, target, **options)[0]
-    if name != RANDOM and repeat:
 
-        def method(model: Model, x: Array, target: Any) -> Array:
-            return methods.importance(name, attribute(name, model, x, target, rng), x)
+    def method(model: Model, x: Array, target: Any) -> Array:
+        return methods.importance(name, attribute(name, model, x, target, rng), x)
 
-        options = {"n_samples": samples, "radius": 0.02 * unit, "rng": rng}
-        row["sensitivity"] = sensitivity_max(method, model, x, target, **options)[0]
-        row["randomized"] = _randomized(model, x, method, target, rng)
-    if mask is not None:
-        row["pointing"] = pointing_game(maps, mask)[0]
-        row["energy"] = energy_inside(maps, mask)[0]
-    row["seconds"] = seconds
-    return {
-        key: value if isinstance(value, str) or value is None else float(value) for key, value in row.items()
-    }
-
-
-def _randomized(model: Model, x: Array, method: Callable[..., Any], target: Any, rng: int) -> Any:
-    every = [".".join(key.split(".")[:-1]) for key in reversed(list(model.parameters()))]
-    found = randomization(model, x, method, target, layers=list(dict.fromkeys(every))[-1:], rng=rng)
-    return found.spearman[-1, 0]
+    case = Case(method, model, x, target, attribution, maps, mask, steps, samples, rng, unit)
+    usual = [key for key, measure in MEASURES.items() if measure.usual]
+    row: dict[str, Any] = {"method": name}
+    for key in usual if measures is None else measures:
+        measure = MEASURES[key]
+        if measure.masked and mask is None:
+            continue
+        skipped = measure.repeats and (name == RANDOM or not repeat)
+        value = None if skipped else measure.of(case)
+        row[key] = None if value is None else float(value[0])
+    return {**row, "seconds": float(seconds)}

@@ -203,7 +203,7 @@ def _measures(rows, columns):
         cells = "".join(f"<td>{'' if row.get(key) is None else f'{row[key]:.3g}'}</td>" for key in columns)
         time = "" if row["method"] == RANDOM else duration(row["seconds"])
         body.append(f'<tr><th scope="row">{row["method"]}</th>{cells}<td>{time}</td></tr>')
-    terms = "".join(f"<dt>{key}</dt><dd>{escape(MEASURES[key])}</dd>" for key in columns)
+    terms = "".join(f"<dt>{key}</dt><dd>{escape(MEASURES[key].text)}</dd>" for key in columns)
     return f"""<section><h2>Measures</h2>
 <p>The last row is a random map: a method that is no better has found nothing. Methods that run the network hundreds of
 times are not repeated, so they have no sensitivity and no randomized.</p>

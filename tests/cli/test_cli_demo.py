@@ -61,7 +61,13 @@ def checked_page(folder):
 def test_the_demo(run, quick, tmp_path):
     code, out, err = run("demo")
     assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
-    assert [line[:3] for line in err.splitlines()] == [f"{i}/6" for i in range(1, 7)]
+    first, *parts = err.splitlines()
+    assert re.match(
+        r"npgrad: 6 parts, about \d+ (s|minutes) at this machine's present speed; nothing is", first
+    )
+    assert first.endswith("keeps what is done in npgrad-demo")
+    assert [line[:3] for line in parts] == [f"{i}/6" for i in range(1, 7)]
+    assert all(re.search(r", about \d+ (s|minutes) left$", line) for line in parts[1:])
     text, links = checked_page(tmp_path / "npgrad-demo")
     assert links == {"scenes.png", *IMAGES}
     # the fooled image fools as a file, too, and the page's commands find theirs
