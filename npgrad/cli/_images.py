@@ -34,6 +34,7 @@ def run(command, args):
     images = getattr(args, "image", None)
     if not images or not isinstance(images, list):
         return command.run(args)
+    args.several = len(images) > 1
     made = _folder(args, len(images))
     lists = len(images) > 1 or getattr(command, "LISTS", False)
     codes = []

@@ -83,14 +83,14 @@ def _check(args, read, write):
     if read and sys.stdin is not None and sys.stdin.isatty():
         raise ImageError("stdin: expected an image from a pipe or file; found a terminal")
     if len(write) > 1:
-        names = " and ".join(action.option_strings[-1] for action in write[:2])
+        names = " and ".join(action.option_strings[0] for action in write[:2])
         raise InputError(
             f"{names}: expected - for one of them, since stdout takes one result; found it for both"
         )
     if write and getattr(args, "json", False):
         raise InputError("--json: expected a file for the result, since JSON is printed to stdout; found -")
     if write and sys.stdout.isatty():
-        name = write[0].option_strings[-1]
+        name = write[0].option_strings[0]
         raise InputError(f"{name} -: expected stdout to be a pipe or file, such as `> x{write[0].to_stdout}`; "
                          "found a terminal")  # fmt: skip
 

@@ -18,14 +18,19 @@ from npgrad.images.saving import save_image
 from npgrad.io import checkpoints
 
 
-def add_options(parser, output, steps, size=True):
-    """The common options. output, steps: their defaults as the help describes them. size: whether --size is free."""
+def add_options(parser, output, steps, size=True, several=True):
+    """The common options. output, steps: their defaults as the help describes them. size: whether --size is free.
+
+    several: whether the command takes several images.
+    """
+    folder = ", of several images a folder," if several else ","
     add_weights(parser, size)
     result = parser.add_argument(
         "-o",
         "--output",
         metavar="OUT.png",
-        help=f"image file to write, or - for stdout; default: {output} (or OUT-2.png, ... rather than replace a file)",
+        help=f"image file to write{folder} or - for stdout; default: {output} (or OUT-2.png, ... rather than replace "
+        "a file)",
     )
     takes_stdout(result, ".png")
     parser.add_argument(

@@ -49,6 +49,8 @@ EXAMPLES = """examples:
   npgrad attribute npgrad-demo/scene.png --method grad_cam --bare --colormap viridis -o map.png
   npgrad attribute npgrad-demo --method grad_cam --color-scale shared -o demo-grad_cam
   npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
+  npgrad attribute your-photo.jpg your-other.jpg --weights squeezenet1_1 -o maps/
+  npgrad attribute - -o - --weights squeezenet1_1 < your-photo.jpg > your-map.png
   npgrad attribute --list-methods"""
 
 
@@ -78,7 +80,9 @@ def add_arguments(parser):
         "-2.png, ... rather than replace a file) or FOLDER-METHOD in this folder",
     )
     takes_stdout(output, ".png")
-    array = parser.add_argument("--save-array", metavar="OUT.npy", help="save the raw attribution as well")
+    array = parser.add_argument(
+        "--save-array", metavar="OUT.npy", help="save the raw attribution as well; - for stdout"
+    )
     takes_stdout(array, ".npy")
     parser.add_argument(
         "--certify",

@@ -12,6 +12,7 @@ from npgrad.cli._common import (
     add_network,
     add_seed,
     load_network,
+    named,
     print_json,
     table,
     target_of,
@@ -38,7 +39,7 @@ def add_arguments(parser):
         "--target",
         default="auto",
         metavar="auto|INDEX|NAME",
-        help=f"{TARGET_HELP}; of the ledger; default auto",
+        help=f"{TARGET_HELP}; of the ledger; default auto: the most likely class",
     )
     add_seed(parser, "directions")
     add_json(parser)
@@ -57,6 +58,7 @@ def run(args):
         layers = [dataclasses.asdict(layer) for layer in certificate.layers]
         print_json(
             {
+                "image": args.image,
                 "right": bool(certificate),
                 "tolerance": certificate.tolerance,
                 "faulty": [layer.name for layer in certificate.faulty],
@@ -64,6 +66,7 @@ def run(args):
             }
         )
     else:
+        _name(args)
         lines = [["layer", "type", "<dy, J v>", "<J^T dy, v>", "error", "moved", ""]]
         for layer in certificate.layers:
             numbers = [
@@ -79,6 +82,12 @@ def run(args):
     return 0 if certificate else 1 if certificate.faulty else 3
 
 
+def _name(args):
+    """Say which of several images it is."""
+    if args.several:
+        print(f"{named(args.image)}:")
+
+
 def _ledger(model, args):
     import dataclasses
 
@@ -88,8 +97,9 @@ def _ledger(model, args):
     x = model.preprocess(args.image)
     ledger = make(model, x, target_of(model, args.target))
     if args.json:
-        print_json({"closes": bool(ledger), **dataclasses.asdict(ledger)})
+        print_json({"image": args.image, "closes": bool(ledger), **dataclasses.asdict(ledger)})
     else:
+        _name(args)
         lines = [["layer", "type", "in", "out", "kept by biases", "by epsilons", ""]]
         for row in ledger.rows:
             amounts = (row.incoming, row.outgoing, row.biases, row.epsilons)

@@ -22,7 +22,7 @@ HELP = "numerical check of every layer's gradients, or those of your own code"
 EXAMPLES = """examples:
   npgrad gradcheck --arch squeezenet1_1
   npgrad gradcheck --weights squeezenet1_1 --method centered --size 97
-  npgrad gradcheck layers.py:affine_forward --shape x=5x4 --shape w=4x3 --shape b=3"""
+  npgrad gradcheck your-layers.py:affine_forward --shape x=5x4 --shape w=4x3 --shape b=3"""
 
 
 def add_arguments(parser):

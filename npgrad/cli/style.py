@@ -52,7 +52,7 @@ def add_arguments(parser):
         "--sizes",
         type=_numbers(int),
         metavar="PX,PX,...",
-        help="several sizes instead: the result of each, enlarged, is the start of the next, with --steps at each",
+        help="several shorter sides instead: the result of each, enlarged, is the start of the next, with --steps at each",
     )
     parser.add_argument(
         "--start", default="content", metavar="content|noise|FILE", help="initial image (default content)"
@@ -72,7 +72,7 @@ def add_arguments(parser):
         metavar="FILE",
         help="image that is bright where a style is used; give one for each style",
     )
-    weights = parser.add_argument_group("instead of the preset's values")
+    weights = parser.add_argument_group("instead of the preset's values, which are the defaults")
     weights.add_argument(
         "--style-size", type=whole_number_type(1), metavar="PX", help="shorter side of the style images"
     )
@@ -88,7 +88,7 @@ def add_arguments(parser):
         metavar="W",
         help=f"weight of the total variation loss; default: {SMOOTHER} times the preset's",
     )
-    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200", size=False)
+    synthesis.add_options(parser, "CONTENT-STYLE.png in this folder", "200", size=False, several=False)
 
 
 def _presets():

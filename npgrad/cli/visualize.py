@@ -51,10 +51,13 @@ def add_arguments(parser):
         "--size", type=whole_number_type(1), metavar="PX", help="side of the image; default: the network's"
     )
     parser.add_argument(
-        "--learning-rate", type=float, metavar="R", help="step length; default: the method's own"
+        "--learning-rate", type=float, metavar="R", help="step length; default: fourier 0.04, pixels 25"
     )
     parser.add_argument(
-        "--l2-reg", type=float, metavar="W", help="weight of the L2 regularization; default: the method's own"
+        "--l2-reg",
+        type=float,
+        metavar="W",
+        help="weight of the L2 regularization; default: fourier 0.03, pixels 1e-3",
     )
     parser.add_argument(
         "--contrast",
@@ -63,7 +66,9 @@ def add_arguments(parser):
         help="weight of the other classes' scores, which are lowered; default: fourier 0.6, pixels 0",
     )
     add_outputs(parser)
-    synthesis.add_options(parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False)
+    synthesis.add_options(
+        parser, "CLASS-METHOD.png in this folder", "150; pixels 100", size=False, several=False
+    )
 
 
 def run(args):
@@ -121,7 +126,7 @@ _place.__name__ = "position ROW,COLUMN"
 
 def _report(model, target, result, output, args):
     """Print the class of the saved file (of the image, if it could not be saved), at its own size."""
-    x = model.preprocess(args.output, resize=False) if output.there else result.image
+    x = model.preprocess(args.output, resize=False, several=False) if output.there else result.image
     [seen] = model.predict(x, top=model.num_classes)
     asked_for = target.get("target")
     index, name, number = seen[asked_for if not model.has_classes and isinstance(asked_for, int) else 0]

@@ -60,6 +60,7 @@ def test_a_folder_of_results(on, photos, line):
     assert out.count("cat.png") == 2 and out.count("deep/out") >= 3
 
 
+@pytest.mark.filterwarnings("ignore:nothing to show")
 def test_the_results_are_those_of_single_calls(on, photos):
     assert on(f"attribute {' '.join(photos)} --method grad_cam --target 2 -o out --json")[0] == 0
     for name, made in (
