@@ -121,7 +121,10 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
 
 
 def _run(words):
-    args = parse(words, COMMANDS)
+    try:
+        args = parse(words, COMMANDS)
+    except SystemExit as done:  # argparse's own, after --help and --version; stdout is still to be flushed
+        return done.code or 0
     if not args.command:
         return _greet()
     with streams(args.actions, args):

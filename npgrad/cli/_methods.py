@@ -34,13 +34,13 @@ OPTIONS = {
         "--window",
         int,
         "PX",
-        "side of the window that is hidden (default 45; of images below 225 px, a fifth of their shorter side)",
+        "side of the window that is hidden (default 45, or a fifth of an image below 225 px)",
     ),
     "stride": (
         "--stride",
         int,
         "PX",
-        "distance between neighboring windows (default 16; 16/45 of a smaller default window)",
+        "distance between neighboring windows (default 16, or 16/45 of the window)",
     ),
     "rng": (
         "--seed",

@@ -26,6 +26,7 @@ examples:
 
 def parse(words, commands):
     """The arguments, with `parser` and `actions`; an error of one line names what is misspelled or out of order."""
+    choose(quiet=False, color="--no-color" not in words)  # for what is wrong with the words
     words = _in_order(words, commands)
     parser = parser_of(commands)
     if "--no-color" in words:
@@ -83,6 +84,8 @@ def _unknown_option(wrong, parser):
 
     known = [name[2:] for action in parser._actions for name in action.option_strings if name[:2] == "--"]
     nearest = difflib.get_close_matches(wrong.lstrip("-"), known, n=3, cutoff=0.6)
+    if len(wrong) == 2:  # -w: perhaps --weights
+        nearest = [name for name in known if name[0] == wrong[1]]
     hint = (
         "nearest: " + ", ".join(f"--{name}" for name in nearest)
         if nearest

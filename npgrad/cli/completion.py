@@ -15,7 +15,7 @@ EXAMPLES = """examples:
 
 
 def add_arguments(parser):
-    parser.add_argument("shell", choices=SHELLS, help="the shell")
+    parser.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="name of the shell")
 
 
 def run(args):

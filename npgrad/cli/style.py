@@ -52,7 +52,7 @@ def add_arguments(parser):
         "--sizes",
         type=_numbers(int),
         metavar="PX,PX,...",
-        help="several shorter sides instead: the result of each, enlarged, is the start of the next, with --steps at each",
+        help="several shorter sides: the result of each, enlarged, is the start of the next, with --steps at each",
     )
     parser.add_argument(
         "--start", default="content", metavar="content|noise|FILE", help="initial image (default content)"

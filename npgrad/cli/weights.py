@@ -21,7 +21,7 @@ MOST_SHOWN = 8  # values of a list
 
 
 def add_arguments(parser):
-    parser.add_argument("action", choices=("list", "get", "show"), help="what to do")
+    parser.add_argument("action", choices=("list", "get", "show"), metavar="list|get|show", help="what to do")
     name = parser.add_argument(
         "name",
         nargs="?",

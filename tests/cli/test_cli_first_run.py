@@ -132,7 +132,31 @@ def test_help_as_a_word(run):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_has_the_options_of_every_command(run, name):
     code, out, _ = run(name, "--help")
-    assert code == 0 and out.count("--quiet") == 2 and out.count("--no-color") == 2
+    assert code == 0 and out.count("-q, --quiet ") == 1 and out.count("\n  --no-color ") == 1
+
+
+def test_a_closed_pipe_and_a_full_disk_after_a_help(tmp_path):
+    for words in ("--help", "", "style --help", "--version", "completion zsh", "attribute --list-methods"):
+        script = f"{sys.executable} -m npgrad {words} | true; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert (done.stdout, done.stderr) == ("0\n", ""), words
+    if os.path.exists("/dev/full"):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "npgrad", "--help"],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=300,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        assert done.returncode == 2 and done.stderr.startswith("npgrad: stdout: cannot be written: No space")
 
 
 # Ctrl-C before the command begins, in the imports.
@@ -149,12 +173,17 @@ import npgrad.cli
 """
 
 
-@pytest.mark.parametrize("module", ["numpy", "npgrad.model", "npgrad.cli.style"])
-def test_ctrl_c_in_the_imports_is_one_line(module):
-    for name in ("npgrad", "/usr/bin/npgrad", "C:/npgrad.exe"):
-        done = python("-c", AT_NUMPY.format(name=name, module=module))
-        assert (done.returncode, done.stdout, done.stderr) == (130, "", "npgrad: interrupted\n")
-    done = python("-c", AT_NUMPY.format(name="their_program.py", module=module))
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("npgrad", "numpy"), ("/usr/bin/npgrad", "npgrad.cli.style"), ("C:/npgrad.exe", "npgrad.model")],
+)
+def test_ctrl_c_in_the_imports_is_one_line(name, module):
+    done = python("-c", AT_NUMPY.format(name=name, module=module))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "npgrad: interrupted\n")
+
+
+def test_other_programs_keep_their_traceback():
+    done = python("-c", AT_NUMPY.format(name="their_program.py", module="numpy"))
     assert "Traceback" in done.stderr and "npgrad: interrupted" not in done.stderr
 
 
