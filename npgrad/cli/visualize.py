@@ -126,7 +126,7 @@ _place.__name__ = "position ROW,COLUMN"
 
 def _report(model, target, result, output, args):
     """Print the class of the saved file (of the image, if it could not be saved), at its own size."""
-    x = model.preprocess(args.output, resize=False, several=False) if output.there else result.image
+    x = model.preprocess(args.output, resize=False) if output.there else result.image
     [seen] = model.predict(x, top=model.num_classes)
     asked_for = target.get("target")
     index, name, number = seen[asked_for if not model.has_classes and isinstance(asked_for, int) else 0]

@@ -30,7 +30,7 @@ class Case:
     x : ndarray (1, C, H, W)
         The image.
     target : int
-        The class, or the last layer's output that is asked about.
+        The target class, or the index of an output of the last layer.
     attribution, maps : ndarray
         The raw attribution, and its importance (1, H, W).
     mask : ndarray (H, W) of bool or None

@@ -34,7 +34,14 @@ from npgrad.model import Model
 from npgrad.pages.packing import part, still_html
 
 # They run the network hundreds of times; what repeats a method leaves them out.
-SLOW = (*FAMILIES["parts of the image covered"], "guided_ig", "score_cam", "ablation_cam", "layer_ablation", "xrai")
+SLOW = (
+    *FAMILIES["parts of the image covered"],
+    "guided_ig",
+    "score_cam",
+    "ablation_cam",
+    "layer_ablation",
+    "xrai",
+)
 LEVELS = 10  # colors of a correlation on each side of 0; `report.css` has them
 
 
