@@ -36,7 +36,8 @@ def bash(folder, *lines):
 
 def fish(folder, *lines):
     calls = "\n".join(
-        f"complete -C '{line}' | string split -f1 \\t | string join '|'; or echo" for line in lines
+        f"set -l found (complete -C '{line}' | string split -f1 \\t); echo (string join '|' $found)"
+        for line in lines
     )
     return _offered("fish", folder, f"source ./npgrad.fish\n{calls}", lines, "--no-config")
 
@@ -142,7 +143,8 @@ def typed(shell, folder, text, *options):
         os.close(master)
         os.kill(pid, 9)
         os.waitpid(pid, 0)
-    return re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]|[\r\x07]", "", seen)
+    shown = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]|[\r\x07]", "", seen)
+    return re.sub(r".\x08", "", shown)  # what was erased again
 
 
 TYPED = [
@@ -169,6 +171,8 @@ def test_typed_in_zsh(scripts):
 
 def test_what_is_printed_is_the_script(run, scripts):
     for shell in ("bash", "zsh", "fish"):
-        assert run("completion", shell) == (0, (scripts / f"npgrad.{shell}").read_text(), "")
+        code, out, err = run("completion", shell)
+        same = out == (scripts / f"npgrad.{shell}").read_text()  # no comparison of long texts if they differ
+        assert (code, same, err) == (0, True, "")
     code, out, err = run("completion", "tcsh")
     assert (code, out, err.count("\n")) == (2, "", 1) and "expected one of 'bash', 'zsh', 'fish'" in err
