@@ -28,7 +28,7 @@ random_logit   similarity with the attribution of a random other class (closer t
 iou            overlap of the mask and the map above its best threshold (with --mask)
 top_k          share of the most important pixels, as many as the mask has, that are inside it (with --mask)
 
-A cell is empty where a measure does not apply."""
+A cell is empty where a measure does not apply, or has no value: a warning says why."""
 
 from npgrad._asked import asked
 from npgrad._files import shown

@@ -86,7 +86,7 @@ def measure_method(
     Returns
     -------
     dict
-        "method", a number for each of the measures, or None where it does not apply, and "seconds".
+        "method", a number for each of the measures, or None where it does not apply or has no value, and "seconds".
     """
     unit, _ = standardization(model, x)  # the measures' usual noise is for networks with ImageNet's std
     start = time.perf_counter()
@@ -107,5 +107,5 @@ def measure_method(
             continue
         skipped = measure.repeats and (name == RANDOM or not repeat)
         value = None if skipped else measure.of(case)
-        row[key] = None if value is None else float(value[0])
+        row[key] = None if value is None or np.isnan(value[0]) else float(value[0])
     return {**row, "seconds": float(seconds)}

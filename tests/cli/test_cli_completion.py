@@ -36,7 +36,7 @@ def bash(folder, *lines):
 
 def fish(folder, *lines):
     calls = "\n".join(
-        f"set -l found (complete -C '{line}' | string split -f1 \\t); echo (string join '|' $found)"
+        f"set -l found (complete -C '{line}' | string split -f1 \\t); echo (string join -- '|' $found)"
         for line in lines
     )
     return _offered("fish", folder, f"source ./npgrad.fish\n{calls}", lines, "--no-config")

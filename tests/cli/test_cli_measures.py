@@ -63,7 +63,7 @@ def test_all_measures(measured):
     for row in rows:
         assert list(row) == ["method", *MEASURES, "seconds"]
         assert {key for key, value in row.items() if value is None} <= {
-            "infidelity", "completeness", "sensitivity", "randomized", "random_logit",
+            "infidelity", "completeness", "sensitivity", "randomized", "random_logit", "sic", "aic",
         }, row  # fmt: skip
     saliency, grad_cam, random = rows
     assert None not in [value for key, value in saliency.items() if key != "aic" and key != "sic"]
