@@ -50,7 +50,7 @@ def run(command, args):
         for folder in made:  # those in which nothing was written
             with suppress(OSError):
                 folder.rmdir()
-    return 130 if 130 in codes else max(codes)
+    return next((code for code in (130, 2) if code in codes), max(codes))
 
 
 @contextmanager

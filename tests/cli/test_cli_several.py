@@ -94,6 +94,16 @@ def test_the_others_go_on(on, photos, command):
     assert "expected an image" in err[2] and "found a folder" in err[2]
 
 
+@pytest.mark.parametrize(
+    ("codes", "expected"), [((0, 2, 3), 2), ((0, 1, 3), 3), ((0, 130, 2), 130), ((0, 0), 0)]
+)
+def test_the_exit_code_of_all(on, photos, monkeypatch, codes, expected):
+    left = list(codes)
+    monkeypatch.setattr(_images, "_run_one", lambda *arguments: left.pop(0))
+    assert on(f"classify {' '.join(photos[: len(codes)])}")[0] == expected
+    assert len(left) == (1 if expected == 130 else 0)  # Ctrl-C ends the rest, too
+
+
 def test_what_is_wrong_for_all_is_said_once(on, photos):
     for options, message in (
         ("--target cow", "no class 'cow'"),
