@@ -195,7 +195,10 @@ def fish(commands):
             )
             value = _fish_values(one, "-r ") if one.takes else ""
             lines.append(f"complete -c npgrad {seen} {flags} {value}-d {_fish_quoted(one.text)}")
-        lines += [f"complete -c npgrad {seen} {_fish_values(one)}" for one in positional]
+        first = " ".join(positional[0].names) if len(positional) > 1 else ""
+        for number, one in enumerate(positional):
+            place = f"; and {'' if number else 'not '}__fish_seen_subcommand_from {first}'" if first else "'"
+            lines.append(f"complete -c npgrad {seen[:-1]}{place} {_fish_values(one)}")
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 

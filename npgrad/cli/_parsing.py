@@ -35,9 +35,14 @@ def parse(words, commands):
     args, rest = parser.parse_known_args(_with_negative_targets(words))
     own = parser.of_commands.get(args.command, parser)
     if rest:
-        wrong = next((word for word in rest if word.startswith("-")), None)
+        wrong = next((word for word in rest if word.startswith("-") and word != "-"), None)
         if wrong is not None:
             raise _unknown_option(wrong.partition("=")[0], own)
+        images = getattr(args, "image", None)
+        if isinstance(images, list) and images:  # argparse takes those before the first option only
+            images += rest
+            rest = []
+    if rest:
         own.error(f"unexpected {' '.join(map(repr, rest))}")
     args.parser, args.actions = parser, own._actions
     choose(getattr(args, "quiet", False), not getattr(args, "no_color", False))

@@ -50,7 +50,7 @@ EXAMPLES = """examples:
   npgrad attribute npgrad-demo --method grad_cam --color-scale shared -o demo-grad_cam
   npgrad attribute your-photos --weights squeezenet1_1 --workers 4 --save-arrays -o results
   npgrad attribute your-photo.jpg your-other.jpg --weights squeezenet1_1 -o maps/
-  npgrad attribute - -o - --weights squeezenet1_1 < your-photo.jpg > your-map.png
+  npgrad attribute --weights squeezenet1_1 -o - - < your-photo.jpg > your-map.png
   npgrad attribute --list-methods"""
 
 

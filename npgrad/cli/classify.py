@@ -18,7 +18,7 @@ EXAMPLES = """examples:
   npgrad classify npgrad-demo/scene.png
   npgrad classify your-photo.jpg --weights squeezenet1_1
   npgrad classify your-photo.jpg your-other.jpg --weights squeezenet1_1 --top 1 --json
-  npgrad classify - --weights squeezenet1_1 < your-photo.jpg"""
+  npgrad classify --weights squeezenet1_1 - < your-photo.jpg"""
 
 
 LISTS = True  # the JSON is a list, also of one image

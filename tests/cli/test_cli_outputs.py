@@ -244,7 +244,7 @@ ONE_LOOK = {
 @pytest.mark.parametrize("command", ONE_LOOK)
 def test_the_bundled_network_says_that_it_knows_no_photos(run, photo, drawn, command, monkeypatch):
     monkeypatch.setattr(
-        "npgrad.evaluation.table.measure_method", lambda *arguments: {"method": "saliency"}
+        "npgrad.evaluation.table.measure_method", lambda *arguments, **options: {"method": "saliency"}
     )  # takes long
     line = "npgrad: warning: the bundled network knows only drawn scenes"
     err = run(command, *ONE_LOOK[command].replace("PHOTO", photo).split())[2]
@@ -262,7 +262,9 @@ def test_an_unknown_class_names_the_network_that_was_asked(run, photo, weights):
 
 @pytest.mark.parametrize("command", ["classify", "attribute", "evaluate", "fool", "invert"])
 def test_an_image_that_is_cropped(run, folder, command, monkeypatch):
-    monkeypatch.setattr("npgrad.evaluation.table.measure_method", lambda *arguments: {"method": "saliency"})
+    monkeypatch.setattr(
+        "npgrad.evaluation.table.measure_method", lambda *arguments, **options: {"method": "saliency"}
+    )
     words = {**ONE_LOOK, "fool": "PHOTO --target 2 --steps 1"}[command].replace(
         "PHOTO", f"{folder}/photo.png"
     )

@@ -122,6 +122,25 @@ def test_what_is_wrong_for_all_is_said_once(on, photos):
     assert code == 2 and err == ["npgrad: --checkpoint: expected one image with it, found 2"]
 
 
+@pytest.mark.filterwarnings("default")
+def test_options_between_the_images(on, photos):
+    code, out, _ = on("classify a/cat.png --top 1 dog.png -q b/cat.png")
+    assert code == 0 and [line for line in out.splitlines() if "png" in line] == [
+        "a/cat.png",
+        "dog.png",
+        "b/cat.png",
+    ]
+    code, out, err = on("attribute dog.png --method grad_cam -o out a/cat.png b/cat.png")
+    assert code == 0 and sorted(os.listdir("out")) == [
+        "cat-grad_cam-2.png",
+        "cat-grad_cam.png",
+        "dog-grad_cam.png",
+    ]
+    code, out, err = on("classify a/cat.png --top 1 dog.png --tip 2")
+    assert code == 2 and err == ["npgrad: no option '--tip'; nearest: --top"]
+
+
+@pytest.mark.filterwarnings("default")
 def test_one_image_into_a_folder(on, photos):
     os.mkdir("maps")
     assert on("attribute dog.png -o maps")[1].endswith("-> maps/dog-saliency.png\n")
