@@ -56,6 +56,8 @@ def add_arguments(parser):
 
 
 def run(args):
+    import scipy.linalg  # noqa: F401  its BLAS is limited with the others only if it is there already
+
     with one_blas_thread():
         return _run(args)
 

@@ -34,6 +34,7 @@ DARK = 64  # of 255: if no value of 16 bits reaches this, it probably has fewer 
 _DAMAGE = (OSError, ValueError, SyntaxError, TypeError, LookupError, EOFError, OverflowError,
            MemoryError, struct.error, zlib.error)  # fmt: skip
 _EXIF_ORIENTATION = 0x0112
+_WITH_ORIENTATION = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1")
 
 
 def open_image(source: ImageLike, to_srgb: bool = False) -> "Image.Image":
@@ -174,7 +175,11 @@ def _upright_rgb(image, name, to_srgb=False):
     if to_srgb and image.info.get("icc_profile"):
         image = _in_srgb(image, name)
     image = to_rgb(image, name)
-    return (image if turn is None else image.transpose(turn)), deep
+    if turn is not None:
+        image = image.transpose(turn)
+        for key in _WITH_ORIENTATION:  # an image that was turned is not turned again when it is opened again
+            image.info.pop(key, None)
+    return image, deep
 
 
 def _in_srgb(image, name):

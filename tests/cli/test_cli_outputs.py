@@ -282,6 +282,16 @@ def test_a_turned_image_is_cropped_as_it_is_shown(run, folder, tmp_path):
     Image.open(folder / "photo.png").save("turned.jpg", exif=exif)
     err = run("classify", "turned.jpg", "--weights", folder / "net.h5")[2]
     assert err == "npgrad: turned.jpg: only the middle 48x48 of 60x90 px is seen by the network\n"
+    run(
+        "attribute", "turned.jpg", "--weights", folder / "net.h5", "--target", 2, "--save-array", "turned.npy"
+    )
+    upright = npgrad.images.open_image("turned.jpg")
+    assert upright.size == (60, 90)
+    model = npgrad.load(folder / "net.h5")
+    x = model.preprocess(np.asarray(upright))
+    np.testing.assert_allclose(np.load("turned.npy"), npgrad.attribution.saliency(model, x, 2)[0], rtol=1e-5)
+    height, width = pixels("turned-saliency.png").shape[:2]
+    assert height > width
 
 
 def test_a_folder_says_it_once(run, folder):

@@ -138,6 +138,7 @@ def test_exif_turns_upright(tmp_path, orientation, kind, options):
     assert np.array_equal(open_image(path), upright)
     with Image.open(path) as opened:
         assert np.array_equal(open_image(opened), upright)
+    assert np.array_equal(open_image(open_image(path)), upright)  # it is turned once
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
