@@ -104,6 +104,7 @@ def test_those_that_are_named_in_this_order_and_right(measured, folder):
         assert rows[0][name] == pytest.approx(float(value[0]), rel=1e-6), name
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("default")
 def test_the_usual_ones(measured):
     for options, names in (("", USUAL), ("--measures Usual --mask mask.png", [*USUAL, "pointing", "energy"])):

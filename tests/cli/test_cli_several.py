@@ -86,7 +86,8 @@ def test_one_json_document(on, photos):
         assert code == 0 and len(json.loads(out)) == 2
 
 
-@pytest.mark.parametrize("command", ["attribute", "certify", "explore", "classify"])
+@pytest.mark.sampled(2)
+@pytest.mark.parametrize("command", ["attribute", "classify", "certify", "explore"])
 def test_the_others_go_on(on, photos, command):
     code, out, err = on(f"{command} missing.png broken.jpg {photos[0]} a dog.png")
     assert code == 2 and out.count("cat.png") >= 1 and out.count("dog.png") >= 1
