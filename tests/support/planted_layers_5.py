@@ -82,7 +82,12 @@ PLANTED = {
         ("return dx, dgamma, dbeta", "return dx.astype('f'), dgamma, dbeta", "dx is float32"),
         ("dx_hat = dout * gamma", "dx_hat = dout", "dx: gamma is missing", "batchnorm_backward"),
         ("dx = dxc + dmu / N", "dx = dxc", "path through the mean is missing", "batchnorm_backward"),
-        ("    dxc += 2.0 * xc * dvar / N\n", "", "path through the variance is missing", "batchnorm_backward"),
+        (
+            "    dxc += 2.0 * xc * dvar / N\n",
+            "",
+            "path through the variance is missing",
+            "batchnorm_backward",
+        ),
         ("dout * x_hat", "dout * xc", "dgamma: x - mean is used", "batchnorm_backward"),
     ],
     "spatial_groupnorm_forward": [
