@@ -9,15 +9,11 @@ import contextlib
 import contextvars
 import functools
 import os
-import sys
-import threading
 
+from npgrad import _blas as blas
 from npgrad import config
 
 PIXELS = 224 * 224  # about the number of pixels in one part
-
-# The number of BLAS threads belongs to the whole process: one batch at a time may change it.
-_busy = threading.Lock()
 
 
 def split_batch(x):
@@ -39,26 +35,19 @@ def thread_map(work, items):
 def thread_imap(work, items):
     """The results of `thread_map`, one by one as they become available."""
     items = list(items)
-    if len(items) < 2 or not _busy.acquire(blocking=False):
+    if len(items) < 2 or not blas.changing.acquire(blocking=False):
         yield from map(work, items)
         return
     try:
-        blas = _blas()
-        before = [library.get_num_threads() for library in blas]
-        threads = config.number_of_threads(max(before, default=1))
-        try:
-            for library in blas:
-                library.set_num_threads(1)
+        with blas.limited(blas.libraries(), 1) as before:
+            threads = config.number_of_threads(max(before, default=1))
             if threads == 1:
                 yield from map(work, items)
             else:
                 here = contextvars.copy_context()  # so that np.errstate applies in the threads, too
                 yield from _pool(threads).map(lambda item: here.copy().run(work, item), items)
-        finally:
-            for library, count in zip(blas, before, strict=True):
-                library.set_num_threads(count)
     finally:
-        _busy.release()
+        blas.changing.release()
 
 
 @contextlib.contextmanager
@@ -68,17 +57,13 @@ def one_blas_thread():
     BLAS threads wait for each other by spinning. If other processes need the cores, a long series of small products
     then takes several times the processor time that one thread would need.
     """
-    blas, own = _blas(), config.threads
-    before = [library.get_num_threads() for library in blas]
-    config.threads = config.number_of_threads(max(before, default=1))
-    try:
-        for library in blas:
-            library.set_num_threads(1)
-        yield
-    finally:
-        config.threads = own
-        for library, count in zip(blas, before, strict=True):
-            library.set_num_threads(count)
+    own = config.threads
+    with blas.limited(blas.libraries(), 1) as before:
+        config.threads = config.number_of_threads(max(before, default=1))
+        try:
+            yield
+        finally:
+            config.threads = own
 
 
 @functools.cache
@@ -86,18 +71,6 @@ def _pool(threads):
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(threads, thread_name_prefix="npgrad")
-
-
-def _blas():
-    """The BLAS libraries of this process, whose numbers of threads can be set; SciPy brings one of its own."""
-    return _loaded("scipy.linalg" in sys.modules)
-
-
-@functools.cache
-def _loaded(with_scipy):
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 if hasattr(os, "register_at_fork"):  # a forked process has none of the threads

@@ -1,31 +1,52 @@
 """Fast kernels: the same results as the formulas in the layers' own files, with fewer or longer NumPy loops.
 
-Each kernel is tested against `plain.py`.
+Each kernel is tested against `plain.py`. What was measured to choose among them is in docs/speed.md.
 """
+
+import math
 
 import numpy as np
 
-from npgrad.layers.im2col import positions, taps, windows
+from npgrad._blas import product
+from npgrad.layers._rows import rows, rows_input_gradient
+from npgrad.layers.im2col import borders, positions, taps, window_size, windows
 
 FEW_CHANNELS = 8  # below this, NumPy's inner loops over the channels of a pixel are too short to be fast
 FEW_VALUES = 4096  # below this, the number of NumPy calls counts more than the work in each
+MANY_PIXELS = 2048  # from here on, the columns of few channels leave the cache, too
+LARGE_COLUMNS = 3 << 19  # numbers in `columns`: 6 MB in float32, more than a cache holds
 
 
 # Convolution, one image: dy (groups, OH*OW, F/groups), dx and the padded image (H, W, C).
 
 
-def conv_forward(layer):
+def conv_forward(layer, out):
     """The kernel that replaces im2col and the matrix product, or None where those are fastest."""
-    return depthwise if _is_depthwise(layer) else None
+    if _is_depthwise(layer):
+        return depthwise
+    pixels, columns = math.prod(out), math.prod(out) * math.prod(layer.weight.shape[1:])
+    large = pixels > MANY_PIXELS and columns >= LARGE_COLUMNS
+    return rows if large and layer.weight.shape[1] >= FEW_CHANNELS and rows_fit(layer) else None
 
 
-def conv_input_gradient(layer):
+def conv_input_gradient(layer, out):
     """The kernel that replaces the matrix product and col2im, or None where those are fastest."""
+    (filters, channels), pixels = layer.weight.shape[:2], math.prod(out)
     if _is_depthwise(layer):
         return depthwise_input_gradient
     if layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0):
         return pointwise_input_gradient
-    return few_channels_input_gradient if layer.weight.shape[1] * layer.groups < FEW_CHANNELS else None
+    if channels * layer.groups < FEW_CHANNELS:
+        return few_channels_input_gradient
+    gathers_less = filters <= 2 * channels or pixels > MANY_PIXELS  # of dy than it would scatter to dx
+    return rows_input_gradient if rows_fit(layer) and gathers_less and pixels >= 4 * filters else None
+
+
+def rows_fit(layer):
+    """Whether `rows` and `rows_input_gradient` can compute a layer."""
+    sides = zip(*borders(layer.padding), window_size(layer), strict=True)
+    whole = layer.groups == 1 and layer.stride == (1, 1) and layer.kernel_size != (1, 1)
+    return whole and all(max(before, after) < window for before, after, window in sides)
 
 
 def _is_depthwise(layer):
@@ -47,13 +68,12 @@ def depthwise_input_gradient(layer, dy, W, out, dx):
 
 def pointwise_input_gradient(layer, dy, W, out, dx):
     """A window is one pixel, so dcolumns is dx: the product is written there directly."""
-    dy, W = without_idle_filters(dy, W)
-    np.matmul(dy, W.transpose(0, 2, 1), out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
+    product(dy, W.transpose(0, 2, 1), out=dx.reshape(*dy.shape[1::-1], -1).transpose(1, 0, 2))
 
 
 def few_channels_input_gradient(layer, dy, W, out, dx):
     """dcolumns transposed: one plane per channel and window position, so that whole rows are added at once."""
-    planes = W @ dy.transpose(0, 2, 1)
+    planes = product(W, dy.transpose(0, 2, 1))
     planes = planes.reshape(layer.groups, *layer.kernel_size, -1, *out).transpose(1, 2, 0, 3, 4, 5)
     planes = planes.reshape(*layer.kernel_size, -1, *out)
     dx += planes_to_image(planes, layer.stride, dx.shape[:2], layer.dilation)

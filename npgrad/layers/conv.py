@@ -68,27 +68,27 @@ class Conv2d(Layer):
         return windows.receptive_field(self)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_forward(self)
+        out, W = self._output_shape_and_matrix(x)
         y = np.empty((len(x), out[0] * out[1], *W.shape[::2]), np.result_type(x, *self.arrays().values()))
         for image, yn in zip(windows.padded(x, self.padding), y, strict=True):
-            if kernel is not None:
+            if (kernel := kernels.conv_forward(self, out)) is not None:
                 kernel(self, image, W, out, yn)
             else:
-                np.matmul(self._columns(image, out), W, out=yn.transpose(1, 0, 2))
+                kernels.product(self._columns(image, out), W, out=yn.transpose(1, 0, 2))
         y = y.reshape(len(x), out[0], -1)
         if self.bias is not None:
             y += np.tile(self.bias, out[1])  # a whole row of pixels at a time: NumPy is fast on long runs
         return windows.channels_first(y.reshape(len(x), *out, -1)), x
 
     def backward(self, dy: Array, x: Cache) -> Array:
-        out, W, kernel = *self._output_shape_and_matrix(x), kernels.conv_input_gradient(self)
+        out, W = self._output_shape_and_matrix(x)
         dpadded, dx = windows.zeros_with_border(x.shape, self.padding, np.result_type(dy, self.weight))
         for dyn, dimage in zip(windows.pixel_rows(dy, self.groups), dpadded, strict=True):
-            if kernel is not None:
-                kernel(self, dyn, W, out, dimage)
+            dyn, Wn = kernels.without_idle_filters(dyn, W)
+            if (kernel := kernels.conv_input_gradient(self, out)) is not None:
+                kernel(self, dyn, Wn, out, dimage)
             else:
-                dyn, Wn = kernels.without_idle_filters(dyn, W)
-                dcolumns = dyn @ Wn.transpose(0, 2, 1)
+                dcolumns = kernels.product(dyn, Wn.transpose(0, 2, 1))
                 windows.col2im(dcolumns, self.kernel_size, self.stride, out, dimage, self.dilation)
         return dx
 
@@ -97,7 +97,7 @@ class Conv2d(Layer):
         dW = np.zeros(W.shape, np.result_type(x, dy))
         rows = windows.pixel_rows(dy, self.groups)
         for image, dyn in zip(windows.padded(x, self.padding), rows, strict=True):
-            dW += self._columns(image, out).transpose(0, 2, 1) @ dyn
+            dW += kernels.product(self._columns(image, out).transpose(0, 2, 1), dyn)
         gradients = {"weight": windows.filters_of(dW, self.weight.shape)}
         return gradients if self.bias is None else gradients | {"bias": dy.sum(axis=(0, 2, 3))}
 

@@ -7,7 +7,7 @@ from layer_cases import CASES, over, tied_inputs
 
 from npgrad import layers
 from npgrad.layers import _kernels as kernels
-from npgrad.layers import im2col, max_pool, plain, plain_activations
+from npgrad.layers import _rows, im2col, max_pool, plain, plain_activations
 from npgrad.layers.elementwise import Elementwise
 
 PLAIN = (
@@ -118,6 +118,8 @@ def fits(kernel, layer):
     """Whether a kernel may be used for a layer at all."""
     if "depthwise" in kernel.__name__:
         return layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+    if "rows" in kernel.__name__:
+        return kernels.rows_fit(layer)
     return "pointwise" not in kernel.__name__ or layer.kernel_size == layer.stride == (1, 1)
 
 
@@ -132,21 +134,22 @@ def with_kernels(*names):
 @pytest.mark.sampled(50)
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
 @with_kernels(
-    kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient
-)
+    kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient,
+    kernels.rows_input_gradient,
+)  # fmt: skip
 def test_every_input_gradient(case, kernel, idle, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
     dy = checks.random_dy(case, layer, [x])
     if idle:
         dy[:, 1:] = 0
-    monkeypatch.setattr(kernels, "conv_input_gradient", lambda layer: kernel)
+    monkeypatch.setattr(kernels, "conv_input_gradient", lambda *layer: kernel)
     checks.assert_close(layer.backward(dy, x), run_plain(layer, x, dy)["dx"], 1e-12)
 
 
-@with_kernels(kernels.depthwise)
+@with_kernels(kernels.depthwise, kernels.rows)
 def test_every_forward(case, kernel, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
-    monkeypatch.setattr(kernels, "conv_forward", lambda layer: kernel)
+    monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernel)
     expected = plain.conv2d(x, layer.weight, layer.bias, **conv_options(layer))
     checks.assert_close(layer(x), expected, 1e-12)
 
@@ -174,21 +177,45 @@ def test_large_windows_have_room_for_their_argmax(kernel_size):
         assert (y == 9).all() and (argmax == np.prod(kernel_size) - 1).all()
 
 
+@pytest.mark.parametrize("dilation", [1, (2, 1)])
+def test_rows_in_pieces(dilation, monkeypatch):
+    """More rows of the output than one piece has, and a last piece that is smaller."""
+    monkeypatch.setattr(_rows, "PIECE", 1)
+    rng = np.random.default_rng(8)
+    layer = layers.Conv2d(rng.normal(size=(4, 3, 3, 2)), None, padding=(1, 0, 0, 1), dilation=dilation)
+    x = rng.normal(size=(2, 3, 21, 6))
+    expected = plain.conv2d(x, layer.weight, **conv_options(layer))
+    dy = rng.normal(size=expected.shape)
+    dx, _, _ = plain.conv2d_backward(dy, x, layer.weight, **conv_options(layer))
+    monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernels.rows)
+    monkeypatch.setattr(kernels, "conv_input_gradient", lambda *layer: kernels.rows_input_gradient)
+    checks.assert_close(layer(x), expected, 1e-12)
+    checks.assert_close(layer.backward(dy, x), dx, 1e-12)
+
+
 def test_which_kernel_a_layer_chooses():
-    def chosen(*shape, **options):
+    def chosen(*shape, out=(8, 8), **options):
         layer = layers.Conv2d(np.zeros(shape), **options)
         names = [getattr(kernel, "__name__", None) for kernel in
-                 (kernels.conv_forward(layer), kernels.conv_input_gradient(layer))]  # fmt: skip
+                 (kernels.conv_forward(layer, out), kernels.conv_input_gradient(layer, out))]  # fmt: skip
         return tuple(names)
 
-    assert chosen(8, 16, 3, 3, padding=1) == (None, None)
+    on_rows = "rows_input_gradient"
+    assert chosen(17, 16, 3, 3, padding=1) == (None, None)
+    assert chosen(16, 16, 3, 3, padding=1) == (None, on_rows)
+    assert chosen(64, 64, 3, 3, out=(56, 56)) == chosen(16, 16, 3, 3, out=(112, 112)) == ("rows", on_rows)
+    assert chosen(64, 16, 3, 3, out=(55, 55)) == (None, on_rows)
+    assert chosen(64, 16, 3, 3, out=(27, 27)) == chosen(512, 512, 3, 3, out=(28, 28)) == (None, None)
+    assert chosen(64, 64, 3, 3, out=(56, 56), stride=2) == chosen(8, 8, 2, 2, padding=2) == (None, None)
     assert chosen(8, 16, 1, 1) == (None, "pointwise_input_gradient")
     assert chosen(8, 16, 1, 1, padding=1) == chosen(8, 16, 1, 1, stride=2) == (None, None)
     assert chosen(8, 7, 3, 3) == (None, "few_channels_input_gradient")
-    assert chosen(8, 8, 3, 3) == chosen(8, 4, 3, 3, groups=2) == (None, None)
+    assert chosen(64, 3, 3, 3, out=(448, 448)) == (None, "few_channels_input_gradient")
+    assert chosen(8, 4, 3, 3, groups=2) == (None, None)
     assert chosen(8, 1, 3, 3, groups=8) == ("depthwise", "depthwise_input_gradient")
     assert chosen(16, 1, 3, 3, groups=8) == (None, None)
-    assert chosen(8, 16, 1, 1, padding=(0, 1, 0, 0)) == chosen(8, 16, 3, 3, dilation=2) == (None, None)
+    assert chosen(8, 16, 1, 1, padding=(0, 1, 0, 0)) == (None, None)
+    assert chosen(8, 16, 3, 3, dilation=2) == (None, on_rows)
 
 
 def test_both_count_the_same_windows():

@@ -11,7 +11,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Each group may import from itself (without a cycle) and from those above it.
 ORDER = [
-    ("_interrupted", "errors", "config", "_typing", "_files", "_validate", "_imagenet", "_names", "_targets"),
+    (
+        "_interrupted",
+        "errors",
+        "config",
+        "_blas",
+        "_typing",
+        "_files",
+        "_validate",
+        "_imagenet",
+        "_names",
+        "_targets",
+    ),
     ("layers",),
     (
         "display",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from npgrad import config
+from npgrad._blas import libraries
 
 MOST, PHOTOS_EACH = 8, 10  # with fewer photos a process is not worth the second that it takes to start
 
@@ -74,7 +75,7 @@ def usual_count(photos: int) -> int:
     -------
     int
     """
-    threads = max((library.get_num_threads() for library in _blas()), default=1)
+    threads = max((library.get_num_threads() for library in libraries()), default=1)
     return max(1, min(config.number_of_threads(threads), MOST, photos // PHOTOS_EACH))
 
 
@@ -95,16 +96,10 @@ def _begin(count):
     """Initialize each process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    for library in _blas():
+    for library in libraries():
         library.set_num_threads(max(1, library.get_num_threads() // count))
     if config.threads is not None:
         config.threads = max(1, config.number_of_threads(1) // count)
-
-
-def _blas():
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def _end_with_the_parent():

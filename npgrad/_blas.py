@@ -1,0 +1,94 @@
+"""The BLAS libraries of this process, and matrix products on no more of their threads than there are free cores.
+
+The threads of a product wait for each other by spinning. Where another program has one of the cores, two threads take
+several times as long as one, and more than one core's time. A product with threads t takes t times as much processor
+time as wall time if all of them had a core. Where it was less, the next products use fewer threads, until they have
+taken PAUSE times as long as the product that was slow; then all are tried again. So trying costs little.
+"""
+
+import functools
+import sys
+import threading
+import time
+
+import numpy as np
+
+LARGE = 1 << 20  # multiply-adds; in a smaller product, the threads' start counts as much as their work
+LEAST = 0.002  # seconds of products that are judged together
+FREE = 0.75  # the share of the threads' time that they must have had
+PAUSE = 20
+
+# The number of BLAS threads belongs to the whole process: one at a time may change it.
+changing = threading.Lock()
+
+
+def libraries():
+    """The libraries whose numbers of threads can be set; SciPy brings one of its own."""
+    return _loaded("scipy.linalg" in sys.modules)
+
+
+@functools.cache
+def _loaded(with_scipy):
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+class FreeCores:
+    """How many cores the last products had, and for how many seconds of products that counts."""
+
+    def __init__(self):
+        self.threads, self.seconds = 1, 0.0
+        self._wall = self._processor = 0.0
+
+    def note(self, threads, wall, processor):
+        """A product on all `threads` took these seconds."""
+        self._wall += wall
+        self._processor += processor
+        if self._wall >= LEAST:
+            had = self._processor / self._wall
+            if had < FREE * threads:
+                self.threads, self.seconds = max(1, round(had)), PAUSE * self._wall
+            self._wall = self._processor = 0.0
+
+
+_free = FreeCores()
+
+
+def product(a, b, out=None):
+    """``np.matmul(a, b, out=out)``."""
+    if a.shape[-2] * a.shape[-1] * b.shape[-1] < LARGE:
+        return np.matmul(a, b, out=out)
+    blas = libraries()
+    threads = max((library.get_num_threads() for library in blas), default=1)
+    if threads == 1:
+        return np.matmul(a, b, out=out)
+    wall = time.perf_counter()
+    if _free.seconds > 0 and changing.acquire(blocking=False):
+        try:
+            with limited(blas, _free.threads):
+                return np.matmul(a, b, out=out)
+        finally:
+            _free.seconds -= time.perf_counter() - wall
+            changing.release()
+    processor = time.process_time()
+    y = np.matmul(a, b, out=out)
+    _free.note(threads, time.perf_counter() - wall, time.process_time() - processor)
+    return y
+
+
+class limited:
+    """A context manager that limits the libraries to a number of threads."""
+
+    def __init__(self, blas, threads):
+        self._blas, self._threads = blas, threads
+
+    def __enter__(self):
+        self._before = [library.get_num_threads() for library in self._blas]
+        for library in self._blas:
+            library.set_num_threads(self._threads)
+        return self._before
+
+    def __exit__(self, *error):
+        for library, count in zip(self._blas, self._before, strict=True):
+            library.set_num_threads(count)
