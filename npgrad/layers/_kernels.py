@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from npgrad._blas import product
-from npgrad.layers._rows import rows, rows_input_gradient
+from npgrad.layers._rows import by_rows, by_rows_input_gradient
 from npgrad.layers.im2col import borders, positions, taps, window_size, windows
 
 FEW_CHANNELS = 8  # below this, NumPy's inner loops over the channels of a pixel are too short to be fast
@@ -26,7 +26,7 @@ def conv_forward(layer, out):
         return depthwise
     pixels, columns = math.prod(out), math.prod(out) * math.prod(layer.weight.shape[1:])
     large = pixels > MANY_PIXELS and columns >= LARGE_COLUMNS
-    return rows if large and layer.weight.shape[1] >= FEW_CHANNELS and rows_fit(layer) else None
+    return by_rows if large and layer.weight.shape[1] >= FEW_CHANNELS and rows_fit(layer) else None
 
 
 def conv_input_gradient(layer, out):
@@ -39,11 +39,11 @@ def conv_input_gradient(layer, out):
     if channels * layer.groups < FEW_CHANNELS:
         return few_channels_input_gradient
     gathers_less = filters <= 2 * channels or pixels > MANY_PIXELS  # of dy than it would scatter to dx
-    return rows_input_gradient if rows_fit(layer) and gathers_less and pixels >= 4 * filters else None
+    return by_rows_input_gradient if rows_fit(layer) and gathers_less and pixels >= 4 * filters else None
 
 
 def rows_fit(layer):
-    """Whether `rows` and `rows_input_gradient` can compute a layer."""
+    """Whether `by_rows` and `by_rows_input_gradient` can compute a layer."""
     sides = zip(*borders(layer.padding), window_size(layer), strict=True)
     whole = layer.groups == 1 and layer.stride == (1, 1) and layer.kernel_size != (1, 1)
     return whole and all(max(before, after) < window for before, after, window in sides)
@@ -121,41 +121,33 @@ def separable_max(x, kernel, stride, out, dilation=(1, 1)):
     The largest value of a window is the largest of its rows' largest values, and it is in the first row that has it,
     at the first pixel of that row that has it: so ties are resolved in reading order, as the definition does.
     """
-    rows, y = separable_maxima(x, kernel, stride, out, dilation)
-    i = _first_position(rows, y, 1, kernel[0], stride[0], dilation[0])
-    j = _first_position(
-        x, rows, 2, kernel[1], stride[1], dilation[1]
-    )  # for every row; the largest row's is selected next
-    winner = np.zeros(y.shape, np.min_scalar_type(kernel[0] * kernel[1]))
-    for row, tap in enumerate(taps(kernel[0], stride[0], out[0], dilation[0])):
-        winner += (j[:, tap] + winner.dtype.type(row * kernel[1])) * (i == row)
-    return y, winner
+    code = np.min_scalar_type(kernel[0] * kernel[1]).type
+    rows, column = _largest(x, 2, kernel[1], stride[1], out[1], dilation[1], lambda k, tap: code(k))
+    return _largest(
+        rows, 1, kernel[0], stride[0], out[0], dilation[0], lambda k, tap: column[tap] + code(k * kernel[1])
+    )
 
 
 def separable_maxima(x, kernel, stride, out, dilation=(1, 1)):
-    """The maxima along the width (N, H, OW, C), and of those along the height, y (N, OH, OW, C)."""
-    rows = _largest(x, 2, kernel[1], stride[1], out[1], dilation[1])
-    return rows, _largest(rows, 1, kernel[0], stride[0], out[0], dilation[0])
+    """The maximum of each window alone."""
+    rows, _ = _largest(x, 2, kernel[1], stride[1], out[1], dilation[1])
+    return _largest(rows, 1, kernel[0], stride[0], out[0], dilation[0])[0]
 
 
-def _largest(x, axis, kernel, stride, out, dilation):
-    """The maximum over windows along one axis of (N, H, W, C). NaN stays NaN."""
-    first, *others = (x[_along(axis, tap)] for tap in taps(kernel, stride, out, dilation))
-    y = first.copy()
-    for other in others:
-        np.maximum(y, other, out=y)
-    return y
+def _largest(x, axis, kernel, stride, out, dilation, code=None):
+    """The maximum over windows along one axis of (N, H, W, C), and code(k, pixels k) of the first that has it.
 
-
-def _first_position(x, y, axis, kernel, stride, dilation):
-    """Inverts `_largest`: the first position in each window along one axis that holds its maximum y."""
-    *others, _ = taps(kernel, stride, y.shape[axis], dilation)  # it is the last if it is none of the others
-    position = np.zeros(y.shape, np.min_scalar_type(kernel))
-    not_yet = np.ones(y.shape, bool)
-    for tap in others:
-        not_yet &= x[_along(axis, tap)] != y
-        position += not_yet
-    return position
+    Codes grow with k, so the last one that was better than all before it is the largest of those that were. NaN stays
+    NaN.
+    """
+    first, *others = (_along(axis, tap) for tap in taps(kernel, stride, out, dilation))
+    y = x[first].copy()
+    best = None if code is None else np.zeros(y.shape, code(0, first).dtype) + code(0, first)
+    for k, tap in enumerate(others, start=1):
+        if best is not None:
+            np.maximum(best, (x[tap] > y) * code(k, tap), out=best)
+        np.maximum(y, x[tap], out=y)
+    return y, best
 
 
 def _along(axis, tap):

@@ -19,14 +19,14 @@ from npgrad.layers.im2col import borders, pad
 PIECE = 1 << 18  # numbers of `runs` at once: they stay in the cache of a core
 
 
-def rows(layer, image, W, out, y):
+def by_rows(layer, image, W, out, y):
     """y (1, OH*OW, F)-like as y = columns @ W."""
     convolve(
         image, W[0].reshape(*layer.kernel_size, -1, W.shape[2]), out, layer.dilation, y.reshape(*out, -1)
     )
 
 
-def rows_input_gradient(layer, dy, W, out, dx):
+def by_rows_input_gradient(layer, dy, W, out, dx):
     """dx is the convolution of dy with the flipped kernel."""
     kernel = W[0].reshape(*layer.kernel_size, -1, W.shape[2])
     flipped = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))

@@ -51,7 +51,7 @@ class MaxPool2d(Layer):
     def __call__(self, x: Array) -> Array:
         out = output_shape(self, x)
         padded = pad_to_windows(self, x, out, -np.inf)
-        _, y = kernels.separable_maxima(padded, self.kernel_size, self.stride, out, self.dilation)
+        y = kernels.separable_maxima(padded, self.kernel_size, self.stride, out, self.dilation)
         return channels_first(y)
 
     def forward(self, x: Array) -> tuple[Array, Cache]:

@@ -135,7 +135,7 @@ def with_kernels(*names):
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
 @with_kernels(
     kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient,
-    kernels.rows_input_gradient,
+    kernels.by_rows_input_gradient,
 )  # fmt: skip
 def test_every_input_gradient(case, kernel, idle, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
@@ -146,7 +146,7 @@ def test_every_input_gradient(case, kernel, idle, monkeypatch):
     checks.assert_close(layer.backward(dy, x), run_plain(layer, x, dy)["dx"], 1e-12)
 
 
-@with_kernels(kernels.depthwise, kernels.rows)
+@with_kernels(kernels.depthwise, kernels.by_rows)
 def test_every_forward(case, kernel, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
     monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernel)
@@ -187,8 +187,8 @@ def test_rows_in_pieces(dilation, monkeypatch):
     expected = plain.conv2d(x, layer.weight, **conv_options(layer))
     dy = rng.normal(size=expected.shape)
     dx, _, _ = plain.conv2d_backward(dy, x, layer.weight, **conv_options(layer))
-    monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernels.rows)
-    monkeypatch.setattr(kernels, "conv_input_gradient", lambda *layer: kernels.rows_input_gradient)
+    monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernels.by_rows)
+    monkeypatch.setattr(kernels, "conv_input_gradient", lambda *layer: kernels.by_rows_input_gradient)
     checks.assert_close(layer(x), expected, 1e-12)
     checks.assert_close(layer.backward(dy, x), dx, 1e-12)
 
@@ -200,10 +200,10 @@ def test_which_kernel_a_layer_chooses():
                  (kernels.conv_forward(layer, out), kernels.conv_input_gradient(layer, out))]  # fmt: skip
         return tuple(names)
 
-    on_rows = "rows_input_gradient"
+    on_rows = "by_rows_input_gradient"
     assert chosen(17, 16, 3, 3, padding=1) == (None, None)
     assert chosen(16, 16, 3, 3, padding=1) == (None, on_rows)
-    assert chosen(64, 64, 3, 3, out=(56, 56)) == chosen(16, 16, 3, 3, out=(112, 112)) == ("rows", on_rows)
+    assert chosen(64, 64, 3, 3, out=(56, 56)) == chosen(16, 16, 3, 3, out=(112, 112)) == ("by_rows", on_rows)
     assert chosen(64, 16, 3, 3, out=(55, 55)) == (None, on_rows)
     assert chosen(64, 16, 3, 3, out=(27, 27)) == chosen(512, 512, 3, 3, out=(28, 28)) == (None, None)
     assert chosen(64, 64, 3, 3, out=(56, 56), stride=2) == chosen(8, 8, 2, 2, padding=2) == (None, None)
