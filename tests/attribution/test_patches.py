@@ -12,12 +12,13 @@ from npgrad.layers import (
     Dropout,
     Fire,
     GlobalAvgPool2d,
+    Graph,
     Linear,
     MaxPool2d,
     ReLU,
     Sequential,
 )
-from npgrad.models import squeezenet1_0, squeezenet1_1
+from npgrad.models import densenet121, googlenet, shufflenet_v2_x0_5, squeezenet1_0, squeezenet1_1
 
 
 def conv(channels, filters, kernel, stride=1, padding=0, groups=1, rng=0):
@@ -69,6 +70,21 @@ NETS = {
     },
     "softmax": {"a": conv(3, 8, 3), **END, "soft": layers.Softmax()},
     "groups at the end": {"a": conv(3, 8, 3), "g": conv(8, 6, 1, groups=2), "mean": GlobalAvgPool2d()},
+    "graph": {"stem": conv(3, 4, 3), "graph": Graph({
+        "a": (conv(4, 4, 3, 2, 1), "input"), "b": (MaxPool2d(2, 2), "input"),
+        "c": (conv(4, 4, (2, 3), 2, rng=1), "input"), "wide": (layers.Pad((0, 0, 0, 1)), "c"),
+        "cut": (Sequential({"x": layers.Pad((0, 1, 0, 0)), "p": MaxPool2d(2, 1)}), "a"),
+        "sum": (layers.Add(), ("b", "wide")), "both": (layers.Concat(), ("sum", "b")),
+        "less": (layers.Subtract(), ("b", "sum")),
+        "inner": (Graph({"relu": (ReLU(), "input"), "one": (layers.Concat(), ("relu",))}), "less"),
+        "all": (layers.Concat(), ("both", "inner")), "to8": (conv(12, 8, 1), "all"),
+        "mean": (GlobalAvgPool2d(), "cut"), "fc": (Linear(np.eye(8, 4)), "mean"),
+        "shape": (layers.Reshape((8, 1, 1)), "fc"), "gated": (layers.Multiply(), ("to8", "shape")),
+    }), **END},
+    "rows concatenated": {"graph": Graph({
+        "a": (conv(3, 8, 3), "input"), "b": (conv(3, 8, 3, rng=1), "input"), "both": (layers.Concat(2), ("a", "b")),
+        "c": (conv(8, 8, 3), "both"),
+    }), **END},
 }  # fmt: skip
 
 
@@ -85,6 +101,19 @@ def test_every_change_scores_as_in_the_whole_pass(name):
             changed = x.copy()
             changed[:, :: rng.integers(1, 3), top:bottom, left:right] = rng.normal()
             assert_close(score(changed), model(changed)[0, target], 1e-12, f"{top}:{bottom}, {left}:{right}")
+
+
+@pytest.mark.parametrize(
+    "network", [fire(3), layers.Residual({"a": conv(3, 3, 3, 1, 1)})], ids=["fire", "residual"]
+)
+def test_a_network_of_one_block(network):
+    end = Sequential({"block": network, "mean": GlobalAvgPool2d()})
+    x = np.random.default_rng(0).normal(size=(1, 3, 9, 9))
+    changed = x.copy()
+    changed[:, :, 2:4, 5:9] = 1
+    assert_close(Rescoring(Model(end), x, 2)(changed), end(changed)[0, 2], 1e-13)
+    alone = Model(Sequential({"pool": layers.AvgPool2d(9), "inner": network, "flat": layers.Flatten()}))
+    assert_close(Rescoring(alone, x, 2)(changed), alone(changed)[0, 2], 1e-13)
 
 
 def test_a_network_that_takes_no_images():
@@ -118,7 +147,16 @@ def test_nothing_changed_is_the_clean_score_and_runs_nothing(monkeypatch):
     assert score(changed) == score.clean
 
 
-@pytest.mark.parametrize(("maker", "most"), [(squeezenet1_0, 0.3), (squeezenet1_1, 0.4)])
+@pytest.mark.parametrize(
+    ("maker", "most"),
+    [
+        (squeezenet1_0, 0.3),
+        (squeezenet1_1, 0.4),
+        (densenet121, 0.8),
+        (googlenet, 0.8),
+        (shufflenet_v2_x0_5, 0.8),
+    ],
+)
 def test_little_is_computed_again(maker, most, monkeypatch):
     """Multiplications of the convolutions, for a window of 45 px in 224."""
     model, done = maker(num_classes=1000), []
