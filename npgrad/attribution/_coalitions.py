@@ -3,9 +3,8 @@
 import numpy as np
 
 from npgrad._parallel.batches import batches
-from npgrad._targets import scores as target_scores
 from npgrad._validate import full_baseline, generator, generators
-from npgrad.attribution._copies import begin
+from npgrad.attribution._copies import begin, scores_of
 from npgrad.attribution.segments import feature_maps
 
 
@@ -36,7 +35,7 @@ class Segmented:
             f, far = np.empty((2, len(z)))
             for part in batches(len(z), self.size):
                 copies = self.copies(i, z[part])
-                f[part] = target_scores(self.model, self.model(copies), self.targets[i])
+                f[part] = scores_of(self.model, copies, np.repeat(self.targets[i], len(part)), self.size)
                 if away is not None:
                     far[part] = away(self.x[i], copies)
                 done += len(part)

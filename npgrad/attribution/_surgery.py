@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from npgrad._targets import scores
+from npgrad.attribution._narrow import narrowed
 from npgrad.tape import INPUT, Record, Tape
 
 
@@ -26,6 +28,19 @@ def onward(model, tape, layer, y):
     gradients are available from `layer` on.
     """
     return _Onward(model, tape, layer, y)
+
+
+def score_from(model, tape, layer, target):
+    """A function of modified outputs y of `layer`, as for `onward`, to the scores of one class (len(y),).
+
+    Of the last layer with weights, only this class is computed, if that layer runs again.
+    """
+    small, [place] = narrowed(model, [target])
+    if small is not model and layer != INPUT:
+        parts = model.network.layers
+        if any(name in tape for name, part in small.network.layers.items() if part is not parts[name]):
+            small, place = model, target
+    return lambda y: scores(small, onward(small, tape, layer, y).output, place)
 
 
 class _Onward(Tape):

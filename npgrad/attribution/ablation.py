@@ -7,13 +7,12 @@ import numpy as np
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
 from npgrad._parallel.threads import thread_map
-from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import check_input, feature_mask, full_baseline, generator
 from npgrad.attribution._common import layer_name
 from npgrad.attribution._copies import begin
 from npgrad.attribution._patches import Rescoring
-from npgrad.attribution._surgery import onward, run_to
+from npgrad.attribution._surgery import run_to, score_from
 from npgrad.errors import InputError
 from npgrad.model import Model
 
@@ -165,12 +164,12 @@ def layer_ablation(
         If no layer has this name.
     """
     layer = layer_name(model, x, layer)
-    x, targets, clean, size = begin(model, x, target, batch_size, backward=False)
+    x, targets, _, size = begin(model, x, target, batch_size, backward=False)
     y = run_to(model, x, layer)[layer]
 
     def scored(i):
-        tape = run_to(model, x[i : i + 1], layer)
-        return clean[i], lambda copies: scores(model, onward(model, tape, layer, copies).output, targets[i])
+        above = score_from(model, run_to(model, x[i : i + 1], layer), layer, targets[i])
+        return above(y[i : i + 1])[0], above
 
     return drops(y, mask, baseline, scored, size, progress)
 

@@ -7,9 +7,8 @@ import numpy as np
 
 from npgrad._outputs import explains_scores
 from npgrad._parallel.batches import batches
-from npgrad._targets import scores
 from npgrad._typing import Array, Layers, Progress, Target
-from npgrad.attribution._copies import begin
+from npgrad.attribution._copies import begin, scores_of
 from npgrad.attribution._maps import (
     at_size,
     divide,
@@ -20,7 +19,7 @@ from npgrad.attribution._maps import (
     scaled,
     weighted_sum,
 )
-from npgrad.attribution._surgery import onward, run_to
+from npgrad.attribution._surgery import run_to, score_from
 from npgrad.images.resize import resize_map
 from npgrad.model import Model
 
@@ -77,7 +76,7 @@ def score_cam(
         masked = np.empty(A.shape[1], score.dtype)
         for k in batches(len(masked), size, part_of(progress, i, len(x))):
             masks = scaled(resize_map(A[0, k], image.shape[1:], "bilinear"))
-            masked[k] = scores(model, model(image * masks[:, None]), targets[i])
+            masked[k] = scores_of(model, image * masks[:, None], np.repeat(targets[i], len(k)), size)
         alpha = np.exp(masked - masked.max())
         maps.append(positive(weighted_sum(alpha[None] / alpha.sum(), A)) * (score[i] != 0))
     return at_size(x, np.concatenate(maps), resize)
@@ -129,12 +128,13 @@ def ablation_cam(
     maps = []
     for i, image in enumerate(x):
         tape = run_to(model, image[None], layer)
-        A = tape[layer]
+        A, above = tape[layer], score_from(model, tape, layer, targets[i])
+        [clean] = above(A)
         without = np.empty(A.shape[1], score.dtype)
         for k in batches(len(without), size, part_of(progress, i, len(x))):
             ablated = np.repeat(A, len(k), axis=0)
             ablated[np.arange(len(k)), k] = 0
-            without[k] = scores(model, onward(model, tape, layer, ablated).output, targets[i])
-        weights = divide(score[i] - without, np.full_like(without, score[i]))
+            without[k] = above(ablated)
+        weights = divide(clean - without, np.full_like(without, clean))
         maps.append(positive(weighted_sum(weights[None], A)))
     return at_size(x, np.concatenate(maps), resize)
