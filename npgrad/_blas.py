@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-LARGE = 1 << 20  # multiply-adds; in a smaller product, the threads' start counts as much as their work
+LARGE = 1 << 18  # multiply-adds; for fewer, OpenBLAS takes one thread
 LEAST = 0.002  # seconds of products that are judged together
 FREE = 0.75  # the share of the threads' time that they must have had
 PAUSE = 20
@@ -57,7 +57,7 @@ _free = FreeCores()
 
 def product(a, b, out=None):
     """``np.matmul(a, b, out=out)``."""
-    if a.shape[-2] * a.shape[-1] * b.shape[-1] < LARGE:
+    if a.shape[-2] * a.shape[-1] * b.shape[-1] <= LARGE:
         return np.matmul(a, b, out=out)
     blas = libraries()
     threads = max((library.get_num_threads() for library in blas), default=1)

@@ -9,10 +9,13 @@ import numpy as np
 
 from npgrad._blas import product
 from npgrad.layers._rows import by_rows, by_rows_input_gradient
+from npgrad.layers._winograd import fits as winograd_fits
+from npgrad.layers._winograd import winograd, winograd_input_gradient
 from npgrad.layers.im2col import borders, positions, taps, window_size, windows
 
 FEW_CHANNELS = 8  # below this, NumPy's inner loops over the channels of a pixel are too short to be fast
 FEW_VALUES = 4096  # below this, the number of NumPy calls counts more than the work in each
+WIDE, TILED_PIXELS = 64, 625  # channels and filters, pixels: from here on, Winograd's algorithm wins
 MANY_PIXELS = 2048  # from here on, the columns of few channels leave the cache, too
 LARGE_COLUMNS = 3 << 19  # numbers in `columns`: 6 MB in float32, more than a cache holds
 
@@ -20,16 +23,18 @@ LARGE_COLUMNS = 3 << 19  # numbers in `columns`: 6 MB in float32, more than a ca
 # Convolution, one image: dy (groups, OH*OW, F/groups), dx and the padded image (H, W, C).
 
 
-def conv_forward(layer, out):
+def conv_forward(layer, out, dtype):
     """The kernel that replaces im2col and the matrix product, or None where those are fastest."""
     if _is_depthwise(layer):
         return depthwise
+    if _is_wide(layer, out) and winograd_fits(layer, dtype):
+        return winograd
     pixels, columns = math.prod(out), math.prod(out) * math.prod(layer.weight.shape[1:])
     large = pixels > MANY_PIXELS and columns >= LARGE_COLUMNS
     return by_rows if large and layer.weight.shape[1] >= FEW_CHANNELS and rows_fit(layer) else None
 
 
-def conv_input_gradient(layer, out):
+def conv_input_gradient(layer, out, dtype):
     """The kernel that replaces the matrix product and col2im, or None where those are fastest."""
     (filters, channels), pixels = layer.weight.shape[:2], math.prod(out)
     if _is_depthwise(layer):
@@ -38,8 +43,17 @@ def conv_input_gradient(layer, out):
         return pointwise_input_gradient
     if channels * layer.groups < FEW_CHANNELS:
         return few_channels_input_gradient
+    if not rows_fit(layer):
+        return None
+    if _is_wide(layer, out) and winograd_fits(layer, dtype):
+        return winograd_input_gradient
     gathers_less = filters <= 2 * channels or pixels > MANY_PIXELS  # of dy than it would scatter to dx
-    return by_rows_input_gradient if rows_fit(layer) and gathers_less and pixels >= 4 * filters else None
+    return by_rows_input_gradient if gathers_less and pixels >= 4 * filters else None
+
+
+def _is_wide(layer, out):
+    """Whether the product is large enough for Winograd's sums around it."""
+    return min(layer.weight.shape[:2]) >= WIDE and math.prod(out) >= TILED_PIXELS
 
 
 def rows_fit(layer):

@@ -71,7 +71,7 @@ class Conv2d(Layer):
         out, W = self._output_shape_and_matrix(x)
         y = np.empty((len(x), out[0] * out[1], *W.shape[::2]), np.result_type(x, *self.arrays().values()))
         for image, yn in zip(windows.padded(x, self.padding), y, strict=True):
-            if (kernel := kernels.conv_forward(self, out)) is not None:
+            if (kernel := kernels.conv_forward(self, out, y.dtype)) is not None:
                 kernel(self, image, W, out, yn)
             else:
                 kernels.product(self._columns(image, out), W, out=yn.transpose(1, 0, 2))
@@ -85,7 +85,7 @@ class Conv2d(Layer):
         dpadded, dx = windows.zeros_with_border(x.shape, self.padding, np.result_type(dy, self.weight))
         for dyn, dimage in zip(windows.pixel_rows(dy, self.groups), dpadded, strict=True):
             dyn, Wn = kernels.without_idle_filters(dyn, W)
-            if (kernel := kernels.conv_input_gradient(self, out)) is not None:
+            if (kernel := kernels.conv_input_gradient(self, out, dx.dtype)) is not None:
                 kernel(self, dyn, Wn, out, dimage)
             else:
                 dcolumns = kernels.product(dyn, Wn.transpose(0, 2, 1))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from layer_cases import CASES, over, tied_inputs
 
-from npgrad import layers
+from npgrad import config, layers
 from npgrad.layers import _kernels as kernels
-from npgrad.layers import _rows, im2col, max_pool, plain, plain_activations
+from npgrad.layers import _rows, _winograd, im2col, max_pool, plain, plain_activations
 from npgrad.layers.elementwise import Elementwise
 
 PLAIN = (
@@ -118,6 +118,8 @@ def fits(kernel, layer):
     """Whether a kernel may be used for a layer at all."""
     if "depthwise" in kernel.__name__:
         return layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+    if "winograd" in kernel.__name__:
+        return _winograd.is_3x3(layer) and kernels.rows_fit(layer)
     if "rows" in kernel.__name__:
         return kernels.rows_fit(layer)
     return "pointwise" not in kernel.__name__ or layer.kernel_size == layer.stride == (1, 1)
@@ -135,7 +137,7 @@ def with_kernels(*names):
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
 @with_kernels(
     kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient,
-    kernels.by_rows_input_gradient,
+    kernels.by_rows_input_gradient, kernels.winograd_input_gradient,
 )  # fmt: skip
 def test_every_input_gradient(case, kernel, idle, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
@@ -146,7 +148,7 @@ def test_every_input_gradient(case, kernel, idle, monkeypatch):
     checks.assert_close(layer.backward(dy, x), run_plain(layer, x, dy)["dx"], 1e-12)
 
 
-@with_kernels(kernels.depthwise, kernels.by_rows)
+@with_kernels(kernels.depthwise, kernels.by_rows, kernels.winograd)
 def test_every_forward(case, kernel, monkeypatch):
     layer, (x,) = case.layer(), case.inputs()
     monkeypatch.setattr(kernels, "conv_forward", lambda *layer: kernel)
@@ -193,11 +195,27 @@ def test_rows_in_pieces(dilation, monkeypatch):
     checks.assert_close(layer.backward(dy, x), dx, 1e-12)
 
 
-def test_which_kernel_a_layer_chooses():
-    def chosen(*shape, out=(8, 8), **options):
+@pytest.mark.parametrize("size", [(26, 29), (28, 28), (25, 60)])
+def test_winograd_rounds_little(size):
+    """In float32, which it is for; with tiles beyond the border and in several parts."""
+    rng = np.random.default_rng(9)
+    wide = layers.Conv2d(rng.normal(size=(64, 70, 3, 3)), rng.normal(size=64), padding=(1, 2, 0, 1))
+    x, narrow = rng.normal(size=(2, 70, *size)), wide.map_arrays(lambda name, array: array.astype(np.float32))
+    out = im2col.output_shape(wide, x)
+    assert kernels.conv_forward(narrow, out, np.dtype(np.float32)) is kernels.winograd
+    y, dy = wide(x), rng.normal(size=(2, 64, *out))
+    found, dx = narrow(x.astype(np.float32)), narrow.backward(dy.astype(np.float32), x.astype(np.float32))
+    assert found.dtype == dx.dtype == np.float32
+    assert 1e-7 < np.abs(found - y).max() / np.abs(y).max() < 3e-6
+    expected = wide.backward(dy, x)
+    assert 1e-7 < np.abs(dx - expected).max() / np.abs(expected).max() < 3e-6
+
+
+def test_which_kernel_a_layer_chooses(monkeypatch):
+    def chosen(*shape, out=(8, 8), dtype=np.float64, **options):
         layer = layers.Conv2d(np.zeros(shape), **options)
         names = [getattr(kernel, "__name__", None) for kernel in
-                 (kernels.conv_forward(layer, out), kernels.conv_input_gradient(layer, out))]  # fmt: skip
+                 (kernels.conv_forward(layer, out, dtype), kernels.conv_input_gradient(layer, out, dtype))]  # fmt: skip
         return tuple(names)
 
     on_rows = "by_rows_input_gradient"
@@ -207,6 +225,17 @@ def test_which_kernel_a_layer_chooses():
     assert chosen(64, 16, 3, 3, out=(55, 55)) == (None, on_rows)
     assert chosen(64, 16, 3, 3, out=(27, 27)) == chosen(512, 512, 3, 3, out=(28, 28)) == (None, None)
     assert chosen(64, 64, 3, 3, out=(56, 56), stride=2) == chosen(8, 8, 2, 2, padding=2) == (None, None)
+    by_winograd = ("winograd", "winograd_input_gradient")
+    assert chosen(64, 64, 3, 3, out=(28, 28), dtype=np.float32) == by_winograd
+    assert (
+        chosen(64, 64, 3, 3, out=(28, 28))
+        == chosen(64, 32, 3, 3, out=(28, 28), dtype=np.float32)
+        == (None, on_rows)
+    )
+    assert chosen(64, 64, 3, 3, out=(24, 24), dtype=np.float32) == (None, on_rows)
+    assert chosen(64, 64, 3, 3, out=(28, 28), dtype=np.float32, stride=2) == (None, None)
+    monkeypatch.setattr(config, "exact", True)
+    assert chosen(64, 64, 3, 3, out=(28, 28), dtype=np.float32) == (None, on_rows)
     assert chosen(8, 16, 1, 1) == (None, "pointwise_input_gradient")
     assert chosen(8, 16, 1, 1, padding=1) == chosen(8, 16, 1, 1, stride=2) == (None, None)
     assert chosen(8, 7, 3, 3) == (None, "few_channels_input_gradient")
