@@ -7,8 +7,8 @@
 
 How to read the table: a ratio is npgrad's time divided by the other's in the same round; the table gives the median of
 the ratios, and their smallest and largest in brackets. Below 1, npgrad is faster. "torch" is torch eager as usually run
-(memory format NCHW; Captum with its defaults for attributions), "channels_last" is torch at its best: in the memory
-format that suits a CPU, with Captum sending 8 images through at once.
+(memory format NCHW; Captum with its defaults for attributions), "channels_last" is torch in the memory
+format that suits a CPU, with Captum sending 8 images through at once. "torch's best" is the faster of the two.
 "products" is the lower bound: only the matrix products of the convolutions. Before a case is timed, the results are
 compared; where they differ by more than rounding explains, the case is not timed, and the run ends with 1.
 
@@ -41,7 +41,7 @@ def parse(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--cases", type=_list(EVERY_CASE), metavar="NAMES", help=f"any of: {', '.join(EVERY_CASE)}"
+        "--cases", "--only", type=_list(EVERY_CASE), metavar="NAMES", help=f"any of: {', '.join(EVERY_CASE)}"
     )
     parser.add_argument("--networks", type=_list(NETWORKS), default=NETWORKS, metavar="NAMES")
     parser.add_argument("--batches", type=_list(BATCHES), default=BATCHES, metavar="NUMBERS")

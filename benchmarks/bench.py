@@ -11,7 +11,9 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import tables
+from benchmarks.busy import taken
 from benchmarks.cases import CASES
+from benchmarks.growth import GROWTH, measure_growth
 from benchmarks.inputs import SQUEEZENETS, has_onnx, write_files
 from benchmarks.plan import key, plan
 from benchmarks.programs import IMPORT, PROGRAM, measure_imports, measure_programs
@@ -69,7 +71,7 @@ class Bench:
 
     def _measure(self, bar, job):
         def tell(what):
-            where = [job["network"], f"batch {job['batch']}"] if job["network"] else []
+            where = [job["network"], f"batch {job['batch']}"] if job["batch"] else []
             bar.set_description(", ".join([tables.in_words(job["threads"]), *where, job["case"], what]))
 
         limits = self.args.rounds, self.args.budget
@@ -80,6 +82,8 @@ class Bench:
             return measure_programs(job, self.folder, *limits, tell)
         if job["case"] == IMPORT:
             return measure_imports(job, *limits, tell)
+        if job["case"] in GROWTH:
+            return measure_growth(job, self.folder, tell)
         case, left_out = CASES[job["case"]], {}
         names = [name for name in self.args.contenders if case.of(name)]
         if "onnxruntime" in names and not has_onnx(job["network"]):
@@ -87,7 +91,8 @@ class Bench:
             left_out["onnxruntime"] = "not installed" if job["network"] in SQUEEZENETS else "no file"
         workers = {name: self._worker(name, job["threads"]) for name in names}
         asked = {**job, "side": self.args.side}
-        found = measure(workers, asked, self.folder, case.tolerance, *limits, tell)
+        with taken(case.taken):
+            found = measure(workers, asked, self.folder, case.tolerance, *limits, tell)
         return {**found, "left_out": left_out}
 
     def _worker(self, name, threads):

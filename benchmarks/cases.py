@@ -12,8 +12,9 @@ from benchmarks import style_step, training_step
 BATCHES = (1, 8, 32)
 
 # Allowed relative differences of results in float32. Where a value is next to a ReLU's kink, or two in a pool are
-# nearly equal, rounding decides where a gradient goes: equal networks differ by up to 5e-3 (in float64, by 1e-15).
-CLOSE, GRADIENT = 1e-3, 1e-2
+# nearly equal, rounding decides where a gradient goes: equal networks differ by up to 5e-3 (in float64, by 1e-15), and
+# an untrained MobileNetV2 from itself by 2e-2 where pixels change by 1e-7 of their value.
+CLOSE, GRADIENT = 1e-3, 3e-2
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Case:
     """title: for the table. batches: those at which it can be measured.
 
     tolerance: see CLOSE. usual: the largest batch by default. long: takes minutes, so by default one thread only
-    does batch 1.
+    does batch 1. taken: how many cores other programs need meanwhile.
     """
 
     title: str
@@ -33,6 +34,7 @@ class Case:
     tolerance: float = CLOSE
     usual: int = 8
     long: bool = False
+    taken: int = 0
 
     def of(self, contender):
         """The function that prepares this contender, or None; torch's is the same in both memory formats."""
@@ -55,6 +57,14 @@ CASES = {
         products=lambda it: it.forward_and_back,
         usual=32,
         tolerance=GRADIENT,
+    ),
+    "gradient-busy": Case(
+        "forward + input gradient while another program needs a core",
+        npgrad=lambda it: it.input_gradient,
+        torch=lambda it: it.input_gradient,
+        batches=(1, 8),
+        tolerance=GRADIENT,
+        taken=1,
     ),
     "saliency": Case(
         "saliency",

@@ -7,7 +7,12 @@ import numpy as np
 
 CLASSES = 1000
 SQUEEZENETS = ("squeezenet1_0", "squeezenet1_1")
-LARGER = ("resnet18", "vgg16")  # only forward and forward + input gradient are measured
+LARGER = (
+    "resnet18",
+    "resnet50",
+    "mobilenet_v2",
+    "vgg16",
+)  # only forward and forward + input gradient are measured
 NETWORKS = (*SQUEEZENETS, *LARGER)
 
 

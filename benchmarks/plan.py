@@ -3,11 +3,12 @@
 from itertools import product
 
 from benchmarks.cases import CASES
+from benchmarks.growth import GROWTH
 from benchmarks.inputs import LARGER, SQUEEZENETS
 from benchmarks.programs import IMPORT, PROGRAM
 
 LARGER_CASES = ("forward", "gradient")
-EVERY_CASE = (*CASES, PROGRAM, IMPORT)
+EVERY_CASE = (*CASES, *GROWTH, PROGRAM, IMPORT)
 
 
 def plan(args):
@@ -18,6 +19,8 @@ def plan(args):
         jobs += [job(threads, *one) for one in every if is_wanted(args, threads, *one)]
         if not args.cases or PROGRAM in args.cases:
             jobs += [job(threads, network, 1, PROGRAM) for network in args.networks if network in SQUEEZENETS]
+    growing = [name for name in GROWTH if not args.cases or name in args.cases]
+    jobs += [job(max(args.threads), args.networks[0], None, name) for name in growing]
     if not args.cases or IMPORT in args.cases:
         jobs.append(job(max(args.threads), None, None, IMPORT))
     return jobs
@@ -30,7 +33,8 @@ def is_wanted(args, threads, network, batch, name):
         return False
     if args.cases:
         return name in args.cases
-    return args.full or batch <= usual_batch(case, threads)
+    most = 1 if network in LARGER and threads == 1 else usual_batch(case, threads)
+    return args.full or batch <= most
 
 
 def usual_batch(case, threads):

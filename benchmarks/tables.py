@@ -3,6 +3,7 @@
 import statistics
 
 from benchmarks.cases import CASES
+from benchmarks.growth import GROWTH, exponent
 from benchmarks.programs import IMPORT, PROGRAM, TITLES
 
 CONTENDERS = {
@@ -12,6 +13,7 @@ CONTENDERS = {
     "onnxruntime": "ONNX Runtime",
     "products": "products",
 }
+BEST = ("torch", "channels_last")  # torch's best: the faster of these, round by round
 WHOLE = ["npgrad s", "torch + Captum s", "ratio", "npgrad MB", "torch + Captum MB", "ratio"]
 
 
@@ -35,7 +37,9 @@ def about(data):
 
 def section(record):
     """Which table the record belongs to: (kind, threads)."""
-    kind = record["case"] if record["case"] in TITLES else "case"
+    kind = record["case"] if record["case"] in (*TITLES, *GROWTH) else "case"
+    if kind in GROWTH:
+        return "growth", record["threads"]
     return kind, None if kind == IMPORT else record["threads"]
 
 
@@ -46,10 +50,13 @@ def header(key):
         title, columns = "import, from the start of the process to its end", ["what", "s", "peak MB"]
     elif kind == PROGRAM:
         title, columns = f"{TITLES[PROGRAM]}, {in_words(threads)}", ["network", *WHOLE]
+    elif kind == "growth":
+        title = f"growth, {in_words(threads)}"
+        columns = ["network", "with", "of", "s", "time grows as", "MB", "memory grows as"]
     else:
         names = list(CONTENDERS.values())
         title, columns = in_words(threads), ["network", "batch", "what", *(f"{name} ms" for name in names)]
-        columns += [f"to {name}" for name in names[1:]]
+        columns += [*(f"to {name}" for name in names[1:]), "to torch's best"]
     return [f"**{title}**", "", *head(columns)]
 
 
@@ -61,11 +68,13 @@ def row(record):
             line([name, f"{median(record, name):.2f}", f"{median(record, name, 'megabytes'):.0f}"])
             for name in record["seconds"]
         )
+    if kind == "growth":
+        return "\n".join(line(cells) for cells in growth(record))
     if kind == PROGRAM:
         return line([record["network"], *whole(record, "torch", spread)])
     cells = [record["network"], str(record["batch"]), CASES[record["case"]].title]
     cells += [milliseconds(record, name) or record["left_out"].get(name, "") for name in CONTENDERS]
-    cells += [spread(record, name) for name in list(CONTENDERS)[1:]]
+    cells += [spread(record, name) for name in (*list(CONTENDERS)[1:], BEST)]
     return line(cells)
 
 
@@ -78,19 +87,49 @@ def whole(record, other, compared):
     return cells
 
 
+def growth(record):
+    """A line of cells for each contender: its numbers at all values, and the exponents of value^b fitted to them."""
+    quantity, values = GROWTH[record["case"]][0], record["values"]
+    for name, seconds in record["seconds"].items():
+        megabytes = record["megabytes"][name]
+        cells = [record["network"], f"{quantity}: {_listed(values)}", CONTENDERS[name], _listed(seconds)]
+        cells += [
+            f"^{exponent(values, seconds):.2f}",
+            _listed(megabytes),
+            f"^{exponent(values, megabytes):.2f}",
+        ]
+        yield cells
+
+
+def _listed(numbers):
+    return ", ".join(f"{number:.3g}" for number in numbers)
+
+
 def ratios(record, other, quantity="seconds"):
-    """npgrad's numbers divided by the other's, round by round."""
-    return [a / b for a, b in zip(record[quantity]["npgrad"], record[quantity][other], strict=True)]
+    """npgrad's numbers divided by the other's, or by the smallest of several others', round by round."""
+    others = [record[quantity][name] for name in _several(other)]
+    best = map(min, zip(*others, strict=True))
+    return [a / b for a, b in zip(record[quantity]["npgrad"], best, strict=True)]
+
+
+def _several(other):
+    return other if isinstance(other, tuple) else (other,)
+
+
+def _measured(record, other, quantity):
+    return all(name in record[quantity] for name in _several(other))
 
 
 def ratio(record, other, quantity="seconds"):
     """The median of the ratios, or "" if the other was not measured."""
-    return f"{statistics.median(ratios(record, other, quantity)):.2f}" if other in record[quantity] else ""
+    if not _measured(record, other, quantity):
+        return ""
+    return f"{statistics.median(ratios(record, other, quantity)):.2f}"
 
 
 def spread(record, other, quantity="seconds"):
     """The median of the ratios, their smallest and largest; or "" if the other was not measured."""
-    if other not in record[quantity]:
+    if not _measured(record, other, quantity):
         return ""
     found = ratios(record, other, quantity)
     return f"{statistics.median(found):.2f} ({min(found):.2f}-{max(found):.2f})"

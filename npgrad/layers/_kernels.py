@@ -100,6 +100,7 @@ def without_idle_filters(dy, W):
     """
     if len(dy) == 1 and 4 * np.count_nonzero(dy[0, 0]) < dy.shape[2]:  # checking one pixel is cheap
         busy = dy[0].any(axis=0)
+        busy[0] |= not busy.any()  # one remains in any case
         if 4 * np.count_nonzero(busy) < len(busy):
             return dy[:, :, busy], W[:, :, busy]
     return dy, W

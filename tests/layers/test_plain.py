@@ -282,3 +282,13 @@ def test_the_widest_dtype_of_all_inputs_is_that_of_the_result(wide):
     np.testing.assert_allclose(
         plain.batch_norm2d(x, weight, 0 * mean, mean, var), expected, rtol=1e-5, atol=1e-6
     )
+
+
+def test_an_upstream_gradient_of_zeros():
+    """No filter is busy."""
+    for shape in ((8, 8, 3, 3), (64, 64, 3, 3)):
+        layer, dy = (
+            layers.Conv2d(np.ones(shape, np.float32), padding=1),
+            np.zeros((1, shape[0], 26, 26), np.float32),
+        )
+        assert not layer.backward(dy, np.ones((1, shape[1], 26, 26), np.float32)).any()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import inputs, tables, turns
+from benchmarks import busy, growth, inputs, tables, turns
 from benchmarks.__main__ import parse
 from benchmarks.cases import CASES, GRADIENT
 from benchmarks.contenders import Products
@@ -108,6 +108,51 @@ def test_a_ratio_is_the_median_of_the_rounds_own():
     assert tables.milliseconds(record, "npgrad") == "2000"
 
 
+def test_torchs_best_is_the_faster_format_of_each_round():
+    record = {
+        "seconds": {"npgrad": [1.0, 2.0, 9.0], "torch": [4.0, 4.0, 6.0], "channels_last": [5.0, 1.0, 3.0]}
+    }
+    assert tables.ratios(record, tables.BEST) == [0.25, 2, 3]
+    assert (
+        tables.ratio(record, tables.BEST) == "2.00"
+        and tables.spread(record, tables.BEST) == "2.00 (0.25-3.00)"
+    )
+    del record["seconds"]["channels_last"]
+    assert tables.ratio(record, tables.BEST) == tables.spread(record, tables.BEST) == ""
+
+
+def test_growth_is_the_exponent_of_a_power():
+    values = [1, 2, 4, 8]
+    assert math.isclose(growth.exponent(values, [3 * value**1.5 for value in values]), 1.5)
+    record = {"case": "growth-side", "network": NETWORK, "threads": 2, "batch": None, "values": values,
+              "seconds": {"npgrad": [1, 4, 16, 64]}, "megabytes": {"npgrad": [5, 10, 20, 40]}}  # fmt: skip
+    assert tables.section(record) == ("growth", 2)
+    [line] = tables.row(record).splitlines()
+    columns = tables.header(tables.section(record))[2].split(" | ")
+    cells = dict(zip(columns, line.split(" | "), strict=True))
+    assert cells["time grows as"] == "^2.00" and cells["s"] == "1, 4, 16, 64"
+    assert cells["memory grows as |"] == "^1.00 |"
+
+
+@pytest.mark.exhaustive
+def test_growth_is_measured(folder, monkeypatch):
+    monkeypatch.setattr(
+        growth, "GROWTH", {"growth-side": ("side, px", (48, 96)), "growth-steps": ("steps", (2, 3))}
+    )
+    for case in growth.GROWTH:
+        job = {"network": NETWORK, "case": case, "threads": 1}
+        found = growth.measure_growth(job, folder, tell=lambda what: None)
+        for quantity in ("seconds", "megabytes"):
+            assert list(found[quantity]) == list(growth.COMPARED)
+            assert all(len(numbers) == 2 and min(numbers) >= 0 for numbers in found[quantity].values())
+
+
+def test_cores_are_taken_and_given_back():
+    with busy.taken(2) as others:
+        assert len(others) == 2 and all(other.poll() is None for other in others)
+    assert all(other.poll() is not None for other in others)
+
+
 def test_the_table_says_what_is_not_installed():
     record = {"case": "forward", "network": NETWORK, "batch": 1, "threads": 1, "seconds": {"npgrad": [0.002]}}
     cells = tables.row({**record, "left_out": {"onnxruntime": "not installed"}}).split(" | ")
@@ -140,6 +185,9 @@ def test_what_is_left_out_by_default():
     assert (2, NETWORK, 32, "occlusion") not in usual and (1, NETWORK, 32, "occlusion") in full
     assert (2, NETWORK, 32, "training") in usual and (2, NETWORK, 1, "training") not in full
     assert (1, NETWORK, 1, PROGRAM) in usual and (2, None, None, IMPORT) in usual
+    assert (2, "resnet50", 8, "gradient") in usual and (1, "resnet50", 8, "gradient") not in usual
+    assert (1, "vgg16", 8, "gradient") in full and (2, "vgg16", 1, "saliency") not in full
+    assert cells("--only", "growth-side") == {(2, "squeezenet1_0", None, "growth-side")}
     named = cells("--cases", "occlusion", "--networks", NETWORK, "--batches", "32", "--threads", "1")
     assert named == {(1, NETWORK, 32, "occlusion")}
 
