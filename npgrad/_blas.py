@@ -4,14 +4,21 @@ The threads of a product wait for each other by spinning. Where another program 
 several times as long as one, and more than one core's time. A product with threads t takes t times as much processor
 time as wall time if all of them had a core. Where it was less, the next products use fewer threads, until they have
 taken PAUSE times as long as the product that was slow; then all are tried again. So trying costs little.
+
+The last bits of a product can depend on the number of threads (with OpenBLAS's kernels for Haswell they do), so what
+promises bit-identical results keeps it, and so does `npgrad.config.exact`.
 """
 
+import contextlib
+import contextvars
 import functools
 import sys
 import threading
 import time
 
 import numpy as np
+
+from npgrad import config
 
 LARGE = 1 << 18  # multiply-adds; for fewer, OpenBLAS takes one thread
 LEAST = 0.002  # seconds of products that are judged together
@@ -20,6 +27,17 @@ PAUSE = 20
 
 # The number of BLAS threads belongs to the whole process: one at a time may change it.
 changing = threading.Lock()
+_same_threads = contextvars.ContextVar("same_threads", default=False)
+
+
+@contextlib.contextmanager
+def same_threads(keep=True):
+    """Within this block, every product has all threads, busy or not; `keep` False leaves it as it is."""
+    token = _same_threads.set(keep or _same_threads.get())
+    try:
+        yield
+    finally:
+        _same_threads.reset(token)
 
 
 def libraries():
@@ -57,7 +75,8 @@ _free = FreeCores()
 
 def product(a, b, out=None):
     """``np.matmul(a, b, out=out)``."""
-    if a.shape[-2] * a.shape[-1] * b.shape[-1] <= LARGE:
+    small = a.shape[-2] * a.shape[-1] * b.shape[-1] <= LARGE
+    if small or config.exact or _same_threads.get():
         return np.matmul(a, b, out=out)
     blas = libraries()
     threads = max((library.get_num_threads() for library in blas), default=1)

@@ -9,7 +9,8 @@ threads : int or None
     (OPENBLAS_NUM_THREADS, threadpoolctl).
 exact : bool
     Whether to leave out what is faster in float32 at the cost of rounding: Winograd's algorithm for 3x3 convolutions,
-    whose errors are up to 2e-6 of a layer's largest output instead of 5e-7. float64 never uses it.
+    whose errors are up to 2e-6 of a layer's largest output instead of 5e-7 (float64 never uses it). Also whether BLAS
+    keeps all its threads where other programs have some of the cores: their number can change a product's last bits.
 keep_memory : bool
     Whether glibc keeps up to 256 MB of the memory that a pass frees for the next one, from the first pass on. This
     reduces the time of a backward pass by a third to a half, since the system clears new memory page by page. A MALLOC_

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from npgrad._blas import same_threads
 from npgrad._typing import Array
 from npgrad._validate import generator, whole_number
 from npgrad.errors import InputError, NotWritten, level_outside
@@ -175,9 +176,12 @@ class Run:
         self._saved = kept
 
     def __enter__(self):
+        self._threads = same_threads(self._path is not None)
+        self._threads.__enter__()
         return self
 
     def __exit__(self, kind, error, traceback):
+        self._threads.__exit__(None, None, None)
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.interrupted = interrupted
         if self._path is not None and (kind is None or interrupted) and self._saved is not self._kept:

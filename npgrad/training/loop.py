@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from npgrad._blas import same_threads
 from npgrad._typing import Array, Path, Rng
 from npgrad._validate import generator, whole_number
 from npgrad.errors import InputError
@@ -45,6 +46,7 @@ class Training:
     interrupted: bool = False
 
 
+@same_threads()
 def train(
     model: Model,
     batch: Callable[[int], tuple[Array, Array]],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+import npgrad
 from npgrad import _blas as blas
 
 A = np.ones((128, 128), np.float32)
@@ -75,6 +76,29 @@ def test_while_a_batch_runs_the_number_is_not_touched(machine):
     products(machine, 1)
     with blas.changing:
         assert products(machine, 2) == [4, 4]
+
+
+def test_what_must_be_bit_identical_keeps_its_threads(machine, monkeypatch):
+    machine.cores = 1
+    products(machine, 1)
+    with blas.same_threads(), blas.same_threads(keep=False):
+        assert products(machine, 2) == [4, 4]
+    assert products(machine, 1) == [1]
+    monkeypatch.setattr(blas.config, "exact", True)
+    assert products(machine, 1) == [4]
+
+
+def test_training_and_runs_with_a_checkpoint_keep_their_threads(tmp_path):
+    seen, model = [], npgrad.models.squeezenet1_1(num_classes=3, rng=0)
+    x = np.ones((2, 3, 40, 40), np.float32)
+
+    def note(*_):
+        seen.append(blas._same_threads.get())
+
+    npgrad.training.train(model, lambda t: (x, np.array([0, 1])), 1, callback=note)
+    for checkpoint in (None, tmp_path / "run.npz"):
+        npgrad.synthesis.make_fooling_image(model, x[:1], 1, max_iter=1, callback=note, checkpoint=checkpoint)
+    assert seen[0] is seen[-1] is True and seen[1] is False and not blas._same_threads.get()
 
 
 def test_an_error_leaves_the_threads_as_they_were(machine):
