@@ -76,7 +76,8 @@ _free = FreeCores()
 def product(a, b, out=None):
     """``np.matmul(a, b, out=out)``."""
     small = a.shape[-2] * a.shape[-1] * b.shape[-1] <= LARGE
-    if small or config.exact or _same_threads.get():
+    # While a batch is distributed over threads, BLAS has one. Asking would hand over the interpreter's lock.
+    if small or changing.locked() or config.exact or _same_threads.get():
         return np.matmul(a, b, out=out)
     blas = libraries()
     threads = max((library.get_num_threads() for library in blas), default=1)
