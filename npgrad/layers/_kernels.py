@@ -1,6 +1,6 @@
 """Fast kernels: the same results as the formulas in the layers' own files, with fewer or longer NumPy loops.
 
-Each kernel is tested against `plain.py`. What was measured to choose among them is in docs/speed.md.
+Each kernel is tested against `plain.py`. What was measured to choose among them is in docs/explanation/speed.md.
 """
 
 import math
