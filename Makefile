@@ -54,7 +54,8 @@ MUTATION ?= --sample 40 --all
 mutation: .venv/mutation
 	$(BIN)/python -m tests.mutants $(MUTATION)
 
-# npgrad, torch, Captum and ONNX Runtime in turns, 40 minutes; make bench BENCH=--help lists the options
+# npgrad, torch, Captum and ONNX Runtime in turns, 45 minutes; make bench BENCH=--help lists the options, such as
+# make bench BENCH="--only gradient,gradient-busy --threads 2 --rounds 3"
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
