@@ -18,9 +18,20 @@ copyright = author
 version = release = npgrad.__version__
 root_doc = "docs/index"
 include_patterns = [
-    "README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "weights/README.md", "docs/**", "notebooks/*.ipynb",
+    "*.md", "weights/README.md", "docs/**", "notebooks/*.ipynb",
 ]  # fmt: skip
-exclude_patterns = [".*", "build", "dist", "npgrad", "tests", "scripts", "fuzz", "benchmarks", "npgrad-demo", "**/_*"]
+exclude_patterns = [
+    ".*",
+    "build",
+    "dist",
+    "npgrad",
+    "tests",
+    "scripts",
+    "fuzz",
+    "benchmarks",
+    "npgrad-demo",
+    "**/_*",
+]
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -54,6 +65,8 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 
 html_theme = "furo"
 html_title = f"npgrad {release}"
+templates_path = ["_templates"]
+html_additional_pages = {"index": "start.html"}  # the folder opens at docs/index.html
 html_static_path = ["_static"]
 html_css_files = ["npgrad.css"]
 html_show_sphinx = False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from public_names import MODULES, public_names
 
+ALSO = ["npgrad.targets", "npgrad.display", "npgrad.config"]
 FOLDER = Path(__file__).resolve().parents[1] / "reference" / "api"
 
 
@@ -17,8 +18,8 @@ def written(path, text):
         path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def page(name):
-    """The page of the module `name`."""
+def page(name, seen):
+    """The page of the module `name`; what is in `seen` has its place in the index on an earlier page."""
     module = importlib.import_module(name)
     names = {key: getattr(module, key) for key in public_names(name)}
     modules = sorted(key for key, value in names.items() if inspect.ismodule(value))
@@ -29,15 +30,16 @@ def page(name):
     lines += [f".. currentmodule:: {name}", "", ".. autosummary::", "   :nosignatures:", ""]
     lines += [f"   {key}" for key in sorted(others, key=str.lower)] + [""]
     for key in sorted(others, key=str.lower):
-        lines += _entry(key, names[key])
+        lines += _entry(key, names[key], ["   :no-index:"] if id(names[key]) in seen else [])
+        seen.add(id(names[key]))
     return "\n".join([*lines, "```", ""])
 
 
-def _entry(key, value):
+def _entry(key, value, options):
     if inspect.isclass(value):
-        return [f".. autoclass:: {key}", "   :members:", "   :show-inheritance:", ""]
+        return [f".. autoclass:: {key}", "   :members:", "   :show-inheritance:", *options, ""]
     if inspect.isroutine(value):
-        return [f".. autofunction:: {key}", ""]
+        return [f".. autofunction:: {key}", *options, ""]
     values = value if isinstance(value, str) else ", ".join(map(str, value))
     return [f".. py:data:: {key}", "", f"   ``{type(value).__name__}``: {escaped(values)}", ""]
 
@@ -49,21 +51,36 @@ def escaped(line):
     return "".join(parts)
 
 
-def _escape(app, what, name, thing, options, lines):
-    """Docstrings are plain text, in which | and * are those of formulas."""
-    code = None  # the indentation of the line that ends with ::, within its block
+def _readable(app, what, name, thing, options, lines):
+    """Docstrings are plain text: | and * are those of formulas, and an indented block is one."""
+    found, code, narrative = [], None, True  # code: the indentation of the text before a block of code
     for number, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
+        if line.strip() and set(line.strip()) <= {"-"}:
+            narrative = False  # the sections of numpydoc
         if code is not None and line.strip() and indent <= code:
             code = None
-        if code is None:
-            lines[number] = escaped(line)
-            if line.rstrip().endswith("::"):
-                code = indent
+        before = next((row for row in reversed(found) if row.strip()), "")
+        if (
+            code is None
+            and narrative
+            and line.strip()
+            and indent
+            and number
+            and not lines[number - 1].strip()
+        ):
+            if not re.match(r"\s*([-*]|\d+\.) ", before):  # no item of a list goes on
+                if not before.rstrip().endswith("::"):
+                    found += ["::", ""]
+                code = 0
+        found.append(line if code is not None else escaped(line))
+        if code is None and line.rstrip().endswith("::"):
+            code = indent
+    lines[:] = found
 
 
 def index():
-    rows = "\n".join(f"{name} <{name}>" for name in MODULES)
+    rows = "\n".join(f"{name} <{name}>" for name in [*MODULES, *ALSO])
     return (
         "# API\n\nOne page for each module, from the docstrings, with a link from each name to its source.\n\n"
         f"```{{toctree}}\n:maxdepth: 1\n\n{rows}\n```\n"
@@ -72,7 +89,8 @@ def index():
 
 def write(app):
     """All pages; those of modules that are no longer public are removed."""
-    pages = {f"{name}.md": page(name) for name in MODULES} | {"index.md": index()}
+    seen = set()
+    pages = {f"{name}.md": page(name, seen) for name in [*MODULES, *ALSO]} | {"index.md": index()}
     for name, text in pages.items():
         written(FOLDER / name, text)
     for path in FOLDER.glob("*.md"):
@@ -82,5 +100,5 @@ def write(app):
 
 def setup(app):
     app.connect("builder-inited", write)
-    app.connect("autodoc-process-docstring", _escape, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", _readable, priority=400)  # before napoleon
     return {"parallel_read_safe": True, "parallel_write_safe": True}

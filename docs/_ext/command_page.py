@@ -23,7 +23,9 @@ def page():
         "| command | what it does |",
         "|---|---|",
     ]
-    lines += [f"| [`npgrad {name}`](#npgrad-{name}) | {_cell(command.HELP)} |" for name, command in COMMANDS.items()]
+    lines += [
+        f"| [`npgrad {name}`](#npgrad-{name}) | {_cell(command.HELP)} |" for name, command in COMMANDS.items()
+    ]
     for name, command in COMMANDS.items():
         lines += ["", *section(_parser_of(name), f"npgrad {name}", 2), "", "Examples:", "", "```sh"]
         lines += [re.sub(r"^  ", "", line) for line in command.EXAMPLES.splitlines()[1:]] + ["```"]

@@ -38,12 +38,22 @@ def _purge(app, env, docname):
 def _collect(app):
     """Pages that `viewcode` does not make itself, since nothing in them is documented."""
     made = {f"_modules/{name.replace('.', '/')}" for name, entry in _viewcode(app.env).items() if entry}
-    linked = set().union(*getattr(app.env, "source_pages", {}).values()) if hasattr(app.env, "source_pages") else set()
+    linked = (
+        set().union(*getattr(app.env, "source_pages", {}).values())
+        if hasattr(app.env, "source_pages")
+        else set()
+    )
     for page in sorted(linked - made):
         path = Path(app.srcdir, page.removeprefix("_modules/")).with_suffix(".py")
-        body = app.builder.highlighter.highlight_block(path.read_text(encoding="utf-8"), "python", linenos=False)
+        body = app.builder.highlighter.highlight_block(
+            path.read_text(encoding="utf-8"), "python", linenos=False
+        )
         title = path.relative_to(app.srcdir).as_posix()
-        yield page, {"title": title, "body": f"<h1>Source code of {title}</h1>{body}", "parents": []}, "page.html"
+        yield (
+            page,
+            {"title": title, "body": f"<h1>Source code of {title}</h1>{body}", "parents": []},
+            "page.html",
+        )
 
 
 def _viewcode(env):

@@ -66,6 +66,11 @@ def test_what_a_page_says_to_type_exists(name):
 def test_blocks_of_a_page():
     text = "a\n\n    npgrad demo \\\n      -o x   # comment\n\n```python\nprint(1)\n```\n\nprints\n\n```\n1\n```\n\n```sh\ny\n```\n"
     shell, python, last = blocks(text)
-    assert shell.commands == ["npgrad demo        -o x"] or shell.commands[0].split() == ["npgrad", "demo", "-o", "x"]
+    assert shell.commands == ["npgrad demo        -o x"] or shell.commands[0].split() == [
+        "npgrad",
+        "demo",
+        "-o",
+        "x",
+    ]
     assert (python.text, python.printed, python.line) == ("print(1)\n", "1\n", 6)
     assert last.language == "sh" and last.commands == ["y"]

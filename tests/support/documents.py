@@ -14,9 +14,14 @@ from npgrad.models import squeezenet1_1
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES = [path for path in PAGES if "api" not in path.parts and path.name != "command.md"]  # made by `make docs`
+PAGES = [
+    path for path in PAGES if "api" not in path.parts and path.name != "command.md"
+]  # made by `make docs`
 OTHERS = [ROOT / name for name in ("SECURITY.md", "CONTRIBUTING.md", "weights/README.md")]
-LONG = ("npgrad grade ", "npgrad demo")  # minutes; tests/course and tests/cli run them; here their options are read
+LONG = (
+    "npgrad grade ",
+    "npgrad demo",
+)  # minutes; tests/course and tests/cli run them; here their options are read
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,18 @@ def furnish(folder):
     from npgrad.scenes import scene
 
     shutil.copytree(ROOT / "docs" / "gallery", folder / "docs" / "gallery")
-    for number, name in enumerate(["cat.jpg", "town.jpg", "painting.jpg", "photos/cat.jpg", "photos/dog.jpg"]):
+    for number, name in enumerate(
+        ["cat.jpg", "town.jpg", "painting.jpg", "photos/cat.jpg", "photos/dog.jpg"]
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         save_image(np.kron(scene(number)[0], np.ones((2, 2, 1), np.uint8))[20:], folder / name)
     names = (ROOT / "weights" / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
     made = squeezenet1_1(rng=0)
     small = npgrad.Preprocessing(resize=64, crop=64)
     model = npgrad.Model(made.network, names, small, made.architecture, made.aliases, presets=made.presets)
-    bias = {"conv10.bias": np.full(1000, 3, np.float32)}  # the last ReLU lets the score of every class pass
-    model = model.with_parameters(bias)
+    bias = np.full(1000, 3, np.float32)  # the last ReLU lets the score of every class pass
+    bias[2] += 4.5  # and a fooling image for the great white shark is near
+    model = model.with_parameters({"conv10.bias": bias})
     (folder / "home").mkdir()
     model.save(folder / "home" / "squeezenet1_1.h5")
     _stand_ins(folder)
@@ -90,9 +98,7 @@ def _stand_ins(folder):
 
     import npgrad
 
-    net = nn.Sequential(
-        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
-    )
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3))
     torch.onnx.export(net.eval(), (torch.zeros(1, 3, 64, 64),), folder / "your-net.onnx", dynamo=False)
     shutil.copy(folder / "your-net.onnx", folder / "your-network.onnx")
     shutil.copy(folder / "cat.jpg", folder / "your-photo.jpg")
