@@ -1,4 +1,4 @@
-"""Write a page for each public module into docs/reference/api/: its docstring, a list of its names, and each of them."""
+"""Write a page for each public module into docs/reference/api/: its docstring, its names, and each of them."""
 
 import importlib
 import inspect
@@ -61,18 +61,12 @@ def _readable(app, what, name, thing, options, lines):
         if code is not None and line.strip() and indent <= code:
             code = None
         before = next((row for row in reversed(found) if row.strip()), "")
-        if (
-            code is None
-            and narrative
-            and line.strip()
-            and indent
-            and number
-            and not lines[number - 1].strip()
-        ):
-            if not re.match(r"\s*([-*]|\d+\.) ", before):  # no item of a list goes on
-                if not before.rstrip().endswith("::"):
-                    found += ["::", ""]
-                code = 0
+        begins = line.strip() and indent and number and not lines[number - 1].strip()
+        in_list = re.match(r"\s*([-*]|\d+\.) ", before)
+        if code is None and narrative and begins and not in_list:
+            if not before.rstrip().endswith("::"):
+                found += ["::", ""]
+            code = 0
         found.append(line if code is not None else escaped(line))
         if code is None and line.rstrip().endswith("::"):
             code = indent

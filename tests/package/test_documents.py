@@ -3,6 +3,7 @@
 import configparser
 import importlib.util
 import re
+import shutil
 
 import pytest
 from documents import OTHERS, PAGES, ROOT, blocks, furnish, run, runs
@@ -22,8 +23,6 @@ def furnished(tmp_path_factory):
 
 @pytest.fixture
 def workplace(furnished, tmp_path, monkeypatch):
-    import shutil
-
     folder = tmp_path / "here"
     shutil.copytree(furnished, folder)
     monkeypatch.chdir(folder)
@@ -35,7 +34,7 @@ def workplace(furnished, tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("name", RUN)
 def test_a_page_runs_as_written(name, workplace):
-    wrong = run(NAMES[name], workplace)
+    wrong = run(NAMES[name])
     assert not wrong, "\n".join(wrong)
 
 
@@ -63,14 +62,36 @@ def test_what_a_page_says_to_type_exists(name):
             assert command.startswith(("npgrad ", "pip install ", "@", *FOREIGN)), command
 
 
+PAGE = """Text
+
+    npgrad demo \\
+      -o x   # a comment
+
+```python
+print(1)
+```
+
+prints
+
+```
+1
+```
+
+```sh
+npgrad no-command
+```
+"""
+
+
 def test_blocks_of_a_page():
-    text = "a\n\n    npgrad demo \\\n      -o x   # comment\n\n```python\nprint(1)\n```\n\nprints\n\n```\n1\n```\n\n```sh\ny\n```\n"
-    shell, python, last = blocks(text)
-    assert shell.commands == ["npgrad demo        -o x"] or shell.commands[0].split() == [
-        "npgrad",
-        "demo",
-        "-o",
-        "x",
-    ]
+    shell, python, last = blocks(PAGE)
+    assert [command.split() for command in shell.commands] == [["npgrad", "demo", "-o", "x"]]
     assert (python.text, python.printed, python.line) == ("print(1)\n", "1\n", 6)
-    assert last.language == "sh" and last.commands == ["y"]
+    assert last.language == "sh" and last.commands == ["npgrad no-command"]
+
+
+def test_what_is_wrong_on_a_page_is_found(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.replace("print(1)", "print(2)"))
+    python, shell = run(page)
+    assert python == "page.md:6: prints\n2\ninstead of\n1\n" and "npgrad no-command: exit code 2" in shell

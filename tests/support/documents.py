@@ -42,7 +42,7 @@ class Block:
 
 
 def blocks(text):
-    """The blocks of a page: fenced ones, and indented ones as commands. `prints` before a block makes it what is printed."""
+    """The blocks of a page: fenced ones, and indented ones as commands; after "prints", a block is what is printed."""
     found, lines, number = [], text.splitlines(), 0
     while number < len(lines):
         line, start = lines[number], number
@@ -121,8 +121,8 @@ def runs(page):
     return any(b.language == "python" or any(c.startswith("npgrad ") for c in b.commands) for b in found)
 
 
-def run(page, folder):
-    """Run what a page has, in order: Python in one namespace, `npgrad` in this process. The messages of what is wrong."""
+def run(page):
+    """Run what a page has, in order: Python in one namespace, `npgrad` in this process. Returns what is wrong."""
     names, wrong = {"__name__": "page"}, []
     for block in blocks(page.read_text(encoding="utf-8")):
         where = f"{page.name}:{block.line}"
