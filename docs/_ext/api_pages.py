@@ -53,7 +53,12 @@ def escaped(line):
 
 def _readable(app, what, name, thing, options, lines):
     """Docstrings are plain text: | and * are those of formulas, and an indented block is one."""
-    found, code, narrative = [], None, True  # code: the indentation of the text before a block of code
+    found, code, narrative, example = (
+        [],
+        None,
+        True,
+        False,
+    )  # code: the indentation of the text before a block of code
     for number, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())
         if line.strip() and set(line.strip()) <= {"-"}:
@@ -67,7 +72,8 @@ def _readable(app, what, name, thing, options, lines):
             if not before.rstrip().endswith("::"):
                 found += ["::", ""]
             code = 0
-        found.append(line if code is not None else escaped(line))
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        found.append(line if code is not None or example else escaped(line))
         if code is None and line.rstrip().endswith("::"):
             code = indent
     lines[:] = found

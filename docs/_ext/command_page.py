@@ -66,7 +66,14 @@ def _cell(text):
 
 
 def _prose(text):
-    return text.replace("<", "&lt;").replace("*", r"\*")
+    """Paragraphs as they are, and those that are tables or indented as blocks of text."""
+    parts = re.split(r"\n\s*?\n", text.strip("\n"))
+    for number, part in enumerate(parts):
+        if re.search(r"(?m)^ {2,}|\S {2,}\S", part):
+            parts[number] = f"```text\n{part.rstrip()}\n```"
+        else:
+            parts[number] = part.replace("<", "&lt;").replace("*", r"\*")
+    return "\n\n".join(parts)
 
 
 def setup(app):
