@@ -62,6 +62,15 @@ def test_what_a_page_says_to_type_exists(name):
             assert command.startswith(("npgrad ", "pip install ", "@", *FOREIGN)), command
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_links_within_the_repository_lead_to_files(name):
+    """`make docs` checks those between pages, with their headings; here also those to code, images and folders."""
+    text = re.sub(r"(?s)```.*?```|`[^`\n]*`(?!\])", "", NAMES[name].read_text(encoding="utf-8"))
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith(("http", "#")):
+            assert (NAMES[name].parent / link.partition("#")[0]).exists(), link
+
+
 PAGE = """Text
 
     npgrad demo \\
