@@ -74,7 +74,7 @@ types: .venv/dev
 	$(BIN)/python -m pytest -m "not slow" tests/package/test_types.py
 
 docs-check: .venv/dev
-	$(BIN)/python -m pytest -m "not slow" tests/package/test_words.py tests/package/test_public.py tests/package/test_documents.py
+	$(BIN)/python -m pytest -m "not slow" tests/package/test_words.py tests/package/test_public.py
 
 # The documentation, as pages in build/docs that open from disk; warnings are errors, missing links among them.
 docs: .venv/docs
