@@ -45,7 +45,6 @@ extensions = [
 ]
 default_role = "code"
 highlight_language = "text"
-smartquotes = False  # of --options, too, it makes dashes
 
 # Notebooks are shown with the outputs that they are stored with; scripts/make_notebooks.py runs them.
 nb_execution_mode = "off"

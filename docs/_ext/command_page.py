@@ -45,7 +45,9 @@ def section(parser, name, level):
         if isinstance(action, argparse._SubParsersAction):
             subcommands = action.choices
         elif action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):
-            rows.append(f"| {_name(action)} | {_cell(parser._get_formatter()._expand_help(action))} |")
+            rows.append(
+                f"| {_name(action)} | {_options(_cell(parser._get_formatter()._expand_help(action)))} |"
+            )
     if rows:
         lines += ["| argument | what it is |", "|---|---|", *rows]
     for key, sub in subcommands.items():
@@ -72,8 +74,15 @@ def _prose(text):
         if re.search(r"(?m)^ {2,}|\S {2,}\S", part):
             parts[number] = f"```text\n{part.rstrip()}\n```"
         else:
-            parts[number] = part.replace("<", "&lt;").replace("*", r"\*")
+            parts[number] = _options(part.replace("<", "&lt;").replace("*", r"\*"))
     return "\n\n".join(parts)
+
+
+def _options(text):
+    """The text with options as code, which would become dashes."""
+    parts = re.split(r"(`[^`]*`)", text)
+    parts[::2] = [re.sub(r"(?<![\w-])--[a-z][\w-]*", r"`\g<0>`", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def setup(app):

@@ -75,5 +75,5 @@ def test_a_docstring_is_read_as_plain_text(extensions):
 
 
 def test_a_table_of_a_description_is_a_block(extensions):
-    text = extensions[1]._prose("Is <b>.\n\nn       number\nshare   of it\n\nEnd.")
-    assert text == "Is &lt;b>.\n\n```text\nn       number\nshare   of it\n```\n\nEnd."
+    text = extensions[1]._prose("Is <b> (--curves, `a --b`).\n\nn       number\nshare   of it\n\nEnd.")
+    assert text == "Is &lt;b> (`--curves`, `a --b`).\n\n```text\nn       number\nshare   of it\n```\n\nEnd."
