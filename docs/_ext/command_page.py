@@ -6,13 +6,15 @@ from pathlib import Path
 
 from api_pages import written
 
-from npgrad.cli import COMMANDS, _parser_of
+from npgrad.cli import COMMANDS
+from npgrad.cli._parsing import parser_of
 
 FILE = Path(__file__).resolve().parents[1] / "reference" / "command.md"
 
 
 def page():
     """The page's text."""
+    parsers = parser_of(COMMANDS).of_commands
     lines = [
         "# The command",
         "",
@@ -27,7 +29,7 @@ def page():
         f"| [`npgrad {name}`](#npgrad-{name}) | {_cell(command.HELP)} |" for name, command in COMMANDS.items()
     ]
     for name, command in COMMANDS.items():
-        lines += ["", *section(_parser_of(name), f"npgrad {name}", 2), "", "Examples:", "", "```sh"]
+        lines += ["", *section(parsers[name], f"npgrad {name}", 2), "", "Examples:", "", "```sh"]
         lines += [re.sub(r"^  ", "", line) for line in command.EXAMPLES.splitlines()[1:]] + ["```"]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,8 @@ import pytest
 from documents import ROOT
 from public_names import MODULES, public_names
 
-from npgrad.cli import COMMANDS, _parser_of
+from npgrad.cli import COMMANDS
+from npgrad.cli._parsing import parser_of
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def test_the_page_of_the_command_has_every_option(extensions):
     text = extensions[1].page()
     for name in COMMANDS:
         section = text.partition(f"\n## npgrad {name}\n")[2].partition("\n## ")[0]
-        for action in _parser_of(name)._actions:
+        for action in parser_of(COMMANDS).of_commands[name]._actions:
             if action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):
                 assert all(option in section for option in action.option_strings), (name, action)
         assert section.count("```") % 2 == 0 and "Examples:" in section

@@ -138,12 +138,13 @@ def run(page):
 
 
 def _shell(command):
-    from npgrad.cli import _parse, main
+    from npgrad.cli import COMMANDS, main
+    from npgrad.cli._parsing import parse
 
     if not command.startswith("npgrad "):
         return
     if command.startswith(LONG):
-        _parse(shlex.split(command)[1:])
+        parse(shlex.split(command)[1:], COMMANDS)
         return
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
