@@ -5,7 +5,7 @@ BIN := .venv/$(SCRIPTS)
 PIP_INSTALL := python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 INSTALL := $(BIN)/$(PIP_INSTALL)
 
-.PHONY: demo test test-all test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint types docs-check wheel clean
+.PHONY: demo test test-all test-oldest test-slow test-kernels fuzz mutation bench gallery notebooks lint types docs docs-check wheel clean
 
 # Sets up .venv, says how long the rest takes, and makes a page of images: well under a minute of computing.
 # make demo                                         drawn scenes and the bundled network
@@ -59,7 +59,7 @@ mutation: .venv/mutation
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(BENCH)
 
-# The README's images, and the notebooks with their outputs and their student edition.
+# The images of the demo in the documentation, and the notebooks with their outputs and their student edition.
 gallery: .venv/core
 	$(BIN)/npgrad demo -o docs/gallery
 
@@ -76,6 +76,10 @@ types: .venv/dev
 
 docs-check: .venv/dev
 	$(BIN)/python -m pytest -m "not slow" tests/package/test_words.py tests/package/test_public.py
+
+# The documentation, as pages in build/docs that open from disk; warnings are errors, missing links among them.
+docs: .venv/docs
+	$(BIN)/python -m sphinx -b html -E -W --keep-going -n -q -c docs -d build/doctrees . build/docs
 
 wheel: .venv/dev
 	$(BIN)/python -m build --wheel
@@ -96,6 +100,10 @@ clean:
 
 .venv/dev: .venv/core
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv/docs: .venv/core
+	$(INSTALL) --editable ".[docs]"
 	touch $@
 
 .venv-oldest/test: setup.cfg pyproject.toml constraints.txt constraints-oldest.txt

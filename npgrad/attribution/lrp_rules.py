@@ -12,17 +12,17 @@ denominator away from 0, with its sign; an output without contributions passes n
 
 References
 ----------
-Bach et al. 2015: On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
-    propagation. PLoS ONE 10(7).
-Montavon et al. 2017: Explaining nonlinear classification decisions with deep Taylor decomposition. Pattern
-    Recognition 65.
-Montavon et al. 2019: Layer-wise relevance propagation: an overview. In: Explainable AI, LNCS 11700, chapter 10.
-Andeol et al. 2021: Learning domain invariant representations by joint Wasserstein distance minimization.
-Arras et al. 2017: Explaining recurrent neural network predictions in sentiment analysis. WASSA 2017.
-Ali et al. 2022: XAI for transformers: better explanations through conservative propagation. ICML 2022.
-Achtibat et al. 2024: AttnLRP: attention-aware layer-wise relevance propagation for transformers. ICML 2024.
-Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what machines really learn. Nature
-    Communications 10.
+- Bach et al. 2015: On pixel-wise explanations for non-linear classifier decisions by layer-wise relevance
+  propagation. PLoS ONE 10(7).
+- Montavon et al. 2017: Explaining nonlinear classification decisions with deep Taylor decomposition. Pattern
+  Recognition 65.
+- Montavon et al. 2019: Layer-wise relevance propagation: an overview. In: Explainable AI, LNCS 11700, chapter 10.
+- Andeol et al. 2021: Learning domain invariant representations by joint Wasserstein distance minimization.
+- Arras et al. 2017: Explaining recurrent neural network predictions in sentiment analysis. WASSA 2017.
+- Ali et al. 2022: XAI for transformers: better explanations through conservative propagation. ICML 2022.
+- Achtibat et al. 2024: AttnLRP: attention-aware layer-wise relevance propagation for transformers. ICML 2024.
+- Lapuschkin et al. 2019: Unmasking Clever Hans predictors and assessing what machines really learn. Nature
+  Communications 10.
 """
 
 from __future__ import annotations

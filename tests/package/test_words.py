@@ -20,7 +20,14 @@ DOCUMENTS = [
     "weights/README.md",
     "docs/**/*.md",
 ]
-CODE = ["npgrad/**/*.py", "scripts/*.py", "tests/**/*.py", "fuzz/**/*.py", "benchmarks/**/*.py"]
+CODE = [
+    "npgrad/**/*.py",
+    "scripts/*.py",
+    "tests/**/*.py",
+    "fuzz/**/*.py",
+    "benchmarks/**/*.py",
+    "docs/**/*.py",
+]
 NOTEBOOKS = ["notebooks/*.ipynb", "notebooks/student/*.ipynb"]
 
 # (pattern, what to write instead, a sentence in which it must be found); a space in a pattern is any white space.
