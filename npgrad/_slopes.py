@@ -46,6 +46,14 @@ class Network:
         tape = None if altered is None else _Altered(altered, **self.options)
         return self.dy * self._forward(arrays, tape)[0]
 
+    def takes_complex(self):
+        """Whether all of its layers do: one by hand may not (`npgrad.course.ByHand`)."""
+        try:
+            self._forward({**self.arrays, **{name: self.arrays[name] + 0j for name in self.inputs}})
+        except TypeError:
+            return False
+        return True
+
     def _moved(self, arrays):
         return self.layer.map_arrays(lambda name, array: arrays.get(name, array))
 

@@ -80,8 +80,8 @@ def gradcheck(
         Where to check; computed in float64.
     method : {"complex", "centered", "richardson"} or None, default None
         Complex step, centered difference with a step of 1e-6, or centered differences with steps from 1e-2 down,
-        extrapolated with an estimate of their error. None: the complex step, or, in code that is not npgrad's and does
-        not take complex numbers or drops the imaginary part, "richardson".
+        extrapolated with an estimate of their error. None: the complex step, or, in code that is not npgrad's (also
+        as a `npgrad.course.ByHand`) and does not take complex numbers or drops the imaginary part, "richardson".
     entries : int or None, default None
         How many entries of each array are checked one by one. None: 50; in code that is not npgrad's, 500.
     tolerance : float or None
@@ -135,6 +135,8 @@ def gradcheck(
     if own := isinstance(subject, (Layer, Model)):
         layer = subject.network if isinstance(subject, Model) else subject
         function = Network(layer, x, training, rng)
+        if method is None and not function.takes_complex():
+            method = "richardson"
     else:
         function = Code(subject, x, backward, parameters, to, rng)
         if not function.deterministic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,12 @@ from npgrad.layers.base import Layer, frozen
 __all__ = ["ByHand"]
 
 MODE = "mode"
+NO_COMPLEX = "found real numbers for complex ones, of which np.zeros(shape) has none; use method='richardson'"
 SEEDING = threading.Lock()  # a function seeds NumPy's global generator, which all threads share
+
+
+class RealOnly(InputError, TypeError):
+    """A function does not take complex numbers."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,8 +54,8 @@ class ByHand(Layer):
 
     Notes
     -----
-    `gradcheck` moves x by imaginary steps, which arrays made by ``np.zeros(shape)`` cannot hold. Such functions are
-    checked with ``gradcheck(layer, x, method="richardson")``.
+    `gradcheck` takes complex steps if the functions take complex numbers. Where they do not (arrays made by
+    ``np.zeros(shape)`` cannot hold them), it takes extrapolated differences.
 
     Examples
     --------
@@ -130,11 +136,12 @@ class ByHand(Layer):
                 if training and rng is not None:
                     rng = np.random.default_rng(rng)
                     options["seed"], seeded = int(rng.integers(2**31)), True
-        found = _with_own_seed(self.forward_function, np.array(x, order="C"), *arguments.values(), on=seeded)
-        if not isinstance(found, tuple) or len(found) != 2:
-            raise self._unexpected("forward", "(out, cache)", found)
         moved = any(map(np.iscomplexobj, (x, *self.arrays().values())))  # a complex step
         dtype = np.result_type(x, np.complex64) if moved else x.dtype
+        call = _complex if moved else _seeded if seeded else _called
+        found = call(self.forward_function, np.array(x, dtype, order="C"), *arguments.values())
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise self._unexpected("forward", "(out, cache)", found)
         y = self._as_array("forward", found[0], "out", None, dtype)
         statistics = {key: arguments[name].get(key) for name, key in self._buffers()} if training else {}
         return y, _Pass(found[1], x.shape, statistics)
@@ -201,9 +208,7 @@ class ByHand(Layer):
                 f"{self._function(which)}: expected {what} of shape {shape}, found {array.shape}"
             )
         if array.dtype.kind != "c" and np.dtype(dtype).kind == "c":
-            raise InputError(
-                f"{self._function(which)}: found real numbers for complex ones; use gradcheck(..., method='richardson')"
-            )
+            raise RealOnly(f"{self._function(which)}: {NO_COMPLEX}")
         return array.astype(dtype, copy=False)
 
     def _unexpected(self, which, expected, found):
@@ -240,16 +245,28 @@ def _copied(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _with_own_seed(function, *arguments, on):
+def _called(function, *arguments):
+    return function(*arguments)
+
+
+def _seeded(function, *arguments):
     """Call a function that may seed NumPy's global generator, whose state is put back."""
-    if not on:
-        return function(*arguments)
     with SEEDING:
         state = np.random.get_state()  # noqa: NPY002
         try:
             return function(*arguments)
         finally:
             np.random.set_state(state)  # noqa: NPY002
+
+
+def _complex(function, *arguments):
+    """Call a function with complex numbers, and see whether it drops their imaginary parts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Casting complex")
+        try:
+            return _seeded(function, *arguments)
+        except np.exceptions.ComplexWarning:
+            raise RealOnly(f"{_name(function)}: {NO_COMPLEX}") from None
 
 
 def _name(function):

@@ -265,8 +265,17 @@ def test_a_complex_step_that_is_lost_is_said():
     def forward(x):
         return np.real(x), None
 
-    with pytest.raises(InputError, match="use gradcheck.*richardson"):
-        npgrad.gradcheck(ByHand(forward, lambda dout, cache: dout), X)
+    def lost(x):
+        out = np.zeros(x.shape)
+        out[:] = x
+        return out, None
+
+    for function in (forward, lost):
+        layer = ByHand(function, lambda dout, cache: dout)
+        check = npgrad.gradcheck(layer, X)
+        assert check and check.method == "richardson"
+        with pytest.raises(InputError, match=f"{function.__name__}: found real numbers.*method='richardson'"):
+            npgrad.gradcheck(layer, X, method="complex")
 
 
 def test_it_names_itself():
