@@ -135,18 +135,17 @@ def gradcheck(
     if own := isinstance(subject, (Layer, Model)):
         layer = subject.network if isinstance(subject, Model) else subject
         function = Network(layer, x, training, rng)
-        if method is None and not function.takes_complex():
-            method = "richardson"
     else:
         function = Code(subject, x, backward, parameters, to, rng)
         if not function.deterministic:
             return GradientCheck((), method or "", 0.0, tuple(sorted(function.notes)), deterministic=False)
-        if method is None:
-            somewhere = Point(function, function.arrays, "complex").beside(rng)
-            method = "complex" if somewhere.takes_complex() else "richardson"
+    known = own and function.takes_complex
+    if method is None and not known:
+        somewhere = Point(function, function.arrays, "complex").beside(rng)
+        method = "complex" if somewhere.takes_complex() else "richardson"
     method = method or "complex"
     if tolerance is None:
-        tolerance = TOLERANCES[method] if own or method != "complex" else ROUNDED
+        tolerance = TOLERANCES[method] if known or method != "complex" else ROUNDED
     entries = entries or (50 if own else 500)
     draws = [function.dy]
     if not own and not function.pairs:

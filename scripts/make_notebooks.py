@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-NAMES = ("BackpropByHand", "NetworkVisualization", "StyleTransfer")
+NAMES = ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfer")
 IMAGES = ("image/jpeg", "image/png")  # the smaller one first
 ANSWER = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 

@@ -54,8 +54,8 @@ class ByHand(Layer):
 
     Notes
     -----
-    `gradcheck` takes complex steps if the functions take complex numbers. Where they do not (arrays made by
-    ``np.zeros(shape)`` cannot hold them), it takes extrapolated differences.
+    `gradcheck` takes complex steps if the functions take complex numbers, and extrapolated differences if they do not:
+    arrays made by ``np.zeros(shape)`` cannot hold them, and ``np.var`` is that of absolute values.
 
     Examples
     --------
@@ -93,6 +93,8 @@ class ByHand(Layer):
     def __repr__(self):
         shapes = [f"{name} {array.shape}" for name, array in self.arrays().items()]
         return f"ByHand({', '.join([_name(self.forward_function), *shapes])})"
+
+    takes_complex = False  # it may
 
     @property
     def parameter_names(self) -> tuple[str, ...]:  # type: ignore[override]
