@@ -1,6 +1,9 @@
 """`npgrad.course.ByHand`: functions of the homework as layers of a network."""
 
-import course_layers as own
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,19 @@ from npgrad.losses import cross_entropy
 from npgrad.optim import Adam
 from npgrad.training import train
 
+NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "LayersByHand.ipynb"
+
+
+def answers():
+    """The functions of the solved notebook."""
+    names = {"np": np}
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("solution"):
+            exec("".join(cell["source"]), names)
+    return SimpleNamespace(**names)
+
+
+own = answers()
 rng = np.random.default_rng(0)
 CONV = {"w": rng.normal(size=(4, 3, 3, 3)), "b": rng.normal(size=4)}
 FC = {"w": rng.normal(size=(4, 5)), "b": rng.normal(size=5)}

@@ -15,7 +15,7 @@ from npgrad.course.grading import HOMEWORKS, QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "make_notebooks.py"
-HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20}
+HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20, "LayersByHand": 100}
 NAMES = [*HOMEWORK, "BackpropByHand"]
 
 
@@ -120,7 +120,7 @@ def test_each_question_has_its_target_its_reminder_and_nbgraders_metadata(name):
             assert after["source"][-1].startswith("![target](attachment:") and len(*image.values()) > 1000
             answer = before["metadata"].get("nbgrader", {})
             assert answer.get("solution") or "Q2.5" in cell["source"][0]
-            checks[re.search(r"Q\d\.\w+", cell["source"][0])[0]] = about["points"]
+            checks[re.search(r"Q\d\.\w+", "".join(cell["source"]))[0]] = about["points"]
     asked = [each for each in QUESTIONS if each in HOMEWORKS[name].questions]
     assert checks == {each: QUESTIONS[each].points for each in asked}
     reminders = [
