@@ -11,9 +11,9 @@ NAMES = ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfe
 
 
 def write_notebooks(folder: Path, student: bool = False, force: bool = False) -> list[FilePath]:
-    """Write the notebooks to a folder: ``BackpropByHand``, ``LayersByHand``, ``NetworkVisualization``, ``StyleTransfer``.
+    """Write the notebooks to a folder: the lesson ``BackpropByHand``, and the homework.
 
-    They run offline. Nothing is written unless all of them can be read, and none of them is in the
+    The homework is ``LayersByHand``, ``NetworkVisualization`` and ``StyleTransfer``. They run offline. Nothing is written unless all of them can be read, and none of them is in the
     folder already; a notebook is written completely or not at all.
 
     Parameters

@@ -15,7 +15,6 @@ from npgrad.course import submissions
 from npgrad.course.grading._questions import NETWORK_VISUALIZATION, STYLE_TRANSFER
 from npgrad.errors import InputError, NpgradError
 
-
 QUESTIONS = {**NETWORK_VISUALIZATION, **STYLE_TRANSFER}
 
 
