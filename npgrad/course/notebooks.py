@@ -13,8 +13,9 @@ NAMES = ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfe
 def write_notebooks(folder: Path, student: bool = False, force: bool = False) -> list[FilePath]:
     """Write the notebooks to a folder: the lesson ``BackpropByHand``, and the homework.
 
-    The homework is ``LayersByHand``, ``NetworkVisualization`` and ``StyleTransfer``. They run offline. Nothing is written unless all of them can be read, and none of them is in the
-    folder already; a notebook is written completely or not at all.
+    The homework is ``LayersByHand``, ``NetworkVisualization`` and ``StyleTransfer``. They run offline, with the bundled
+    network. Nothing is written unless all of them can be read, and none of them is in the folder already; a notebook is
+    written completely or not at all.
 
     Parameters
     ----------
