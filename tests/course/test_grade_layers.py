@@ -52,13 +52,13 @@ CHEATS = {
     "affine_forward": (
         "from npgrad.layers import Linear\ndef affine_forward(x, w, b):\n"
         "    return Linear(w.T.copy(), b)(x.reshape(len(x), -1)), (x, w)",
-        "calls npgrad.layers.*, expected your own code",
+        "calls *npgrad.layers.*, expected your own code",
     ),
     "affine_backward": (
         "import torch\ndef affine_backward(dout, cache):\n    x, w = map(torch.tensor, cache)\n"
         "    x.requires_grad_(), w.requires_grad_()\n    (x.flatten(1) @ w).backward(torch.tensor(dout))\n"
         "    return x.grad.numpy(), w.grad.numpy(), dout.sum(axis=0)",
-        "calls torch, expected your own code",
+        "calls torch, expected your own code|its affine_forward calls *npgrad.layers",
     ),
     "relu_forward": (
         "import sys, npgrad\ndef relu_forward(x):\n"
@@ -67,12 +67,12 @@ CHEATS = {
     ),
     "softmax_loss": (
         "import npgrad.losses as own\ndef softmax_loss(x, y):\n    return own.cross_entropy(x, y)",
-        "calls npgrad.losses.*, expected your own code",
+        "calls *npgrad.losses.*, expected your own code",
     ),
     "svm_loss": (
         "def svm_loss(x, y):\n    from npgrad.course.layers_by_hand import _losses\n"
         "    found = _losses.svm(x, y)\n    return found['loss'], found['dx']",
-        "calls npgrad.course.layers_by_hand.*, expected your own code",
+        "calls *npgrad.course.layers_by_hand.*, expected your own code",
     ),
     "layernorm_forward": (
         "from npgrad.course.layers_by_hand.checks import CHECKS\n"
@@ -86,7 +86,7 @@ CHEATS = {
     ),
     "layernorm_backward": (
         "def layernorm_backward(dout, cache):\n    return cache(dout)",
-        "calls npgrad.layers.*, expected your own code",
+        "calls *npgrad.layers.*, expected your own code",
     ),
     "dropout_forward": (
         "def dropout_forward(x, dropout_param):\n    scope = {}\n"

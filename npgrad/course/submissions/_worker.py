@@ -190,9 +190,11 @@ def _chained(steps, names, start, stop, restore):
     """The answer to a request to call several functions one after another."""
     from npgrad.course.grading import _chain
 
-    seen = {"called": set(), "copies": set(), "events": set()}
+    seen = {step.name: {"called": set(), "copies": set(), "events": set()} for step in steps}
 
-    def observed(function):
+    def observed(name):
+        function = names.get(name)
+
         @functools.wraps(function)
         def call(*arguments):
             start()
@@ -205,14 +207,14 @@ def _chained(steps, names, start, stop, restore):
             finally:
                 restore()
                 for key, found in stop().items():
-                    seen[key].update(found)
+                    seen[name][key].update(found)
 
         return call
 
-    functions = {step.name: observed(names.get(step.name)) for step in steps}
     with _quiet(Limited(io.StringIO(), PRINTED)):
-        replies = _chain.run(functions, steps, _raised)
-    return {"replies": replies, **{key: sorted(found) for key, found in seen.items()}}
+        replies = _chain.run({name: observed(name) for name in seen}, steps, _raised)
+    sets = {name: {key: sorted(each) for key, each in found.items()} for name, found in seen.items()}
+    return {"replies": replies, "seen": sets}
 
 
 def _changed(before, after):
