@@ -132,6 +132,17 @@ def test_each_question_has_its_target_its_reminder_and_nbgraders_metadata(name):
     )
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_nbgrader_knows_every_cell_with_an_answer(name):
+    """It refuses an answer in a cell that has no metadata, and two cells with one id."""
+    cells = notebook(ROOT / "notebooks" / f"{name}.ipynb")["cells"]
+    about = [cell["metadata"].get("nbgrader", {}) for cell in cells]
+    for cell, each in zip(cells, about, strict=True):
+        assert ("### BEGIN SOLUTION" in "".join(cell["source"])) == each.get("solution", False)
+    ids = [each["grade_id"] for each in about if each]
+    assert len(set(ids)) == len(ids) > 5
+
+
 def test_answers_are_cut_out_at_their_indentation(editions):
     code = "def f():\n    a = 1\n    ### BEGIN SOLUTION\n    return a\n    ### END SOLUTION\n\nf()\n"
     cut = "def f():\n    a = 1\n    # your code here\n    raise NotImplementedError\n\nf()\n"
