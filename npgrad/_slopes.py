@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 
 from npgrad.layers import Composite
-from npgrad.layers.composite import Calls, Scope
+from npgrad.layers.composite import Calls, Scope, walk_layers
 
 STEPS = {"complex": 1e-20, "centered": 1e-6, "richardson": 1e-6}
 # relative: above rounding; what a centered step reaches
@@ -28,6 +28,7 @@ class Network:
 
     def __init__(self, layer, x, training, rng):
         self.layer = layer.map_arrays(lambda name, array: array.astype(np.float64))
+        self.takes_complex = all(each.takes_complex for each in _layers(self.layer))
         self.several = isinstance(x, tuple)
         self.options = {"training": training, "rng": 0}  # the same masks every time
         inputs = {f"x[{i}]": xi for i, xi in enumerate(x)} if self.several else {"x": x}
@@ -174,7 +175,7 @@ class Point:
 
     def kink(self, name, step, smallest):
         """The first layer at a kink that changes the slope by more than `smallest`; None if there is none."""
-        if not isinstance(self.function, Network):
+        if not isinstance(self.function, Network) or not self.function.takes_complex:
             return None
         point = Point(self.function, self.arrays, "complex")
         with contextlib.suppress(TypeError):  # a layer that takes no complex numbers
@@ -265,6 +266,10 @@ class _Mixing:
         d = x.imag / STEPS["complex"]
         least = self.noise * (np.abs(x.real).max(initial=0) or 1.0) / (np.abs(d).max(initial=0) or 1.0)
         return x + along * max(least, self.reach) * d
+
+
+def _layers(layer):
+    return [each for _, each in walk_layers(layer)] if isinstance(layer, Composite) else [layer]
 
 
 def _each(x, function):

@@ -80,8 +80,8 @@ def gradcheck(
         Where to check; computed in float64.
     method : {"complex", "centered", "richardson"} or None, default None
         Complex step, centered difference with a step of 1e-6, or centered differences with steps from 1e-2 down,
-        extrapolated with an estimate of their error. None: the complex step, or, in code that is not npgrad's and does
-        not take complex numbers or drops the imaginary part, "richardson".
+        extrapolated with an estimate of their error. None: the complex step, or, in code that is not npgrad's (also
+        as a `npgrad.course.ByHand`) and does not take complex numbers or drops the imaginary part, "richardson".
     entries : int or None, default None
         How many entries of each array are checked one by one. None: 50; in code that is not npgrad's, 500.
     tolerance : float or None
@@ -139,12 +139,13 @@ def gradcheck(
         function = Code(subject, x, backward, parameters, to, rng)
         if not function.deterministic:
             return GradientCheck((), method or "", 0.0, tuple(sorted(function.notes)), deterministic=False)
-        if method is None:
-            somewhere = Point(function, function.arrays, "complex").beside(rng)
-            method = "complex" if somewhere.takes_complex() else "richardson"
+    known = own and function.takes_complex
+    if method is None and not known:
+        somewhere = Point(function, function.arrays, "complex").beside(rng)
+        method = "complex" if somewhere.takes_complex() else "richardson"
     method = method or "complex"
     if tolerance is None:
-        tolerance = TOLERANCES[method] if own or method != "complex" else ROUNDED
+        tolerance = TOLERANCES[method] if known or method != "complex" else ROUNDED
     entries = entries or (50 if own else 500)
     draws = [function.dy]
     if not own and not function.pairs:

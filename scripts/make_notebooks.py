@@ -4,6 +4,8 @@
     python scripts/make_notebooks.py --run      runs every notebook first, and saves it with its outputs
     python scripts/make_notebooks.py --check    exits with 1 if the student edition is out of date
 
+Names of notebooks after it restrict it to these.
+
 In a code cell, an answer is between the lines ### BEGIN SOLUTION and ### END SOLUTION. After the check of a question,
 the student edition has the image that the right answer gives: the next one among the solved notebook's outputs."""
 
@@ -14,7 +16,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-NAMES = ("BackpropByHand", "NetworkVisualization", "StyleTransfer")
+NAMES = ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfer")
 IMAGES = ("image/jpeg", "image/png")  # the smaller one first
 ANSWER = re.compile(r"^( *)### BEGIN SOLUTION\n.*?^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 
@@ -95,11 +97,14 @@ def main():
     )
     parser.add_argument("--check", action="store_true", help="write nothing; report what is out of date")
     parser.add_argument("--run", action="store_true", help="run every notebook first (needs nbclient)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: all")
     args = parser.parse_args()
-    stale = 0
-    for name in NAMES if args.run else ():
+    if unknown := set(args.names) - set(NAMES):
+        parser.error(f"expected names of {', '.join(NAMES)}; found {', '.join(sorted(unknown))}")
+    names, stale = args.names or NAMES, 0
+    for name in names if args.run else ():
         run(name)
-    for name in NAMES:
+    for name in names:
         path, text = FOLDER / "student" / f"{name}.ipynb", written(name)
         if args.check:
             if not path.is_file() or path.read_text(encoding="utf-8") != text:

@@ -11,7 +11,8 @@ file and a page, then grades.csv and summary.html. Submissions that have a resul
 interrupted run is resumed by the same command.
 
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
-`npgrad notebooks` writes; without them, all of the homework's. The lesson BackpropByHand has none.
+`npgrad notebooks` writes; without them, those of the assignments (image gradients, layers by hand) whose functions the
+cells name. The lesson BackpropByHand has none.
 
 A notebook is a program, which may do what you may: docs/howto/grading.md says what is isolated, and how to use a
 container."""
@@ -32,7 +33,7 @@ EXAMPLES = """examples:
   npgrad grade homework/StyleTransfer --timeout 1800 --json
   npgrad grade submissions -o results --jobs 2"""
 
-HOMEWORK = "NetworkVisualization.ipynb and StyleTransfer.ipynb"
+HOMEWORK = "LayersByHand.ipynb, NetworkVisualization.ipynb and StyleTransfer.ipynb"
 LINE = 100  # characters per line, where the terminal does not say
 
 

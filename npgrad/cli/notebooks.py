@@ -1,4 +1,4 @@
-"""Write the homework's notebooks (NetworkVisualization, StyleTransfer) and the lesson BackpropByHand to a folder.
+"""Write the homework's notebooks (LayersByHand, NetworkVisualization, StyleTransfer) and the lesson BackpropByHand.
 
 They run as they are, with the installed npgrad; `npgrad grade` grades them. The student edition has a place to write
 each answer instead of the answer."""

@@ -12,6 +12,7 @@ from npgrad.course.attributions import (
     guided_backprop,
     guided_grad_cam,
 )
+from npgrad.course.by_hand import ByHand
 from npgrad.course.checks import content_loss_test, gram_matrix_test, style_loss_test, tv_loss_test
 from npgrad.course.gradient_ascent import (
     blur_image,
@@ -40,7 +41,7 @@ from npgrad.course.style import (
 )
 
 __all__ = [
-    "IMAGENET_VAL_URL", "QUESTIONS", "Question", "Result", "SQUEEZENET_MEAN", "SQUEEZENET_STD", "blur_image",
+    "ByHand", "IMAGENET_VAL_URL", "QUESTIONS", "Question", "Result", "SQUEEZENET_MEAN", "SQUEEZENET_STD", "blur_image",
     "check", "class_visualization_update_step", "compute_attributions", "compute_saliency_maps",
     "content_loss", "content_loss_test", "create_class_visualization", "deprocess", "extract_features",
     "grad_cam", "grade", "gram_matrix", "gram_matrix_test", "guided_backprop", "guided_grad_cam", "jitter",

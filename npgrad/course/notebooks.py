@@ -7,14 +7,15 @@ from npgrad._files import atomic_write, reason, shown
 from npgrad._typing import Path
 from npgrad.errors import InputError
 
-NAMES = ("BackpropByHand", "NetworkVisualization", "StyleTransfer")
+NAMES = ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfer")
 
 
 def write_notebooks(folder: Path, student: bool = False, force: bool = False) -> list[FilePath]:
-    """Write the notebooks to a folder: ``BackpropByHand``, ``NetworkVisualization`` and ``StyleTransfer``.
+    """Write the notebooks to a folder: the lesson ``BackpropByHand``, and the homework.
 
-    They run with the bundled network. Nothing is written unless all of them can be read, and none of them is in the
-    folder already; a notebook is written completely or not at all.
+    The homework is ``LayersByHand``, ``NetworkVisualization`` and ``StyleTransfer``. They run offline, with the bundled
+    network. Nothing is written unless all of them can be read, and none of them is in the folder already; a notebook is
+    written completely or not at all.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def write_notebooks(folder: Path, student: bool = False, force: bool = False) ->
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [path.name for path in write_notebooks(folder, student=True)]
-    ['BackpropByHand.ipynb', 'NetworkVisualization.ipynb', 'StyleTransfer.ipynb']
+    ['BackpropByHand.ipynb', 'LayersByHand.ipynb', 'NetworkVisualization.ipynb', 'StyleTransfer.ipynb']
     """
     source, folder = notebooks_folder(), FilePath(folder)
     contents = {}

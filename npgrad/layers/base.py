@@ -30,6 +30,7 @@ class Layer:
     parameter_names: tuple[str, ...] = ()  # trained arrays
     buffer_names: tuple[str, ...] = ()  # arrays saved with them (BatchNorm's running statistics)
     has_training_mode = False  # whether forward takes training= and rng=
+    takes_complex = True  # whether forward is known to take complex numbers, for complex steps
 
     @classmethod
     def init(cls, *sizes: Any, rng: Rng = 0, **options: Any) -> Layer:

@@ -12,8 +12,10 @@ from graded import needs_jupyter, notebook
 
 from npgrad.cli import grade, main
 from npgrad.course import submissions
-from npgrad.course.grading import QUESTIONS
+from npgrad.course.grading._questions import NETWORK_VISUALIZATION, STYLE_TRANSFER
 from npgrad.errors import InputError, NpgradError
+
+QUESTIONS = {**NETWORK_VISUALIZATION, **STYLE_TRANSFER}
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def test_a_notebook_of_something_else_says_so(run):
     assert points(out)["total"] == [0, ""]
     assert err.endswith(
         "homework.ipynb: defines none of the homework's functions, and names no questions in its metadata; "
-        "is it one of NetworkVisualization.ipynb and StyleTransfer.ipynb?\n"
+        "is it one of LayersByHand.ipynb, NetworkVisualization.ipynb and StyleTransfer.ipynb?\n"
     )
 
 

@@ -32,12 +32,14 @@ POINTS = {"Q1.1": 11, "Q1.2": 11, "Q1.3a": 3, "Q1.3b": 10, "Q1.4": 10, "Q2.1": 3
 
 
 def test_the_points_are_the_homeworks():
-    assert {name: question.points for name, question in QUESTIONS.items()} == POINTS
+    found = {name: question.points for name, question in QUESTIONS.items()}
+    assert {name: points for name, points in found.items() if not name.startswith("Q3")} == POINTS
     assert sum(POINTS.values()) == 65
+    assert sum(found.values()) == 165
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", POINTS)
 def test_npgrads_own_functions_are_right(question):
     assert check(question, *[getattr(course, name) for name in QUESTIONS[question].functions])
 
@@ -131,7 +133,7 @@ def test_an_empty_edition_gets_nothing():
     names = {name for question in QUESTIONS.values() for name in question.functions}
     for namespace in ({}, dict.fromkeys(names, not_yet), {**vars(course), **dict.fromkeys(names, not_yet)}):
         results, got, total = grade(namespace)
-        assert (got, total, any(results)) == (0, 65, False)
+        assert (got, total, any(results)) == (0, 165, False)
         for result in results:
             functions = QUESTIONS[result.id].functions
             assert result.message.splitlines() == [f"{name}: not answered yet" for name in functions]

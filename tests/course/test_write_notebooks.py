@@ -31,7 +31,7 @@ def test_what_is_there_is_overwritten_only_by_force(tmp_path):
         write_notebooks(tmp_path)
     assert "\n" not in str(error.value)
     assert list(tmp_path.iterdir()) == [mine] and mine.read_text() == "my answers"
-    assert len(write_notebooks(str(tmp_path), force=True)) == 3
+    assert len(write_notebooks(str(tmp_path), force=True)) == len(NAMES)
     assert mine.read_bytes() == (ROOT / mine.name).read_bytes()
 
 

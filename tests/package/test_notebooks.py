@@ -15,7 +15,7 @@ from npgrad.course.grading import HOMEWORKS, QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "make_notebooks.py"
-HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20}
+HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20, "LayersByHand": 100}
 NAMES = [*HOMEWORK, "BackpropByHand"]
 
 
@@ -120,7 +120,7 @@ def test_each_question_has_its_target_its_reminder_and_nbgraders_metadata(name):
             assert after["source"][-1].startswith("![target](attachment:") and len(*image.values()) > 1000
             answer = before["metadata"].get("nbgrader", {})
             assert answer.get("solution") or "Q2.5" in cell["source"][0]
-            checks[re.search(r"Q\d\.\w+", cell["source"][0])[0]] = about["points"]
+            checks[re.search(r"Q\d\.\w+", "".join(cell["source"]))[0]] = about["points"]
     asked = [each for each in QUESTIONS if each in HOMEWORKS[name].questions]
     assert checks == {each: QUESTIONS[each].points for each in asked}
     reminders = [
@@ -130,6 +130,17 @@ def test_each_question_has_its_target_its_reminder_and_nbgraders_metadata(name):
     assert all(
         re.match(r"(\* [^\n]+(\n|$)){3}", part) and not part[:400].count("\n") > 4 for part in reminders
     )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nbgrader_knows_every_cell_with_an_answer(name):
+    """It refuses an answer in a cell that has no metadata, and two cells with one id."""
+    cells = notebook(ROOT / "notebooks" / f"{name}.ipynb")["cells"]
+    about = [cell["metadata"].get("nbgrader", {}) for cell in cells]
+    for cell, each in zip(cells, about, strict=True):
+        assert ("### BEGIN SOLUTION" in "".join(cell["source"])) == each.get("solution", False)
+    ids = [each["grade_id"] for each in about if each]
+    assert len(set(ids)) == len(ids) > 5
 
 
 def test_answers_are_cut_out_at_their_indentation(editions):

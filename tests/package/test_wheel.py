@@ -73,7 +73,7 @@ def test_the_wheel_writes_the_notebooks(installed, tmp_path):
     code = "from npgrad.course.notebooks import write_notebooks as w; w('solved'); w('student', student=True)"
     done = run(installed, tmp_path, "-c", code)
     assert (done.returncode, done.stderr) == (0, "")
-    for name in ("BackpropByHand", "NetworkVisualization", "StyleTransfer"):
+    for name in ("BackpropByHand", "LayersByHand", "NetworkVisualization", "StyleTransfer"):
         expected = [ROOT / "notebooks" / folder / f"{name}.ipynb" for folder in ("", "student")]
         found = [tmp_path / folder / f"{name}.ipynb" for folder in ("solved", "student")]
         assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected]

@@ -1,5 +1,6 @@
 """The table of homework: the questions of each notebook, their functions, points, and what an answer may not call."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,10 +64,11 @@ class Question:
 
 
 class Homework(NamedTuple):
-    """A notebook's questions, and the module whose CHECKS has the check of each function."""
+    """A notebook's questions, the module whose CHECKS has the check of each function, and its assignment."""
 
     questions: dict[str, Question]
     checks: str
+    assignment: str = "image gradients"
 
 
 def _within(name, modules):
@@ -98,12 +100,84 @@ STYLE_TRANSFER = {
     "Q2.4": Question("Style transfer", {"extract_features": 2, "style_transfer": 4}),
     "Q2.5": Question("Feature inversion", {"style_transfer": 2}),
 }
+# What computes gradients by itself, and npgrad: an answer to LayersByHand calls NumPy alone.
+OTHERS = ("npgrad", "autograd", "jax", "keras", "mxnet", "tensorflow", "tinygrad", "torch")
+
+
+def _by_hand(title, **points):
+    return Question(title, points, forbids=OTHERS)
+
+
+LAYERS_BY_HAND = {
+    "Q3.1": _by_hand(
+        "Affine layer and ReLU", affine_forward=2, affine_backward=3, relu_forward=1, relu_backward=2
+    ),
+    "Q3.2": _by_hand("Softmax and SVM loss", softmax_loss=4, svm_loss=4),
+    "Q3.3": _by_hand(
+        "Batch normalization", batchnorm_forward=4, batchnorm_backward=4, batchnorm_backward_alt=4
+    ),
+    "Q3.4": _by_hand("Layer normalization", layernorm_forward=2, layernorm_backward=3),
+    "Q3.5": _by_hand("Dropout", dropout_forward=2, dropout_backward=1),
+    "Q3.6": _by_hand("Convolution", conv_forward_naive=5, conv_backward_naive=7),
+    "Q3.7": _by_hand(
+        "Pooling",
+        max_pool_forward_naive=2,
+        max_pool_backward_naive=4,
+        global_avg_pool_forward=1,
+        global_avg_pool_backward=2,
+    ),
+    "Q3.8": _by_hand(
+        "Normalization of images",
+        spatial_batchnorm_forward=2,
+        spatial_batchnorm_backward=2,
+        spatial_groupnorm_forward=4,
+        spatial_groupnorm_backward=5,
+    ),
+    "Q3.9": _by_hand("Steps", sgd_momentum=2, rmsprop=3, adam=4),
+    "Q3.10": _by_hand(
+        "Blocks with forks",
+        residual_forward=2,
+        residual_backward=4,
+        inception_forward=2,
+        inception_backward=4,
+        fire_forward=3,
+        fire_backward=6,
+    ),
+}
 # Another notebook is another row here, with its questions and a module of checks.
 HOMEWORKS = {
     "NetworkVisualization": Homework(NETWORK_VISUALIZATION, "npgrad.course.grading._checks_of_maps"),
     "StyleTransfer": Homework(STYLE_TRANSFER, "npgrad.course.grading._checks_of_style"),
+    "LayersByHand": Homework(LAYERS_BY_HAND, "npgrad.course.layers_by_hand.checks", "layers by hand"),
 }
 QUESTIONS = {
     name: question for homework in HOMEWORKS.values() for name, question in homework.questions.items()
 }
 OTHER_NAMES = {"make_fooling_image": "make_fool_image"}
+
+
+def questions_of(names: Container[str]) -> list[str]:
+    """The questions of the assignments that any of these functions belongs to; all questions if none does.
+
+    Parameters
+    ----------
+    names : container of str
+        Names of functions.
+
+    Returns
+    -------
+    list of str
+    """
+    found = {
+        homework.assignment
+        for homework in HOMEWORKS.values()
+        for question in homework.questions.values()
+        for name in question.functions
+        if name in names or OTHER_NAMES.get(name, name) in names
+    }
+    return [
+        question
+        for homework in HOMEWORKS.values()
+        if homework.assignment in found or not found
+        for question in homework.questions
+    ]

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from npgrad.course.grading._answer import NOT_YET, Answer, NoExample, Wrong
-from npgrad.course.grading._questions import HOMEWORKS, OTHER_NAMES, QUESTIONS, Question
+from npgrad.course.grading._questions import HOMEWORKS, OTHER_NAMES, QUESTIONS, Question, questions_of
 from npgrad.course.layers_by_hand import FUNCTIONS
 from npgrad.errors import InputError, unknown
 
@@ -116,7 +116,9 @@ float64, weight 0.06)
 
 
 def grade(namespace: dict[str, Any]) -> Grades:
-    """Check the functions for every question in a namespace, and print the points.
+    """Check the functions in a namespace for every question of their assignment, and print the points.
+
+    There are two assignments: that on image gradients (Q1 and Q2), and `LayersByHand` (Q3).
 
     A function that is missing, that raises NotImplementedError, or that is npgrad's own, earns no points.
 
@@ -139,7 +141,7 @@ def grade(namespace: dict[str, Any]) -> Grades:
         raise InputError(
             f"grade: expected a dict of names, such as globals(), found {type(namespace).__name__}"
         )
-    results = [grade_one(question, namespace) for question in QUESTIONS]
+    results = [grade_one(question, namespace) for question in questions_of(namespace)]
     got, total = (sum(getattr(result, key) for result in results) for key in ("got", "points"))
     print(f"{got} of {total} points")
     return Grades(results, got, total)

@@ -3,13 +3,14 @@
 import contextlib
 import io
 import json
+import re
 import tempfile
 import warnings
 from pathlib import Path
 
 from npgrad._files import shown
 from npgrad.course.grading import NOT_YET, QUESTIONS
-from npgrad.course.grading._questions import OTHER_NAMES
+from npgrad.course.grading._questions import OTHER_NAMES, questions_of
 from npgrad.course.grading._results import result_of
 from npgrad.course.submissions import _source
 from npgrad.course.submissions._kernel import Kernel, jupyter
@@ -45,15 +46,22 @@ def read(path):
 
 
 def questions(notebook):
-    """The questions in a notebook's metadata, in the homework's order; UnknownName for one that does not exist."""
+    """The questions in a notebook's metadata, in the homework's order; UnknownName for one that does not exist.
+
+    Without metadata, they are those of the assignments whose functions the cells name.
+    """
     about = notebook.metadata.get("npgrad", {})
-    asked = about.get("questions", list(QUESTIONS)) if isinstance(about, dict) else None
+    asked = about.get("questions", _named(notebook)) if isinstance(about, dict) else None
     if not isinstance(asked, list):
         raise InputError('the metadata "npgrad" of the notebook: expected {"questions": [...]}')
     for question in asked:
         if question not in list(QUESTIONS):
             raise unknown("question (named in the notebook's metadata)", question, QUESTIONS)
     return [question for question in QUESTIONS if question in asked]
+
+
+def _named(notebook):
+    return questions_of(set(re.findall(r"\w+", "\n".join(code_cells(notebook).values()))))
 
 
 def code_cells(notebook):

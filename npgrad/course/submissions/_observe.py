@@ -32,6 +32,7 @@ TAMPERING = {"sys.setprofile", "sys.settrace", "gc.get_objects", "gc.get_referre
 KILLS = {"os.kill", "os.killpg", "signal.pthread_kill"}
 CODE = {"exec", "function.__new__", "code.__new__"}
 EVENTS = PROCESSES | CONNECTIONS | TAMPERING | KILLS | CODE | {"open"}
+AUTOGRAD = {"autograd", "jax", "keras", "mxnet", "tensorflow", "tinygrad", "torch"}
 SHORTEST = 200  # bytes of bytecode: shorter functions are alike by chance
 
 
@@ -49,14 +50,15 @@ def observer():
         return not name.startswith((ROOT, *INSTALLED))
 
     def described(code):
-        """("called", name), ("copy", fingerprint), ("dynamic", its name), or None for what does not matter."""
+        """("called", name or package), ("copy", fingerprint), ("dynamic", its name), or None: it does not matter."""
         name = code.co_filename
         if name.startswith(ROOT):
             if name.startswith(OWN) or code.co_name.startswith("<"):
                 return None  # a module, or a comprehension of a function that is seen itself
             return "called", f"{module_name(name)}.{code.co_name}"
         if not is_cells(code):
-            return None
+            package = name.rpartition("site-packages" + os.sep)[2].partition(os.sep)[0]
+            return ("called", package) if package in AUTOGRAD else None
         if id(code) in dynamic:
             return "dynamic", code.co_name
         return "copy", fingerprint(code)

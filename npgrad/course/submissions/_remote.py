@@ -39,7 +39,32 @@ def _parameters(found):
         return None
 
 
-class RemoteAnswer(Answer):
+class Observed:
+    """What a function did: names of npgrad that it called, fingerprints of its code, and events."""
+
+    def __init__(self):
+        self.called, self.copies, self.events = set(), set(), set()
+
+    def note(self, reply):
+        """Add what a reply says."""
+        for key in ("called", "copies", "events"):
+            getattr(self, key).update(map(str, reply.get(key, ())))
+
+    def not_own(self, question):
+        """What it did that an answer to a question may not do, one sentence each."""
+        called = [name for name in self.called if not question.may_call(name)]
+        called.sort(key=lambda name: ("._" in name, name))  # what a student may have heard of comes first
+        copied = {name for each in self.copies for name in originals().get(each, ())}
+        copied = sorted(name for name in copied if not question.may_call(name))
+        texts = [f"{text}, which no answer needs" for text in sorted(self.events)]
+        if called:
+            texts.append(f"calls {_listed(called)}, expected your own code")
+        if copied:
+            texts.append(f"is copied from {_listed(copied)}, expected your own code")
+        return texts
+
+
+class RemoteAnswer(Answer, Observed):
     """An Answer whose function runs in the process of a session. `limit`: seconds that are left for its check."""
 
     guarded = True
@@ -48,7 +73,8 @@ class RemoteAnswer(Answer):
         super().__init__(name, function, given)
         self.session, self.question, self.draw = session, question, draw
         self.limit, self.took = session.limits.check, 0.0
-        self.called, self.copies, self.events = set(), set(), set()
+        Observed.__init__(self)
+        self.before = {}  # {function that a chain called before: what it did}
 
     def __call__(self, arguments, options=None, where=""):
         options = self._accepted(options or {})
@@ -57,8 +83,7 @@ class RemoteAnswer(Answer):
         request = {"do": "call", "names": names, "arguments": list(arguments.values()), "options": options}
         reply = self._ask(request)
         self.took = float(reply.get("seconds", 0.0))
-        for key in ("called", "copies", "events"):
-            getattr(self, key).update(map(str, reply.get(key, ())))
+        self.note(reply)
         watched = [each for each in (*arguments.values(), *options.values()) if hasattr(each, "seen")]
         for model, seen in zip(watched, reply.get("seen", ()), strict=True):
             new = seen[len(model.seen) :]
@@ -71,6 +96,18 @@ class RemoteAnswer(Answer):
         for name in changed:
             self.modified.setdefault(name, where)
         return self._checked_value(_shown(reply.get("value")), changed, bool(reply.get("printed")))
+
+    def _run(self, steps):
+        for name in {step.name for step in steps}:
+            if name not in self.given:
+                raise Wrong(f"needs {name}, which is not answered yet")
+        reply = self._ask({"do": "chain", "steps": steps})
+        replies, seen = reply.get("replies"), reply.get("seen")
+        for name, found in seen.items() if isinstance(seen, dict) else ():
+            (self if name == self.name else self.before.setdefault(name, Observed())).note(found)
+        if not isinstance(replies, list) or not all(isinstance(each, dict) for each in replies):
+            raise Wrong("not graded: the check was not answered")
+        return [_shown(each) for each in replies]
 
     def _ask(self, request):
         before = self.session.left
@@ -105,16 +142,12 @@ class RemoteAnswer(Answer):
     def _not_own(self):
         """What the function did that an answer may not do, one sentence each."""
         question = QUESTIONS[self.question]
-        called = sorted(name for name in self.called if not question.may_call(name))
-        copied = {name for each in self.copies for name in originals().get(each, ())}
-        copied = sorted(name for name in copied if not question.may_call(name))
-        texts = [f"{text}, which no answer needs" for text in sorted(self.events)]
-        texts += [f"cell {n} meddles with the grader: {words}" for n, words in self.session.meddling.items()]
-        if called:
-            texts.append(f"calls {_listed(called)}, expected your own code")
-        if copied:
-            texts.append(f"is copied from {_listed(copied)}, expected your own code")
-        return texts
+        texts = self.not_own(question)
+        for name, found in self.before.items():
+            texts += [f"its {name} {text}" for text in found.not_own(question)]
+        return texts + [
+            f"cell {n} meddles with the grader: {words}" for n, words in self.session.meddling.items()
+        ]
 
     def _accepted(self, options):
         parameters = self.function.parameters
@@ -135,6 +168,10 @@ class RemoteAnswer(Answer):
 
 def _shown(value):
     """A value as the checks see it: what has no form here is an object whose type has the name that it had there."""
+    if type(value) in (list, tuple):
+        return type(value)(_shown(each) for each in value)
+    if type(value) is dict:
+        return {key: _shown(each) for key, each in value.items()}
     return type(value.kind, (), {})() if isinstance(value, _wire.Other) else value
 
 
