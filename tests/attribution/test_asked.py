@@ -108,6 +108,7 @@ def value_of(model, x, target):
     return np.array([one(model(x[i : i + 1]))[0][0] for i, one in enumerate(made)])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", MORE)
 def test_integrated_gradients_and_deep_lift_are_complete(name):
     model, x, target = NET.model, NET.x, MORE[name]

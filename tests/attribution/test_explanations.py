@@ -60,6 +60,7 @@ def by_hand(model, photo, target):
     return f"{NAMES[index]} ({index}), {measure} ", chances[index], measure
 
 
+@pytest.mark.sampled(10)
 @pytest.mark.parametrize("case", range(30))
 def test_captions_are_right(written, tmp_path, case):
     rng = np.random.default_rng(case)

@@ -26,6 +26,7 @@ def network(activation):
 X = np.random.default_rng(1).normal(size=(2, 2, 6, 6))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("tolerance", [2e-2, 1e-3, 1e-4, 1e-5])
 @pytest.mark.parametrize("activation", [ReLU(), Softplus()], ids=["ReLU", "Softplus"])
 def test_the_tolerance_is_met_or_said_not_to_be(activation, tolerance):

@@ -71,7 +71,7 @@ def test_all_measures(measured):
     assert random["sensitivity"] is random["random_logit"] is None and random["completeness"] > 0
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("default", "ignore:the score of")
 def test_those_that_are_named_in_this_order_and_right(measured, folder):
     code, rows, _ = measured(
         "--measures top_k,selectivity,best_iou,completeness,random_logit --mask mask.png"

@@ -94,7 +94,7 @@ def test_right_functions(make):
     assert in_torch(function, function.backward), make.__name__
 
 
-@pytest.mark.sampled(20)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("case", right_code.CASES)
 def test_right_code_is_never_wrong_even_at_kinks(case):
     check = case()

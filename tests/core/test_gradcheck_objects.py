@@ -118,6 +118,7 @@ def test_code_in_no_known_form():
         )
 
 
+@pytest.mark.exhaustive
 def test_an_array_too_large_to_be_explained():
     check = npgrad.gradcheck(lambda x: (np.sum(x * x), x), x(5000))
     assert check.verdict == "WRONG" and check.diagnosis == (

@@ -256,6 +256,7 @@ def test_random_logit_of_other_questions(rng):
 
 
 @pytest.mark.filterwarnings("ignore:no information curve")
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("measure", ON_NETWORKS)
 def test_batches_and_targets(measure, random_map):
     common = NET.model, NET.x, random_map

@@ -49,7 +49,9 @@ def test_all_threads_where_all_cores_are_free(machine):
     assert products(machine, 50) == [4] * 50
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(0.5, 1), (1.2, 1), (2.1, 2)])
+@pytest.mark.parametrize(
+    ("cores", "threads"), [(0.5, 1), pytest.param(1.2, 1, marks=pytest.mark.exhaustive), (2.1, 2)]
+)
 def test_fewer_where_other_programs_have_cores(machine, cores, threads):
     machine.cores = cores
     assert products(machine, 2 * 21) == 2 * ([4] + [threads] * 20)
