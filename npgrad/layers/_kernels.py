@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from npgrad._blas import product
-from npgrad.layers._rows import by_rows, by_rows_input_gradient
+from npgrad.layers._rows import by_rows, by_rows_input_gradient, inside_and_padded
 from npgrad.layers._winograd import fits as winograd_fits
 from npgrad.layers._winograd import winograd, winograd_input_gradient
 from npgrad.layers.im2col import borders, positions, taps, window_size, windows
@@ -38,7 +38,8 @@ def conv_input_gradient(layer, out, dtype):
     """The kernel that replaces the matrix product and col2im, or None where those are fastest."""
     (filters, channels), pixels = layer.weight.shape[:2], math.prod(out)
     if _is_depthwise(layer):
-        return depthwise_input_gradient
+        by_windows = rows_fit(layer) and layer.groups > WIDE  # einsum is slow for few channels
+        return depthwise_by_windows if by_windows else depthwise_input_gradient
     if layer.kernel_size == layer.stride == (1, 1) and layer.padding == (0, 0):
         return pointwise_input_gradient
     if channels * layer.groups < FEW_CHANNELS:
@@ -57,9 +58,10 @@ def _is_wide(layer, out):
 
 
 def rows_fit(layer):
-    """Whether `by_rows` and `by_rows_input_gradient` can compute a layer."""
+    """Whether the input gradient of a layer is a convolution of dy, with some padding or none."""
     sides = zip(*borders(layer.padding), window_size(layer), strict=True)
-    whole = layer.groups == 1 and layer.stride == (1, 1) and layer.kernel_size != (1, 1)
+    whole = layer.groups == 1 or _is_depthwise(layer)
+    whole = whole and layer.stride == (1, 1) and layer.kernel_size != (1, 1)
     return whole and all(max(before, after) < window for before, after, window in sides)
 
 
@@ -71,6 +73,14 @@ def depthwise(layer, image, W, out, y):
     """One filter per channel: a sum of products, no matrix."""
     seen = windows(image, layer.kernel_size, layer.stride, out, layer.dilation)
     np.einsum("hwijc,ijc->hwc", seen, _planes(layer), out=y.reshape(*out, -1))
+
+
+def depthwise_by_windows(layer, dy, W, out, dx):
+    """dx is the convolution of dy with the flipped kernel, as in _rows.py."""
+    dy, planes = dy.transpose(1, 0, 2).reshape(*out, -1), _planes(layer)
+    dimage, dy = inside_and_padded(layer, dy, dx)
+    seen = windows(dy, layer.kernel_size, (1, 1), dimage.shape[:2], layer.dilation)
+    np.einsum("hwijc,ijc->hwc", seen, planes[::-1, ::-1], out=dimage)
 
 
 def depthwise_input_gradient(layer, dy, W, out, dx):

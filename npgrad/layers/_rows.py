@@ -35,11 +35,16 @@ def as_convolution(layer, dy, W, out, dx, convolve):
     """dx as that convolution, computed by convolve(image, kernel, out, dilation, y)."""
     kernel = W[0].reshape(*layer.kernel_size, -1, W.shape[2])
     flipped = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+    dimage, dy = inside_and_padded(layer, dy.reshape(*out, -1), dx)
+    convolve(dy, flipped, dimage.shape[:2], layer.dilation, dimage)
+
+
+def inside_and_padded(layer, dy, dx):
+    """The part of dx inside the padding, and dy (OH, OW, F) with the padding from which it follows."""
     (top, left), (bottom, right) = borders(layer.padding)
     down, across = ((k - 1) * d for k, d in zip(layer.kernel_size, layer.dilation, strict=True))
-    dimage = dx[top : dx.shape[0] - bottom, left : dx.shape[1] - right]
-    dy = pad(dy.reshape(1, *out, -1), (down - top, across - left), (down - bottom, across - right))
-    convolve(dy[0], flipped, dimage.shape[:2], layer.dilation, dimage)
+    before, after = (down - top, across - left), (down - bottom, across - right)
+    return dx[top : dx.shape[0] - bottom, left : dx.shape[1] - right], pad(dy[None], before, after)[0]
 
 
 def convolve(image, kernel, out, dilation, y):

@@ -22,9 +22,7 @@ class ReLU(Layer):
         return PIXEL
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
-        # A row of zeros: NumPy compares arrays several times as fast as an array with a scalar.
-        zeros = np.zeros_like(x[:1, :, :1]) if x.ndim == 4 else 0
-        y = np.maximum(x, zeros)
+        y = np.clip(x, 0, np.inf)  # max(x, 0); NumPy has a faster loop for this than for np.maximum(x, 0)
         return y, y  # y > 0 exactly where x > 0, and the next layer keeps y anyway
 
     def backward(self, dy: Array, y: Cache) -> Array:

@@ -117,7 +117,10 @@ POOLS = [case for case in WITH_PLAIN if isinstance(case.layer(), layers.MaxPool2
 def fits(kernel, layer):
     """Whether a kernel may be used for a layer at all."""
     if "depthwise" in kernel.__name__:
-        return layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+        alone = layer.groups > 1 and layer.weight.shape[:2] == (layer.groups, 1)
+        return alone and (kernel is not kernels.depthwise_by_windows or kernels.rows_fit(layer))
+    if layer.groups > 1 and ("rows" in kernel.__name__ or "winograd" in kernel.__name__):
+        return False
     if "winograd" in kernel.__name__:
         return _winograd.is_3x3(layer) and kernels.rows_fit(layer)
     if "rows" in kernel.__name__:
@@ -136,7 +139,8 @@ def with_kernels(*names):
 @pytest.mark.sampled(50)
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "one filter"])
 @with_kernels(
-    kernels.depthwise_input_gradient, kernels.pointwise_input_gradient, kernels.few_channels_input_gradient,
+    kernels.depthwise_input_gradient, kernels.depthwise_by_windows, kernels.pointwise_input_gradient,
+    kernels.few_channels_input_gradient,
     kernels.by_rows_input_gradient, kernels.winograd_input_gradient,
 )  # fmt: skip
 def test_every_input_gradient(case, kernel, idle, monkeypatch):
@@ -242,6 +246,8 @@ def test_which_kernel_a_layer_chooses(monkeypatch):
     assert chosen(64, 3, 3, 3, out=(448, 448)) == (None, "few_channels_input_gradient")
     assert chosen(8, 4, 3, 3, groups=2) == (None, None)
     assert chosen(8, 1, 3, 3, groups=8) == ("depthwise", "depthwise_input_gradient")
+    assert chosen(96, 1, 3, 3, groups=96) == ("depthwise", "depthwise_by_windows")
+    assert chosen(96, 1, 3, 3, groups=96, stride=2) == ("depthwise", "depthwise_input_gradient")
     assert chosen(16, 1, 3, 3, groups=8) == (None, None)
     assert chosen(8, 16, 1, 1, padding=(0, 1, 0, 0)) == (None, None)
     assert chosen(8, 16, 3, 3, dilation=2) == (None, on_rows)
