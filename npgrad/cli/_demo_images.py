@@ -203,7 +203,8 @@ def class_images(model, subject, folder):
         "Images made from noise by gradient ascent on the score of a class, against those of the other classes: what "
         "the class responds to most.",
     )
-    command = subject.command("visualize", model.class_name(targets[0]))
+    size = str(subject.class_size)
+    command = subject.command("visualize", model.class_name(targets[0]), "--size", size)
     return Section("classes.png", "What it imagines", text, "Class visualizations", command)
 
 
