@@ -51,6 +51,7 @@ class Subject:
 class Scenes(Subject):
     """Eight drawn scenes of different classes; the correctly classified one with the largest object is the input."""
 
+    class_size = 112  # of class visualizations, in px: one object fills it, instead of parts of several
     smoother = 300  # times the preset's weight of the total variation: drawn scenes are smoother than photos
 
     introduction = (
@@ -88,7 +89,7 @@ class Scenes(Subject):
 class Photo(Subject):
     """The user's photo, preprocessed."""
 
-    smoother = SMOOTHER
+    class_size, smoother = 160, SMOOTHER
 
     introduction = (
         "What a network sees in this photo, how it is fooled, and what its layers keep: images made from image "
@@ -192,8 +193,9 @@ def class_images(model, subject, folder):
     tiles, labels = [], []
     for target in targets:
         result = create_class_visualization(
-            model, target, method="fourier", num_iterations=STEPS["classes"], size=160, rng=subject.seed
-        )
+            model, target, method="fourier", num_iterations=STEPS["classes"],
+            size=subject.class_size, rng=subject.seed,
+        )  # fmt: skip
         tiles.append(_twice(model.deprocess(result.image)[0]))
         labels.append(f"{model.class_name(target)}, {result.probability:.0%}")
     save_image(contact_sheet(tiles, labels, columns=3), folder / "classes.png")
@@ -201,7 +203,8 @@ def class_images(model, subject, folder):
         "Images made from noise by gradient ascent on the score of a class, against those of the other classes: what "
         "the class responds to most.",
     )
-    command = subject.command("visualize", model.class_name(targets[0]))
+    size = str(subject.class_size)
+    command = subject.command("visualize", model.class_name(targets[0]), "--size", size)
     return Section("classes.png", "What it imagines", text, "Class visualizations", command)
 
 
