@@ -79,6 +79,7 @@ docs-check: .venv/dev
 
 # The documentation, as pages in build/docs that open from disk; warnings are errors, missing links among them.
 docs: .venv/docs
+	rm -rf build/docs
 	$(BIN)/python -m sphinx -b html -E -W --keep-going -n -q -c docs -d build/doctrees . build/docs
 
 wheel: .venv/dev

@@ -40,6 +40,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "api_pages",
     "command_page",
+    "links",
     "mathml",
     "source_pages",
 ]

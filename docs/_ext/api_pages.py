@@ -19,27 +19,31 @@ def written(path, text):
 
 
 def page(name, seen):
-    """The page of the module `name`; what is in `seen` has its place in the index on an earlier page."""
+    """The page of the module `name`; what is in `seen`, {id: name}, is on an earlier page."""
     module = importlib.import_module(name)
     names = {key: getattr(module, key) for key in public_names(name)}
     modules = sorted(key for key, value in names.items() if inspect.ismodule(value))
-    others = [key for key in names if key not in modules]
+    elsewhere = {key: seen[id(value)] for key, value in names.items() if id(value) in seen}
+    others = [key for key in names if key not in (*modules, *elsewhere)]
     lines = [f"# {name}", "", "```{eval-rst}", f".. automodule:: {name}", ""]
     if modules:
         lines += [f"Modules: {', '.join(f'`{key}`' for key in modules)}.", ""]
+    if elsewhere:
+        links = [f":py:obj:`{key} <{elsewhere[key]}>`" for key in sorted(elsewhere, key=str.lower)]
+        lines += [f"Also here: {', '.join(links)}.", ""]
     lines += [f".. currentmodule:: {name}", "", ".. autosummary::", "   :nosignatures:", ""]
     lines += [f"   {key}" for key in sorted(others, key=str.lower)] + [""]
     for key in sorted(others, key=str.lower):
-        lines += _entry(key, names[key], ["   :no-index:"] if id(names[key]) in seen else [])
-        seen.add(id(names[key]))
+        lines += _entry(key, names[key])
+        seen[id(names[key])] = f"{name}.{key}"
     return "\n".join([*lines, "```", ""])
 
 
-def _entry(key, value, options):
+def _entry(key, value):
     if inspect.isclass(value):
-        return [f".. autoclass:: {key}", "   :members:", "   :show-inheritance:", *options, ""]
+        return [f".. autoclass:: {key}", "   :members:", "   :show-inheritance:", ""]
     if inspect.isroutine(value):
-        return [f".. autofunction:: {key}", *options, ""]
+        return [f".. autofunction:: {key}", ""]
     values = value if isinstance(value, str) else ", ".join(map(str, value))
     return [f".. py:data:: {key}", "", f"   ``{type(value).__name__}``: {escaped(values)}", ""]
 
@@ -89,7 +93,7 @@ def index():
 
 def write(app):
     """All pages; those of modules that are no longer public are removed."""
-    seen = set()
+    seen = {}
     pages = {f"{name}.md": page(name, seen) for name in [*MODULES, *ALSO]} | {"index.md": index()}
     for name, text in pages.items():
         written(FOLDER / name, text)

@@ -6,6 +6,8 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
+METHODS, API = "docs/reference/methods", "docs/reference/api/npgrad.attribution"
+
 
 class SourceLinks(SphinxTransform):
     """Turn links to Python files, which would be downloads, into links to their pages."""
@@ -17,6 +19,10 @@ class SourceLinks(SphinxTransform):
         for node in list(self.document.findall(addnodes.download_reference)):
             path = (folder / node["reftarget"]).resolve()
             if path.suffix != ".py":
+                continue
+            if self.env.docname == METHODS:  # the table of methods leads to their documentation
+                uri = self.app.builder.get_relative_uri(METHODS, API) + f"#npgrad.attribution.{node.astext()}"
+                node.replace_self(nodes.reference("", "", *node.children, internal=True, refuri=uri))
                 continue
             page = _page(path, self.env.srcdir)
             pages = getattr(self.env, "source_pages", None)

@@ -34,7 +34,7 @@ def test_the_page_of_the_command_has_every_option(extensions):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_page_of_a_module_has_every_name(extensions, name):
-    lines = extensions[0].page(name, set()).splitlines()
+    lines = extensions[0].page(name, {}).splitlines()
     for key in public_names(name):
         assert f"   {key}" in lines or any(f"`{key}`" in line for line in lines), key
 
