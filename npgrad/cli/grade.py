@@ -12,7 +12,7 @@ interrupted run is resumed by the same command.
 
 The questions are those in the notebook's metadata, {"npgrad": {"questions": ["Q1.1", ...]}}, as in the notebooks that
 `npgrad notebooks` writes; without them, those of the assignments (image gradients, layers by hand) whose functions the
-cells name. The lesson BackpropByHand has none.
+cells define or import. The lesson BackpropByHand has none.
 
 A notebook is a program, which may do what you may: docs/howto/grading.md says what is isolated, and how to use a
 container."""

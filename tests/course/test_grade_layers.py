@@ -6,9 +6,9 @@ from pathlib import Path
 import layers_of_a_course
 import layers_of_a_course_2
 import pytest
-from graded import graded, lines_of, matches, needs_jupyter
+from graded import graded, lines_of, matches, needs_jupyter, notebook
 
-from npgrad.course.grading import QUESTIONS
+from npgrad.course.grading import QUESTIONS, grade
 from npgrad.course.grading._questions import LAYERS_BY_HAND, OTHERS, questions_of
 from npgrad.course.layers_by_hand import FUNCTIONS
 from npgrad.course.submissions import _observe
@@ -179,8 +179,38 @@ def test_what_an_answer_may_call():
     assert QUESTIONS["Q1.1"].may_call("torch")  # it would not help
 
 
+def test_a_variable_of_a_functions_name_asks_nothing(capsys):
+    assert len(grade({"tv_loss": len, "adam": 3}).results) == 10
+    assert capsys.readouterr().out.endswith("0 of 65 points\n")
+
+
 def test_the_questions_are_those_of_the_functions():
     images = [name for name in QUESTIONS if not name.startswith("Q3")]
     assert questions_of({"adam", "other"}) == list(LAYERS_BY_HAND)
     assert questions_of({"make_fool_image"}) == images
     assert questions_of({"adam", "tv_loss"}) == questions_of(()) == list(QUESTIONS)
+
+
+@needs_jupyter
+@pytest.mark.parametrize(
+    ("cell", "layers", "images"),
+    [
+        ("def relu_forward(x):\n    return x", True, False),
+        ("adam = lambda w, dw, config=None: w", True, False),
+        ("from layers import (\n    relu_forward,\n    relu_backward,\n)", True, False),
+        (
+            "if True:\n    def tv_loss(img, w):\n        return 0\nadam = Adam(3)\nrule = 'adam'\nfit(rmsprop=adam == rule)",
+            False,
+            True,
+        ),
+        ("from npgrad.course import tv_loss\ndef adam(): pass", True, True),
+        ("from layers import *", True, True),
+    ],
+)
+def test_the_questions_of_a_notebook_without_metadata(cell, layers, images):
+    import nbformat
+
+    from npgrad.course.submissions import questions
+
+    found = questions(nbformat.from_dict(notebook("x = 1", cell)))
+    assert (("Q3.1" in found), ("Q1.1" in found)) == (layers, images)

@@ -141,7 +141,8 @@ def grade(namespace: dict[str, Any]) -> Grades:
         raise InputError(
             f"grade: expected a dict of names, such as globals(), found {type(namespace).__name__}"
         )
-    results = [grade_one(question, namespace) for question in questions_of(namespace)]
+    functions = {name for name, value in namespace.items() if callable(value)}
+    results = [grade_one(question, namespace) for question in questions_of(functions)]
     got, total = (sum(getattr(result, key) for result in results) for key in ("got", "points"))
     print(f"{got} of {total} points")
     return Grades(results, got, total)

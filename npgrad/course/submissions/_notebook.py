@@ -48,7 +48,7 @@ def read(path):
 def questions(notebook):
     """The questions in a notebook's metadata, in the homework's order; UnknownName for one that does not exist.
 
-    Without metadata, they are those of the assignments whose functions the cells name.
+    Without metadata, they are those of the assignments whose functions the cells define or import.
     """
     about = notebook.metadata.get("npgrad", {})
     asked = about.get("questions", _named(notebook)) if isinstance(about, dict) else None
@@ -61,7 +61,16 @@ def questions(notebook):
 
 
 def _named(notebook):
-    return questions_of(set(re.findall(r"\w+", "\n".join(code_cells(notebook).values()))))
+    """The questions whose functions the cells define or import by name."""
+    text = "\n".join(code_cells(notebook).values())
+    names = {
+        name
+        for pair in re.findall(r"\bdef\s+(\w+)|^\s*(\w+)\s*=\s*lambda\b", text, re.MULTILINE)
+        for name in pair
+    }
+    for imported in re.findall(r"\bimport\s+([^()\n]+|\([^()]+\))", text):
+        names.update(re.findall(r"\w+", imported))
+    return questions_of(names)
 
 
 def code_cells(notebook):
