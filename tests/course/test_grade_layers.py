@@ -199,7 +199,7 @@ def test_the_questions_are_those_of_the_functions():
         ("adam = lambda w, dw, config=None: w", True, False),
         ("from layers import (\n    relu_forward,\n    relu_backward,\n)", True, False),
         (
-            "if True:\n    def tv_loss(img, w):\n        return 0\nadam = Adam(3)\nrule = 'adam'\nfit(rmsprop=adam == rule)",
+            "if True:\n    def tv_loss(img, w):\n        return 0\nadam = Adam(3)\nfit(rmsprop=adam == 'adam')",
             False,
             True,
         ),
