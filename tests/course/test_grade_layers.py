@@ -140,7 +140,7 @@ BREAKS = {
 
 
 @needs_jupyter
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_what_does_not_end_costs_its_own_points(tmp_path):
     right = ("affine_forward", "affine_backward", "relu_forward", "svm_loss")
     cells = ["import numpy as np", *(SOURCES[name] for name in right), *(cell for cell, _ in BREAKS.values())]

@@ -1,6 +1,7 @@
 """The documents as programs: their Python, with what it prints, and their commands, run as written in one folder."""
 
 import contextlib
+import doctest
 import io
 import re
 import shlex
@@ -126,7 +127,13 @@ def run(page):
     names, wrong = {"__name__": "page"}, []
     for block in blocks(page.read_text(encoding="utf-8")):
         where = f"{page.name}:{block.line}"
-        if block.language == "python":
+        if block.text.startswith(">>> "):
+            test = doctest.DocTestParser().get_doctest(block.text, names, where, str(page), block.line)
+            out = io.StringIO()
+            if doctest.DocTestRunner(verbose=False).run(test, out=out.write, clear_globs=False).failed:
+                wrong.append(out.getvalue())
+            names |= test.globs
+        elif block.language == "python":
             out = io.StringIO()
             with contextlib.redirect_stdout(out):
                 exec(compile("\n" * block.line + block.text, where, "exec"), names)
