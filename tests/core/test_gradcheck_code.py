@@ -57,7 +57,7 @@ def test_there_are_sixty_faults_and_forty_right_ones():
     assert len(right_code.CASES) + 2 * len(others_code.FUNCTIONS) == 40
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(("make", "key"), FAULTS)
 def test_a_fault_is_found_and_explained(make, key):
     function = make()

@@ -79,7 +79,7 @@ def test_there_are_many_wrong_answers_for_every_question():
     assert {where.split()[0] for where in wrong_answers.WRONG} == set(POINTS)
 
 
-@pytest.mark.sampled(12)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(("where", "function", "message"), cases_of(wrong_answers.WRONG))
 def test_a_wrong_answer_is_caught_and_its_mistake_named(where, function, message):
     result, lines, _ = checked(where, function)

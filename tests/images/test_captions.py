@@ -18,6 +18,7 @@ def noise(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("width", [28, 224, 300, 640, 1280])
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_caption_is_below_the_image_inside_the_canvas_and_large_enough(written, width, sign):
