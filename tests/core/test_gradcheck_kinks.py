@@ -179,8 +179,8 @@ def test_drawn_networks(seed):
 @pytest.mark.parametrize(
     ("method", "seeds", "share"),
     [
-        ("complex", 40, 0.95),
-        ("centered", 15, 0.8),
+        ("complex", 20, 0.95),
+        ("centered", 10, 0.8),
         pytest.param("complex", 210, 0.95, marks=pytest.mark.slow),
         pytest.param("centered", 70, 0.8, marks=pytest.mark.slow),
     ],

@@ -42,7 +42,7 @@ def test_bad_cells_cost_nothing_else(tmp_path):
     ],
 )
 def test_a_cell_that_does_not_end_costs_nothing_else(tmp_path, name):
-    results, _, stopped = graded(tmp_path, around([breaks.HARD[name]]), ALL, cell=20.0)
+    results, _, stopped = graded(tmp_path, around([breaks.HARD[name]]), ALL, cell=12.0)
     assert {name: result.got for name, result in results.items()} == ALL, (results, stopped)
     assert list(stopped) == [3]
 
@@ -53,7 +53,7 @@ def test_functions_that_do_not_end_cost_their_own_points(tmp_path):
     questions = {"Q1.1": 0, "Q1.2": 0, "Q2.1": 0, "Q2.2": 0, "Q2.3": 3, "Q2.4": 0}
     bad = [cell for cell, _ in breaks.FUNCTIONS.values()]
     cells = [LOSSES["style_loss"], *bad, LOSSES["tv_loss"]]
-    results, failed, stopped = graded(tmp_path, cells, questions, check=30.0)
+    results, failed, stopped = graded(tmp_path, cells, questions, check=15.0)
     assert {name: result.got for name, result in results.items()} == questions, results
     assert (failed, stopped) == ({}, {})
     lines = lines_of(results)
