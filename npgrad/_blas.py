@@ -21,9 +21,7 @@ import numpy as np
 from npgrad import config
 
 LARGE = 1 << 18  # multiply-adds; for fewer, OpenBLAS takes one thread
-LEAST = (
-    0.04  # seconds of products that are judged together; of fewer, the processor time is known too coarsely
-)
+LEAST = 0.04  # seconds of products that are judged together; processor time is too coarse for fewer
 FREE = 0.75  # the share of the threads' time that they must have had
 PAUSE = 20
 
