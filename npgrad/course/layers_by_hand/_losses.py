@@ -89,6 +89,18 @@ def _overflow(v):
     return {"loss": np.mean(-np.log(p[np.arange(len(v.x)), v.y])), "dx": (p - v.one_hot) / len(v.x)}
 
 
+# Mistakes in either loss
+OF_BOTH = {
+    "over classes": Fault(
+        "divided by the number of classes, too, expected only by N",
+        lambda v: {"loss": v.loss / v.x.shape[1], "dx": v.dx / v.x.shape[1]},
+    ),
+    "only classes": Fault(
+        "divided by the number of classes, expected by the number of samples N",
+        lambda v: {"loss": v.loss * len(v.x) / v.x.shape[1], "dx": v.dx * len(v.x) / v.x.shape[1]},
+    ),
+}
+
 SOFTMAX = {
     "overflow": Fault(
         "large scores overflow to NaN or Inf: subtract the largest score of each sample before exp", _overflow
@@ -110,14 +122,7 @@ SOFTMAX = {
         "found one minus the mean probability of the right class, expected the mean of minus its log",
         lambda v: {"loss": 1 - np.mean(np.sum(v.p * v.one_hot, axis=1))},
     ),
-    "over classes": Fault(
-        "divided by the number of classes, too, expected only by N",
-        lambda v: {"loss": v.loss / v.x.shape[1], "dx": v.dx / v.x.shape[1]},
-    ),
-    "only classes": Fault(
-        "divided by the number of classes, expected by the number of samples N",
-        lambda v: {"loss": v.loss * len(v.x) / v.x.shape[1], "dx": v.dx * len(v.x) / v.x.shape[1]},
-    ),
+    **OF_BOTH,
     "log of the mean": Fault(
         "found the log of the mean probability, expected the mean of the logs",
         lambda v: {"loss": -np.log(np.mean(np.sum(v.p * v.one_hot, axis=1)))},
@@ -251,14 +256,7 @@ SVM = {
     "largest margin": Fault(
         "only the largest margin counts, expected the sum over the classes", _largest_margin
     ),
-    "over classes": Fault(
-        "divided by the number of classes, too, expected only by N",
-        lambda v: {"loss": v.loss / v.x.shape[1], "dx": v.dx / v.x.shape[1]},
-    ),
-    "only classes": Fault(
-        "divided by the number of classes, expected by the number of samples N",
-        lambda v: {"loss": v.loss * len(v.x) / v.x.shape[1], "dx": v.dx * len(v.x) / v.x.shape[1]},
-    ),
+    **OF_BOTH,
     "count": Fault(
         "found the number of positive margins, expected their sum",
         lambda v: {"loss": v.counts.sum() / len(v.x)},
