@@ -3,7 +3,8 @@
 The threads of a product wait for each other by spinning. Where another program has one of the cores, two threads take
 several times as long as one, and more than one core's time. A product with threads t takes t times as much processor
 time as wall time if all of them had a core. Where it was less, the next products use fewer threads, until they have
-taken PAUSE times as long as the product that was slow; then all are tried again. So trying costs little.
+taken twice as long as the products that were slow; then all are tried again. If those are slow, too, the next pause is
+twice as long, up to PAUSE times the products. So a short disturbance costs little, and so does trying again.
 
 The last bits of a product can depend on the number of threads (with OpenBLAS's kernels for Haswell they do), so what
 promises bit-identical results keeps it, and so does `npgrad.config.exact`.
@@ -23,7 +24,7 @@ from npgrad import config
 LARGE = 1 << 18  # multiply-adds; for fewer, OpenBLAS takes one thread
 LEAST = 0.04  # seconds of products that are judged together; processor time is too coarse for fewer
 FREE = 0.75  # the share of the threads' time that they must have had
-PAUSE = 20
+PAUSE = 32
 
 # The number of BLAS threads belongs to the whole process: one at a time may change it.
 changing = threading.Lock()
@@ -58,6 +59,7 @@ class FreeCores:
     def __init__(self):
         self.threads, self.seconds = 1, 0.0
         self._wall = self._processor = 0.0
+        self._pause = 1
 
     def note(self, threads, wall, processor):
         """A product on all `threads` took these seconds."""
@@ -65,8 +67,10 @@ class FreeCores:
         self._processor += processor
         if self._wall >= LEAST:
             had = self._processor / self._wall
-            if had < FREE * threads:
-                self.threads, self.seconds = max(1, round(had)), PAUSE * self._wall
+            busy = had < FREE * threads
+            self._pause = min(2 * self._pause, PAUSE) if busy else 1
+            if busy:
+                self.threads, self.seconds = max(1, round(had)), self._pause * self._wall
             self._wall = self._processor = 0.0
 
 

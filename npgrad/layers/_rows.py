@@ -28,11 +28,6 @@ def by_rows(layer, image, W, out, y):
 
 def by_rows_input_gradient(layer, dy, W, out, dx):
     """dx is the convolution of dy with the flipped kernel."""
-    as_convolution(layer, dy, W, out, dx, convolve)
-
-
-def as_convolution(layer, dy, W, out, dx, convolve):
-    """dx as that convolution, computed by convolve(image, kernel, out, dilation, y)."""
     kernel = W[0].reshape(*layer.kernel_size, -1, W.shape[2])
     flipped = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
     dimage, dy = inside_and_padded(layer, dy.reshape(*out, -1), dx)

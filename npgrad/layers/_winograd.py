@@ -21,7 +21,7 @@ import numpy as np
 
 from npgrad import config
 from npgrad._blas import product
-from npgrad.layers._rows import as_convolution
+from npgrad.layers._rows import inside_and_padded
 
 POINTS = (
     0,
@@ -31,17 +31,18 @@ POINTS = (
     -2 / 3,
 )  # and infinity, where a polynomial's value is its highest coefficient
 TILE, INNER = 4, 6  # pixels of y, pixels of x
-SHARE = 512  # of C * F: how many tiles at once; the more filters there are to read, the more tiles use them
+SHARE = 32  # of C * F: how many tiles at once; the more filters there are to read, the more tiles use them
 
 
 def winograd(layer, image, W, out, y):
     """The convolution of one image."""
-    convolve(image, W[0].reshape(3, 3, -1, W.shape[2]), out, layer.dilation, y.reshape(*out, -1))
+    convolve(image, filters(W), out, y.reshape(*out, -1))
 
 
 def winograd_input_gradient(layer, dy, W, out, dx):
-    """The same of dy, with the kernel flipped (_rows.py)."""
-    as_convolution(layer, dy, W, out, dx, convolve)
+    """The same of dy, with the kernel flipped, and its channels and filters exchanged (_rows.py)."""
+    dimage, dy = inside_and_padded(layer, dy.reshape(*out, -1), dx)
+    convolve(dy, filters(W, flip=True).transpose(0, 2, 1), dimage.shape[:2], dimage)
 
 
 def fits(layer, dtype):
@@ -66,13 +67,19 @@ def transforms(dtype):
     return tuple(np.kron(one, one).astype(dtype) for one in (A, G, B))
 
 
-def convolve(image, kernel, out, dilation, y):
-    """y (OH, OW, F) = the convolution of a padded image (H, W, C) with kernel (3, 3, C, F)."""
-    A, G, B = transforms(np.result_type(image, kernel))
-    (_, _, c, f), (oh, ow) = kernel.shape, out
+def filters(W, flip=False):
+    """The transformed kernels (36, C, F) of W (1, 3*3*C, F); of the kernels turned by 180 degrees if `flip`."""
+    _, G, _ = transforms(W.dtype)
+    G = np.ascontiguousarray(G[:, ::-1]) if flip else G
+    return product(G, W.reshape(9, -1)).reshape(36, -1, W.shape[2])
+
+
+def convolve(image, filters, out, y):
+    """y (OH, OW, F) = the convolution of a padded image (H, W, C) with transformed kernels (36, C, F)."""
+    A, _, B = transforms(np.result_type(image, filters))
+    (_, c, f), (oh, ow) = filters.shape, out
     down, across = -(-oh // TILE), -(-ow // TILE)
     image = _enlarged(image, down * TILE + 2, across * TILE + 2)
-    filters = product(G, kernel.reshape(9, c * f)).reshape(36, c, f)
     high, wide, deep = image.strides
     seen = np.lib.stride_tricks.as_strided(
         image, (INNER, INNER, down, across, c), (high, wide, TILE * high, TILE * wide, deep), writeable=False

@@ -55,9 +55,12 @@ def test_all_threads_where_all_cores_are_free(machine):
 )
 def test_fewer_where_other_programs_have_cores(machine, cores, threads):
     machine.cores = cores
-    assert products(machine, 2 * 21) == 2 * ([4] + [threads] * 20)
+    pauses = [count for pause in (2, 4, 8, 16, 32, 32) for count in [4] + [threads] * pause]
+    assert products(machine, len(pauses)) == pauses
     machine.cores = 4
     assert products(machine, 3) == [4] * 3
+    machine.cores = cores
+    assert products(machine, 4) == [4, threads, threads, 4]  # the first pause is short again
 
 
 def test_short_products_are_judged_together(machine):
