@@ -38,8 +38,9 @@ class Clip(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Cache]:
         low, high = self._bounds()
-        y = np.where(x.real > low, x, x.dtype.type(max(low, np.finfo(x.dtype).min)))
-        return np.where(x.real < high, y, x.dtype.type(min(high, np.finfo(x.dtype).max))), x
+        if np.iscomplexobj(x):  # NumPy orders complex numbers by their imaginary parts as well
+            return np.where(x.real <= low, low, np.where(x.real >= high, high, x)), x
+        return np.clip(x, low, high), x
 
     def backward(self, dy: Array, x: Cache) -> Array:
         low, high = self._bounds()

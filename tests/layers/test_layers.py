@@ -158,6 +158,18 @@ def test_pixels_that_no_window_reaches_get_no_gradient():
         assert dx[:, :, :2, :2].any()
 
 
+def test_no_layer_turns_nan_into_a_number():
+    for case in CASES:
+        layer, xs = case.layer(), case.inputs()
+        for x in xs:
+            x.flat[:: max(2, x.size // 5)] = np.nan
+        arrays = {name: torch.tensor(np.array(array)) for name, array in layer.arrays(buffers=True).items()}
+        expected = case.torch(case.pack([torch.tensor(x) for x in xs]), arrays).numpy()
+        y, _ = layer.forward(case.pack(xs), **case.options)
+        lost = np.isnan(expected) & ~np.isnan(y)  # matrix products that stand for a sum of a few may spread it
+        assert not lost.any() or case.id.startswith("dropout"), case.id
+
+
 @over(RELUS + MAX_POOLS)
 def test_nan_goes_through_as_in_torch(case):
     layer, (x,) = case.layer(), case.inputs()
