@@ -13,6 +13,7 @@ from pathlib import Path
 from benchmarks import tables
 from benchmarks.busy import taken
 from benchmarks.cases import CASES
+from benchmarks.folders import FOLDER, measure_folders
 from benchmarks.growth import GROWTH, measure_growth
 from benchmarks.inputs import SQUEEZENETS, has_onnx, write_files
 from benchmarks.plan import key, plan
@@ -82,6 +83,8 @@ class Bench:
             return measure_programs(job, self.folder, *limits, tell)
         if job["case"] == IMPORT:
             return measure_imports(job, *limits, tell)
+        if job["case"] == FOLDER:
+            return measure_folders(job, self.folder, tell)
         if job["case"] in GROWTH:
             return measure_growth(job, self.folder, tell)
         case, left_out = CASES[job["case"]], {}

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks.cases import CASES
+from benchmarks.folders import FOLDER
 from benchmarks.growth import GROWTH
 from benchmarks.inputs import LARGER, SQUEEZENETS
 from benchmarks.programs import IMPORT, PROGRAM, TITLES
@@ -11,6 +12,7 @@ from benchmarks.tables import (
     BEST,
     WHOLE,
     about,
+    folders,
     growth,
     head,
     header,
@@ -61,7 +63,8 @@ def tables(data):
             "to ONNX Runtime": lambda record: ratio(record, "onnxruntime"),
         }),
         _larger_table(found, [network for network in networks if network in LARGER]),
-        _growth_table(found),
+        _lines_table(found, GROWTH, growth),
+        _lines_table(found, (FOLDER,), folders),
         _whole_table(found),
     ]  # fmt: skip
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -92,10 +95,11 @@ def _larger_table(found, networks):
     return _unless_empty(lines)
 
 
-def _growth_table(found):
-    records = [record for record in found.values() if record["case"] in GROWTH]
-    _, _, *lines = header(("growth", 1))
-    return _unless_empty([*lines, *(line(cells) for record in records for cells in growth(record))])
+def _lines_table(found, cases, cells_of):
+    """A table of cases that have a line for each contender."""
+    records = [record for record in found.values() if record["case"] in cases]
+    _, _, *lines = header(("growth" if FOLDER not in cases else FOLDER, 1))
+    return _unless_empty([*lines, *(line(cells) for record in records for cells in cells_of(record))])
 
 
 def _whole_table(found):

@@ -3,12 +3,13 @@
 from itertools import product
 
 from benchmarks.cases import CASES
+from benchmarks.folders import FOLDER
 from benchmarks.growth import GROWTH
 from benchmarks.inputs import LARGER, SQUEEZENETS
 from benchmarks.programs import IMPORT, PROGRAM
 
 LARGER_CASES = ("forward", "gradient")
-EVERY_CASE = (*CASES, *GROWTH, PROGRAM, IMPORT)
+EVERY_CASE = (*CASES, *GROWTH, FOLDER, PROGRAM, IMPORT)
 
 
 def plan(args):
@@ -19,7 +20,7 @@ def plan(args):
         jobs += [job(threads, *one) for one in every if is_wanted(args, threads, *one)]
         if not args.cases or PROGRAM in args.cases:
             jobs += [job(threads, network, 1, PROGRAM) for network in args.networks if network in SQUEEZENETS]
-    growing = [name for name in GROWTH if not args.cases or name in args.cases]
+    growing = [name for name in (*GROWTH, FOLDER) if not args.cases or name in args.cases]
     jobs += [job(max(args.threads), args.networks[0], None, name) for name in growing]
     if not args.cases or IMPORT in args.cases:
         jobs.append(job(max(args.threads), None, None, IMPORT))

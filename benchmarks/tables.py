@@ -3,6 +3,7 @@
 import statistics
 
 from benchmarks.cases import CASES
+from benchmarks.folders import FOLDER
 from benchmarks.growth import GROWTH, exponent
 from benchmarks.programs import IMPORT, PROGRAM, TITLES
 
@@ -37,7 +38,7 @@ def about(data):
 
 def section(record):
     """Which table the record belongs to: (kind, threads)."""
-    kind = record["case"] if record["case"] in (*TITLES, *GROWTH) else "case"
+    kind = record["case"] if record["case"] in (*TITLES, *GROWTH, FOLDER) else "case"
     if kind in GROWTH:
         return "growth", record["threads"]
     return kind, None if kind == IMPORT else record["threads"]
@@ -53,6 +54,9 @@ def header(key):
     elif kind == "growth":
         title = f"growth, {in_words(threads)}"
         columns = ["network", "with", "of", "s", "time grows as", "MB", "memory grows as"]
+    elif kind == FOLDER:
+        title = "a folder of photos, by attribute_folder"
+        columns = ["network, workers", "how many", "photos per second", "times one worker's"]
     else:
         names = list(CONTENDERS.values())
         title, columns = in_words(threads), ["network", "batch", "what", *(f"{name} ms" for name in names)]
@@ -70,6 +74,8 @@ def row(record):
         )
     if kind == "growth":
         return "\n".join(line(cells) for cells in growth(record))
+    if kind == FOLDER:
+        return "\n".join(line(cells) for cells in folders(record))
     if kind == PROGRAM:
         return line([record["network"], *whole(record, "torch", spread)])
     cells = [record["network"], str(record["batch"]), CASES[record["case"]].title]
@@ -99,6 +105,14 @@ def growth(record):
             f"^{exponent(values, megabytes):.2f}",
         ]
         yield cells
+
+
+def folders(record):
+    """A line of cells for each network and kind of workers: photos per second, and how many times one worker's."""
+    for what, seconds in record["seconds"].items():
+        rates = [record["photos"] / one for one in seconds]
+        times = [rate / rates[0] for rate in rates]
+        yield [what, _listed(record["values"][what]), _listed(rates), _listed(times)]
 
 
 def _listed(numbers):

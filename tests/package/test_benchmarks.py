@@ -5,13 +5,14 @@ import math
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import busy, growth, inputs, tables, turns
+from benchmarks import busy, folders, growth, inputs, tables, turns
 from benchmarks.__main__ import parse
 from benchmarks.cases import CASES, GRADIENT
 from benchmarks.contenders import Products
@@ -145,6 +146,23 @@ def test_growth_is_measured(folder, monkeypatch):
         for quantity in ("seconds", "megabytes"):
             assert list(found[quantity]) == list(growth.COMPARED)
             assert all(len(numbers) == 2 and min(numbers) >= 0 for numbers in found[quantity].values())
+
+
+def test_folders_are_measured(folder, monkeypatch):
+    monkeypatch.setattr(folders, "PHOTOS", 2)
+    monkeypatch.setattr(folders, "WAIT", 0.0)
+    monkeypatch.setattr(folders.os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(folders, "EXECUTORS", {"threads": ThreadPoolExecutor, "Dask": None})
+    monkeypatch.setattr(folders, "find_spec", lambda name: None)  # as if it were not installed
+    job = {"network": NETWORK, "case": folders.FOLDER, "threads": 1, "batch": None}
+    record = {**job, **folders.measure_folders(job, folder, tell=lambda what: None)}
+    assert record["values"] == {f"{NETWORK}, threads": [1, 2], "simulated, threads": [1, 2, 4, 8]}
+    assert [len(seconds) for seconds in record["seconds"].values()] == [2, 4]
+    assert tables.section(record)[0] == folders.FOLDER and len(tables.row(record).splitlines()) == 2
+    record["seconds"] = {f"{NETWORK}, threads": [4, 2]}  # of two photos
+    columns = tables.header(tables.section(record))[2].split(" | ")
+    cells = dict(zip(columns, tables.row(record).split(" | "), strict=True))
+    assert cells["photos per second"] == "0.5, 1" and cells["times one worker's |"] == "1, 2 |"
 
 
 def test_cores_are_taken_and_given_back():
