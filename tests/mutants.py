@@ -27,6 +27,7 @@ from time import perf_counter
 
 import pytest
 from _pytest.runner import runtestprotocol
+from _pytest.warnings import catch_warnings_for_item
 
 COPIED = [
     "npgrad",
@@ -146,7 +147,7 @@ class Mutation:
         gc.freeze()
         end, measured = in_child(lambda: measure(session.items), limit=3600)
         if end != "done" or isinstance(measured, str):
-            pytest.exit(f"without any mutant, {measured} fails", returncode=1)
+            pytest.exit(f"without any mutant, {measured}", returncode=1)
         took, reached = measured
         order = sorted(session.items, key=lambda item: took[item.nodeid])
         end, failed = in_child(lambda: run("no mutant", order), limit=3600)
@@ -208,8 +209,11 @@ def in_child(work, limit):
     return ("done", json.loads(said)) if said else ("crashed", None)
 
 
-def passes(item, after):
-    return not any(report.failed for report in runtestprotocol(item, nextitem=after, log=False))
+def failure(item, after):
+    """What a failing test says, or ""."""
+    with catch_warnings_for_item(config=item.config, ihook=item.ihook, when="runtest", item=item):
+        reports = runtestprotocol(item, nextitem=after, log=False)
+    return next((report.longreprtext or "failed" for report in reports if report.failed), "")
 
 
 def measure(items):
@@ -222,8 +226,8 @@ def measure(items):
     for item, after in pairwise([*items, None]):
         state()._stats.clear()
         start = perf_counter()
-        if not passes(item, after):
-            return item.nodeid
+        if said := failure(item, after):
+            return f"{item.nodeid} fails: {said}"
         took[item.nodeid] = perf_counter() - start
         reached[item.nodeid] = sorted(state()._stats)
     return took, reached
@@ -234,7 +238,7 @@ def run(mutant, items):
     from mutmut.mutation.trampoline import set_mutant_under_test
 
     set_mutant_under_test(mutant)
-    return next((item.nodeid for item, after in pairwise([*items, None]) if not passes(item, after)), None)
+    return next((item.nodeid for item, after in pairwise([*items, None]) if failure(item, after)), None)
 
 
 def test_file(name):

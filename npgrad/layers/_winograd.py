@@ -16,6 +16,7 @@ A, G and B amplify rounding. The usual points 0, 1, -1, 2, -2 and infinity give 
 """
 
 import functools
+import math
 
 import numpy as np
 
@@ -31,7 +32,8 @@ POINTS = (
     -2 / 3,
 )  # and infinity, where a polynomial's value is its highest coefficient
 TILE, INNER = 4, 6  # pixels of y, pixels of x
-SHARE = 32  # of C * F: how many tiles at once; the more filters there are to read, the more tiles use them
+# How many tiles at once: as many as stay in the cache, but the more filters there are to read, the more tiles use them.
+TILES, SHARE = 1 << 13, 512  # tiles * channels, and channels * filters / tiles
 
 
 def winograd(layer, image, W, out, y):
@@ -42,7 +44,10 @@ def winograd(layer, image, W, out, y):
 def winograd_input_gradient(layer, dy, W, out, dx):
     """The same of dy, with the kernel flipped, and its channels and filters exchanged (_rows.py)."""
     dimage, dy = inside_and_padded(layer, dy.reshape(*out, -1), dx)
-    convolve(dy, filters(W, flip=True).transpose(0, 2, 1), dimage.shape[:2], dimage)
+    turned = filters(W, flip=True).transpose(0, 2, 1)
+    if W.size < 16 * math.prod(out):  # products with transposed matrices take longer; copying them takes longest
+        turned = np.ascontiguousarray(turned)
+    convolve(dy, turned, dimage.shape[:2], dimage)
 
 
 def fits(layer, dtype):
@@ -84,7 +89,7 @@ def convolve(image, filters, out, y):
     seen = np.lib.stride_tricks.as_strided(
         image, (INNER, INNER, down, across, c), (high, wide, TILE * high, TILE * wide, deep), writeable=False
     )
-    count = max(1, c * f // (SHARE * across))
+    count = max(1, TILES // (across * max(c, f)), c * f // (SHARE * across))
     for first in range(0, down, count):
         tiles = seen[:, :, first : first + count]
         n = tiles.shape[2]
