@@ -45,7 +45,9 @@ def winograd_input_gradient(layer, dy, W, out, dx):
     """The same of dy, with the kernel flipped, and its channels and filters exchanged (_rows.py)."""
     dimage, dy = inside_and_padded(layer, dy.reshape(*out, -1), dx)
     turned = filters(W, flip=True).transpose(0, 2, 1)
-    if W.size < 16 * math.prod(out):  # products with transposed matrices take longer; copying them takes longest
+    if W.size < 16 * math.prod(
+        out
+    ):  # products with transposed matrices take longer; copying them takes longest
         turned = np.ascontiguousarray(turned)
     convolve(dy, turned, dimage.shape[:2], dimage)
 
