@@ -1,9 +1,12 @@
 """`npgrad demo` and `npgrad score`: the folder of images, and the table."""
 
 import html
+import io
 import json
 import re
 import shlex
+import warnings
+from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +16,7 @@ from messages import OTHER_SETTINGS
 from PIL import Image
 from threadpoolctl import threadpool_info, threadpool_limits
 
-import npgrad
+import npgrad.cli
 from npgrad.cli import _demo_images as demo_images
 from npgrad.cli import _demo_page as demo_page
 from npgrad.cli import _methods as methods
@@ -23,11 +26,29 @@ from npgrad.models import squeezenet1_1
 IMAGES = ["methods.png", "fooling.png", "classes.png", "style.png", "inversion.png"]
 
 
-@pytest.fixture
-def quick(monkeypatch):
+def quickly(monkeypatch):
     """So few steps that the images show nothing; how they look is for a person to judge."""
     monkeypatch.setattr(demo_images, "STEPS", {**dict.fromkeys(demo_images.STEPS, 2), "fooling": 20})
     monkeypatch.setattr(demo_images, "SHOWN", ("saliency", "grad_cam", "lrp"))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    quickly(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A demo that several tests look at: the folder that it was made from, the exit code, stdout, and stderr."""
+    folder = tmp_path_factory.mktemp("demo")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        quickly(patch)
+        patch.chdir(folder)
+        with warnings.catch_warnings():  # a fooling image is none
+            warnings.filterwarnings("ignore", "the bundled network knows only drawn scenes")
+            code = npgrad.cli.main(["demo", "-o", "a folder"])
+    return folder, code, out.getvalue(), err.getvalue()
 
 
 class Links(HTMLParser):
@@ -58,26 +79,37 @@ def checked_page(folder):
 
 
 @pytest.mark.filterwarnings("ignore:the bundled network knows only drawn scenes")  # a fooling image is none
-def test_the_demo(run, quick, tmp_path):
-    code, out, err = run("demo")
-    assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
+def test_the_demo(made):
+    folder, code, out, err = made
+    assert code == 0 and re.fullmatch(r"done in \d+ s: open a folder/index.html\n", out)
     first, *parts = err.splitlines()
     assert re.match(
         r"npgrad: 6 parts, about \d+ (s|minutes) at this machine's present speed; nothing is", first
     )
-    assert first.endswith("keeps what is done in npgrad-demo")
+    assert first.endswith("keeps what is done in a folder")
     assert [line[:3] for line in parts] == [f"{i}/6" for i in range(1, 7)]
     assert all(re.search(r", about \d+ (s|minutes) left$", line) for line in parts[1:])
-    text, links = checked_page(tmp_path / "npgrad-demo")
+    text, links = checked_page(folder / "a folder")
     assert links == {"scenes.png", *IMAGES}
     # the fooled image fools as a file, too, and the page's commands find theirs
     model = npgrad.load()
     before, after = (
-        model.predict(model.preprocess(tmp_path / "npgrad-demo" / name, resize=False), top=1)[0][0][0]
+        model.predict(model.preprocess(folder / "a folder" / name, resize=False), top=1)[0][0][0]
         for name in ("scene.png", "fooled.png")
     )
     assert before != after
-    assert f"<code>npgrad attribute {Path('npgrad-demo') / 'scene.png'} --method all</code>" in text
+    command = html.escape(f"npgrad attribute '{Path('a folder') / 'scene.png'}' --method all")
+    assert f"<code>{command}</code>" in text
+
+
+def test_the_demo_is_in_a_folder_of_its_own(run, quick, monkeypatch, tmp_path):
+    monkeypatch.setattr(demo_images, "MAKERS", (demo_images.classification,))
+    code, out, err = run("demo")
+    assert code == 0 and re.fullmatch(r"done in \d+ s: open npgrad-demo/index.html\n", out)
+    assert err.splitlines()[0].endswith("keeps what is done in npgrad-demo")
+    text, links = checked_page(tmp_path / "npgrad-demo")
+    assert links == {"scenes.png"}
+    assert f"<code>npgrad classify {Path('npgrad-demo') / 'scene.png'}</code>" in text
 
 
 @pytest.mark.exhaustive
@@ -94,9 +126,9 @@ def test_the_demo_takes_one_blas_thread(run, quick, monkeypatch, tmp_path):
     assert counts and set(counts) == {1}
 
 
-def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
-    run("demo", "-o", "a folder")
-    text, _ = checked_page(tmp_path / "a folder")
+def test_the_demos_commands_are_ones_that_npgrad_has(made):
+    folder = made[0]
+    text, _ = checked_page(folder / "a folder")
     commands = re.findall(r"<code>(.*?)</code>", text)
     assert len(commands) == 6
     for command in commands:
@@ -106,14 +138,15 @@ def test_the_demos_commands_are_ones_that_npgrad_has(run, quick, tmp_path):
         for name in ("image", "content"):
             paths = getattr(args, name, None) or []
             for path in [paths] if isinstance(paths, str) else paths:
-                assert (tmp_path / path).is_file()
+                assert (folder / path).is_file()
 
 
 @pytest.mark.exhaustive
-def test_the_same_seed_gives_the_same_images_and_another_others(run, quick, tmp_path):
-    for folder, seed in (("a", 0), ("b", 0), ("c", 2)):
+def test_the_same_seed_gives_the_same_images_and_another_others(run, quick, made, tmp_path):
+    for folder, seed in (("b", 0), ("c", 2)):
         assert run("demo", "-o", folder, "--seed", seed)[0] == 0
-    first, again, other = ([(tmp_path / f / name).read_bytes() for name in IMAGES] for f in "abc")
+    folders = (made[0] / "a folder", tmp_path / "b", tmp_path / "c")  # the first without a --seed
+    first, again, other = ([(folder / name).read_bytes() for name in IMAGES] for folder in folders)
     assert first == again
     assert all(a != b for a, b in zip(first, other, strict=True))
 

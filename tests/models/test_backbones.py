@@ -60,7 +60,9 @@ def test_parameters_are_torchs(name):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("name", ["alexnet", "resnet18", "resnet50", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("alexnet", marks=pytest.mark.slow), "resnet18", "resnet50", "mobilenet_v2"]
+)
 def test_a_fresh_network_keeps_the_size_of_what_it_sees(name):
     """He-normal weights: the logits of noise are neither tiny nor huge, and two seeds give two networks."""
     make = getattr(models, name)

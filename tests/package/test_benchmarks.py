@@ -136,16 +136,19 @@ def test_growth_is_the_exponent_of_a_power():
 
 
 @pytest.mark.exhaustive
-def test_growth_is_measured(folder, monkeypatch):
-    monkeypatch.setattr(
-        growth, "GROWTH", {"growth-side": ("side, px", (48, 96)), "growth-steps": ("steps", (2, 3))}
-    )
-    for case in growth.GROWTH:
-        job = {"network": NETWORK, "case": case, "threads": 1}
-        found = growth.measure_growth(job, folder, tell=lambda what: None)
-        for quantity in ("seconds", "megabytes"):
-            assert list(found[quantity]) == list(growth.COMPARED)
-            assert all(len(numbers) == 2 and min(numbers) >= 0 for numbers in found[quantity].values())
+@pytest.mark.parametrize(
+    ("case", "values", "contenders"),
+    [("growth-side", (48,), growth.COMPARED), ("growth-steps", (2, 3), ("npgrad", "torch"))],
+)
+def test_growth_is_measured(folder, monkeypatch, case, values, contenders):
+    monkeypatch.setattr(growth, "GROWTH", {case: ("what grows", values)})
+    monkeypatch.setattr(growth, "COMPARED", contenders)
+    job = {"network": NETWORK, "case": case, "threads": 1}
+    found = growth.measure_growth(job, folder, tell=lambda what: None)
+    for quantity in ("seconds", "megabytes"):
+        assert list(found[quantity]) == list(contenders)
+        for numbers in found[quantity].values():
+            assert len(numbers) == len(values) and min(numbers) >= 0
 
 
 def test_folders_are_measured(folder, monkeypatch):

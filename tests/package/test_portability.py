@@ -336,8 +336,14 @@ def test_an_installation_that_cannot_be_written_to(folder, tmp_path):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-@pytest.mark.parametrize("optimize", ["", "2"])
+@pytest.mark.parametrize(
+    ("method", "optimize"),
+    [
+        ("spawn", ""),
+        ("forkserver", "2"),
+        *(pytest.param(*pair, marks=pytest.mark.slow) for pair in [("spawn", "2"), ("forkserver", "")]),
+    ],
+)
 def test_start_methods_of_processes(folder, method, optimize):
     """spawn is the one of macOS and Windows, forkserver that of Linux from Python 3.14 on."""
     if method == "forkserver" and sys.platform == "win32":

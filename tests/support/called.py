@@ -104,8 +104,10 @@ class Called:
     def __init__(self, config):
         self.config, self.uncalled, self.waiting = config, None, {}
         setattr(builtins, NOTE, self.note)
-        sys.meta_path.insert(0, Finder)
-        self.waiting = functions()
+        self.workers = not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
+        if not self.workers:  # which call the functions themselves: nothing is imported to wait for them
+            sys.meta_path.insert(0, Finder)
+            self.waiting = functions()
 
     def note(self, name):
         if name in self.waiting and (not self.waiting[name][1] or called_by_a_test(sys._getframe(1))):
@@ -127,8 +129,8 @@ class Called:
         if hasattr(self.config, "workeroutput"):
             self.config.workeroutput["uncalled"] = uncalled
             return
-        if self.uncalled is None:  # there were no workers
-            self.add(uncalled)
+        if self.uncalled is None:  # there were no workers, or none has told
+            self.add([name for name, _ in functions().values()] if self.workers else uncalled)
         if self.uncalled and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -82,7 +82,7 @@ def furnish(folder):
         save_image(np.kron(scene(number)[0], np.ones((2, 2, 1), np.uint8))[20:], folder / name)
     names = (ROOT / "weights" / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines()
     made = squeezenet1_1(rng=0)
-    small = npgrad.Preprocessing(resize=64, crop=64)
+    small = npgrad.Preprocessing(resize=48, crop=48)
     model = npgrad.Model(made.network, names, small, made.architecture, made.aliases, presets=made.presets)
     bias = np.full(1000, 3, np.float32)  # the last ReLU lets the score of every class pass
     bias[2] += 4.5  # and a fooling image for the great white shark is near

@@ -15,10 +15,25 @@ from npgrad.layers import (
     MaxPool2d,
     ReLU,
     ReLU6,
+    Sequential,
 )
-from npgrad.models import alexnet, mobilenet_v2, resnet18
+from npgrad.models import mobilenet_v2, registry, resnet18
 
 SIDE = {"alexnet": 63}
+
+
+def alexnet(classes=5):
+    """AlexNet with 64 units in fc6 and fc7 for 4096, which have nine tenths of its weights."""
+    full = registry.skeleton({"name": "alexnet", "options": {}}, room=2**30)
+    rng, parts = np.random.default_rng(4), dict(full.network.parts())
+    for name, layer in parts.items():
+        if isinstance(layer, Conv2d):
+            filters, channels, side, _ = layer.weight.shape
+            options = {"stride": layer.stride, "padding": layer.padding, "rng": rng}
+            parts[name] = Conv2d.init(channels, filters, side, **options)
+    for name, units, inputs in (("fc6", 64, 256 * 36), ("fc7", 64, 64), ("fc8", classes, 64)):
+        parts[name] = Linear.init(inputs, units, rng=rng)
+    return npgrad.Model(Sequential(parts), aliases=full.aliases)
 
 
 def graph(classes=5):
