@@ -1,6 +1,7 @@
 """Integrated gradients to a tolerance: what is certified is so against a fine reference, and what is not is said."""
 
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -26,12 +27,19 @@ def network(activation):
 X = np.random.default_rng(1).normal(size=(2, 2, 6, 6))
 
 
+@cache
+def reference(activation):
+    """With many steps; across a kink the sum nears the integral slowly."""
+    steps = 6000 if activation is ReLU else 1100
+    return integrated_gradients(network(activation()), X, 1, n_steps=steps, method="riemann_middle")
+
+
 @pytest.mark.sampled(2)
 @pytest.mark.parametrize("tolerance", [2e-2, 1e-3, 1e-4, 1e-5])
 @pytest.mark.parametrize("activation", [ReLU(), Softplus()], ids=["ReLU", "Softplus"])
 def test_the_tolerance_is_met_or_said_not_to_be(activation, tolerance):
     model = network(activation)
-    fine = integrated_gradients(model, X, 1, n_steps=6000, method="riemann_middle")
+    fine = reference(type(activation))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = integrated_gradients(model, X, 1, n_steps=10, tolerance=tolerance)

@@ -118,7 +118,7 @@ def test_a_wrong_gradient_is_found():
 def test_it_is_a_part_of_a_composite():
     arguments = {"w": CONV["w"][:3], "b": CONV["b"][:3], "conv_param": {"stride": 1, "pad": 1}}
     layer = Residual({"conv": ByHand(own.conv_forward_naive, own.conv_backward_naive, arguments)})
-    assert npgrad.gradcheck(layer, X[:2], method="richardson")
+    assert npgrad.gradcheck(layer, X[:2, :, :4, :4], method="richardson")
     assert list(layer.arrays()) == ["conv.w", "conv.b"]
 
 

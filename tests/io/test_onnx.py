@@ -70,7 +70,8 @@ def test_vggs_with_fewer_hidden_units_come_back(name, tmp_path):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenet_v2", pytest.param("alexnet", marks=pytest.mark.slow)]
+    "name",
+    ["resnet18", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "alexnet"))],
 )
 def test_the_newer_exporter_does_too(name, tmp_path):
     pytest.importorskip("onnxscript", reason="torch's newer exporter needs onnxscript")

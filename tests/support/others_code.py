@@ -157,7 +157,7 @@ def layer_norm():
         dx = (d - d.mean(1, keepdims=True) - hat * (d * hat).mean(1, keepdims=True)) / std
         return dx, (dy * hat).sum(0), dy.sum(0)
 
-    f = Function(forward, backward, draw(4, 6), {"gamma": draw(6, seed=1), "beta": draw(6, seed=2)})
+    f = Function(forward, backward, draw(3, 4), {"gamma": draw(4, seed=1), "beta": draw(4, seed=2)})
     fault(f, "x", "fork branch", lambda g, dy, c: (dy * c[2]) / c[1])
     fault(f, "gamma", "part of dy", lambda g, dy, c: (dy * c[0])[0])
     fault(f, "beta", "permuted", lambda g, dy, c: np.roll(g, 1))

@@ -1,6 +1,7 @@
 """Training: the same steps as torch takes, the same bits after an interruption, and what feeds and measures it."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -189,11 +190,8 @@ def test_a_loss_that_is_no_number_is_said():
         training.train(model, batch, 5, SGD(1e30), parts=1)
 
 
-def squares(t):
-    return t * t
-
-
 def test_ahead_gives_the_same_values_in_and_out_of_order():
+    squares = functools.partial(pow, exp=2)  # of builtins: a process that makes them imports no test
     with training.Ahead(squares, start=2, count=5, ahead=3) as batch:
         assert [batch(t) for t in (2, 3, 4, 5, 6)] == [4, 9, 16, 25, 36]
         assert batch(3) == 9
