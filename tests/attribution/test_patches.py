@@ -152,8 +152,8 @@ def test_nothing_changed_is_the_clean_score_and_runs_nothing(monkeypatch):
     [
         (squeezenet1_0, 0.3),
         (squeezenet1_1, 0.4),
-        (densenet121, 0.8),
-        (googlenet, 0.8),
+        pytest.param(densenet121, 0.8, marks=pytest.mark.exhaustive),
+        pytest.param(googlenet, 0.8, marks=pytest.mark.exhaustive),
         (shufflenet_v2_x0_5, 0.8),
     ],
 )

@@ -102,8 +102,11 @@ def test_the_demo(made):
     assert f"<code>{command}</code>" in text
 
 
-def test_the_demo_is_in_a_folder_of_its_own():
-    assert _parser().parse_args(["demo"]).output == "npgrad-demo"
+def test_the_demo_is_in_a_folder_of_its_own(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(demo_images, "MAKERS", ())
+    code, _, err = run("demo")
+    assert code == 0 and err.splitlines()[0].endswith("keeps what is done in npgrad-demo")
+    assert (tmp_path / "npgrad-demo" / "scene.png").is_file()
 
 
 @pytest.mark.exhaustive

@@ -144,6 +144,8 @@ def test_sparseness_does_not_depend_on_scale_and_sign(rng):
 @pytest.mark.parametrize("name", PAIRS)
 @pytest.mark.parametrize("window", [4, (5, 3), 9])
 def test_selectivity_is_the_slow_loop(name, window, rng):
+    if "squeezenet" in name and window == 4:
+        window = 15  # else more than a hundred patches
     pair = PAIRS[name]
     given, start = rng.normal(size=pair.x.shape), rng.normal(size=pair.x.shape)
     area, fractions, found = selectivity(pair.model, pair.x, given, TARGETS, window, start, return_curve=True)

@@ -24,8 +24,9 @@ LARGE = [
     "wide_resnet50_2",
     "resnet34",
 ]
-NAMES = [
-    pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in torch_networks.NAMES
+NAMES = [  # ResNeXt-50 has ResNet-50's blocks
+    pytest.param(name, marks=pytest.mark.slow) if name in (*LARGE, "resnet50") else name
+    for name in torch_networks.NAMES
 ]
 
 
