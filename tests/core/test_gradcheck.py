@@ -105,7 +105,7 @@ def test_nan_is_wrong():
 
 def test_check_layers_finds_the_wrong_layer(rng):
     model = squeezenet1_1(num_classes=3)
-    x = rng.normal(size=(1, 3, 33, 33))
+    x = rng.normal(size=(2, 3, 33, 33))
     assert all(check for _, check in npgrad.check_layers(model, x))
     layers = dict(model.network.layers)
     conv = layers["conv1"]
