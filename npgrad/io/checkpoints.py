@@ -5,6 +5,8 @@ cannot be used with any others. It is read as an untrusted file, by npgrad's own
 of every member.
 """
 
+import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -27,7 +29,8 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     Parameters
     ----------
     settings : dict
-        Numbers, strings, arrays, models, and lists or dicts of them, by name.
+        Numbers, strings, arrays, models, lists, dicts and dataclasses of them, by name. A function counts by its name
+        alone, other callables also by their attributes: so the result is the same in every process.
 
     Returns
     -------
@@ -48,6 +51,15 @@ def _digest(digest, value):
     if isinstance(value, Model):
         outputs = [value.outputs] if value.outputs else []
         value = [value.network.arrays(buffers=True), repr(value.preprocessing), *outputs]
+    elif isinstance(value, functools.partial):
+        value = ["partial", value.func, value.args, value.keywords]
+    elif isinstance(value, type) or hasattr(value, "__qualname__"):
+        value = f"{getattr(value, '__module__', None)}.{value.__qualname__}"
+    elif dataclasses.is_dataclass(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        value = [type(value).__qualname__, fields]
+    elif callable(value):
+        value = [type(value).__qualname__, getattr(value, "__dict__", {})]
     if isinstance(value, dict):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
         value = [item for pair in pairs for item in pair]

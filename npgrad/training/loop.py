@@ -1,6 +1,5 @@
 """The training loop: a batch, its gradients, a step of the optimizer."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,9 +113,7 @@ def train(
     steps = whole_number(steps, "steps", 0)
     parts = None if parts is None else whole_number(parts, "parts")
     optimizer, rng = optimizer or Adam(1e-3), generator(rng)
-    state = _State(
-        model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts, "attack": _settings(attack)}
-    )
+    state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts, "attack": attack})
     interrupted = False
 
     def validate_when_due():
@@ -149,12 +146,6 @@ def train(
         if checkpoint is not None:
             state.save()
     return Training(state.model, state.t, state.losses, state.accuracies, state.validations, interrupted)
-
-
-def _settings(attack):
-    """What distinguishes one attack from another, the same in every process; a schedule counts by its name only."""
-    found = dataclasses.asdict(attack) if dataclasses.is_dataclass(attack) else {"attack": attack}
-    return {name: getattr(value, "__qualname__", value) for name, value in found.items()}
 
 
 class _State:

@@ -1,6 +1,7 @@
 """Adversarial training: the attack of a whole batch, and that a training with it takes torch's steps."""
 
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -179,10 +180,8 @@ def attacked_run(radius=RADIUS["l2"], steps=5, **options):
     def batch(t):
         return images(4, 25, seed=[7, t], dtype=np.float32), np.arange(4)
 
-    attack = training.Attack("l2", radius, steps=2)
-    return training.train(
-        squeezenet1_1(num_classes=4, rng=0), batch, steps, Adam(1e-3), rng=1, attack=attack, **options
-    )
+    options = {"attack": training.Attack("l2", radius, steps=2), **options}
+    return training.train(squeezenet1_1(num_classes=4, rng=0), batch, steps, Adam(1e-3), rng=1, **options)
 
 
 def test_interrupted_under_attack_and_resumed_is_the_same_to_the_bit(tmp_path):
@@ -205,6 +204,44 @@ def test_a_checkpoint_of_another_attack_is_refused(tmp_path):
     attacked_run(0.5, steps=1, checkpoint=path)
     with pytest.raises(InputError, match="other settings"):
         attacked_run(0.6, steps=1, checkpoint=path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """An attack made of another one."""
+
+    attack: training.Attack
+
+    def __call__(self, *given):
+        return self.attack(*given)
+
+
+class Plain:
+    def __init__(self, attack):
+        self.attack = attack
+
+    def __call__(self, *given):
+        return self.attack(*given)
+
+
+def by_function(attack, *given):
+    return attack(*given)
+
+
+@pytest.mark.parametrize("kind", [Around, Plain, lambda attack: functools.partial(by_function, attack)])
+def test_attacks_around_others_are_resumed_and_told_apart(kind, tmp_path):
+    """Each is made anew: what counts is what it does, not where it is in memory."""
+
+    def run(radius, steps, **options):
+        return attacked_run(steps=steps, attack=kind(training.Attack("l2", radius)), **options)
+
+    for made, radius in {"number": lambda: 0.5, "schedule": lambda: lambda t: 0.5}.items():
+        path = tmp_path / f"{made}.ckpt"
+        first, second = radius(), radius()
+        run(first, 1, checkpoint=path)
+        assert run(second, 1, checkpoint=path, callback=lambda *_: pytest.fail("it was done")).steps == 1
+        with pytest.raises(InputError, match="other settings"):
+            run(0.6, 1, checkpoint=path)
 
 
 @pytest.mark.parametrize(
