@@ -230,7 +230,7 @@ def by_function(attack, *given):
 
 @pytest.mark.parametrize("kind", [Around, Plain, lambda attack: functools.partial(by_function, attack)])
 def test_attacks_around_others_are_resumed_and_told_apart(kind, tmp_path):
-    """Each is made anew: what counts is what it does, not where it is in memory."""
+    """Each is new: what counts is what it does, not where it is in memory."""
 
     def run(radius, steps, **options):
         return attacked_run(steps=steps, attack=kind(training.Attack("l2", radius)), **options)
