@@ -17,7 +17,7 @@ from pathlib import Path
 import npgrad
 from npgrad.attribution.folders import attribute_folder
 from npgrad.images import Preprocessing, save_image
-from npgrad.layers import Conv2d, GlobalAvgPool2d, Sequential
+from npgrad.layers import Conv2d, GlobalAvgPool2d, ReLU, Sequential
 from npgrad.layers.base import Layer
 from npgrad.scenes import scene
 
@@ -42,7 +42,8 @@ class Waiting(Layer):
 
 def waiting_model():
     """A network that waits, and computes next to nothing."""
-    layers = {"wait": Waiting(WAIT), "conv": Conv2d.init(3, 2, 1), "pool": GlobalAvgPool2d()}
+    conv = Conv2d.init(3, 2, 3)  # not 1x1, whose saliency would be the same everywhere
+    layers = {"wait": Waiting(WAIT), "conv": conv, "relu": ReLU(), "pool": GlobalAvgPool2d()}
     return npgrad.Model(Sequential(layers), preprocessing=Preprocessing(resize=SIDE, crop=SIDE))
 
 
