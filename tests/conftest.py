@@ -1,6 +1,7 @@
 """What the tests share: where the real data lies, and the network with real weights."""
 
 import gc
+import sys
 from pathlib import Path
 
 import called
@@ -43,6 +44,21 @@ def pytest_collection_modifyitems(config, items):
     tiers.leave_to_test_all(items)
     if config.option.shuffle is not None:
         tiers.shuffle(items, config.option.shuffle)
+
+
+USUAL = {"threads": None, "exact": False, "keep_memory": True}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item):
+    """A test that leaves a setting of the process changed fails itself, not another one later."""
+    yield
+    config = sys.modules.get("npgrad.config")
+    left = {name: getattr(config, name, usual) for name, usual in USUAL.items()}
+    if left != USUAL:
+        for name, usual in USUAL.items():
+            setattr(config, name, usual)
+        pytest.fail(f"the test left npgrad.config with {left}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import shutil
 import pytest
 from documents import OTHERS, PAGES, ROOT, blocks, furnish, run, runs
 
+from npgrad import config
+
 # Commands that are not npgrad's own, nor of the repository: what they need is not here.
 FOREIGN = ("docker", "nbgrader", "otter", "git clone", "python3 -m venv", "pip download", "cite", "NPGRAD_")
 NAMES = {str(path.relative_to(ROOT)): path for path in [*PAGES, *OTHERS]}
@@ -27,6 +29,8 @@ def workplace(furnished, tmp_path, monkeypatch):
     shutil.copytree(furnished, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("NPGRAD_HOME", str(folder / "home"))
+    for setting in ("threads", "exact", "keep_memory"):  # what a page sets is undone
+        monkeypatch.setattr(config, setting, getattr(config, setting))
     return folder
 
 
