@@ -34,9 +34,9 @@ def reference(activation):
     return integrated_gradients(network(activation()), X, 1, n_steps=steps, method="riemann_middle")
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("tolerance", [2e-2, 1e-3, 1e-4, 1e-5])
-@pytest.mark.parametrize("activation", [ReLU(), Softplus()], ids=["ReLU", "Softplus"])
+@pytest.mark.parametrize("activation", [Softplus(), ReLU()], ids=["Softplus", "ReLU"])
 def test_the_tolerance_is_met_or_said_not_to_be(activation, tolerance):
     model = network(activation)
     fine = reference(type(activation))

@@ -93,7 +93,7 @@ def test_slices_are_captums(name, method):
     checks.assert_close(found, expected, 1e-7 if method == "neuron_integrated_gradients" else 1e-8)
 
 
-@pytest.mark.sampled(8)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("method", [name for name in METHODS if name != "neuron_deep_lift"])
 @pytest.mark.parametrize("name", PLACES)
 def test_functions_are_captums(name, method):

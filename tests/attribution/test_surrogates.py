@@ -79,6 +79,7 @@ def test_kernel_shap_is_exact_for_ten_pieces_whatever_n_samples():
     checks.assert_close(found[0, 0], values[mask], 1e-8)
 
 
+@pytest.mark.exhaustive
 def test_kernel_shap_is_exact_where_n_samples_suffice():
     pair = PAIRS["linears"]
     mask = grid(pair.x.shape[2:], (2, 6))
@@ -173,7 +174,7 @@ def test_the_seed_decides(method):
     assert not np.array_equal(found, method(NET.model, NET.x, TARGETS, rng=2, **options))
 
 
-@pytest.mark.parametrize("method", [lime, kernel_shap])
+@pytest.mark.parametrize("method", [pytest.param(lime, marks=pytest.mark.exhaustive), kernel_shap])
 def test_top_class_superpixels_and_progress(method):
     calls = []
     found = method(

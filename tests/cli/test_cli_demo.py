@@ -102,6 +102,7 @@ def test_the_demo(made):
     assert f"<code>{command}</code>" in text
 
 
+@pytest.mark.exhaustive
 def test_the_demo_is_in_a_folder_of_its_own(run, monkeypatch, tmp_path):
     monkeypatch.setattr(demo_images, "MAKERS", ())
     code, _, err = run("demo")

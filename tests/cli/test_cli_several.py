@@ -86,7 +86,7 @@ def test_one_json_document(on, photos):
         assert code == 0 and len(json.loads(out)) == 2
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("command", ["attribute", "classify", "certify", "explore"])
 def test_the_others_go_on(on, photos, command):
     code, out, err = on(f"{command} missing.png broken.jpg {photos[0]} a dog.png")

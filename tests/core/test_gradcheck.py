@@ -128,7 +128,7 @@ class WrongInTraining(BatchNorm2d):
         return super().backward(dy, cache) if cache[-1] is None else np.full_like(dy, 7)
 
 
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("nested", [pytest.param(False, marks=pytest.mark.exhaustive), True])
 def test_training_mode_reaches_the_parts_of_a_composite(nested):
     def network(norm):
         inner = Sequential({"norm": norm, "drop": Dropout(0.3), "conv": Conv2d.init(3, 4, 2, rng=3)})

@@ -151,6 +151,7 @@ def test_growth_is_measured(folder, monkeypatch, case, values, contenders):
             assert len(numbers) == len(values) and min(numbers) >= 0
 
 
+@pytest.mark.exhaustive
 def test_folders_are_measured(folder, monkeypatch):
     monkeypatch.setattr(folders, "PHOTOS", 2)
     monkeypatch.setattr(folders, "WAIT", 0.0)

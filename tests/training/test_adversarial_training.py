@@ -165,7 +165,9 @@ def assert_torchs_training(norm, attack_steps, steps):
         assert (array - state[key]).abs().max() <= 1e-8 * moved, key
 
 
-@pytest.mark.parametrize("norm, attack_steps", [("linf", 1), ("l2", 2)])
+@pytest.mark.parametrize(
+    "norm, attack_steps", [pytest.param("linf", 1, marks=pytest.mark.exhaustive), ("l2", 2)]
+)
 def test_six_steps_are_torchs(norm, attack_steps):
     assert_torchs_training(norm, attack_steps, 6)
 
@@ -228,6 +230,7 @@ def by_function(attack, *given):
     return attack(*given)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("kind", [Around, Plain, lambda attack: functools.partial(by_function, attack)])
 def test_attacks_around_others_are_resumed_and_told_apart(kind, tmp_path):
     """Each is new: what counts is what it does, not where it is in memory."""
