@@ -4,9 +4,10 @@
     python scripts/train_scenes.py --quick                 a few minutes at 96 px, to try it out
 
 After Ctrl-C or a power cut, the same command continues from the checkpoints and ends with bit-identical weights, on the
-same machine with the same versions and settings. In the first of five phases, the network learns to name scenes. In the
+same machine with the same versions and settings. In the first of six phases, the network learns to name scenes. In the
 others, it learns to name attacked ones (Madry et al. 2018), which makes its gradients readable (Engstrom et al. 2019):
-most scenes are changed by a step along the gradient of their loss, within a small ball, then within a larger one.
+most scenes are changed by a step along the gradient of their loss, within a small ball, then within a larger one. In
+the last one, it also learns to look at the object instead of the background (Ross et al. 2017).
 
 Most steps use small images, for which a step is cheap, of several sizes, since a network trained on a single size does
 not generalize to others. The last steps use 224 px, the size at inference.
@@ -55,6 +56,8 @@ class Phase:
         The number of steps over which the radius rises to its full value.
     share : float
         The share of a batch that is attacked.
+    outside : float
+        Weight of the share of the gradient outside of the object, of the last eight scenes of a batch. 0: no penalty.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Phase:
     radius: float = 0.0
     warmup: int = 1
     share: float = 1.0
+    outside: float = 0.0
 
     @property
     def steps(self):
@@ -86,6 +90,9 @@ class Phase:
 
     def attack(self):
         return training.Attack(self.norm, self.radius_at, share=self.share) if self.radius else None
+
+    def penalty(self):
+        return training.RightReasons(self.outside, count=8) if self.outside else None
 
 
 def restarted(t, at=5200):
@@ -112,6 +119,10 @@ PHASES = (
         "polish", ((400, (224,), 32),),
         cosine(2.5e-4, 400, warmup=10), first=577_600, radius=6 / 255, share=0.25,
     ),
+    Phase(
+        "reasons", ((260, (224,), 32),),
+        cosine(2e-4, 260, warmup=10), first=590_400, radius=6 / 255, share=0.3, outside=5.0,
+    ),
 )  # fmt: skip
 QUICK = (
     Phase("quick-standard", ((500, (96,), 64),), cosine(1e-3, 500, warmup=25)),
@@ -125,13 +136,18 @@ BY_NAME = {phase.name: phase for phase in PHASES + QUICK}
 
 def labeled(indices, seed, size, noise_rng=None):
     """Scenes as a batch: (x (N, 3, size, size), target (N,)), every third with noise and blur for a generator."""
-    images, labels, _ = zip(*(scene(int(i), seed, size) for i in indices), strict=True)
+    return masked(indices, seed, size, noise_rng)[:2]
+
+
+def masked(indices, seed, size, noise_rng=None):
+    """The same batch with the objects' masks (N, size, size)."""
+    images, labels, masks = zip(*(scene(int(i), seed, size) for i in indices), strict=True)
     images = np.stack(images)
     if noise_rng is not None:
         images[::3] = training.augment(
             images[::3], noise_rng, flip=False, shift=0, light=0.0, noise=0.2, blur=size / 224
         )
-    return training.as_input(images, Preprocessing()), np.array(labels)
+    return training.as_input(images, Preprocessing()), np.array(labels), np.stack(masks)
 
 
 def batch(t, name="standard"):
@@ -139,7 +155,8 @@ def batch(t, name="standard"):
     phase = BY_NAME[name]
     size, n, first = phase.stage(t)
     noise_rng = np.random.default_rng([TRAINING_SEED, first]) if phase.radius else None
-    return labeled(range(first, first + n), TRAINING_SEED, size, noise_rng)
+    made = masked if phase.outside else labeled
+    return made(range(first, first + n), TRAINING_SEED, size, noise_rng)
 
 
 def fresh_network(seed):
@@ -181,7 +198,7 @@ def main():
         "--phases",
         nargs="+",
         metavar="NAME",
-        help="only these phases (default: standard weak strong final polish)",
+        help="only these phases (default: standard weak strong final polish reasons)",
     )
     parser.add_argument("--start", metavar="FILE", help="weights to start from instead of random ones")
     parser.add_argument(
@@ -253,6 +270,7 @@ def run(phase, model, args, size):
     with bar, training.Ahead(functools.partial(batch, name=phase.name), count=steps) as batches:
         return training.train(
             model, batches, steps, optimizer, parts=PARTS, rng=args.seed, attack=phase.attack(),
+            penalty=phase.penalty(),
             validate=checked, validate_every=args.validate_every, callback=show, checkpoint=path,
         )  # fmt: skip
 

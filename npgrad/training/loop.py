@@ -48,12 +48,13 @@ class Training:
 @same_threads()
 def train(
     model: Model,
-    batch: Callable[[int], tuple[Array, Array]],
+    batch: Callable[[int], tuple[Array, ...]],
     steps: int,
     optimizer: Optimizer | None = None,
     parts: int | None = None,
     rng: Rng = 0,
     attack: Callable[[Model, Array, Array, Rng, int], Array] | None = None,
+    penalty: Callable[..., tuple[float, dict[str, Array]]] | None = None,
     validate: Callable[[Model], Any] | None = None,
     validate_every: int = 500,
     callback: Callable[[int, dict[str, float]], object] | None = None,
@@ -69,8 +70,8 @@ def train(
     model : Model
         The network; it is not modified.
     batch : callable
-        Step t = 0, 1, ... -> (x (N, C, H, W), preprocessed; target (N,), class indices). For a checkpoint, it must
-        depend on t only.
+        Step t = 0, 1, ... -> (x (N, C, H, W), preprocessed; target (N,), class indices; more arrays for the penalty).
+        For a checkpoint, it must depend on t only.
     steps : int
         Number of steps.
     optimizer : npgrad.optim.Optimizer or None
@@ -81,11 +82,15 @@ def train(
         For the dropout masks and the attack.
     attack : callable or None
         Adversarial training: (model, x, target, rng, step) -> the images to train on instead of x, such as `Attack`.
+    penalty : callable or None
+        (model, x, target, more arrays of the batch) -> (number, its gradients by parameter), such as `RightReasons`;
+        added to the cross-entropy's gradients. Its x is not attacked.
     validate : callable or None
         Called with the model every `validate_every` steps and after the last one.
     validate_every : int, default 500
     callback : callable or None
-        Called after each step with (step, {"loss", "accuracy", "rate"}); the rate is in images per second.
+        Called after each step with (step, {"loss", "accuracy", "rate"}); the rate is in images per second. With a
+        penalty, "penalty" is another entry.
     checkpoint : path or None
         A file written every `checkpoint_every` steps, at Ctrl-C and at the end. If it exists, training resumes from it:
         bit-identically on the same machine with the same versions and settings.
@@ -113,7 +118,8 @@ def train(
     steps = whole_number(steps, "steps", 0)
     parts = None if parts is None else whole_number(parts, "parts")
     optimizer, rng = optimizer or Adam(1e-3), generator(rng)
-    state = _State(model, optimizer, rng, checkpoint, {"steps": steps, "parts": parts, "attack": attack})
+    settings = {"steps": steps, "parts": parts, "attack": attack, "penalty": penalty}
+    state = _State(model, optimizer, rng, checkpoint, settings)
     interrupted = False
 
     def validate_when_due():
@@ -125,11 +131,14 @@ def train(
         validate_when_due()  # Ctrl-C may have come between the last step and its validation
         while state.t < steps:
             began = time.perf_counter()
-            x, target = batch(state.t)
-            seed = int(rng.integers(2**63))
+            x, target, *more = batch(state.t)
+            seed, added, seen = int(rng.integers(2**63)), {}, {}
+            if penalty is not None:
+                seen["penalty"], added = penalty(state.model, x, target, *more)
             if attack is not None:
                 x = attack(state.model, x, target, rng, state.t)
             loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
+            gradients |= {name: gradients[name] + array for name, array in added.items()}
             if not np.isfinite(loss):
                 raise InputError(
                     f"training: the loss is {loss} at step {state.t}; a lower learning rate may help"
@@ -138,7 +147,7 @@ def train(
             rate = len(x) / (time.perf_counter() - began)
             validate_when_due()
             if callback is not None:
-                callback(state.t, {"loss": loss, "accuracy": right / len(x), "rate": rate})
+                callback(state.t, {"loss": loss, "accuracy": right / len(x), "rate": rate, **seen})
             if checkpoint is not None and (state.t % checkpoint_every == 0 or state.t == steps):
                 state.save()
     except KeyboardInterrupt:

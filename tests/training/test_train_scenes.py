@@ -77,6 +77,14 @@ def test_every_third_scene_of_the_second_phase_is_noisy_or_blurred(script):
     assert (x == script.batch(0, "weak")[0]).all()
 
 
+def test_only_the_last_phase_knows_the_masks(script):
+    assert [phase.penalty() is None for phase in script.PHASES] == [True] * 5 + [False]
+    x, target, masks = script.batch(0, "reasons")
+    image, label, mask = scene(script.PHASES[-1].first + 1, script.TRAINING_SEED, 224)
+    assert target[1] == label and (masks[1] == mask).all()
+    np.testing.assert_array_equal(npgrad.Preprocessing().invert(x[1:2])[0], image)
+
+
 @pytest.mark.exhaustive
 def test_the_first_fifty_steps_are_torchs(script):
     model = script.fresh_network(0).astype(np.float64)
