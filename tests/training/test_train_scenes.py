@@ -132,3 +132,13 @@ def test_the_script_writes_a_network_that_loads(tmp_path):
     (tmp_path / "c.quick-strong").unlink()
     assert "2 steps" in run("second.h5", "--start", "first.h5", "--phases", "quick-strong")
     assert (tmp_path / "second.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()
+
+
+def test_weights_between_two_networks(script):
+    start = script.fresh_network(0)
+    end = start.with_parameters({name: 1.4 * array for name, array in start.parameters().items()})
+    assert script.between(start, end, 1.0) is end
+    found = script.between(start, end, 0.25)
+    x, _ = script.labeled(range(16), script.VALIDATION_SEED, 224)
+    middle = start.with_parameters({name: 1.1 * array for name, array in start.parameters().items()})
+    np.testing.assert_allclose(found(x[:2]), middle(x[:2]), rtol=0.02)  # but for half precision
