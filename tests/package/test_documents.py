@@ -108,3 +108,12 @@ def test_what_is_wrong_on_a_page_is_found(tmp_path):
     page.write_text(PAGE.replace("print(1)", "print(2)"))
     python, shell = run(page)
     assert python == "page.md:6: prints\n2\ninstead of\n1\n" and "npgrad no-command: exit code 2" in shell
+
+
+@pytest.mark.parametrize(
+    ("printed", "wrong"), [("1.7e-15", False), ("3e-16", False), ("2.4e-13", True), ("2.4", True)]
+)
+def test_rounding_depends_on_the_machine(tmp_path, printed, wrong):
+    page = tmp_path / "page.md"
+    page.write_text(f"```python\nprint('error {printed}')\n```\n\nprints\n\n```\nerror 2.4e-15\n```\n")
+    assert bool(run(page)) == wrong
