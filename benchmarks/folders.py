@@ -1,7 +1,7 @@
 """Photos per second of `attribute_folder`, with more and more workers: processes, and those of a Dask cluster.
 
-No more workers compute than there are cores. For more, the work is simulated: a network that only waits, so that all of
-them have it done at the same time, and what is measured is how fast work is handed out and results are written.
+No more workers compute than there are cores. For more, the work is simulated: a network that only waits, which any
+number of workers can do at the same time. What is measured is how fast work is handed out and results are written.
 """
 
 import os
@@ -23,7 +23,7 @@ from npgrad.scenes import scene
 
 FOLDER = "folder"
 PHOTOS, SIDE, WORKERS = 60, 64, (1, 2, 4, 8)
-WAIT = 0.05  # seconds per photo of the simulated work
+WAIT = 0.05  # seconds of a simulated forward pass
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,8 @@ def tables(data):
             "to ONNX Runtime": lambda record: ratio(record, "onnxruntime"),
         }),
         _larger_table(found, [network for network in networks if network in LARGER]),
-        _lines_table(found, GROWTH, growth),
-        _lines_table(found, (FOLDER,), folders),
+        _lines_table(found, "growth", GROWTH, growth),
+        _lines_table(found, FOLDER, (FOLDER,), folders),
         _whole_table(found),
     ]  # fmt: skip
     return "\n\n".join(filter(None, parts)) + "\n"
@@ -95,10 +95,10 @@ def _larger_table(found, networks):
     return _unless_empty(lines)
 
 
-def _lines_table(found, cases, cells_of):
+def _lines_table(found, kind, cases, cells_of):
     """A table of cases that have a line for each contender."""
     records = [record for record in found.values() if record["case"] in cases]
-    _, _, *lines = header(("growth" if FOLDER not in cases else FOLDER, 1))
+    _, _, *lines = header((kind, 1))
     return _unless_empty([*lines, *(line(cells) for record in records for cells in cells_of(record))])
 
 

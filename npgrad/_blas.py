@@ -24,7 +24,7 @@ from npgrad import config
 LARGE = 1 << 18  # multiply-adds; for fewer, OpenBLAS takes one thread
 LEAST = 0.04  # seconds of products that are judged together; processor time is too coarse for fewer
 FREE = 0.75  # the share of the threads' time that they must have had
-PAUSE = 32
+PAUSE = 32  # the longest pause, as a multiple of the products that were slow
 
 # The number of BLAS threads belongs to the whole process: one at a time may change it.
 changing = threading.Lock()

@@ -46,18 +46,25 @@ def pytest_collection_modifyitems(config, items):
         tiers.shuffle(items, config.option.shuffle)
 
 
-USUAL = {"threads": None, "exact": False, "keep_memory": True}
+def settings():
+    from npgrad import config
+
+    return {name: getattr(config, name) for name in ("threads", "exact", "keep_memory")}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    item.settings = settings()
+    yield
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item):
     """A test that leaves a setting of the process changed fails itself, not another one later."""
     yield
-    config = sys.modules.get("npgrad.config")
-    left = {name: getattr(config, name, usual) for name, usual in USUAL.items()}
-    if left != USUAL:
-        for name, usual in USUAL.items():
-            setattr(config, name, usual)
+    if (left := settings()) != item.settings:
+        for name, before in item.settings.items():
+            setattr(sys.modules["npgrad.config"], name, before)
         pytest.fail(f"the test left npgrad.config with {left}", pytrace=False)
 
 

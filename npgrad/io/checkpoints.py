@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
     ----------
     settings : dict
         Numbers, strings, arrays, models, lists, dicts and dataclasses of them, by name. A function counts by its name
-        alone, other callables also by their attributes: so the result is the same in every process.
+        alone, other objects also by their attributes: so the result is the same in every process.
 
     Returns
     -------
@@ -53,12 +54,14 @@ def _digest(digest, value):
         value = [value.network.arrays(buffers=True), repr(value.preprocessing), *outputs]
     elif isinstance(value, functools.partial):
         value = ["partial", value.func, value.args, value.keywords]
+    elif isinstance(value, types.MethodType):
+        value = [value.__func__, value.__self__]
     elif isinstance(value, type) or hasattr(value, "__qualname__"):
         value = f"{getattr(value, '__module__', None)}.{value.__qualname__}"
     elif dataclasses.is_dataclass(value):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         value = [type(value).__qualname__, fields]
-    elif callable(value):
+    elif type(value).__repr__ is object.__repr__:  # which tells only a place in memory
         value = [type(value).__qualname__, getattr(value, "__dict__", {})]
     if isinstance(value, dict):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))

@@ -231,7 +231,15 @@ def by_function(attack, *given):
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("kind", [Around, Plain, lambda attack: functools.partial(by_function, attack)])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Around,
+        Plain,
+        lambda attack: functools.partial(by_function, attack),
+        lambda attack: Plain(attack).__call__,
+    ],
+)
 def test_attacks_around_others_are_resumed_and_told_apart(kind, tmp_path):
     """Each is new: what counts is what it does, not where it is in memory."""
 
