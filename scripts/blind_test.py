@@ -1,6 +1,6 @@
 """A blind test of class visualizations: does another network, which has never seen one, name the shape in them?
 
-    python scripts/blind_test.py                       train a namer, about 20 minutes of one core, and ask it
+    python scripts/blind_test.py                       train a namer, about 25 minutes of one core, and ask it
     python scripts/blind_test.py old.h5 weights/scenes.h5 --namer namer.npz
 
 The namer is a small network with its own architecture and seed. It sees gray images only, and is trained on drawings of
@@ -28,7 +28,7 @@ from npgrad.scenes._noise import fractal
 from npgrad.scenes._shapes import SHAPES
 from npgrad.synthesis import create_class_visualization
 
-SEED, SIZE, BATCH, STEPS = 11, 64, 64, 1400
+SEED, SIZE, BATCH, STEPS = 11, 64, 64, 4200
 NAMES = CLASSES[: len(SHAPES)]
 LEAN = {"heart": 0.6, "lightning": 0.5}  # the largest rotation (radians), as in scenes; others: any
 
