@@ -170,28 +170,24 @@ def test_processes_can_be_stopped_in_the_midst_of_their_work():
     assert time.monotonic() - start < 30
 
 
-def begin(folder, weights, *arguments):
-    """The command in a process of its own, at the head of a group of its own, as a shell starts it."""
-    command = [
-        sys.executable,
-        "-m",
-        "npgrad",
-        "attribute",
-        "photos",
-        "--weights",
-        weights,
-        "-o",
-        "out",
-        *arguments,
-    ]
-    return subprocess.Popen(
-        command,
-        cwd=folder.parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@pytest.fixture
+def begin(weights):
+    """Start runs, each at the head of a process group, as a shell does; the test's end is also theirs."""
+    begun = []
+
+    def start(folder, *arguments):
+        command = [sys.executable, "-m", "npgrad", "attribute", "photos", "--weights", weights, "-o", "out"]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        begun.append(
+            subprocess.Popen([*command, *arguments], cwd=folder.parent, start_new_session=True, **pipes)
+        )
+        return begun[-1]
+
+    yield start
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def after_lines(process, folder, count):
@@ -213,12 +209,12 @@ def is_whole_and_like(folder, expected):
 
 
 @pytest.mark.exhaustive
-def test_killed_at_any_moment_it_goes_on(weights, tmp_path):
+def test_killed_at_any_moment_it_goes_on(begin, weights, tmp_path):
     folder = photos(tmp_path / "photos", 60)
     attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
     moments, kills = random.Random(0), 0
     for count in (0, 8, 20, 33):
-        process = begin(folder, weights)
+        process = begin(folder)
         after_lines(process, folder, count)
         time.sleep(moments.uniform(0, 0.02))
         process.kill()
@@ -229,7 +225,7 @@ def test_killed_at_any_moment_it_goes_on(weights, tmp_path):
             image = (tmp_path / "out" / line["output"]).read_bytes()
             assert image == (tmp_path / "expected" / line["output"]).read_bytes()
     assert kills >= 3
-    process = begin(folder, weights, "--json")
+    process = begin(folder, "--json")
     result = json.loads(process.communicate()[0])
     assert process.returncode == 0 and result["there"] > 0
     assert result["made"] + result["there"] == 60
@@ -245,10 +241,10 @@ def lines_of_whole(output):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
+def test_ctrl_c_ends_it_and_it_goes_on(begin, weights, tmp_path, workers):
     folder = photos(tmp_path / "photos", 100)
     attribute_folder(npgrad.load(weights), folder, tmp_path / "expected")
-    process = begin(folder, weights, "--workers", str(workers))
+    process = begin(folder, "--workers", str(workers))
     after_lines(process, folder, 5)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the processes, too
     out, err = process.communicate(timeout=30)
@@ -262,16 +258,16 @@ def test_ctrl_c_ends_it_and_it_goes_on(weights, tmp_path, workers):
     )
     assert 0 < left <= 95
     assert not [name for name in files(tmp_path / "out") if "npgrad-" in name]
-    process = begin(folder, weights, "--workers", str(workers), "--json")
+    process = begin(folder, "--workers", str(workers), "--json")
     assert json.loads(process.communicate(timeout=60)[0])["made"] == left
     assert is_whole_and_like(folder, files(tmp_path / "expected"))
 
 
 @pytest.mark.exhaustive
-def test_processes_end_with_the_command(weights, tmp_path):
+def test_processes_end_with_the_command(begin, tmp_path):
     psutil = pytest.importorskip("psutil")
     folder = photos(tmp_path / "photos", 150)
-    process = begin(folder, weights, "--workers", "2")
+    process = begin(folder, "--workers", "2")
     after_lines(process, folder, 3)
     workers = psutil.Process(process.pid).children()
     assert len(workers) >= 2
@@ -284,10 +280,10 @@ def test_processes_end_with_the_command(weights, tmp_path):
 
 
 @pytest.mark.exhaustive
-def test_a_process_that_is_killed_is_told_of(weights, tmp_path):
+def test_a_process_that_is_killed_is_told_of(begin, tmp_path):
     psutil = pytest.importorskip("psutil")
     folder = photos(tmp_path / "photos", 150)
-    process = begin(folder, weights, "--workers", "2")
+    process = begin(folder, "--workers", "2")
     after_lines(process, folder, 3)
     children = psutil.Process(process.pid).children()
     # All are looked at before one is killed: the others are ended as soon as the first is missed.
