@@ -11,6 +11,7 @@ number or a schedule: a function of the number of steps taken.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,11 @@ class Optimizer:
         """
         losses, dx = objective(x)
         return self.step(x, dx), losses
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it was made with, by name, such as {"lr": 0.001, ...}; a run resumes with the same settings only."""
+        return {name: value for name, value in vars(self).items() if name not in ("t", "_memory")}
 
     @property
     def state(self) -> dict[str, Any]:
@@ -261,7 +267,7 @@ def steps(*parts: tuple[int, float]) -> Callable[[int], float]:
     starts = [start for start, _ in parts]
     if not parts or starts[0] != 0 or starts != sorted(set(starts)):
         raise InputError(f"steps: expected (start, rate) from start 0 on, rising, found starts {starts}")
-    return lambda t: next(rate for start, rate in reversed(parts) if t >= start)
+    return _Steps(parts)
 
 
 def cosine(lr: float, total: int, warmup: int = 0, last: float = 0.0) -> Callable[[int], float]:
@@ -283,14 +289,33 @@ def cosine(lr: float, total: int, warmup: int = 0, last: float = 0.0) -> Callabl
     callable
         The learning rate as a function of the number of steps taken.
     """
+    return _Cosine(lr, total, warmup, last)
 
-    def rate(t):
-        if t < warmup:
-            return lr * (t + 1) / warmup
-        done = min(1.0, (t - warmup) / max(1, total - warmup))
-        return last + (lr - last) * 0.5 * (1 + math.cos(math.pi * done))
 
-    return rate
+@dataclass(frozen=True)
+class _Steps:
+    """An object instead of a closure, so that a checkpoint can tell it from another schedule."""
+
+    parts: tuple
+
+    def __call__(self, t):
+        return next(rate for start, rate in reversed(self.parts) if t >= start)
+
+
+@dataclass(frozen=True)
+class _Cosine:
+    """An object instead of a closure, so that a checkpoint can tell it from another schedule."""
+
+    lr: float
+    total: int
+    warmup: int
+    last: float
+
+    def __call__(self, t):
+        if t < self.warmup:
+            return self.lr * (t + 1) / self.warmup
+        done = min(1.0, (t - self.warmup) / max(1, self.total - self.warmup))
+        return self.last + (self.lr - self.last) * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _fraction(value, name):

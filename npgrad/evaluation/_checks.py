@@ -5,7 +5,7 @@ import numpy as np
 from npgrad._outputs import probabilities
 from npgrad._parallel.batches import batches, copies_at_once
 from npgrad._targets import resolve_targets, scores
-from npgrad._validate import check_input
+from npgrad._validate import check_input, is_number
 from npgrad.errors import InputError
 
 
@@ -30,7 +30,8 @@ def expect_function(method):
 
 def check_fractions(fractions):
     """Raise an InputError if these are not numbers between 0 and 1."""
-    if np.ndim(fractions) != 1 or not len(fractions) or not all(0 < f < 1 for f in fractions):
+    numbers = np.ndim(fractions) == 1 and all(map(is_number, fractions))
+    if not numbers or not len(fractions) or not all(0 < f < 1 for f in fractions):
         raise InputError(f"fractions: expected numbers > 0 and < 1, found {fractions!r}")
 
 
@@ -47,6 +48,18 @@ def expect_attribution(attribution, ndims=(3, 4)):
     if not np.isfinite(a).all():
         raise InputError(f"attribution: expected finite numbers, found {np.sum(~np.isfinite(a))} NaN or Inf")
     return a.astype(np.float64)
+
+
+def attributed(method, model, x, target, **options):
+    """What a method attributes to x, checked to be one attribution per image: float64."""
+    found = np.asarray(method(model, x, target, **options))
+    if found.ndim < 2 or len(found) != len(x) or found.dtype.kind not in "fiub":
+        raise InputError(
+            f"method: expected attributions of {len(x)} images, found {found.dtype} of shape {found.shape}"
+        )
+    if not np.isfinite(found).all():
+        raise InputError(f"method: expected finite numbers, found {np.sum(~np.isfinite(found))} NaN or Inf")
+    return found.astype(np.float64)
 
 
 def pixel_map(attribution, size=None):

@@ -14,7 +14,7 @@ from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator, generators, not_negative, whole_number
 from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, expect_function
+from npgrad.evaluation._checks import attributed, begin, expect_attribution, expect_function
 from npgrad.model import Model
 
 
@@ -71,9 +71,9 @@ def infidelity(
     n_samples, rng = whole_number(n_samples, "n_samples"), generator(rng)
     x, logits, targets, size = begin(model, x, target, batch_size, images=False)
     n, before = len(x), scores(model, logits, targets).astype(np.float64)
-    attribution = np.asarray(attribution)
-    if attribution.shape != x.shape:
-        raise InputError(f"attribution: expected the input's shape {x.shape}, found {attribution.shape}")
+    if np.shape(attribution) != x.shape:
+        raise InputError(f"attribution: expected the input's shape {x.shape}, found {np.shape(attribution)}")
+    attribution = expect_attribution(attribution, (x.ndim,))
     predicted, change, rngs = np.empty(n_samples * n), np.empty(n_samples * n), generators(rng, n)
     for part in batches(n_samples * n, size, progress):
         i = part % n  # the first sample of every image, then the second, ...
@@ -139,12 +139,16 @@ def sensitivity_max(
     draw = _within(radius)
     x, _, targets, _ = begin(model, x, target, images=False)
     rngs, images = generators(rng, len(x)), [x[i : i + 1] for i in range(len(x))]
-    before = np.asarray(method(model, x, targets, **options))
+    before = attributed(method, model, x, targets, **options)
     norm = _norms(before)
     largest = np.zeros(len(x))
     for k in range(n_samples):
         e = [_checked(draw(*one), one[0], "radius") for one in zip(images, rngs, strict=True)]
-        after = method(model, (x + np.concatenate(e)).astype(x.dtype), targets, **options)
+        after = attributed(method, model, (x + np.concatenate(e)).astype(x.dtype), targets, **options)
+        if after.shape != before.shape:
+            raise InputError(
+                f"method: expected attributions of one shape, found {before.shape}, {after.shape}"
+            )
         largest = np.maximum(largest, _norms(after - before) / np.where(norm == 0, 1, norm))
         if progress is not None:
             progress(k + 1, n_samples)

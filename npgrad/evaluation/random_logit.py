@@ -77,7 +77,7 @@ def random_logit(
         other = _others(class_count(model, logits), None if question else targets, len(x), rng)
     elif not is_question(model, other):
         other = resolve_targets(model, logits, other)
-    pair = [magnitude(method(model, x, one, **options)) for one in (targets, other)]
+    pair = [magnitude(method, model, x, one, **options) for one in (targets, other)]
     return np.array([compare(a, b) for a, b in zip(*pair, strict=True)])
 
 

@@ -16,7 +16,7 @@ from npgrad._targets import scores
 from npgrad._typing import Array, Progress, Rng, Target
 from npgrad._validate import generator
 from npgrad.errors import InputError
-from npgrad.evaluation._checks import begin, expect_function
+from npgrad.evaluation._checks import attributed, begin, expect_function
 from npgrad.layers.base import he_normal
 from npgrad.model import Model
 
@@ -103,7 +103,7 @@ def randomization(
     layers = _top_down(model) if layers is None else [model.resolve(name) for name in layers]
     if not layers:
         raise InputError("layers: expected at least one layer to re-initialize, found none")
-    first = magnitude(method(model, x, targets, **options))
+    first = magnitude(method, model, x, targets, **options)
     maps, changed = [first], model
     for k, layer in enumerate(layers):
         changed = _reinitialized(changed, layer, rng)
@@ -114,7 +114,7 @@ def randomization(
             for height in np.unique(heights):
                 raised = _raised(changed, layers[0], height) if height else changed
                 same = heights == height
-                found[same] = magnitude(method(raised, x, targets, **options))[same]
+                found[same] = magnitude(method, raised, x, targets, **options)[same]
             maps.append(found)
         if progress is not None:
             progress(k + 1, len(layers))
@@ -183,9 +183,9 @@ def _ranks(values):
     return (np.cumsum(count) - (count - 1) / 2)[place]
 
 
-def magnitude(attribution):
-    """Absolute values as one map per image, (N, H, W) float64: channels are summed."""
-    a = np.abs(np.asarray(attribution, np.float64))
+def magnitude(method, model, x, target, **options):
+    """The absolute values of a method's attributions as one map per image, (N, H, W) float64: channels are summed."""
+    a = np.abs(attributed(method, model, x, target, **options))
     if a.ndim not in (3, 4):
         raise InputError(f"method: expected attributions (N, C, H, W) or (N, H, W), found shape {a.shape}")
     return a.sum(axis=1) if a.ndim == 4 else a

@@ -19,6 +19,7 @@ import numpy as np
 from npgrad._files import atomic_write, shown
 from npgrad._typing import Array, Path
 from npgrad.errors import InputError, WeightsError
+from npgrad.layers.base import Layer
 from npgrad.model import Model
 
 FORMAT = "npgrad checkpoint 2"
@@ -51,7 +52,17 @@ def fingerprint(settings: Mapping[str, Any]) -> str:
 def _digest(digest, value):
     if isinstance(value, Model):
         outputs = [value.outputs] if value.outputs else []
-        value = [value.network.arrays(buffers=True), repr(value.preprocessing), *outputs]
+        value = [value.network.arrays(buffers=True), value.network, repr(value.preprocessing), *outputs]
+    elif isinstance(
+        value, Layer
+    ):  # its options and its parts, such as strides and slopes; its model has the arrays
+        own = (
+            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            if (dataclasses.is_dataclass(value))
+            else vars(value)
+        )
+        own = {name: item for name, item in own.items() if not isinstance(item, np.ndarray)}
+        value = [type(value).__qualname__, own]
     elif isinstance(value, functools.partial):
         value = ["partial", value.func, value.args, value.keywords]
     elif isinstance(value, types.MethodType):
@@ -88,7 +99,7 @@ def write(path: Path, settings: str, arrays: Mapping[str, Array], rest: Mapping[
     arrays : dict of ndarray
         Arrays by name.
     rest : dict
-        Other values by name, which must be representable in JSON.
+        Other values by name: a generator's state as "rng", and others that JSON can hold.
 
     Raises
     ------

@@ -81,9 +81,11 @@ class Aim:
             return scores(self.model, tape.output, self.target)[0], dx
         tape = self.model.forward(x, keep=())
         logits = tape.output.reshape(len(x), -1)
-        others = np.exp(logits - logits.max())
-        others[:, self.target] = 0
-        dlogits = -self.contrast * others / np.maximum(others.sum(), np.finfo(others.dtype).tiny)
+        others = np.where(np.arange(logits.shape[1]) == self.target, -np.inf, logits)
+        others = np.exp(
+            others - others.max()
+        )  # the target is not among them, or all would be 0 once it is far ahead
+        dlogits = -self.contrast * others / others.sum()
         dlogits[:, self.target] = 1
         dx = waking_gradient(tape, dlogits.reshape(tape.output.shape), self.target)
         return logits[0, self.target], dx

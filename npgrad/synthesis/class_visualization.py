@@ -15,7 +15,7 @@ from npgrad import losses
 from npgrad._targets import scores
 from npgrad._typing import Path, Question, Rng
 from npgrad._validate import generator, not_negative, pair, whole_number
-from npgrad.errors import unknown
+from npgrad.errors import InputError, unknown
 from npgrad.model import Model
 from npgrad.optim import NormalizedAscent
 from npgrad.synthesis._aim import Aim, float_type
@@ -170,6 +170,11 @@ def create_class_visualization(
     options["max_jitter"] = whole_number(max_jitter, "max_jitter", 0)
     size = model.preprocessing.size if size is None else pair(size, "size")
     aim = Aim.at(model, target, layer, channel, neuron, size, options.pop("contrast"))
+    if contrast and not aim.contrast:
+        found = f"layer {aim.layer}" if aim.layer else "a target that has none"
+        raise InputError(
+            f"contrast: expected a target that is one of several exclusive classes, found {found}"
+        )
     ascend = _ascend_pixels if method == "pixels" else _ascend_spectrum
     run, draws = ascend(aim, size, generator(rng), callback, checkpoint, **options)
     return _report(aim, run, draws)

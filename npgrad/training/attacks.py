@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from npgrad._balls import NORMS, into_ball, random_in_ball, steepest
-from npgrad._outputs import explained
+from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
 from npgrad._typing import Array, Rng
 from npgrad._validate import generator, not_negative, one_of, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
 from npgrad.synthesis.pixels import image_limits, pixel_std
-from npgrad.training.gradients import loss_and_gradient
+from npgrad.training.gradients import labeled, loss_and_gradient
 
 __all__ = ["Attack", "ramp"]
 
@@ -100,12 +100,18 @@ class Attack:
         Returns
         -------
         ndarray (N, C, H, W)
+
+        Raises
+        ------
+        InputError, TargetError
+            The batch cannot be used, or the network has no classes.
         """
-        count = int(np.ceil(self.share * len(x)))
+        expect_classes(model, "training")
+        model, (x, target) = explained(model, declared=True), labeled(x, target)
+        count = int(np.ceil(round(self.share * len(x), 9)))  # 0.07 * 100 is 7.000000000000001
         radius = not_negative(self.radius(step) if callable(self.radius) else self.radius, "radius")
         if not count or not radius:
             return x
-        model = explained(model, declared=True)
         clean, target, std = x[:count], target[:count], pixel_std(model, x)
         low, high = image_limits(model, clean)
         low, high = np.minimum(low, clean), np.maximum(high, clean)
@@ -149,11 +155,26 @@ def ramp(radius: float, steps: int) -> Callable[[int], float]:
     callable
         The radius as a function of the training step.
 
+    Raises
+    ------
+    InputError
+        If the radius is negative, or the number of steps is not a whole number above 0.
+
     Examples
     --------
     >>> schedule = ramp(8.0, 4)
     >>> [schedule(t) for t in range(6)]
     [0.0, 2.0, 4.0, 6.0, 8.0, 8.0]
     """
-    radius, steps = not_negative(radius, "radius"), whole_number(steps, "steps")
-    return lambda t: radius * min(1.0, t / steps)
+    return _Ramp(not_negative(radius, "radius"), whole_number(steps, "steps"))
+
+
+@dataclass(frozen=True)
+class _Ramp:
+    """An object instead of a closure, so that a checkpoint can tell it from another one."""
+
+    radius: float
+    steps: int
+
+    def __call__(self, t):
+        return self.radius * min(1.0, max(0, t) / self.steps)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from npgrad._typing import Array, Rng
-from npgrad._validate import generator, not_negative
+from npgrad._validate import generator, not_negative, share, whole_number
+from npgrad.errors import InputError
 from npgrad.images.preprocessing import Preprocessing
 
 __all__ = ["Ahead", "as_input", "augment"]
@@ -64,11 +65,15 @@ def augment(
     Raises
     ------
     InputError
-        A number is negative or not finite.
+        A number is negative, not finite or too large, or the images are others.
     """
-    rng = generator(rng)
+    rng, images = generator(rng), np.asarray(images)
     noise, blur = not_negative(noise, "noise"), not_negative(blur, "blur")
-    n, h, w, _ = images.shape
+    shift, light = whole_number(shift, "shift", 0), share(light, "light", zero=True)
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        found = f"{images.dtype} of shape {images.shape}"
+        raise InputError(f"images: expected uint8 (N, H, W, 3), found {found}")
+    _, h, w, _ = images.shape
     changed = np.empty_like(images)
     for i, image in enumerate(images):
         down, right = rng.integers(-shift, shift + 1, size=2)
@@ -85,8 +90,8 @@ def augment(
             found = gaussian_filter(found, (sigma, sigma, 0), mode="nearest")
         if noise:
             std = 255 * rng.uniform(0, noise)
-            found = np.rint(found + std * rng.standard_normal(found.shape, dtype=np.float32))
-        changed[i] = np.clip(found, 0, 255)
+            found = found + std * rng.standard_normal(found.shape, dtype=np.float32)
+        changed[i] = np.clip(np.rint(found), 0, 255)
     return changed
 
 
@@ -110,6 +115,11 @@ class Ahead:
         Number of values prepared in advance.
     processes : int, default 1
         Number of processes.
+
+    Raises
+    ------
+    InputError
+        A number is not a whole one, or it is used outside of a ``with`` block.
     """
 
     def __init__(
@@ -120,8 +130,10 @@ class Ahead:
         ahead: int = 6,
         processes: int = 1,
     ) -> None:
-        self._make, self._ahead, self._processes = make, ahead, processes
-        self._next, self._end = start, None if count is None else start + count
+        self._make, self._ahead = make, whole_number(ahead, "ahead", 0)
+        self._processes, self._pool = whole_number(processes, "processes"), None
+        self._next = whole_number(start, "start", 0)
+        self._end = None if count is None else self._next + whole_number(count, "count", 0)
         self._waiting = deque()
 
     def __enter__(self) -> "Ahead":
@@ -137,6 +149,10 @@ class Ahead:
 
     def __call__(self, t: int) -> Any:
         """Return ``make(t)``."""
+        if self._pool is None:
+            raise InputError(
+                "Ahead: expected a with block, in which its processes run, such as: with Ahead(make) as batch"
+            )
         if self._waiting and self._waiting[0][0] != t:
             self._waiting.clear()
         if not self._waiting:

@@ -8,7 +8,8 @@ from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Rng
-from npgrad.errors import InputError
+from npgrad._validate import check_input
+from npgrad.errors import InputError, TargetError
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
 
@@ -51,7 +52,7 @@ def batch_gradients(
         BatchNorm's updated running statistics.
     """
     expect_classes(model, "training")
-    model = explained(model, declared=True)
+    model, (x, target) = explained(model, declared=True), labeled(x, target)
     parts = _default_parts(model, x) if parts is None else parts
     rows = np.array_split(np.arange(len(x)), max(1, min(parts, len(x))))
     seeds = np.random.default_rng(rng).integers(2**63, size=len(rows))
@@ -69,6 +70,45 @@ def batch_gradients(
         loss, right, statistics = loss + found[0], right + found[1], statistics or found[3]
         total = {name: total[name] + own if total else own for name, own in found[2].items()}
     return loss, right, total, statistics
+
+
+def labeled(x: Array, target: Array) -> tuple[Array, Array]:
+    """Check a batch.
+
+    Parameters
+    ----------
+    x : ndarray of float (N, C, H, W)
+    target : array_like of int (N,)
+
+    Returns
+    -------
+    x, target : ndarray
+        The same, as arrays.
+
+    Raises
+    ------
+    InputError
+        x is no input of a network, or there is not one class index per image.
+    """
+    x, target = check_input(x), np.asarray(target)
+    if target.dtype.kind not in "iu" or target.shape != (len(x),):
+        found = f"{target.dtype} of shape {target.shape}"
+        raise InputError(f"target: expected a class index for each of {len(x)} images, found {found}")
+    return x, target
+
+
+def expect_indices(target: Array, classes: int) -> None:
+    """Raise a TargetError if a class index is out of range.
+
+    Parameters
+    ----------
+    target : ndarray of int (N,)
+    classes : int
+        Number of classes.
+    """
+    if not 0 <= target.min() <= target.max() < classes:
+        found = f"{target.min()} to {target.max()}"
+        raise TargetError(f"target: expected 0 to {classes - 1}, found {found}")
 
 
 def loss_and_gradient(model: Model, outputs: Array, target: Array) -> tuple[Any, Array, Array]:

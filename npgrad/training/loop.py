@@ -1,5 +1,6 @@
 """The training loop: a batch, its gradients, a step of the optimizer."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ import numpy as np
 
 from npgrad._blas import same_threads
 from npgrad._typing import Array, Path, Rng
-from npgrad._validate import generator, whole_number
+from npgrad._validate import all_finite, generator, whole_number
 from npgrad.errors import InputError
 from npgrad.io import checkpoints
 from npgrad.model import Model
 from npgrad.optim import Adam, Optimizer
-from npgrad.training.gradients import batch_gradients
+from npgrad.training.gradients import batch_gradients, labeled
 
 __all__ = ["Training", "train"]
 
@@ -86,7 +87,8 @@ def train(
         (model, x, target, more arrays of the batch) -> (number, its gradients by parameter), such as `RightReasons`;
         added to the cross-entropy's gradients. Its x is not attacked.
     validate : callable or None
-        Called with the model every `validate_every` steps and after the last one.
+        Called with the model every `validate_every` steps and after the last one. With a checkpoint, its return value
+        must be of numbers, strings, lists and dicts.
     validate_every : int, default 500
     callback : callable or None
         Called after each step with (step, {"loss", "accuracy", "rate"}); the rate is in images per second. With a
@@ -103,7 +105,8 @@ def train(
     Raises
     ------
     InputError
-        If an argument cannot be used, or the loss is no longer finite because the learning rate is too high.
+        If an argument or a batch cannot be used, or the loss or the weights are no longer finite because the learning
+        rate is too high.
 
     Examples
     --------
@@ -117,7 +120,15 @@ def train(
     """
     steps = whole_number(steps, "steps", 0)
     parts = None if parts is None else whole_number(parts, "parts")
-    optimizer, rng = optimizer or Adam(1e-3), generator(rng)
+    validate_every = whole_number(validate_every, "validate_every")
+    checkpoint_every = whole_number(checkpoint_every, "checkpoint_every")
+    optimizer, rng = Adam(1e-3) if optimizer is None else optimizer, generator(rng)
+    if not isinstance(optimizer, Optimizer):
+        raise InputError(f"optimizer: expected one of npgrad.optim, such as Adam(1e-3), found {optimizer!r}")
+    given = {"attack": attack, "penalty": penalty, "validate": validate, "callback": callback}
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise InputError(f"{name}: expected a function, found {value!r:.60}")
     settings = {"steps": steps, "parts": parts, "attack": attack, "penalty": penalty}
     state = _State(model, optimizer, rng, checkpoint, settings)
     interrupted = False
@@ -125,19 +136,23 @@ def train(
     def validate_when_due():
         due = state.t % validate_every == 0 or state.t == steps
         if validate is not None and state.t and due and state.t not in dict(state.validations):
-            state.validations.append((state.t, validate(state.model)))
+            state.validations.append((state.t, _validation(validate(state.model), checkpoint)))
 
     try:
         validate_when_due()  # Ctrl-C may have come between the last step and its validation
         while state.t < steps:
             began = time.perf_counter()
-            x, target, *more = batch(state.t)
+            x, target, more = _batch(batch, state.t)
             seed, added, seen = int(rng.integers(2**63)), {}, {}
             if penalty is not None:
                 seen["penalty"], added = penalty(state.model, x, target, *more)
             if attack is not None:
                 x = attack(state.model, x, target, rng, state.t)
             loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
+            if odd := ", ".join(added.keys() - gradients.keys()):
+                raise InputError(
+                    f"penalty: expected gradients of the network's parameters, found one of {odd}"
+                )
             gradients |= {name: gradients[name] + array for name, array in added.items()}
             if not np.isfinite(loss):
                 raise InputError(
@@ -157,6 +172,30 @@ def train(
     return Training(state.model, state.t, state.losses, state.accuracies, state.validations, interrupted)
 
 
+def _batch(batch, t):
+    """(x, target, the rest) of step t; an InputError that names the step for anything else."""
+    found = batch(t)
+    if not isinstance(found, (tuple, list)) or len(found) < 2:
+        raise InputError(f"batch({t}): expected (images, class indices), found {type(found).__name__}")
+    x, target, *more = found
+    try:
+        return *labeled(x, target), more
+    except InputError as error:
+        raise InputError(f"batch({t}): {error}") from None
+
+
+def _validation(value, checkpoint):
+    """What `validate` returned; with a checkpoint, as it will be after resuming, so that both runs return the same."""
+    if checkpoint is None:
+        return value
+    try:
+        return json.loads(json.dumps(value, default=lambda scalar: scalar.item()))
+    except (TypeError, ValueError, AttributeError):
+        raise InputError(
+            f"validate: expected numbers, strings, lists or dicts, which a checkpoint can hold; found {value!r:.60}"
+        ) from None
+
+
 class _State:
     """Everything that a step changes: the parameters, the optimizer's state, the generator, the curves."""
 
@@ -165,7 +204,8 @@ class _State:
         self.t, self.losses, self.accuracies, self.validations = 0, [], [], []
         self._path = path
         if path is not None:
-            start = {"model": model, "optimizer": type(optimizer).__name__, "rng": rng.bit_generator.state}
+            made = [type(optimizer).__name__, optimizer.settings]
+            start = {"model": model, "optimizer": made, "rng": rng.bit_generator.state}
             self._settings = checkpoints.fingerprint({**start, **settings})
             stored = checkpoints.read(path, self._settings)
             if stored is not None:
@@ -175,7 +215,16 @@ class _State:
             self.save()  # a path that cannot be written to is reported before the work, not after it
 
     def step(self, gradients, statistics, loss, accuracy):
-        parameters = self.optimizer.step(self.model.parameters(), gradients)
+        before = self.model.parameters()
+        parameters = self.optimizer.step(before, gradients)
+        parameters = {
+            name: array.astype(before[name].dtype, copy=False) for name, array in parameters.items()
+        }
+        broken = [name for name, array in parameters.items() if not all_finite(array)]
+        if broken:
+            raise InputError(
+                f"training: {broken[0]} is no longer finite after step {self.t}; a lower learning rate may help"
+            )
         self.model = self.model.with_parameters({**parameters, **statistics})
         self.t += 1
         self.losses.append(float(loss))

@@ -8,8 +8,10 @@ import numpy as np
 from npgrad._outputs import expect_classes
 from npgrad._targets import class_logits
 from npgrad._typing import Array
+from npgrad._validate import positive_number
 from npgrad.errors import InputError
 from npgrad.model import Model
+from npgrad.training.gradients import expect_indices, labeled
 
 __all__ = ["Accuracy", "accuracy", "rescaled"]
 
@@ -54,13 +56,15 @@ def accuracy(model: Model, batches: Iterable[tuple[Array, Array]]) -> Accuracy:
 
     Raises
     ------
-    InputError
-        If there is no batch.
+    InputError, TargetError
+        If there is no batch, or one cannot be used.
     """
     expect_classes(model, "accuracy")
     confusion = None
     for x, target in batches:
+        x, target = labeled(x, target)
         logits = class_logits(model, model(x))
+        expect_indices(target, logits.shape[1])
         if confusion is None:
             confusion = np.zeros((logits.shape[1], logits.shape[1]), int)
         np.add.at(confusion, (target, logits.argmax(axis=1)), 1)
@@ -95,9 +99,11 @@ def rescaled(model: Model, x: Array, layer: str = "fire3", rms: float = 5.0, las
 
     Raises
     ------
-    InputError
-        If all activations are 0.
+    InputError, UnknownName
+        If all activations are 0, `rms` is not above 0, or there is no such layer.
     """
+    layer, last = model.resolve(layer), model.resolve(last)
+    positive_number(rms, "rms")
     found = float(np.sqrt(np.mean(np.square(model.forward(x, upto=layer)[layer], dtype=np.float64))))
     if not found > 0:
         raise InputError(f"rescaled: the activations at {layer} are all 0")

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from npgrad._outputs import explained
+from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
-from npgrad._targets import one_hot
+from npgrad._targets import class_count, one_hot
 from npgrad._typing import Array
 from npgrad._validate import not_negative, positive_number, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
+from npgrad.training.gradients import expect_indices, labeled
 
 __all__ = ["RightReasons"]
 
@@ -37,7 +38,10 @@ class RightReasons:
 
         d penalty / dw = d (g(x) . v) / dw = (d score(x + e v) / dw - d score(x - e v) / dw) / (2 e)
 
-    Where no ReLU and no maximum changes between these two images, this is exact, since the score is linear there.
+    Where no ReLU and no maximum changes between these two images, this is exact, since the score is linear there. With
+    the default step, many change: then this is the gradient of a penalty that is smoothed over the step. For the
+    bundled network and four scenes, it is 11 times as large, and lowers the penalty further than an equally long step
+    along the exact one.
 
     Parameters
     ----------
@@ -86,8 +90,8 @@ class RightReasons:
             Preprocessed images.
         target : ndarray of int (N,)
             Their classes.
-        mask : ndarray of bool (N, H, W)
-            The pixels of each image's object.
+        mask : ndarray of bool or int (N, H, W)
+            The pixels of each image's object, those that are not 0.
 
         Returns
         -------
@@ -98,14 +102,18 @@ class RightReasons:
 
         Raises
         ------
-        InputError
-            If the masks do not have the shape of the images.
+        InputError, TargetError
+            The batch cannot be used, the network has no classes, or the masks are not bools or whole numbers of the
+            shape of the images.
         """
-        if np.shape(mask) != (len(x), *x.shape[2:]):
-            raise InputError(f"mask: expected the shape {(len(x), *x.shape[2:])}, found {np.shape(mask)}")
+        expect_classes(model, "training")
+        model, (x, target) = explained(model, declared=True), labeled(x, target)
+        size, mask = (len(x), *x.shape[2:]), np.asarray(mask)
+        if mask.dtype.kind not in "biu" or mask.shape != size:
+            found = f"{mask.dtype} of shape {mask.shape}"
+            raise InputError(f"mask: expected bools of shape {size}, found {found}")
         chosen = slice(-self.count if self.count else None, None)
-        model = explained(model, declared=True)
-        x, target, outside = x[chosen], target[chosen], 1 - np.asarray(mask, x.dtype)[chosen, None]
+        x, target, outside = x[chosen], target[chosen], (mask == 0)[chosen, None].astype(x.dtype)
         factor = self.weight / len(x)
 
         def run(part):
@@ -120,6 +128,7 @@ class RightReasons:
     def _part(self, model, x, target, outside, factor):
         """The sum of the shares of a few images, and its gradient times a factor."""
         tape = model.forward(x, keep=())
+        expect_indices(target, class_count(model, tape.output))
         g = tape.backward(one_hot(model, tape.output, target))["input"]
         everywhere = np.maximum(_sums(np.abs(g)), np.finfo(g.dtype).tiny)
         share = _sums(outside * np.abs(g)) / everywhere

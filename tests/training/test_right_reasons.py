@@ -159,5 +159,7 @@ def test_settings_that_cannot_be_are_refused(options, message):
 
 def test_masks_of_another_shape_are_refused():
     x, target, mask = batch()
-    with pytest.raises(InputError, match=r"mask: expected the shape \(4, 33, 33\), found \(4, 32, 33\)"):
+    with pytest.raises(
+        InputError, match=r"mask: expected bools of shape \(4, 33, 33\), found bool of shape \(4, 32, 33\)"
+    ):
         training.RightReasons()(network(), x, target, mask[:, 1:])
