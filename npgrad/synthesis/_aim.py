@@ -80,13 +80,10 @@ class Aim:
             tape, dx = score_gradient(self.model, x, self.target)
             return scores(self.model, tape.output, self.target)[0], dx
         tape = self.model.forward(x, keep=())
-        logits = tape.output.reshape(len(x), -1)
-        others = np.where(np.arange(logits.shape[1]) == self.target, -np.inf, logits)
-        others = np.exp(
-            others - others.max()
-        )  # the target is not among them, or all would be 0 once it is far ahead
-        dlogits = -self.contrast * others / others.sum()
-        dlogits[:, self.target] = 1
+        logits = tape.output.reshape(1, -1)
+        others = np.delete(logits, self.target)
+        e = np.exp(others - others.max())  # less than the target's score, all could be 0
+        dlogits = np.insert(-self.contrast * e / e.sum(), self.target, 1)
         dx = waking_gradient(tape, dlogits.reshape(tape.output.shape), self.target)
         return logits[0, self.target], dx
 
