@@ -166,8 +166,8 @@ def test_memory_does_not_grow_with_steps(model, x):
         tracemalloc.stop()
         return most
 
-    peak(2)
-    assert peak(50) < peak(5) + x.nbytes
+    peak(50)  # what is imported and kept on the way
+    assert peak(200) < peak(50) + x.nbytes
 
 
 @pytest.mark.parametrize(
