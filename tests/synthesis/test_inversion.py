@@ -166,8 +166,8 @@ def test_memory_does_not_grow_with_steps(model, x):
         tracemalloc.stop()
         return most
 
-    peak(50)  # what is imported and kept on the way
-    assert peak(200) < peak(50) + 15 * x.nbytes  # for 150 steps; Python's own objects take four of these at most
+    peak(50)  # what is imported and cached by it
+    assert peak(200) < peak(50) + 15 * x.nbytes  # 150 steps; Python's own objects take four images' size
 
 
 @pytest.mark.parametrize(
