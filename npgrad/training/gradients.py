@@ -8,7 +8,7 @@ from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Rng
-from npgrad._validate import check_input
+from npgrad._validate import check_input, generator, whole_number
 from npgrad.errors import InputError, TargetError
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
@@ -50,12 +50,17 @@ def batch_gradients(
         The loss's gradient by parameter.
     statistics : dict of str to ndarray
         BatchNorm's updated running statistics.
+
+    Raises
+    ------
+    InputError, TargetError
+        The batch or an option cannot be used.
     """
     expect_classes(model, "training")
     model, (x, target) = explained(model, declared=True), labeled(x, target)
-    parts = _default_parts(model, x) if parts is None else parts
+    parts = _default_parts(model, x) if parts is None else whole_number(parts, "parts")
     rows = np.array_split(np.arange(len(x)), max(1, min(parts, len(x))))
-    seeds = np.random.default_rng(rng).integers(2**63, size=len(rows))
+    seeds = generator(rng).integers(2**63, size=len(rows))
 
     def run(part, seed):
         tape = model.forward(x[part], training=True, rng=int(seed), keep=())

@@ -96,6 +96,12 @@ def test_bad_options(options, message):
     assert str(caught.value).endswith(message)
 
 
+@pytest.mark.parametrize("name, value", [("parts", 0), ("parts", 1.5), ("rng", -1), ("rng", "seed")])
+def test_bad_options_of_one_batch(name, value):
+    with pytest.raises(InputError, match=f"^{name}: expected "):
+        training.batch_gradients(network(), X, Y, **{name: value})
+
+
 @pytest.mark.parametrize("found", [None, (X,), 3, X])
 def test_what_is_no_batch(found):
     given = found if not isinstance(found, np.ndarray) else {"x": X}
