@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from npgrad.errors import InputError, level_outside
+from npgrad.errors import InputError, TargetError, level_outside
 
 
 def is_whole(value):
@@ -113,6 +113,12 @@ def baseline_set(baseline, x):
     if count == 0:
         raise InputError("baseline: expected a set (M, C, H, W) of at least one baseline, found none")
     return full_baseline(baseline, (count, *x.shape[1:]), x.dtype)
+
+
+def expect_indices(target, classes, name="target"):
+    """Raise a TargetError if one of an array's class indices is out of range."""
+    if not 0 <= target.min() <= target.max() < classes:
+        raise TargetError(f"{name}: expected 0 to {classes - 1}, found {target.min()} to {target.max()}")
 
 
 def feature_mask(mask, shape):

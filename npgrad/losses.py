@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from npgrad._typing import Array
-from npgrad._validate import finite_number
-from npgrad.errors import InputError, TargetError, unknown
+from npgrad._validate import expect_indices, finite_number
+from npgrad.errors import InputError, unknown
 
 ByLayer = Mapping[str, Array]
 
@@ -280,9 +280,7 @@ def _rows_and_targets(name, logits, target):
     if target.dtype.kind not in "iu" or target.shape not in ((), (n,)):
         found = f"{target.dtype} of shape {target.shape}"
         raise InputError(f"{name}: target: expected a class index, or {n}, found {found}")
-    lowest, highest = target.min(), target.max()
-    if not 0 <= lowest <= highest < classes:
-        raise TargetError(f"{name}: target: expected 0 to {classes - 1}, found {lowest} to {highest}")
+    expect_indices(target, classes, f"{name}: target")
     return np.arange(n), np.broadcast_to(target, n)
 
 

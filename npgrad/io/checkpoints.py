@@ -53,15 +53,9 @@ def _digest(digest, value):
     if isinstance(value, Model):
         outputs = [value.outputs] if value.outputs else []
         value = [value.network.arrays(buffers=True), value.network, repr(value.preprocessing), *outputs]
-    elif isinstance(
-        value, Layer
-    ):  # its options and its parts, such as strides and slopes; its model has the arrays
-        own = (
-            {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-            if (dataclasses.is_dataclass(value))
-            else vars(value)
-        )
-        own = {name: item for name, item in own.items() if not isinstance(item, np.ndarray)}
+    elif isinstance(value, Layer):  # its options and its parts; the model has its parameters already
+        counted = value.arrays(buffers=True)
+        own = {name: item for name, item in _fields(value).items() if name not in counted}
         value = [type(value).__qualname__, own]
     elif isinstance(value, functools.partial):
         value = ["partial", value.func, value.args, value.keywords]
@@ -69,11 +63,10 @@ def _digest(digest, value):
         value = [value.__func__, value.__self__]
     elif isinstance(value, type) or hasattr(value, "__qualname__"):
         value = f"{getattr(value, '__module__', None)}.{value.__qualname__}"
-    elif dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        value = [type(value).__qualname__, fields]
-    elif type(value).__repr__ is object.__repr__:  # which tells only a place in memory
-        value = [type(value).__qualname__, getattr(value, "__dict__", {})]
+    elif (
+        dataclasses.is_dataclass(value) or type(value).__repr__ is object.__repr__
+    ):  # else, the repr tells all
+        value = [type(value).__qualname__, _fields(value)]
     if isinstance(value, dict):
         pairs = sorted(value.items(), key=lambda pair: str(pair[0]))
         value = [item for pair in pairs for item in pair]
@@ -85,6 +78,13 @@ def _digest(digest, value):
             _digest(digest, item)
     else:
         digest.update(f"{type(value).__name__} {value!r} ".encode())
+
+
+def _fields(value):
+    """The fields of a dataclass, or the attributes of another object."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return getattr(value, "__dict__", {})
 
 
 def write(path: Path, settings: str, arrays: Mapping[str, Array], rest: Mapping[str, Any]) -> None:

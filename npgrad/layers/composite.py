@@ -47,6 +47,11 @@ class Composite(Layer):
         Returns
         -------
         Layer
+
+        Raises
+        ------
+        InputError
+            If a part that belongs to every layer of this type, such as the ReLUs of a Fire, is another one.
         """
         raise TypeError(f"{type(self).__name__} cannot be put together from parts")
 
@@ -68,6 +73,14 @@ class Composite(Layer):
             return lambda key, array: function(f"{name}.{key}", array)
 
         return self.with_parts({name: part.map_arrays(inside(name)) for name, part in self.parts().items()})
+
+
+def expect_own(layer: Composite, parts: dict[str, Layer], names: tuple[str, ...]) -> None:
+    """Raise an InputError if `parts` has others of these names, which the layer would leave out."""
+    for name in names:
+        if parts[name] != layer.parts()[name]:
+            kind = type(layer).__name__
+            raise InputError(f"{kind}: expected its own {name}, found {parts[name]!r:.60}; a Graph takes any")
 
 
 class Calls(dict):

@@ -10,7 +10,7 @@ import numpy as np
 from npgrad._typing import Array, Cache, Rng, Window
 from npgrad.errors import InputError
 from npgrad.layers.base import Layer
-from npgrad.layers.composite import Calls, Composite, add, in_a_row
+from npgrad.layers.composite import Calls, Composite, add, expect_own, in_a_row
 from npgrad.layers.conv import Conv2d
 from npgrad.layers.im2col import borders, window_size
 from npgrad.layers.relu import ReLU
@@ -91,5 +91,6 @@ class Fire(Composite):
         }
 
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
+        expect_own(self, parts, ("squeeze_relu", "expand1x1_relu", "expand3x3_relu"))
         fields = {field.name: parts[field.name] for field in dataclasses.fields(self)}
         return dataclasses.replace(self, **fields)

@@ -9,7 +9,7 @@ from npgrad._typing import Array, Cache, Window
 from npgrad.errors import InputError
 from npgrad.layers.add import Add
 from npgrad.layers.base import Layer
-from npgrad.layers.composite import Calls, Composite, add, in_a_row
+from npgrad.layers.composite import Calls, Composite, add, expect_own, in_a_row
 from npgrad.layers.relu import ReLU
 
 
@@ -86,6 +86,7 @@ class Residual(Composite):
         return {**self.branch, **self.shortcut, "add": self.sum, **after}
 
     def with_parts(self, parts: dict[str, Layer]) -> Layer:
+        expect_own(self, parts, ("add",))
         branch = {name: parts[name] for name in self.branch}
         shortcut = {name: parts[name] for name in self.shortcut}
         return replace(self, branch=branch, shortcut=shortcut, after=parts.get("relu"))

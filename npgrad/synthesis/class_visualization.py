@@ -123,8 +123,8 @@ def create_class_visualization(
     num_iterations : int or None
         Number of steps. None: the value in DEFAULTS.
     contrast : float or None
-        Weight of the other classes' scores, for a network of more than two exclusive classes; layers and questions have
-        none. None: the value in DEFAULTS.
+        Weight of the other classes' scores, for a network of more than two exclusive classes. None: the value in
+        DEFAULTS, and 0 for layers, questions and other networks, for which a larger one is refused.
     blur_every : int, default 10
         Steps from one blur to the next; "pixels" only.
     max_jitter : int, default 16
@@ -171,10 +171,8 @@ def create_class_visualization(
     size = model.preprocessing.size if size is None else pair(size, "size")
     aim = Aim.at(model, target, layer, channel, neuron, size, options.pop("contrast"))
     if contrast and not aim.contrast:
-        found = f"layer {aim.layer}" if aim.layer else "a target that has none"
-        raise InputError(
-            f"contrast: expected a target that is one of several exclusive classes, found {found}"
-        )
+        found = f"layer {aim.layer}" if aim.layer else f"target {target!r:.60}"
+        raise InputError(f"contrast: expected one of more than two exclusive classes, found {found}")
     ascend = _ascend_pixels if method == "pixels" else _ascend_spectrum
     run, draws = ascend(aim, size, generator(rng), callback, checkpoint, **options)
     return _report(aim, run, draws)

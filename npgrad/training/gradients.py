@@ -9,7 +9,7 @@ from npgrad._parallel import threads as parallel
 from npgrad._targets import class_logits, class_logits_backward
 from npgrad._typing import Array, Rng
 from npgrad._validate import check_input, generator, whole_number
-from npgrad.errors import InputError, TargetError
+from npgrad.errors import InputError
 from npgrad.losses import cross_entropy
 from npgrad.model import Model
 
@@ -100,20 +100,6 @@ def labeled(x: Array, target: Array) -> tuple[Array, Array]:
         found = f"{target.dtype} of shape {target.shape}"
         raise InputError(f"target: expected a class index for each of {len(x)} images, found {found}")
     return x, target
-
-
-def expect_indices(target: Array, classes: int) -> None:
-    """Raise a TargetError if a class index is out of range.
-
-    Parameters
-    ----------
-    target : ndarray of int (N,)
-    classes : int
-        Number of classes.
-    """
-    if not 0 <= target.min() <= target.max() < classes:
-        found = f"{target.min()} to {target.max()}"
-        raise TargetError(f"target: expected 0 to {classes - 1}, found {found}")
 
 
 def loss_and_gradient(model: Model, outputs: Array, target: Array) -> tuple[Any, Array, Array]:

@@ -149,10 +149,8 @@ def train(
             if attack is not None:
                 x = attack(state.model, x, target, rng, state.t)
             loss, right, gradients, statistics = batch_gradients(state.model, x, target, seed, parts)
-            if odd := ", ".join(added.keys() - gradients.keys()):
-                raise InputError(
-                    f"penalty: expected gradients of the network's parameters, found one of {odd}"
-                )
+            if odd := sorted(added.keys() - gradients.keys()):
+                raise InputError(f"penalty: expected gradients of parameters, found one of {', '.join(odd)}")
             gradients |= {name: gradients[name] + array for name, array in added.items()}
             if not np.isfinite(loss):
                 raise InputError(

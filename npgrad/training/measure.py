@@ -8,10 +8,10 @@ import numpy as np
 from npgrad._outputs import expect_classes
 from npgrad._targets import class_logits
 from npgrad._typing import Array
-from npgrad._validate import positive_number
+from npgrad._validate import expect_indices, positive_number
 from npgrad.errors import InputError
 from npgrad.model import Model
-from npgrad.training.gradients import expect_indices, labeled
+from npgrad.training.gradients import labeled
 
 __all__ = ["Accuracy", "accuracy", "rescaled"]
 

@@ -13,10 +13,10 @@ from npgrad._outputs import expect_classes, explained
 from npgrad._parallel import threads as parallel
 from npgrad._targets import class_count, one_hot
 from npgrad._typing import Array
-from npgrad._validate import not_negative, positive_number, whole_number
+from npgrad._validate import expect_indices, not_negative, positive_number, whole_number
 from npgrad.errors import InputError
 from npgrad.model import Model
-from npgrad.training.gradients import expect_indices, labeled
+from npgrad.training.gradients import labeled
 
 __all__ = ["RightReasons"]
 

@@ -8,11 +8,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from drawn_nets import drawn_net
 from little_runs import STEPS, InterruptAt, assert_same, make, noise
 from messages import A_WHOLE_NUMBER, OTHER_SETTINGS
 
 from npgrad import InputError, Model, layers
 from npgrad.images import Preprocessing
+from npgrad.io.checkpoints import fingerprint
+from npgrad.layers.composite import walk_layers
 
 
 def linear_model(seed=0, mean=(0.5, 0.5, 0.5)):
@@ -210,3 +213,34 @@ def test_a_generator_that_cannot_be_written_down_is_refused(tmp_path):
 def test_what_cannot_be_used_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         make(noise(), **options)
+
+
+def replaced(layer, path, new):
+    """The layer with another one at the path of a part of its parts."""
+    if not path:
+        return new
+    name = next(name for name in layer.parts() if f"{path}.".startswith(f"{name}."))
+    inside = replaced(layer.parts()[name], path[len(name) + 1 :], new)
+    return layer.with_parts({**layer.parts(), name: inside})
+
+
+def other(layer):
+    """Layers of the same shapes without parameters that compute something else."""
+    if isinstance(layer, layers.ReLU):
+        return [layers.LeakyReLU(0.1), layers.LeakyReLU(0.2)]
+    if isinstance(layer, layers.Dropout):
+        return [layers.Dropout(layer.p / 2 + 0.01)]
+    return [layers.Clip(0.0, 5.0)] if isinstance(layer, (layers.ReLU6, layers.Clip)) else []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_another_layer_makes_other_settings_wherever_it_is(seed):
+    model, _ = drawn_net(seed)
+    found = {fingerprint({"model": model})}
+    assert {fingerprint({"model": model.with_parameters(model.parameters())})} == found
+    count = 1
+    for path, layer in walk_layers(model.network):
+        for new in other(layer) if not path.startswith("fire.") else ():  # whose ReLUs are its own
+            found.add(fingerprint({"model": Model(replaced(model.network, path, new))}))
+            count += 1
+    assert len(found) == count >= 3

@@ -10,7 +10,7 @@ from layer_cases import torch_batch_norm
 from residual_nets import network
 
 import npgrad
-from npgrad import InputError
+from npgrad import InputError, layers
 from npgrad.layers import (
     Add,
     BatchNorm2d,
@@ -252,3 +252,15 @@ def test_training_mode_of_a_composite_that_runs_by_itself():
     np.testing.assert_array_equal(y, mask)
     np.testing.assert_array_equal(network.backward(np.ones_like(x), calls), mask)
     np.testing.assert_array_equal(network.forward(x, Calls())[0], x)
+
+
+@pytest.mark.parametrize("name", ["squeeze_relu", "expand1x1_relu", "expand3x3_relu", "add"])
+def test_what_belongs_to_a_composite_cannot_be_replaced(name):
+    """It would be left out, and the network would compute something else than it says."""
+    if name == "add":
+        layer = layers.Residual({"conv": layers.Conv2d.init(3, 3, 3, padding=1)})
+    else:
+        layer = layers.Fire.init(3, 2, 4, 4)
+    assert layer.with_parts(layer.parts()).parts() == layer.parts()
+    with pytest.raises(InputError, match=f": expected its own {name}, found LeakyReLU.*; a Graph takes any$"):
+        layer.with_parts({**layer.parts(), name: layers.LeakyReLU(0.1)})

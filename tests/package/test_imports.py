@@ -32,6 +32,7 @@ ORDER = [
         "rules",
         "losses",
         "optim",
+        "_schedules",
         "_lbfgs",
         "_balls",
         "_slopes",

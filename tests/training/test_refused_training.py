@@ -86,7 +86,7 @@ def test_lists_are_as_good_as_arrays(use):
         ({"penalty": 5}, "penalty: expected a function, found 5"),
         ({"validate": 1}, "validate: expected a function, found 1"),
         ({"callback": ()}, "callback: expected a function, found ()"),
-        ({"penalty": lambda *a: (0, {"nope": 0})}, "expected gradients of the network's parameters, found one of nope"),
+        ({"penalty": lambda *a: (0, {"nope": 0})}, "penalty: expected gradients of parameters, found one of nope"),
         ({"attack": lambda m, x, *a: x[:4]}, "for each of 4 images, found int64 of shape (8,)"),
     ],
 )  # fmt: skip
