@@ -3,6 +3,7 @@
     python scripts/measure_scenes.py                     the bundled network on 5,000 scenes, about three minutes
     python scripts/measure_scenes.py my.h5 -n 500
     python scripts/measure_scenes.py --robust -n 500     also under noise and attack, about eight minutes
+    python scripts/measure_scenes.py --maps -n 100       also where saliency maps lie, about two minutes
 
 The scenes use a different seed from training (1) and validation (2). The output is Markdown.
 """
@@ -16,7 +17,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
 import numpy as np
 
 import npgrad
-from npgrad import training
+from npgrad import attribution, training
+from npgrad.evaluation import energy_inside, pointing_game
 from npgrad.scenes import CLASSES, scene
 
 BATCH = 20
@@ -92,6 +94,29 @@ def robustness(model, n, seed, progress):
     return "\n".join(lines + [f"| {name} | {count / n:.1%} |" for name, count in right.items()])
 
 
+def maps(model, n, seed, progress):
+    """A table of where saliency and SmoothGrad (25 samples, 15% noise) lie, for the first n scenes of a seed."""
+    energy, hits = [], {0: [], 2: [], 15: []}
+    for start in range(0, n, BATCH):
+        numbers = range(start, min(start + BATCH, n))
+        images, labels, masks = map(np.array, zip(*(scene(i, seed) for i in numbers), strict=True))
+        x = training.as_input(images, model.preprocessing)
+        energy.extend(energy_inside(attribution.saliency(model, x, labels), masks))
+        smooth = np.abs(attribution.smoothgrad(model, x, labels, rng=0)).max(axis=1)
+        for tolerance, found in hits.items():
+            found.extend(pointing_game(smooth, masks, tolerance))
+        progress.update(len(numbers))
+    lines = [
+        "| map | measure | |",
+        "|---|---|---|",
+        f"| saliency | share on the object | {np.mean(energy):.1%} |",
+    ]
+    for tolerance, found in hits.items():
+        where = f"within {tolerance} px of" if tolerance else "on"
+        lines.append(f"| SmoothGrad | maximum {where} the object | {np.mean(found):.1%} |")
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -102,6 +127,7 @@ def main():
     parser.add_argument(
         "--robust", action="store_true", help="the accuracy of changed scenes, too: noise and attacks"
     )
+    parser.add_argument("--maps", action="store_true", help="where saliency and SmoothGrad lie, too")
     args = parser.parse_args()
     if args.n < 1:
         parser.error(f"-n: expected at least 1, found {args.n}")
@@ -114,9 +140,9 @@ def main():
             parser.error(f"expected a network of {len(CLASSES)} classes, found one of {model.num_classes}")
         with tqdm(total=args.n, unit="scene") as progress:
             print(report(training.accuracy(model, batches(model, args.n, args.seed, progress))))
-        if args.robust:
+        for table in [robustness] * args.robust + [maps] * args.maps:
             with tqdm(total=args.n, unit="scene") as progress:
-                print("\n" + robustness(model, args.n, args.seed, progress))
+                print("\n" + table(model, args.n, args.seed, progress))
     except npgrad.NpgradError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
