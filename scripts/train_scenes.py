@@ -20,7 +20,7 @@ import functools
 import os
 import sys
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # `batch_gradients` uses threads of its own
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the parts of a batch have threads, see the end
 
 import numpy as np
 
@@ -211,9 +211,9 @@ def main():
     parser.add_argument(
         "--validate-every",
         type=int,
-        default=500,
+        default=1000,
         metavar="N",
-        help="steps from one validation to the next (default 500)",
+        help="steps from one validation to the next (default 1000)",
     )
     args = parser.parse_args()
 
@@ -307,4 +307,5 @@ def finish(model, output):
 
 
 if __name__ == "__main__":
+    npgrad.config.threads = npgrad.config.threads or os.cpu_count()  # any number gives the same bits
     sys.exit(main())

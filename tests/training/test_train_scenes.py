@@ -1,6 +1,7 @@
 """The script that trains the bundled network: its batches, its options, and that its first steps are torch's."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 from torch_nets import torch_state, torch_twin
 
 import npgrad
@@ -116,10 +118,12 @@ def test_the_first_fifty_steps_are_torchs(script):
 def test_the_script_writes_a_network_that_loads(tmp_path):
     command = [sys.executable, str(SCRIPT), "--quick", "--steps", "2", "--checkpoint", "c", "-o"]
 
-    def run(*options):
+    def run(*options, threads="2"):
+        environment = {**os.environ, "NPGRAD_THREADS": threads}
         return subprocess.run(
-            [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True
-        ).stdout
+            [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True,
+            env=environment,
+        ).stdout  # fmt: skip
 
     assert "little.h5: 4 steps, held-out accuracy" in run("little.h5")
     model = npgrad.load(tmp_path / "little.h5")
@@ -130,8 +134,27 @@ def test_the_script_writes_a_network_that_loads(tmp_path):
     # The second phase goes on from the stored weights of the first one.
     assert "2 steps" in run("first.h5", "--phases", "quick-standard")
     (tmp_path / "c.quick-strong").unlink()
-    assert "2 steps" in run("second.h5", "--start", "first.h5", "--phases", "quick-strong")
+    assert "2 steps" in run("second.h5", "--start", "first.h5", "--phases", "quick-strong", threads="1")
     assert (tmp_path / "second.h5").read_bytes() == (tmp_path / "little.h5").read_bytes()
+
+
+def test_threads_do_not_change_a_bit_of_a_step(script, monkeypatch):
+    """Every kind of step, with as many parts as the script has: clean, attacked, and attacked with a penalty."""
+    model = script.fresh_network(0)
+    for phase in (script.PHASES[0], script.PHASES[2], script.PHASES[5]):
+        made = script.masked if phase.outside else script.labeled
+        batch = made(range(9), 1, 64)
+        attack = phase.attack() and training.Attack(phase.norm, phase.radius, share=phase.share)
+        found = []
+        for threads in (1, 2):
+            monkeypatch.setattr(npgrad.config, "threads", threads)
+            with threadpool_limits(1):
+                trained = training.train(
+                    model, lambda t, batch=batch: batch, 1, Adam(1e-3), parts=script.PARTS, attack=attack,
+                    penalty=phase.penalty(),
+                )  # fmt: skip
+            found.append(trained.model.parameters())
+        assert all((found[0][name] == found[1][name]).all() for name in found[0]), phase.name
 
 
 def test_weights_between_two_networks(script):
