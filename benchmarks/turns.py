@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAUSE = 0.2  # seconds before each turn: OpenBLAS's idle threads spin for a tenth of a second before they sleep
+PAUSE = 0.2  # seconds before each turn: OpenBLAS's idle threads spin for 0.1 s before they sleep
 LEAST = 3  # rounds, unless fewer are asked for
 
 
