@@ -1,6 +1,5 @@
 """The notebooks: they run from a clean kernel, get the right grades, and the student edition is up to date."""
 
-import importlib.util
 import json
 import os
 import re
@@ -9,22 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+import own_scripts
 import pytest
 
 from npgrad.course.grading import HOMEWORKS, QUESTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "scripts" / "make_notebooks.py"
 HOMEWORK = {"NetworkVisualization": 45, "StyleTransfer": 20, "LayersByHand": 100}
 NAMES = [*HOMEWORK, "BackpropByHand"]
 
 
 @pytest.fixture(scope="module")
 def editions():
-    spec = importlib.util.spec_from_file_location("make_notebooks", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return own_scripts.loaded("make_notebooks")
 
 
 @pytest.fixture

@@ -1,22 +1,15 @@
 """The blind test of class visualizations: what its namer is trained on, and how its answers are counted."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
+import own_scripts
 import pytest
 
 from npgrad.scenes import scene
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "blind_test.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("blind_test", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return own_scripts.loaded("blind_test")
 
 
 def test_a_batch_is_gray_standardized_and_the_same_each_time(script):

@@ -1,26 +1,20 @@
 """The script that measures networks of scenes, on few of them."""
 
-import importlib.util
 import re
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import own_scripts
 import pytest
 
 import npgrad
 from npgrad.scenes import scene
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "measure_scenes.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("measure_scenes", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return own_scripts.loaded("measure_scenes")
 
 
 def shares(table):

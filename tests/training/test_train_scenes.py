@@ -1,12 +1,12 @@
 """The script that trains the bundled network: its batches, its options, and that its first steps are torch's."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import own_scripts
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
@@ -22,10 +22,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train_scenes.py"
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("train_scenes", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return own_scripts.loaded("train_scenes")
 
 
 def test_no_scene_is_seen_twice_and_none_is_left_out(script):
