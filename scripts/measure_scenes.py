@@ -3,7 +3,7 @@
     python scripts/measure_scenes.py                     the bundled network on 5,000 scenes, about three minutes
     python scripts/measure_scenes.py my.h5 -n 500
     python scripts/measure_scenes.py --robust -n 500     also under noise and attack, about eight minutes
-    python scripts/measure_scenes.py --maps -n 100       also where saliency maps lie, about two minutes
+    python scripts/measure_scenes.py --maps -n 100       also where saliency maps lie, about a minute
 
 The scenes use a different seed from training (1) and validation (2). The output is Markdown.
 """
